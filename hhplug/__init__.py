@@ -1,0 +1,41 @@
+"""Large populations of Hodgkin-Huxley neurons, simulated by interchangeable backends.
+
+Units everywhere: mV, ms, µA/cm², mS/cm², µF/cm², rates 1/ms.
+"""
+
+from hhplug.errors import (
+    BackendUnavailable,
+    ContractViolation,
+    HHPlugError,
+    InvalidInput,
+    MissingExtra,
+    NotEnoughMemory,
+)
+from hhplug.hookspecs import hookimpl
+from hhplug.model import HHParameters
+from hhplug.problem import Problem
+from hhplug.registry import backends
+from hhplug.result import Result, load_result
+from hhplug.simulate import simulate
+from hhplug.simulator import Simulator
+from hhplug.stimulus import Stimulus
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendUnavailable",
+    "ContractViolation",
+    "HHParameters",
+    "HHPlugError",
+    "InvalidInput",
+    "MissingExtra",
+    "NotEnoughMemory",
+    "Problem",
+    "Result",
+    "Simulator",
+    "Stimulus",
+    "backends",
+    "hookimpl",
+    "load_result",
+    "simulate",
+]

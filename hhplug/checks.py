@@ -1,0 +1,106 @@
+"""Checks of single values, shared by stimuli and problems.
+
+Each returns the value in its one internal form, or raises InvalidInput.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.errors import InvalidInput
+
+PerNeuron = float | NDArray[np.float64]
+"""One value for all neurons, or an (n,) array."""
+
+
+def number(name: str, value: Any, unit: str) -> float:
+    """A finite float."""
+    return _float(name, value, f"a finite number of {unit}", -math.inf)
+
+
+def positive(name: str, value: Any, unit: str) -> float:
+    """A finite float above zero."""
+    return _float(name, value, f"a positive number of {unit}", 0.0)
+
+
+def _float(name: str, value: Any, wanted: str, above: float) -> float:
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name} must be {wanted}, got {value!r}") from None
+    if not above < result < math.inf:
+        raise InvalidInput(f"{name} must be {wanted}, got {value}")
+    return result
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """An int of at least `least`."""
+    wanted = f"{name} must be a whole number, {least} or more, got {value!r}"
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise InvalidInput(wanted) from None
+    if isinstance(value, bool) or result < least:
+        raise InvalidInput(wanted)
+    return result
+
+
+def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
+    """A finite float, or a read-only (n,) float64 copy of finite values."""
+    array = real_array(name, value)
+    if array.ndim > 1:
+        raise InvalidInput(
+            f"{name} must be a number or an array with one value per neuron, "
+            f"got shape {array.shape}"
+        )
+    if array.ndim == 0:
+        return number(name, array, unit)
+    array = array.astype(np.float64)
+    if array.size == 0:
+        raise InvalidInput(f"{name} must have one value per neuron, got an empty array")
+    refuse(~np.isfinite(array), name, array, f"a finite number of {unit}")
+    array.flags.writeable = False
+    return array
+
+
+def refuse(bad: NDArray[np.bool_], name: str, values: PerNeuron, wanted: str) -> None:
+    """Raise InvalidInput for the first neuron where bad is True, if there is one."""
+    if np.any(bad):
+        where = ""
+        if np.ndim(values):
+            neuron = int(np.argmax(bad))
+            where, values = f" for neuron {neuron}", np.asarray(values)[neuron]
+        raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
+
+
+def real_array(name: str, value: Any) -> NDArray[Any]:
+    """The value as an array of real numbers, uncopied where it is one already."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise InvalidInput(f"{name} must be an array of numbers, got ragged rows") from None
+    if array.dtype.kind not in "fiu":
+        raise InvalidInput(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of the known words."""
+    known = tuple(known)
+    if isinstance(value, str) and value in known:
+        return value
+    raise InvalidInput(
+        f"unknown {name} {value!r}; choose from {', '.join(known)}.{hint(value, known)}"
+    )
+
+
+def hint(value: Any, known: Iterable[str]) -> str:
+    """' Did you mean …?' if one of the known words is near, else nothing."""
+    folded = {word.casefold(): word for word in known}
+    near = get_close_matches(str(value).casefold(), folded, n=1)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,48 @@
+"""Everything that hhplug raises on purpose."""
+
+
+class HHPlugError(Exception):
+    """Base of all errors below."""
+
+
+class InvalidInput(HHPlugError, ValueError):
+    """An argument that can't be simulated; says which, what was given and what would do."""
+
+
+class NotEnoughMemory(HHPlugError, MemoryError):
+    """What was asked for doesn't fit; says what it needs, what is free and what to change."""
+
+
+class MissingExtra(HHPlugError, ImportError):
+    """An optional package is needed; says how to install it."""
+
+
+class ContractViolation(HHPlugError, RuntimeError):
+    """A backend broke the contract of `hhplug.backend`: report it to the backend's authors."""
+
+
+class BackendUnavailable(HHPlugError, RuntimeError):
+    """A backend cannot run here. Backends and probes raise it with the first three arguments.
+
+    code: short and stable, for programs (`no_driver`); reason: what is wrong; fix: what to do.
+    The registry adds the backend's name, and in detail the whole cause (a traceback, say).
+    """
+
+    def __init__(
+        self, code: str, reason: str, fix: str = "", *, backend: str = "", detail: str = ""
+    ):
+        super().__init__(code, reason, fix)
+        self.code = code
+        self.reason = reason
+        self.fix = fix
+        self.backend = backend
+        self.detail = detail
+
+    def __str__(self) -> str:
+        backend = f"backend {self.backend!r}" if self.backend else "the backend"
+        text = f"{backend} cannot run here: [{self.code}] {self.reason.rstrip('.')}."
+        if self.fix:
+            text += f" Fix: {self.fix}"
+        if self.backend:
+            text += f" (hhplug backends --why {self.backend})"
+        return text

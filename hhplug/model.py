@@ -1,0 +1,102 @@
+"""The Hodgkin-Huxley membrane: its parameters, its six rates, its resting state.
+
+Units: mV, ms, µA/cm², mS/cm², µF/cm², rates 1/ms. The rates are those of Hodgkin & Huxley,
+J. Physiol. 117 (1952), 500-544, in absolute voltages with rest at −65 mV: their depolarisation
+V is −(V + 65) here, and their sign of V is turned round.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+VARIABLES = ("V", "m", "h", "n")
+V_REST = -65.0  # mV
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HHParameters:
+    """Membrane parameters; each a number for all neurons or an (n,) array.
+
+    The defaults are the squid giant axon's (Hodgkin & Huxley 1952, table 3). Values are checked
+    when a `Problem` is made of them.
+    """
+
+    C_m: ArrayLike = 1.0  # µF/cm²
+    g_Na: ArrayLike = 120.0  # mS/cm²
+    g_K: ArrayLike = 36.0  # mS/cm²
+    g_L: ArrayLike = 0.3  # mS/cm²
+    E_Na: ArrayLike = 50.0  # mV
+    E_K: ArrayLike = -77.0  # mV
+    E_L: ArrayLike = -54.387  # mV
+
+    def __repr__(self) -> str:
+        changed = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed = {
+            f.name: changed[f.name]
+            for f in fields(self)
+            if np.ndim(changed[f.name]) or changed[f.name] != f.default
+        }
+        with np.printoptions(threshold=6, edgeitems=2, precision=6):
+            return f"HHParameters({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+
+
+PARAMETER_UNITS = {
+    "C_m": "µF/cm²",
+    "g_Na": "mS/cm²",
+    "g_K": "mS/cm²",
+    "g_L": "mS/cm²",
+    "E_Na": "mV",
+    "E_K": "mV",
+    "E_L": "mV",
+}
+
+
+def alpha_m(V: ArrayLike) -> NDArray[np.float64]:
+    """Opening rate of the Na activation gate, 1/ms (Hodgkin & Huxley 1952, eq. 20)."""
+    return _x_over_one_minus_exp_minus(0.1 * (np.asarray(V) + 40.0))
+
+
+def beta_m(V: ArrayLike) -> NDArray[np.float64]:
+    """Closing rate of the Na activation gate, 1/ms (eq. 21)."""
+    return 4.0 * np.exp(-(np.asarray(V) + 65.0) / 18.0)
+
+
+def alpha_h(V: ArrayLike) -> NDArray[np.float64]:
+    """Opening rate of the Na inactivation gate, 1/ms (eq. 23)."""
+    return 0.07 * np.exp(-(np.asarray(V) + 65.0) / 20.0)
+
+
+def beta_h(V: ArrayLike) -> NDArray[np.float64]:
+    """Closing rate of the Na inactivation gate, 1/ms (eq. 24)."""
+    return 1.0 / (1.0 + np.exp(-(np.asarray(V) + 35.0) / 10.0))
+
+
+def alpha_n(V: ArrayLike) -> NDArray[np.float64]:
+    """Opening rate of the K activation gate, 1/ms (eq. 12)."""
+    return 0.1 * _x_over_one_minus_exp_minus(0.1 * (np.asarray(V) + 55.0))
+
+
+def beta_n(V: ArrayLike) -> NDArray[np.float64]:
+    """Closing rate of the K activation gate, 1/ms (eq. 13)."""
+    return 0.125 * np.exp(-(np.asarray(V) + 65.0) / 80.0)
+
+
+def _x_over_one_minus_exp_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x / (1 − e^{−x}), continued by its limit 1 at x = 0; expm1 keeps the digits around it."""
+    nonzero = np.where(x == 0.0, 1.0, x)
+    return np.where(x == 0.0, 1.0, nonzero / -np.expm1(-nonzero))
+
+
+def settled_gates(V: ArrayLike) -> NDArray[np.float64]:
+    """m, h, n after a long time at voltage V (mV): α/(α + β), shape (3, …)."""
+    return np.stack(
+        [
+            alpha / (alpha + beta)
+            for alpha, beta in (
+                (alpha_m(V), beta_m(V)),
+                (alpha_h(V), beta_h(V)),
+                (alpha_n(V), beta_n(V)),
+            )
+        ]
+    )

@@ -1,0 +1,112 @@
+"""Ask backends, each in a child process, whether they could run here.
+
+A probe is a function without arguments. It returns what would compute ("NVIDIA H100", or None for
+nothing to tell) or raises BackendUnavailable. It may crash or hang: only its child suffers.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from hhplug.errors import BackendUnavailable
+
+TIMEOUT = 5.0  # s, for all probes together: they run side by side
+
+_answers: dict[str, "Answer"] = {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a probe found: a device, or a problem."""
+
+    device: str | None = None
+    problem: BackendUnavailable | None = None
+
+
+def answers(probes: Iterable[str]) -> dict[str, Answer]:
+    """The answer of each probe ("module:attribute"); asked once in the life of this process."""
+    wanted = list(probes)
+    new = [probe for probe in dict.fromkeys(wanted) if probe not in _answers]
+    if new:
+        with tempfile.TemporaryDirectory() as folder:
+            deadline = time.monotonic() + TIMEOUT
+            children = [_Child(probe, Path(folder) / str(i)) for i, probe in enumerate(new)]
+            for probe, child in zip(new, children, strict=True):
+                _answers[probe] = child.answer(deadline)
+    return {probe: _answers[probe] for probe in wanted}
+
+
+class _Child:
+    """One probe's process."""
+
+    def __init__(self, probe: str, stem: Path):
+        self._answer = stem.with_suffix(".json")
+        self._output = stem.with_suffix(".log")
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hhplug.probes", probe, str(self._answer)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+            )
+
+    def answer(self, deadline: float) -> Answer:
+        try:
+            status = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return self._failed("probe_timeout", f"the probe gave no answer in {TIMEOUT:g} s")
+        if not self._answer.exists():
+            return self._failed("probe_crashed", f"the probe {_ended(status)}")
+        found = json.loads(self._answer.read_text(encoding="utf-8"))
+        if "code" in found:
+            return Answer(problem=BackendUnavailable(**found))
+        return Answer(**found)
+
+    def _failed(self, code: str, reason: str) -> Answer:
+        log = self._output.read_text(encoding="utf-8", errors="replace")
+        return Answer(problem=BackendUnavailable(code, reason, detail=log.strip()))
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"ended its process with status {status}"
+
+
+def _main(probe: str, answer_file: str) -> None:
+    """The child's side: call the probe, write its answer."""
+    module, _, attribute = probe.partition(":")
+    try:
+        device = getattr(import_module(module), attribute)()
+        found = {"device": None if device is None else str(device)}
+    except BackendUnavailable as problem:
+        found = {
+            "code": problem.code,
+            "reason": problem.reason,
+            "fix": problem.fix,
+            "detail": problem.detail,
+        }
+    except Exception as error:
+        found = {
+            "code": "probe_failed",
+            "reason": f"the probe raised {type(error).__name__}: {error}",
+            "detail": traceback.format_exc(),
+        }
+    Path(answer_file).write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

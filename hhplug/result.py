@@ -1,0 +1,279 @@
+"""What a user gets: arrays with units, plots, export."""
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import plotting, storage
+from hhplug.errors import InvalidInput, MissingExtra
+from hhplug.model import PARAMETER_UNITS, VARIABLES, HHParameters
+from hhplug.problem import Problem
+from hhplug.recording import Spikes
+from hhplug.stimulus import Stimulus
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+FORMAT = 1  # of a saved file
+
+LONG_NAMES = {
+    "V": "membrane potential",
+    "m": "Na activation gate",
+    "h": "Na inactivation gate",
+    "n": "K activation gate",
+}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of wall clock."""
+
+    compile: float  # everything before the first step: compiling, allocating, uploading
+    run: float  # stepping, and bringing the samples home
+    total: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What a run recorded, and what made it.
+
+    `result["V"]` and `result.V` are the same (n_samples, n_recorded) array; so for m, h, n and
+    time. Sample k is the state at t = k·dt, at the start of step k.
+    """
+
+    problem: Problem
+    backend: str
+    backend_version: str
+    device: str
+    timing: Timing
+    samples: dict[str, NDArray[Any]]
+    final_state: NDArray[Any]  # (4, n): V m h n after the last step
+    spike_times: Spikes | None
+    spike_counts: NDArray[np.int64] | None
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Time of each sample, ms, counted from step 0: (n_samples,)."""
+        steps = self.problem.sample_steps(self.problem.start_step, self.problem.n_steps)
+        return np.arange(steps.start, steps.stop, steps.step, dtype=np.float64) * self.problem.dt
+
+    @property
+    def V(self) -> NDArray[Any]:
+        """Membrane potential, mV: (n_samples, n_recorded)."""
+        return self["V"]
+
+    @property
+    def m(self) -> NDArray[Any]:
+        """Na activation gate: (n_samples, n_recorded)."""
+        return self["m"]
+
+    @property
+    def h(self) -> NDArray[Any]:
+        """Na inactivation gate: (n_samples, n_recorded)."""
+        return self["h"]
+
+    @property
+    def n(self) -> NDArray[Any]:
+        """K activation gate: (n_samples, n_recorded)."""
+        return self["n"]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name == "time":
+            return self.time
+        if name in self.samples:
+            return self.samples[name]
+        if name in VARIABLES:
+            kept = ", ".join(self.samples) or "nothing"
+            raise KeyError(f"{name} was not recorded ({kept} was); run with record=({name!r},)")
+        raise KeyError(f"unknown variable {name!r}; choose from time, {', '.join(VARIABLES)}")
+
+    @property
+    def neurons(self) -> NDArray[np.int64]:
+        """Index of the neuron in each recorded column."""
+        return self.problem.neurons
+
+    @property
+    def spikes(self) -> Spikes:
+        """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms)."""
+        if self.spike_times is None:
+            raise InvalidInput(
+                f"spike times were not kept: the run had spikes={self.problem.spikes!r}"
+            )
+        return self.spike_times
+
+    @property
+    def spike_count(self) -> NDArray[np.int64]:
+        """Spikes of each neuron: (n,)."""
+        if self.spike_counts is None:
+            raise InvalidInput("spikes were not counted: the run had spikes='off'")
+        return self.spike_counts
+
+    @property
+    def next_step(self) -> int:
+        """The start_step of a run that goes on from final_state."""
+        return self.problem.end_step
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the run."""
+        return str(self.problem.dtype)
+
+    @property
+    def parameters(self) -> HHParameters:
+        """Membrane parameters of the run."""
+        return self.problem.parameters
+
+    @property
+    def stimulus(self) -> Stimulus | NDArray[Any]:
+        """The current, as it was given."""
+        return self.problem.stimulus
+
+    @property
+    def neuron_steps_per_second(self) -> float:
+        """Speed of the run, compiling not counted."""
+        return self.problem.n_neurons * self.problem.n_steps / self.timing.run
+
+    def __repr__(self) -> str:
+        problem = self.problem
+        spikes = "" if self.spike_counts is None else f", {self.spike_counts.sum():,} spikes"
+        recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
+        return (
+            f"<hhplug.Result: {problem.n_neurons:,} neurons, {problem.T:g} ms in "
+            f"{problem.n_steps:,} steps of {problem.dt:g} ms, {self.backend} {self.dtype} "
+            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}>"
+        )
+
+    def firing_rate(self) -> NDArray[np.float64]:
+        """Spikes of each neuron over the whole run, Hz: (n,)."""
+        return self.spike_count / (self.problem.T * 1e-3)
+
+    def fi_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Current (µA/cm²) and firing rate (Hz) of each neuron, by rising current: 2 × (n,).
+
+        The current is the stimulus's amplitude where exactly one is per neuron, else its mean
+        over the run.
+        """
+        stimulus, problem = self.stimulus, self.problem
+        gains = stimulus.gains if isinstance(stimulus, Stimulus) else ()
+        per_neuron = [gain for gain in gains if isinstance(gain, np.ndarray)]
+        if len(per_neuron) == 1:
+            current = per_neuron[0]
+        else:
+            current = problem.current.mean(problem.start_step, problem.n_steps)
+        current = np.broadcast_to(current, (problem.n_neurons,))
+        order = np.argsort(current, kind="stable")
+        return current[order], self.firing_rate()[order]
+
+    def plot(self) -> "Figure":
+        """Voltage traces, a spike raster and the F-I curve, as far as they were recorded.
+
+        Raises MissingExtra without matplotlib.
+        """
+        return plotting.plot(self)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """A Dataset with dims time and neuron, units as attributes, parameters as coordinates.
+
+        Raises MissingExtra without xarray.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise MissingExtra(
+                "to_xarray needs xarray: pip install 'hhplug[xarray]' or xarray"
+            ) from error
+        neurons = self.neurons
+        data: dict[str, Any] = {
+            name: (("time", "neuron"), array, {"units": _unit(name), "long_name": LONG_NAMES[name]})
+            for name, array in self.samples.items()
+        }
+        if self.spike_counts is not None:
+            count = self.spike_counts[neurons]
+            data["spike_count"] = ("neuron", count, {"units": "1", "long_name": "spikes"})
+        coordinates: dict[str, Any] = {
+            "time": ("time", self.time, {"units": "ms"}),
+            "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
+        }
+        for name, unit in PARAMETER_UNITS.items():
+            value = getattr(self.parameters, name)
+            per_neuron = np.ndim(value) > 0
+            dims, value = ("neuron", value[neurons]) if per_neuron else ((), value)
+            coordinates[name] = (dims, value, {"units": unit})
+        made_by = {key: value for key, value in self._origin().items() if isinstance(value, str)}
+        attributes = made_by | {"dt_ms": self.problem.dt, "stimulus": repr(self.stimulus)}
+        return xarray.Dataset(data, coordinates, attributes)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to an .npz file: the arrays, and what made them, to be run again."""
+        arrays: dict[str, NDArray[Any]] = {**self.samples, "final_state": self.final_state}
+        if self.spike_times is not None:
+            arrays |= {
+                "spike_neuron": self.spike_times.neuron,
+                "spike_time": self.spike_times.time,
+            }
+        if self.spike_counts is not None:
+            arrays["spike_count"] = self.spike_counts
+        packed = storage.pack(self.problem, arrays)
+        metadata = self._origin() | {
+            "format": FORMAT,
+            "timing": asdict(self.timing),
+            "problem": packed,
+        }
+        with Path(path).open("wb") as file:
+            np.savez(file, metadata=np.array(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
+
+    def _origin(self) -> dict[str, Any]:
+        return {
+            "backend": self.backend,
+            "backend_version": self.backend_version,
+            "device": self.device,
+            "dtype": self.dtype,
+            "hhplug": version("hhplug"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def load_result(path: str | Path) -> Result:
+    """Read what `Result.save` wrote. Raises InvalidInput for any other file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            metadata = json.loads(str(file["metadata"]))
+            if metadata["format"] != FORMAT:
+                raise InvalidInput(
+                    f"{path} has format {metadata['format']}, this hhplug reads {FORMAT}; "
+                    f"it was written by hhplug {metadata['hhplug']}"
+                )
+            arrays = {name: file[name] for name in file.files if name != "metadata"}
+    except (KeyError, ValueError, EOFError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(f"{path} is not a result saved by hhplug") from error
+    problem = storage.unpack(metadata["problem"], arrays)
+    spikes = None
+    if "spike_time" in arrays:
+        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"])
+    return Result(
+        problem=problem,
+        backend=metadata["backend"],
+        backend_version=metadata["backend_version"],
+        device=metadata["device"],
+        timing=Timing(**metadata["timing"]),
+        samples={name: arrays[name] for name in problem.record},
+        final_state=arrays["final_state"],
+        spike_times=spikes,
+        spike_counts=arrays.get("spike_count"),
+    )
+
+
+def _unit(variable: str) -> str:
+    return "mV" if variable == "V" else "1"

@@ -1,0 +1,121 @@
+"""The one loop: cut a run into blocks, keep the backend busy, collect what it recorded."""
+
+import warnings
+from collections import deque
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import registry
+from hhplug.problem import DType, Problem
+from hhplug.progress import Progress, reporter
+from hhplug.recording import Recording
+from hhplug.registry import Chosen
+from hhplug.result import Result, Timing
+
+BLOCK_BYTES = 2**25  # recorded by a block, and read by it of an array current; two are unread
+BLOCK_STEPS = 2**16
+BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answers
+FIRST_STEPS = 64  # before any speed is known
+
+
+def simulate(
+    problem: Problem,
+    backend: str | Chosen = "auto",
+    device: int | None = None,
+    progress: Progress = None,
+) -> Result:
+    """Run a problem on a backend, by name or as `registry.choose` gave it.
+
+    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a dtype that the backend
+    hasn't.
+    """
+    began = perf_counter()
+    if not isinstance(backend, Chosen):
+        backend = registry.choose(backend, problem.dtype, device)
+    problem = problem.with_dtype(problem.dtype or default_dtype(backend))
+    recording = Recording(problem)
+    max_steps = _max_steps(problem)
+    pace = _Pace(max_steps)
+    unread = deque()
+    step = problem.start_step
+    with (
+        reporter(progress) as report,
+        np.errstate(all="ignore"),
+        backend.backend.prepare(problem, max_steps) as session,
+    ):
+        prepared = perf_counter()
+        pace.start()
+        while step < problem.end_step or unread:
+            while step < problem.end_step and len(unread) < 2:
+                count = min(pace.steps, problem.end_step - step)
+                unread.append((session.advance(count), recording.block(step, count), count))
+                step += count
+            block, recorded, count = unread.popleft()
+            block.read(recorded)
+            recording.collect(recorded)
+            pace.took(count)
+            report(1.0 - (problem.end_step - step + sum(c for *_, c in unread)) / problem.n_steps)
+        final_state = session.state()
+        ran = perf_counter()
+    _warn_of_nonfinite(final_state, problem.dt)
+    spikes = recording.spikes() if problem.spikes == "times" else None
+    return Result(
+        problem=problem,
+        backend=backend.entry.name,
+        backend_version=backend.entry.source,
+        device=backend.backend.device,
+        samples=recording.samples,
+        spike_times=spikes,
+        spike_counts=None if problem.spikes == "off" else recording.spike_count,
+        final_state=final_state,
+        timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
+    )
+
+
+def default_dtype(chosen: Chosen) -> DType:
+    """float32 where the backend has it."""
+    dtypes = chosen.spec.capabilities.dtypes
+    return "float32" if "float32" in dtypes else dtypes[0]
+
+
+def _max_steps(problem: Problem) -> int:
+    """The longest block that keeps its samples and its rows of current within BLOCK_BYTES."""
+    itemsize = np.dtype(problem.dtype).itemsize
+    sample = itemsize * len(problem.record) * len(problem.neurons) / problem.record_every
+    array = problem.stimulus if isinstance(problem.stimulus, np.ndarray) else None
+    row = array[0].nbytes if array is not None else 0
+    fits = BLOCK_BYTES / max(sample, row, 1)
+    return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))
+
+
+def _warn_of_nonfinite(final_state: NDArray[Any], dt: float) -> None:
+    lost = np.flatnonzero(~np.isfinite(final_state).all(axis=0))
+    if lost.size:
+        warnings.warn(
+            f"{lost.size} of {final_state.shape[1]} neurons became NaN or infinite, the first "
+            f"neuron {lost[0]}; dt={dt:g} ms may be too long for their currents and parameters",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+class _Pace:
+    """How many steps make a block: as many as take BLOCK_SECONDS, found while running."""
+
+    def __init__(self, max_steps: int):
+        self._max_steps = max_steps
+        self.steps = min(FIRST_STEPS, max_steps)
+        self._last = 0.0
+
+    def start(self) -> None:
+        self._last = perf_counter()
+
+    def took(self, count: int) -> None:
+        """A block of count steps has been read since the last call."""
+        now = perf_counter()
+        change = min(4.0, max(0.25, BLOCK_SECONDS / max(now - self._last, 1e-9)))
+        self.steps = max(1, min(self._max_steps, round(count * change)))
+        self._last = now

@@ -1,0 +1,21 @@
+"""hhplug's NumPy backend, on paper; the work is in `backend` and `kernels`."""
+
+from collections.abc import Iterable
+
+from hhplug import hookimpl
+from hhplug.backend import BackendSpec
+
+
+@hookimpl
+def hhplug_backends() -> Iterable[BackendSpec]:
+    return [
+        BackendSpec(
+            name="numpy",
+            factory="hhplug_numpy.backend:NumpyBackend",
+            api="1.0",
+            summary="in-place NumPy on cache-sized blocks, one core of any CPU",
+            requires=("numpy>=2.0",),
+            priority=10,
+            install_hint="pip install 'numpy>=2.0'",
+        )
+    ]
