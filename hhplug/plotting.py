@@ -18,12 +18,7 @@ RASTER_NEURONS = 2000
 
 def plot(result: "Result") -> "Figure":
     """The figure of `Result.plot`."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(
-            "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
-        ) from error
+    Figure = require_matplotlib()
     mosaic = []
     if "V" in result.samples and result.V.size:
         mosaic.append(["traces", "traces"])
@@ -47,21 +42,34 @@ def plot(result: "Result") -> "Figure":
     return figure
 
 
-def _spread(count: int, most: int) -> np.ndarray:
+def require_matplotlib() -> "type[Figure]":
+    """matplotlib's Figure, or MissingExtra."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra(
+            "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
+        ) from error
+    return Figure
+
+
+def spread(count: int, most: int) -> np.ndarray:
     """At most `most` indices below count, from the first to the last, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def _draw_traces(ax: "Axes", result: "Result") -> None:
-    for column in _spread(result.V.shape[1], TRACES):
-        label = f"neuron {result.neurons[column]}"
+    drive = result.drive()
+    for column in spread(result.V.shape[1], TRACES):
+        neuron = result.neurons[column]
+        label = f"neuron {neuron}, {drive[neuron]:.3g} µA/cm²"
         ax.plot(result.time, result.V[:, column], linewidth=1.0, label=label)
     ax.set(xlabel="time (ms)", ylabel="V (mV)")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
 
 
 def _draw_raster(ax: "Axes", result: "Result") -> None:
-    shown = _spread(result.problem.n_neurons, RASTER_NEURONS)
+    shown = spread(result.problem.n_neurons, RASTER_NEURONS)
     kept = np.isin(result.spikes.neuron, shown)
     ax.plot(
         result.spikes.time[kept],

@@ -155,22 +155,24 @@ class Result:
         """Spikes of each neuron over the whole run, Hz: (n,)."""
         return self.spike_count / (self.problem.T * 1e-3)
 
-    def fi_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Current (µA/cm²) and firing rate (Hz) of each neuron, by rising current: 2 × (n,).
+    def drive(self) -> NDArray[np.float64]:
+        """What drives each neuron, µA/cm²: (n,).
 
-        The current is the stimulus's amplitude where exactly one is per neuron, else its mean
-        over the run.
+        The stimulus's amplitude where exactly one is per neuron, else its mean over the run.
         """
         stimulus, problem = self.stimulus, self.problem
         gains = stimulus.gains if isinstance(stimulus, Stimulus) else ()
         per_neuron = [gain for gain in gains if isinstance(gain, np.ndarray)]
         if len(per_neuron) == 1:
-            current = per_neuron[0]
-        else:
-            current = problem.current.mean(problem.start_step, problem.n_steps)
-        current = np.broadcast_to(current, (problem.n_neurons,))
-        order = np.argsort(current, kind="stable")
-        return current[order], self.firing_rate()[order]
+            return per_neuron[0]
+        mean = problem.current.mean(problem.start_step, problem.n_steps)
+        return np.broadcast_to(mean, (problem.n_neurons,))
+
+    def fi_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Drive (µA/cm²) and firing rate (Hz) of each neuron, by rising drive: 2 × (n,)."""
+        drive = self.drive()
+        order = np.argsort(drive, kind="stable")
+        return drive[order], self.firing_rate()[order]
 
     def plot(self) -> "Figure":
         """Voltage traces, a spike raster and the F-I curve, as far as they were recorded.

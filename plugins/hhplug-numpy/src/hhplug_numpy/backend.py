@@ -143,11 +143,14 @@ class NumpySession(Session):
         """(I_ext + g_L E_L) dt / (2 C_m) of each step; the array is used again for the next."""
         I_ext, product, current = self._I_ext, self._product, self.problem.current
         if isinstance(current, SeparableCurrent):
+            held = None
             for waveform in current.waveform(first, count).astype(self._dtype):
-                np.copyto(I_ext, group.leak)
-                for gain, w in zip(group.gain, waveform, strict=True):
-                    multiply(gain, w, product)
-                    add(I_ext, product, I_ext)
+                if held is None or (waveform != held).any():
+                    np.copyto(I_ext, group.leak)
+                    for gain, w in zip(group.gain, waveform, strict=True):
+                        multiply(gain, w, product)
+                        add(I_ext, product, I_ext)
+                    held = waveform
                 yield I_ext
         else:
             for values in current.chunk(first, count):

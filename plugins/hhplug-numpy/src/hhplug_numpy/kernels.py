@@ -42,36 +42,75 @@ class Membrane(NamedTuple):
 
 
 class Rates:
-    """Constants of the six rates times dt/2, as arrays without dimensions.
+    """The six rates of a group, times dt/2.
 
     One exponential serves five rates: z = e^{−V/80} is β_n's, z⁴ α_h's, and every e^{−(V+c)/10} is
     a multiple of z⁸. The factor x / (1 − e^{−x}) of α_m and α_n is written with y = x/2 as
     2y / (tanh(y) · (1 + e^{−x})): nothing cancels, so no digits are lost around x = 0.
     """
 
-    def __init__(self, dt: float, dtype: np.dtype):
+    def __init__(self, width: int, dt: float, dtype: np.dtype):
         def scalar(value: float) -> Array:
             return np.array(value, dtype)
 
         half_dt = dt / 2
-        self.slope_m, self.slope_z = scalar(-1 / 18), scalar(-1 / 80)  # 1/mV
-        self.beta_m = scalar(half_dt * 4.0 * math.exp(-65 / 18))
-        self.alpha_h = scalar(half_dt * 0.07 * math.exp(-65 / 20))
-        self.beta_n = scalar(half_dt * 0.125 * math.exp(-65 / 80))
-        self.slope_y = scalar(1 / 20)  # 1/mV
-        self.shift_m, self.shift_n = scalar(40 / 20), scalar(55 / 20)
-        self.tiny, self.unity = scalar(1e-20), scalar(1.0)
+        self._slope_m, self._slope_z = scalar(-1 / 18), scalar(-1 / 80)  # 1/mV
+        self._scale_beta_m = scalar(half_dt * 4.0 * math.exp(-65 / 18))
+        self._scale_alpha_h = scalar(half_dt * 0.07 * math.exp(-65 / 20))
+        self._scale_beta_n = scalar(half_dt * 0.125 * math.exp(-65 / 80))
+        self._slope_y = scalar(1 / 20)  # 1/mV
+        self._shift_m, self._shift_n = scalar(40 / 20), scalar(55 / 20)
+        self._tiny, self._unity = scalar(1e-20), scalar(1.0)
         # α_m = 2y / (tanh(y) (1 + z⁸ e⁻⁴)) with y = (V + 40)/20, β_h = 1 / (1 + z⁸ e^−3.5),
-        # α_n = 0.2y / (tanh(y) (1 + z⁸ e^−5.5)) with y = (V + 55)/20; each over dt/2.
-        self.one_m, self.z8_m = (
-            scalar(1 / (2.0 * half_dt)),
-            scalar(math.exp(-4.0) / (2.0 * half_dt)),
-        )
-        self.one_h, self.z8_h = scalar(1 / half_dt), scalar(math.exp(-3.5) / half_dt)
-        self.one_n, self.z8_n = (
-            scalar(1 / (0.2 * half_dt)),
-            scalar(math.exp(-5.5) / (0.2 * half_dt)),
-        )
+        # α_n = 0.2y / (tanh(y) (1 + z⁸ e^−5.5)) with y = (V + 55)/20.
+        over_m, over_h, over_n = 1 / (2.0 * half_dt), 1 / half_dt, 1 / (0.2 * half_dt)
+        self._one_m, self._z8_m = scalar(over_m), scalar(over_m * math.exp(-4.0))
+        self._one_h, self._z8_h = scalar(over_h), scalar(over_h * math.exp(-3.5))
+        self._one_n, self._z8_n = scalar(over_n), scalar(over_n * math.exp(-5.5))
+        # Rows in the order of the gates m, h, n, so that α + β is one sum.
+        self.exponentials = aligned(3, width, dtype)
+        self.quotients = aligned(3, width, dtype)
+        self.beta_m, self.alpha_h, self.beta_n = self.exponentials
+        self.alpha_m, self.beta_h, self.alpha_n = self.quotients
+
+    def update(self, V: Array, u: Array, v: Array, y_m: Array, y_n: Array) -> None:
+        """Take the rates at V; u, v, y_m and y_n are room to work in."""
+        beta_m, alpha_h, beta_n = self.beta_m, self.alpha_h, self.beta_n
+        alpha_m, beta_h, alpha_n = self.alpha_m, self.beta_h, self.alpha_n
+
+        multiply(V, self._slope_m, beta_m)
+        exp(beta_m, beta_m)
+        multiply(beta_m, self._scale_beta_m, beta_m)
+
+        multiply(V, self._slope_z, u)
+        exp(u, u)
+        multiply(u, self._scale_beta_n, beta_n)
+        square(u, u)
+        square(u, u)
+        multiply(u, self._scale_alpha_h, alpha_h)
+        square(u, u)  # z⁸
+
+        multiply(u, self._z8_h, beta_h)
+        add(beta_h, self._one_h, beta_h)
+        divide(self._unity, beta_h, beta_h)
+
+        multiply(V, self._slope_y, v)
+        add(v, self._shift_m, y_m)
+        add(y_m, self._tiny, y_m)  # 0/0 becomes its limit; any other y is too large to change
+        add(v, self._shift_n, y_n)
+        add(y_n, self._tiny, y_n)
+
+        multiply(u, self._z8_m, alpha_m)
+        add(alpha_m, self._one_m, alpha_m)
+        tanh(y_m, v)
+        multiply(alpha_m, v, alpha_m)
+        divide(y_m, alpha_m, alpha_m)
+
+        multiply(u, self._z8_n, alpha_n)
+        add(alpha_n, self._one_n, alpha_n)
+        tanh(y_n, v)
+        multiply(alpha_n, v, alpha_n)
+        divide(y_n, alpha_n, alpha_n)
 
 
 class State(NamedTuple):
@@ -94,17 +133,10 @@ class Stepper:
     """Room for one group of `width` neurons at work: few rows, so that they stay in the cache."""
 
     def __init__(self, width: int, dt: float, dtype: np.dtype):
-        def rows(count: int) -> Array:
-            return aligned(count, width, dtype)
-
-        self._rates = Rates(dt, dtype)
+        self._rates = Rates(width, dt, dtype)
+        self._stage, self._k, self._sum = (State.of(aligned(4, width, dtype)) for _ in range(3))
+        self._u = aligned(1, width, dtype)[0]
         self._third = np.array(1 / 3, dtype)
-        self._stage, self._k, self._sum = (State.of(rows(4)) for _ in range(3))
-        # Rows in the order of the gates m, h, n, so that α + β is one sum.
-        self._exponential, self._quotient = rows(3), rows(3)
-        self._beta_m, self._alpha_h, self._beta_n = self._exponential
-        self._alpha_m, self._beta_h, self._alpha_n = self._quotient
-        self._u = rows(1)[0]
 
     def step(self, state: State, I_ext: Array, membrane: Membrane) -> None:
         """Advance a state by one step of classic RK4, the current held throughout.
@@ -129,54 +161,21 @@ class Stepper:
 
     def _derivative(self, state: State, I_ext: Array, p: Membrane, k: State) -> None:
         """dt/2 times the derivative of the state, into k."""
-        c = self._rates
         _, V, m, h, n, gates = state
         _, dV, dm, dh, dn, dgates = k
-        beta_m, alpha_h, beta_n = self._beta_m, self._alpha_h, self._beta_n
-        alpha_m, beta_h, alpha_n = self._alpha_m, self._beta_h, self._alpha_n
-        u, v, y_m, y_n = self._u, dV, dm, dn  # what is to hold the derivative has room until then
-
-        # β_m ∝ e^{−V/18}, β_n ∝ z, α_h ∝ z⁴; u becomes z⁸
-        multiply(V, c.slope_m, beta_m)
-        exp(beta_m, beta_m)
-        multiply(beta_m, c.beta_m, beta_m)
-        multiply(V, c.slope_z, u)
-        exp(u, u)
-        multiply(u, c.beta_n, beta_n)
-        square(u, u)
-        square(u, u)
-        multiply(u, c.alpha_h, alpha_h)
-        square(u, u)
-
-        # α_m, β_h, α_n
-        multiply(V, c.slope_y, v)
-        add(v, c.shift_m, y_m)
-        add(y_m, c.tiny, y_m)  # 0/0 becomes its limit; any other y is too large to change
-        add(v, c.shift_n, y_n)
-        add(y_n, c.tiny, y_n)
-        tanh(y_m, v)
-        multiply(u, c.z8_m, alpha_m)
-        add(alpha_m, c.one_m, alpha_m)
-        multiply(alpha_m, v, alpha_m)
-        divide(y_m, alpha_m, alpha_m)
-        tanh(y_n, v)
-        multiply(u, c.z8_n, alpha_n)
-        add(alpha_n, c.one_n, alpha_n)
-        multiply(alpha_n, v, alpha_n)
-        divide(y_n, alpha_n, alpha_n)
-        multiply(u, c.z8_h, beta_h)
-        add(beta_h, c.one_h, beta_h)
-        divide(c.unity, beta_h, beta_h)
+        u = self._u
+        rates = self._rates
+        rates.update(V, u, dV, dm, dn)
 
         # dx/dt = α − (α + β) x
-        add(self._exponential, self._quotient, dgates)
+        add(rates.exponentials, rates.quotients, dgates)
         multiply(dgates, gates, dgates)
-        subtract(alpha_m, dm, dm)
-        subtract(alpha_h, dh, dh)
-        subtract(alpha_n, dn, dn)
+        subtract(rates.alpha_m, dm, dm)
+        subtract(rates.alpha_h, dh, dh)
+        subtract(rates.alpha_n, dn, dn)
 
         # C_m dV/dt = I_ext − g_L (V − E_L) − g_Na m³h (V − E_Na) − g_K n⁴ (V − E_K)
-        gating = alpha_m
+        gating = rates.alpha_m  # the rates have been used
         multiply(V, p.g_L, u)
         subtract(I_ext, u, dV)
         square(m, gating)

@@ -1,0 +1,6 @@
+"""`python -m hhplug` is the program `hhplug`."""
+
+from hhplug.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,317 @@
+"""The command line: `hhplug run | backends | bench`.
+
+Exit codes: 0; 2 for bad input; 3 for an unavailable backend; 130 when interrupted. Errors are one
+or two lines on standard error.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hhplug import bench, plotting, registry
+from hhplug.checks import PerNeuron, choice, whole
+from hhplug.errors import BackendUnavailable, HHPlugError, InvalidInput
+from hhplug.result import Result
+from hhplug.simulator import Simulator
+from hhplug.stimulus import KINDS, Stimulus
+
+ROWS = 11  # of the printed F-I relation
+BAR = 40  # characters
+
+BAD_INPUT, UNAVAILABLE, INTERRUPTED = 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except BackendUnavailable as error:
+        return _fail(error, UNAVAILABLE)
+    except (HHPlugError, OSError) as error:
+        return _fail(error, BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"hhplug: {error}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Without the usage before each error: errors are one or two lines."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"hhplug: {message} ({self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="hhplug", description="Simulate large populations of Hodgkin-Huxley neurons."
+    )
+    parser.add_argument("--version", action="version", version=f"hhplug {version('hhplug')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="simulate a population, by default an F-I sweep")
+    run.set_defaults(command=_run)
+    run.add_argument("--neurons", type=int, default=1000, help="population size (default 1000)")
+    run.add_argument("--duration", type=float, default=100.0, help="ms (default 100)")
+    run.add_argument("--dt", type=float, default=0.01, help="ms (default 0.01)")
+    run.add_argument(
+        "--current",
+        type=_range,
+        default=(0.0, 20.0),
+        metavar="VALUE|START:STOP",
+        help="µA/cm², one for all or spread over the neurons (default 0:20)",
+    )
+    run.add_argument(
+        "--stimulus",
+        default="constant",
+        metavar="KIND[:TIMES]",
+        help="constant (default), step:START:STOP, pulse_train:START:WIDTH:PERIOD:COUNT, "
+        "ramp:START:STOP (from 0 to the current), sine:FREQUENCY; ms and Hz; "
+        "times left out are fitted to the duration",
+    )
+    run.add_argument(
+        "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
+    )
+    run.add_argument(
+        "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
+    )
+    run.add_argument("--plot", type=Path, metavar="FILE", help="draw traces, raster and F-I curve")
+    run.add_argument(
+        "--save", type=Path, metavar="FILE", help="write V of every step to an .npz file"
+    )
+    run.add_argument("--json", action="store_true", help="print JSON")
+
+    listing = commands.add_parser("backends", help="list backends, and why one cannot run")
+    listing.set_defaults(command=_backends)
+    listing.add_argument("--why", metavar="NAME", help="print the whole cause for one backend")
+    listing.add_argument(
+        "--require", type=_names, metavar="A,B", help="exit with 3 if one is not available"
+    )
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    timing = commands.add_parser("bench", help="time backends side by side")
+    timing.set_defaults(command=_bench)
+    timing.add_argument("--n-runs", type=int, default=5, help="timed runs (default 5)")
+    timing.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[1, 10, 100, 1000, 10000], metavar="N"
+    )
+    timing.add_argument(
+        "--backends", nargs="+", metavar="NAME", help="default: all that are available"
+    )
+    timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
+    timing.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _range(text: str) -> tuple[float, float]:
+    first, _, last = text.partition(":")
+    try:
+        return float(first), float(last or first)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected VALUE or START:STOP in µA/cm², got {text!r}"
+        ) from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _run(options: argparse.Namespace) -> int:
+    neurons = whole("--neurons", options.neurons, 1)
+    for path in filter(None, (options.plot, options.save)):
+        if not path.parent.is_dir():
+            raise InvalidInput(f"no folder {path.parent} to write {path.name} into")
+    if options.plot:
+        plotting.require_matplotlib()
+    first, last = options.current
+    amplitude = first if first == last else np.linspace(first, last, neurons)
+    simulator = Simulator(options.backend, options.dtype)
+    result = simulator.run(
+        T=options.duration,
+        dt=options.dt,
+        batch_size=neurons,
+        stimulus=_stimulus(options.stimulus, amplitude, options.duration),
+        record=("V",) if options.plot or options.save else (),
+        record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
+        progress=sys.stdout.isatty() and not options.json,
+    )
+    if options.plot:
+        result.plot().savefig(options.plot, dpi=150)
+    if options.save:
+        result.save(options.save)
+    if options.json:
+        print(json.dumps(_summary(result), ensure_ascii=False))
+    else:
+        _print_summary(result, [path for path in (options.plot, options.save) if path])
+    return 0
+
+
+def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
+    """KIND[:NUMBER…] with the amplitude of --current; numbers left out are fitted to T ms."""
+    kind, *words = text.split(":")
+    choice("stimulus", kind, KINDS)
+    fitted = {
+        "constant": (),
+        "step": (0.1 * T, 0.9 * T),
+        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8),
+        "ramp": (0.0, T),
+        "sine": (50.0,),
+    }[kind]
+    try:
+        given = tuple(float(word) for word in words)
+    except ValueError:
+        raise InvalidInput(
+            f"--stimulus {kind} takes numbers after its colons, got {text!r}"
+        ) from None
+    if len(given) > len(fitted):
+        raise InvalidInput(f"--stimulus {kind} takes at most {len(fitted)} numbers, got {text!r}")
+    times = given + fitted[len(given) :]
+    make: dict[str, Callable[[], Stimulus]] = {
+        "constant": lambda: Stimulus.constant(amplitude),
+        "step": lambda: Stimulus.step(amplitude, *times),
+        "pulse_train": lambda: Stimulus.pulse_train(amplitude, *times[:3], count=int(times[3])),
+        "ramp": lambda: Stimulus.ramp(0.0, amplitude, *times),
+        "sine": lambda: Stimulus.sine(amplitude, *times),
+    }
+    return make[kind]()
+
+
+def _summary(result: Result) -> dict[str, object]:
+    current, rate = result.fi_curve()
+    return {
+        "backend": result.backend,
+        "device": result.device,
+        "dtype": result.dtype,
+        "neurons": result.problem.n_neurons,
+        "steps": result.problem.n_steps,
+        "dt_ms": result.problem.dt,
+        "duration_ms": result.problem.T,
+        "stimulus": repr(result.stimulus),
+        "seconds": asdict(result.timing),
+        "neuron_steps_per_second": result.neuron_steps_per_second,
+        "spikes": int(result.spike_count.sum()),
+        "current_uA_per_cm2": current.tolist(),
+        "firing_rate_Hz": rate.tolist(),
+    }
+
+
+def _print_summary(result: Result, written: Sequence[Path]) -> None:
+    problem, timing = result.problem, result.timing
+    console = Console(highlight=False)
+    console.print(
+        Text(
+            f"{problem.n_neurons:,} neurons, {problem.T:g} ms in {problem.n_steps:,} steps of "
+            f"{problem.dt:g} ms\n"
+            f"{result.backend} {result.dtype} on {result.device}\n"
+            f"{timing.run:.3g} s, {result.neuron_steps_per_second:.3g} neuron-steps/s, "
+            f"{result.spike_count.sum():,} spikes"
+        )
+    )
+    current, rate = result.fi_curve()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("I_ext (µA/cm²)", justify="right")
+    table.add_column("rate (Hz)", justify="right")
+    table.add_column()
+    highest = max(rate.max(), 1e-9)
+    for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
+        bar = "█" * round(BAR * rate[i] / highest)
+        table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
+    console.print()
+    console.print(table)
+    for path in written:
+        console.print(Text(f"\nwrote {path}"))
+
+
+def _backends(options: argparse.Namespace) -> int:
+    entries = registry.backends()
+    named = {entry.name: entry for entry in reversed(entries)}
+    if options.why:
+        _print_why(options.why, entries, named)
+    elif options.json:
+        print(json.dumps([entry.as_dict() for entry in entries], ensure_ascii=False))
+    else:
+        _print_backends(entries)
+    code = 0
+    for name in options.require or []:
+        if name not in named:
+            code = _fail(f"no backend {name!r}; known: {', '.join(sorted(named))}", UNAVAILABLE)
+        elif named[name].problem:
+            code = _fail(named[name].problem, UNAVAILABLE)
+    return code
+
+
+def _print_backends(entries: Sequence[registry.Entry]) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("backend", "status", "precision", "from", "what"):
+        table.add_column(heading, no_wrap=heading != "what")
+    for entry in entries:
+        status = "[red]unavailable" if entry.problem else "[green]available"
+        precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
+        what = entry.device or (entry.spec.summary if entry.spec else "")
+        table.add_row(entry.name, status, precision, Text(entry.source), Text(what))
+    console.print(table)
+    for entry in entries:
+        if entry.problem:
+            fix = f". Fix: {entry.problem.fix}" if entry.problem.fix else ""
+            text = f"\n{entry.name}: [{entry.problem.code}] {entry.problem.reason}{fix}"
+            console.print(Text(text), soft_wrap=True)
+
+
+def _print_why(
+    name: str, entries: Sequence[registry.Entry], named: dict[str, registry.Entry]
+) -> None:
+    choice("backend", name, named)
+    for entry in entries:
+        if entry.name == name:
+            print(f"{name} ({entry.source}): {entry.problem or 'available'}")
+            if entry.problem and entry.problem.detail:
+                print(entry.problem.detail)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    whole("--n-runs", options.n_runs, 1)
+    for size in options.batch_sizes:
+        whole("--batch-sizes", size, 1)
+    names = options.backends or [e.name for e in reversed(registry.backends()) if not e.problem]
+    measurements = bench.measure(names, options.batch_sizes, options.n_runs, options.dtype)
+    if options.json:
+        print(json.dumps([asdict(m) for m in measurements], ensure_ascii=False))
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for heading in ("neurons", "backend", "precision", "time (ms)", "neuron-steps/s", "speed-up"):
+        justify = "left" if heading in ("backend", "precision") else "right"
+        table.add_column(heading, justify=justify)
+    for m in measurements:
+        table.add_row(
+            f"{m.neurons:,}",
+            m.backend,
+            m.dtype,
+            f"{m.seconds * 1e3:.3g}",
+            f"{m.neuron_steps_per_second:.3g}",
+            f"{m.speedup:.2f}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        Text(
+            f"\nMedian of {options.n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
+            f"nothing recorded; speed-up over {names[0]}."
+        )
+    )
+    return 0

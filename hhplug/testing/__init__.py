@@ -1,0 +1,1 @@
+"""What certifies a backend. Never imported by `hhplug` itself."""

@@ -1,0 +1,101 @@
+"""Plugins that a test writes and installs, so that importlib.metadata finds them."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hhplug import BackendUnavailable, Simulator, backends, probes, registry
+from hhplug.registry import Entry
+
+IMPORTS = """\
+import os, signal, sys, time
+from pathlib import Path
+from hhplug import BackendUnavailable, hookimpl
+from hhplug.backend import BackendSpec, Capabilities
+"""
+
+
+class Plugins:
+    """Distributions in a folder of sys.path."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def install(
+        self, distribution: str, source: str, entry_point: str = "", version: str = "1.0"
+    ) -> None:
+        """Install a distribution of one module of the same name, which is the plugin."""
+        (self.folder / f"{distribution}.py").write_text(IMPORTS + source)
+        metadata = self.folder / f"{distribution}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        entry_points = f"[hhplug]\n{entry_point or distribution} = {distribution}\n"
+        (metadata / "entry_points.txt").write_text(entry_points)
+        importlib.invalidate_caches()
+        registry.forget()
+
+    def offer(
+        self,
+        distribution: str,
+        source: str = "",
+        version: str = "1.0",
+        dtypes: tuple[str, ...] = ("float64",),
+        device_index: bool = False,
+        **spec: Any,
+    ) -> None:
+        """Install a plugin that offers one backend: the reference under another name."""
+        fields = {
+            "name": distribution,
+            "factory": "hhplug.reference:ReferenceBackend",
+            "api": "1.0",
+            "summary": "a toy",
+        } | spec
+        hook = f"""
+@hookimpl
+def hhplug_backends():
+    capabilities = Capabilities(dtypes={dtypes!r}, device_index={device_index!r})
+    return [BackendSpec(**{fields!r}, capabilities=capabilities)]
+"""
+        self.install(distribution, f"{hook}\n{source}\n", version=version)
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
+    """Plugins to install for one test; what is discovered and probed is forgotten around it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv(registry.DISABLE, raising=False)
+    monkeypatch.setattr(probes, "_answers", {})
+    registry.forget()
+    yield Plugins(tmp_path)
+    registry.forget()
+    for module in tmp_path.glob("*.py"):
+        sys.modules.pop(module.stem, None)
+
+
+def listed(name: str) -> Entry:
+    """The one entry of this name in a listing, probes and all."""
+    (entry,) = (entry for entry in backends() if entry.name == name)
+    return entry
+
+
+def problem_of(name: str) -> BackendUnavailable:
+    """What a listing says keeps it from running."""
+    problem = listed(name).problem
+    assert problem is not None
+    assert problem.backend == name
+    return problem
+
+
+def check_that_the_others_run(*names: str) -> None:
+    """The reference, and each of these, still lists as available and simulates."""
+    for name in ("reference", *names):
+        assert listed(name).problem is None
+        result = Simulator(backend=name).run(T=0.05)
+        assert result.backend == name
+        assert result.V.shape == (5, 1)

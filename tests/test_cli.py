@@ -1,0 +1,193 @@
+"""The command line, run in this process unless a process is the point."""
+
+import json
+import subprocess
+import sys
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from hhplug import cli, load_result
+
+SHORT = ["run", "--neurons", "7", "--duration", "20"]
+
+
+@pytest.fixture
+def hhplug(capsys):
+    """Run the program: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        try:
+            code = cli.main(arguments)
+        except SystemExit as exit_:  # argparse
+            code = exit_.code
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_run_tells_what_ran_where_how_fast_and_the_f_i_relation(hhplug):
+    code, output, errors = hhplug(*SHORT, "--backend", "numpy")
+    assert (code, errors) == (0, "")
+    assert "7 neurons, 20 ms in 2,000 steps of 0.01 ms" in output
+    assert "numpy float32 on " in output
+    assert "neuron-steps/s" in output
+    assert "I_ext (µA/cm²)" in output
+    rows = [line.split() for line in output.splitlines() if line.strip().startswith(("0.00", "20"))]
+    assert rows[0][:2] == ["0.00", "0.0"]
+    assert rows[-1][:2] == ["20.00", "100.0"]  # two spikes in 20 ms
+
+
+def test_run_prints_json(hhplug):
+    code, output, _ = hhplug(*SHORT, "--backend", "numpy", "--dtype", "float64", "--json")
+    summary = json.loads(output)
+    assert code == 0
+    assert (summary["backend"], summary["dtype"], summary["steps"]) == ("numpy", "float64", 2000)
+    np.testing.assert_allclose(summary["current_uA_per_cm2"], np.linspace(0, 20, 7))
+    assert len(summary["firing_rate_Hz"]) == 7
+    assert summary["spikes"] == sum(rate * 0.02 for rate in summary["firing_rate_Hz"])
+
+
+def test_run_plots_and_saves(hhplug, tmp_path):
+    plot, saved = tmp_path / "a.png", tmp_path / "a.npz"
+    code, output, _ = hhplug(*SHORT, "--plot", str(plot), "--save", str(saved))
+    assert code == 0
+    assert "a.png" in output
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert load_result(saved).V.shape == (2000, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("constant", "Stimulus.constant(10.0)"),
+        ("step", "Stimulus.step(10.0, start=2.0, stop=18.0)"),
+        ("step:1:3.5", "Stimulus.step(10.0, start=1.0, stop=3.5)"),
+        ("pulse_train", "Stimulus.pulse_train(10.0, start=2.0, width=0.4, period=2.0, count=8)"),
+        (
+            "pulse_train:1:2:3:4",
+            "Stimulus.pulse_train(10.0, start=1.0, width=2.0, period=3.0, count=4)",
+        ),
+        ("ramp", "Stimulus.ramp(0.0, last=10.0, start=0.0, stop=20.0)"),
+        ("sine:80", "Stimulus.sine(10.0, frequency=80.0, phase=0.0, offset=0.0)"),
+    ],
+)
+def test_stimuli_are_written_with_colons(hhplug, text, shown):
+    code, output, _ = hhplug(*SHORT, "--current", "10", "--stimulus", text, "--json")
+    assert code == 0
+    assert json.loads(output)["stimulus"] == shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--dt", "-0.01"], "dt must be a positive number of ms, got -0.01"),
+        (["run", "--dt", "nan"], "dt must be a positive number of ms, got nan"),
+        (["run", "--duration", "0.015"], "nearest that would do are 0.01 and 0.02 ms"),
+        (["run", "--neurons", "0"], "--neurons must be a whole number, 1 or more, got 0"),
+        (["run", "--neurons", "many"], "invalid int value: 'many'"),
+        (["run", "--current", "low"], "expected VALUE or START:STOP in µA/cm², got 'low'"),
+        (["run", "--current", "nan"], "amplitude must be a finite number of µA/cm², got nan"),
+        (["run", "--stimulus", "stepp"], "unknown stimulus 'stepp'"),
+        (["run", "--stimulus", "step:a"], "takes numbers after its colons, got 'step:a'"),
+        (["run", "--stimulus", "step:1:2:3"], "takes at most 2 numbers, got 'step:1:2:3'"),
+        (["run", "--dtype", "float16"], "unknown dtype 'float16'; choose from float32, float64"),
+        (["run", "--backend", "nump"], "Did you mean 'numpy'?"),
+        (["run", "--plot", "/nowhere/a.png"], "no folder /nowhere to write a.png into"),
+        (["bench", "--n-runs", "0"], "--n-runs must be a whole number, 1 or more, got 0"),
+        (["bench", "--backends", "nump"], "Did you mean 'numpy'?"),
+        (["backends", "--why", "nump"], "Did you mean 'numpy'?"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):
+    code, output, errors = hhplug(*arguments)
+    assert (code, output) == (2, "")
+    assert message in errors
+    assert errors.startswith("hhplug: ")
+    assert errors.count("\n") <= 2
+
+
+def test_a_recording_that_does_not_fit_exits_with_2(hhplug, tmp_path):
+    with patch("hhplug.recording.free_memory", return_value=10**5):
+        code, _, errors = hhplug(*SHORT, "--save", str(tmp_path / "a.npz"), "--duration", "200")
+    assert code == 2
+    assert "use record_every=" in errors
+
+
+def test_an_unavailable_backend_exits_with_3(hhplug):
+    with patch("hhplug_numpy.backend.cpu_name", side_effect=OSError("no CPU")):
+        code, _, errors = hhplug(*SHORT, "--backend", "numpy")
+    assert code == 3
+    assert "backend 'numpy' cannot run here: [factory_failed] OSError: no CPU." in errors
+
+
+def test_ctrl_c_exits_with_130(hhplug):
+    with patch("hhplug_numpy.backend.NumpySession.run", side_effect=KeyboardInterrupt):
+        assert hhplug(*SHORT, "--backend", "numpy")[::2] == (130, "hhplug: interrupted\n")
+
+
+def test_backends_lists_names_status_and_origin(hhplug):
+    code, output, _ = hhplug("backends")
+    assert code == 0
+    lines = {line.split()[0]: line for line in output.splitlines() if line.strip()}
+    assert "available" in lines["numpy"]
+    assert "hhplug-numpy 0." in lines["numpy"]
+    assert "available" in lines["reference"]
+
+
+def test_backends_prints_json(hhplug):
+    listed = {entry["name"]: entry for entry in json.loads(hhplug("backends", "--json")[1])}
+    assert listed["numpy"]["status"] == "available"
+    assert listed["numpy"]["dtypes"] == ["float32", "float64"]
+    assert listed["reference"]["distribution"] == "hhplug"
+
+
+def test_backends_require_exits_with_3_if_one_is_missing(hhplug):
+    assert hhplug("backends", "--require", "numpy,reference")[0] == 0
+    code, _, errors = hhplug("backends", "--require", "numpy,abacus")
+    assert code == 3
+    assert "no backend 'abacus'; known: " in errors
+
+
+def test_backends_why_prints_the_whole_cause(hhplug, monkeypatch, tmp_path):
+    (tmp_path / "broken.py").write_text("def unfinished(:\n")
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[hhplug]\nbroken = broken\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from hhplug import registry
+
+    registry.forget()
+    try:
+        code, output, _ = hhplug("backends", "--why", "broken")
+    finally:
+        registry.forget()
+    assert code == 0
+    assert "[load_failed] importing the plugin raised SyntaxError" in output
+    assert "def unfinished(:" in output  # the traceback
+
+
+def test_bench_compares_backends(hhplug):
+    arguments = ["bench", "--n-runs", "1", "--batch-sizes", "1", "10"]
+    code, output, _ = hhplug(*arguments, "--backends", "reference", "numpy")
+    assert code == 0
+    assert "speed-up over reference" in " ".join(output.split())
+    measured = json.loads(hhplug(*arguments, "--backends", "numpy", "reference", "--json")[1])
+    assert [(m["backend"], m["neurons"]) for m in measured] == [
+        ("numpy", 1), ("reference", 1), ("numpy", 10), ("reference", 10),
+    ]  # fmt: skip
+    for m in measured:
+        speed = m["neurons"] * m["steps"] / m["seconds"]
+        assert m["neuron_steps_per_second"] == pytest.approx(speed)
+    assert measured[1]["speedup"] == pytest.approx(measured[0]["seconds"] / measured[1]["seconds"])
+
+
+def test_python_m_hhplug_is_the_same_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "hhplug", "run", "--dt", "0"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "hhplug: dt must be a positive number of ms, got 0.0\n"

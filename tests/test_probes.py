@@ -1,0 +1,148 @@
+"""A probe may do what it likes: only its child process suffers."""
+
+import os
+import time
+
+import pytest
+from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
+
+from hhplug import Simulator, backends, probes, registry
+
+TIMEOUT = 2.0  # s; a child takes 0.3 s to start, on two idle cores
+
+
+def offer_probed(plugins: Plugins, name: str, probe: str) -> None:
+    """Install a backend whose probe has this body."""
+    plugins.offer(name, f"def probe():\n    {probe}", probe=f"{name}:probe")
+
+
+@pytest.mark.parametrize(
+    ("probe", "code", "reason", "fix"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "probe_crashed", "killed by SIGKILL", ""),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "probe_crashed", "killed by SIGSEGV", ""),
+        ("sys.exit(7)", "probe_crashed", "ended its process with status 7", ""),
+        ("os._exit(0)", "probe_crashed", "ended its process with status 0", ""),
+        ("raise KeyError('gone')", "probe_failed", "raised KeyError: 'gone'", ""),
+        ("import no_such_module", "probe_failed", "raised ModuleNotFoundError", ""),
+        (
+            "raise BackendUnavailable('no_driver', 'libx.so not found', 'install the driver')",
+            "no_driver",
+            "libx.so not found",
+            "install the driver",
+        ),
+    ],
+)
+def test_a_failing_probe_spoils_only_its_own_backend(
+    plugins: Plugins, probe: str, code: str, reason: str, fix: str
+):
+    offer_probed(plugins, "evil", probe)
+    offer_probed(plugins, "toy", "return 'a toy device'")
+    problem = problem_of("evil")
+    assert problem.code == code
+    assert reason in problem.reason
+    assert problem.fix == fix
+    assert listed("evil").device is None
+    assert listed("toy").device == "a toy device"
+    check_that_the_others_run("toy")
+
+
+@pytest.mark.parametrize("probe", ["evil:no_such_attribute", "no_such_module:probe"])
+def test_a_probe_that_is_not_there_is_explained(plugins: Plugins, probe: str):
+    plugins.offer("evil", probe=probe)
+    problem = problem_of("evil")
+    assert problem.code == "probe_failed"
+    assert "no_such" in problem.reason
+    check_that_the_others_run()
+
+
+def test_a_hanging_probe_is_killed_and_spoils_only_its_own_backend(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(probes, "TIMEOUT", TIMEOUT)
+    pid_file = plugins.folder / "pid"
+    hang = f"Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    offer_probed(plugins, "a_evil", hang)  # waited for first: no time is left for the others
+    offer_probed(plugins, "b_evil", "time.sleep(60)")
+    offer_probed(plugins, "toy", "return 'a toy device'")
+    began = time.monotonic()
+    problem = problem_of("a_evil")
+    assert time.monotonic() - began < 2 * TIMEOUT
+    assert problem.code == "probe_timeout"
+    assert problem.reason == f"the probe gave no answer in {TIMEOUT:g} s"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+    assert problem_of("b_evil").code == "probe_timeout"
+    assert listed("toy").device == "a toy device"
+    check_that_the_others_run("toy")
+
+
+def test_what_a_probe_prints_is_not_shown_and_not_taken_for_its_answer(
+    plugins: Plugins, capfd: pytest.CaptureFixture[str]
+):
+    talk = "print('{\"device\": \"wrong\"}'); print('noise', file=sys.stderr); return 'right'"
+    offer_probed(plugins, "toy", talk)
+    assert listed("toy").device == "right"
+    assert capfd.readouterr() == ("", "")
+    check_that_the_others_run("toy")
+
+
+def test_the_last_words_of_a_probe_that_crashed_are_kept(plugins: Plugins):
+    offer_probed(plugins, "evil", "print('my last words', flush=True); os._exit(4)")
+    assert "my last words" in problem_of("evil").detail
+
+
+def test_the_traceback_of_a_probe_that_raised_is_kept(plugins: Plugins):
+    offer_probed(plugins, "evil", "raise KeyError('gone')")
+    assert "in probe\n    raise KeyError('gone')" in problem_of("evil").detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "device"), [("None", None), ("7", "7"), ("'µ \"GPU\"'", 'µ "GPU"')]
+)
+def test_a_probe_may_answer_with_anything_or_nothing(
+    plugins: Plugins, answer: str, device: str | None
+):
+    offer_probed(plugins, "toy", f"return {answer}")
+    assert listed("toy").problem is None
+    assert listed("toy").device == device
+
+
+def test_probes_run_side_by_side(plugins: Plugins):
+    # Each waits for the other to begin, so one after the other would never end.
+    meet = "Path(__file__).with_suffix('.here').touch()\n" + " " * 4
+    for name, other in (("left", "right"), ("right", "left")):
+        wait = f"while not Path(__file__).with_name('{other}.here').exists(): time.sleep(0.01)"
+        offer_probed(plugins, name, f"{meet}{wait}\n    return 'met {other}'")
+    assert listed("left").device == "met right"
+    assert listed("right").device == "met left"
+
+
+def test_a_probe_is_asked_once_in_the_life_of_a_process(plugins: Plugins):
+    asked = plugins.folder / "asked"
+    offer_probed(
+        plugins, "toy", f"Path({str(asked)!r}).open('a').write('once '); return 'a device'"
+    )
+    plugins.offer("sharer", probe="toy:probe")
+    backends()
+    registry.forget()
+    assert listed("toy").device == "a device"
+    assert listed("sharer").device == "a device"
+    assert asked.read_text() == "once "
+
+
+def test_a_backend_chosen_by_name_is_not_probed(plugins: Plugins):
+    asked = plugins.folder / "asked"
+    offer_probed(plugins, "toy", f"Path({str(asked)!r}).touch(); raise RuntimeError")
+    assert Simulator(backend="toy").run(T=0.05).backend == "toy"
+    assert not asked.exists()
+    assert problem_of("toy").code == "probe_failed"
+    assert asked.exists()
+
+
+def test_a_backend_that_lacks_a_package_is_not_probed(plugins: Plugins):
+    asked = plugins.folder / "asked"
+    probe = f"def probe(): Path({str(asked)!r}).touch()"
+    plugins.offer("evil", probe, probe="evil:probe", requires=("no-such-package",))
+    assert problem_of("evil").code == "missing_package"
+    assert not asked.exists()

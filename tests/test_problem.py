@@ -1,0 +1,372 @@
+"""What a Problem accepts, refuses and makes of its arguments; T is 1 ms, dt 0.1 ms: 10 steps."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from hhplug import HHParameters, InvalidInput, Problem, Stimulus
+from hhplug.stimulus import SeparableCurrent
+
+NAN, INF = math.nan, math.inf
+
+
+def problem(**arguments):
+    return Problem(**({"T": 1.0, "dt": 0.1} | arguments))
+
+
+def with_parameters(**values):
+    return {"parameters": HHParameters(**values)}
+
+
+def one_nan(shape, where, dtype=np.float64):
+    array = np.ones(shape, dtype)
+    array[where] = NAN
+    return array
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "given", "would_do"),
+    [
+        ({"dt": 0}, "dt", "got 0", "positive number of ms"),
+        ({"dt": -0.01}, "dt", "-0.01", "positive number of ms"),
+        ({"dt": NAN}, "dt", "nan", "positive number of ms"),
+        ({"dt": INF}, "dt", "inf", "positive number of ms"),
+        ({"dt": "fine"}, "dt", "'fine'", "positive number of ms"),
+        ({"dt": None}, "dt", "None", "positive number of ms"),
+        ({"dt": [0.1, 0.2]}, "dt", "[0.1, 0.2]", "positive number of ms"),
+        ({"T": 0.0}, "T", "got 0.0", "positive number of ms"),
+        ({"T": -5}, "T", "got -5", "positive number of ms"),
+        ({"T": NAN}, "T", "nan", "positive number of ms"),
+        ({"T": INF}, "T", "inf", "positive number of ms"),
+        ({"T": "long"}, "T", "'long'", "positive number of ms"),
+        ({"T": 1.04}, "T", "1.04 ms (10.4 steps)", "1 and 1.1 ms"),
+        ({"T": 0.96}, "T", "0.96 ms (9.6 steps)", "0.9 and 1 ms"),
+        ({"T": 1.0000002}, "T", "1.0000002 ms (10.000002 steps)", "1 and 1.1 ms"),
+        ({"T": 0.03}, "T", "0.03 ms (0.3 steps)", "0.1 and 0.2 ms"),  # 0 ms would not do
+        ({"T": 0.07}, "T", "0.07 ms (0.7 steps)", "0.1 and 0.2 ms"),
+        ({"batch_size": 0}, "batch_size", "got 0", "1 or more"),
+        ({"batch_size": -3}, "batch_size", "-3", "1 or more"),
+        ({"batch_size": 2.5}, "batch_size", "2.5", "whole number"),
+        ({"batch_size": True}, "batch_size", "True", "whole number"),
+        ({"batch_size": "many"}, "batch_size", "'many'", "whole number"),
+        ({"stimulus": 5.0}, "stimulus", "the number 5.0", "Stimulus.constant(5.0)"),
+        ({"stimulus": np.ones(9)}, "stimulus", "(9,)", "(10,)"),
+        ({"stimulus": np.ones((3, 10))}, "stimulus", "(3, 10)", "(10, n)"),
+        ({"stimulus": np.ones(3)}, "stimulus", "(3,)", "Stimulus.constant(amplitude)"),
+        ({"stimulus": np.ones((10, 0))}, "stimulus", "(10, 0)", "(10, n)"),
+        ({"stimulus": np.ones((10, 2, 1))}, "stimulus", "(10, 2, 1)", "(10, n)"),
+        ({"stimulus": [[1], [2, 3]]}, "stimulus", "ragged", "array of numbers"),
+        ({"stimulus": np.ones(10, complex)}, "stimulus", "complex128", "real numbers"),
+        ({"stimulus": np.ones(10, object)}, "stimulus", "object", "real numbers"),
+        ({"stimulus": np.ones(10, bool)}, "stimulus", "bool", "real numbers"),
+        ({"stimulus": ["1"] * 10}, "stimulus", "<U1", "real numbers"),
+        ({"stimulus": one_nan(10, 9)}, "stimulus", "nan at step 9", "finite"),
+        ({"stimulus": one_nan((10, 3), (4, 2))}, "stimulus", "nan at step 4, neuron 2", "finite"),
+        ({"stimulus": one_nan((10, 3), (7, 1), "f2")}, "stimulus", "step 7, neuron 1", "finite"),
+        ({"stimulus": [1.0] * 9 + [-INF]}, "stimulus", "-inf at step 9", "finite (µA/cm²)"),
+        ({"stimulus": [INF, -INF] * 5}, "stimulus", "inf at step 0", "finite (µA/cm²)"),
+        (with_parameters(C_m=0), "C_m", "got 0.0", "positive number of µF/cm²"),
+        (with_parameters(C_m=-1.0), "C_m", "-1.0", "positive number of µF/cm²"),
+        (with_parameters(C_m=[1, 1, 0]), "C_m", "0.0 for neuron 2", "positive number"),
+        (with_parameters(g_Na=-1), "g_Na", "-1.0", "zero or more mS/cm²"),
+        (with_parameters(g_K=[36, -36]), "g_K", "-36.0 for neuron 1", "zero or more mS/cm²"),
+        (with_parameters(g_L=-1e-9), "g_L", "-1e-09", "zero or more mS/cm²"),
+        (with_parameters(C_m=NAN), "C_m", "nan", "finite number of µF/cm²"),
+        (with_parameters(g_L=INF), "g_L", "inf", "finite number of mS/cm²"),
+        (with_parameters(E_Na=NAN), "E_Na", "nan", "finite number of mV"),
+        (with_parameters(E_K=[-77, NAN]), "E_K", "nan for neuron 1", "finite number of mV"),
+        (with_parameters(E_L="low"), "E_L", "<U3", "real numbers"),
+        (with_parameters(E_L=[[1.0]]), "E_L", "(1, 1)", "one value per neuron"),
+        (with_parameters(E_L=[]), "E_L", "empty", "one value per neuron"),
+        ({"parameters": {"C_m": 1.0}}, "parameters", "dict", "HHParameters(g_Na=100.0)"),
+        ({"initial_state": [-65, 1.1, 0, 0]}, "m of initial_state", "1.1", "between 0 and 1"),
+        ({"initial_state": [-65, 0, -0.1, 0]}, "h of initial_state", "-0.1", "between 0 and 1"),
+        ({"initial_state": [-65, 0, 0, 1.00001]}, "n of initial_state", "1.00001", "0 and 1"),
+        ({"initial_state": [NAN, 0, 0, 0]}, "V of initial_state", "nan", "finite number"),
+        ({"initial_state": [-65, 0, NAN, 0]}, "h of initial_state", "nan", "finite number"),
+        (
+            {"initial_state": [[-65, -65], [0, 0], [0, 2], [0, 0]]},
+            "h of initial_state",
+            "2.0 for neuron 1",
+            "between 0 and 1",
+        ),
+        ({"initial_state": [-65, 0, 0]}, "initial_state", "(3,)", "(4,), (4, 1) or (4, n)"),
+        ({"initial_state": np.zeros((5, 4))}, "initial_state", "(5, 4)", "(4, n)"),
+        ({"initial_state": np.zeros((4, 0))}, "initial_state", "(4, 0)", "(4, n)"),
+        ({"initial_state": np.zeros((4, 2, 1))}, "initial_state", "(4, 2, 1)", "(4, n)"),
+        ({"initial_state": -65.0}, "initial_state", "()", "V, m, h, n"),
+        ({"record": ("V", "nn")}, "variable", "'nn'", "Did you mean 'n'?"),
+        ({"record": "v"}, "variable", "'v'", "Did you mean 'V'?"),
+        ({"record": "Ca"}, "variable", "'Ca'", "choose from V, m, h, n"),
+        ({"record": ("V", "m", "V")}, "record", "('V', 'm', 'V')", "each variable once"),
+        ({"dtype": "flaot32"}, "dtype", "'flaot32'", "Did you mean 'float32'?"),
+        ({"dtype": "float16"}, "dtype", "'float16'", "choose from float32, float64"),
+        ({"dtype": int}, "dtype", "'int64'", "choose from float32, float64"),
+        ({"dtype": 32}, "dtype", "32", "choose from float32, float64"),
+        ({"spikes": "time"}, "spikes", "'time'", "Did you mean 'times'?"),
+        ({"spikes": False}, "spikes", "False", "choose from times, counts, off"),
+        ({"record_every": 0}, "record_every", "got 0", "1 or more"),
+        ({"record_every": 0.5}, "record_every", "0.5", "whole number"),
+        ({"record_neurons": [0, 1]}, "record_neurons", "got 1", "between 0 and 0"),
+        ({"record_neurons": [-1], "batch_size": 4}, "record_neurons", "got -1", "0 and 3"),
+        ({"record_neurons": [1, 0, 1], "batch_size": 4}, "record_neurons", "1 twice", "once"),
+        ({"record_neurons": [0.0]}, "record_neurons", "float64", "list of neuron indices"),
+        ({"record_neurons": [True]}, "record_neurons", "bool", "list of neuron indices"),
+        ({"record_neurons": 0}, "record_neurons", "shape ()", "list of neuron indices"),
+        ({"record_neurons": "all"}, "record_neurons", "<U3", "list of neuron indices"),
+        ({"spike_threshold": NAN}, "spike_threshold", "nan", "finite number of mV"),
+        ({"spike_threshold": None}, "spike_threshold", "None", "finite number of mV"),
+        ({"start_step": -1}, "start_step", "-1", "0 or more"),
+        ({"start_step": 0.5}, "start_step", "0.5", "whole number"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_by_name(arguments, named, given, would_do):
+    with pytest.raises(InvalidInput) as error:
+        problem(**arguments)
+    message = str(error.value)
+    assert message.removeprefix("unknown ").startswith(f"{named} "), message
+    assert given in message
+    assert would_do in message
+
+
+HOLDS_NEURONS = {
+    "g_Na": lambda n: with_parameters(g_Na=np.full(n, 120.0)),
+    "E_L": lambda n: with_parameters(E_L=np.full(n, -54.0)),
+    "stimulus amplitude": lambda n: {"stimulus": Stimulus.step(np.arange(n), 0, 1)},
+    "stimulus array": lambda n: {"stimulus": np.ones((10, n))},
+    "initial_state": lambda n: {"initial_state": np.full((4, n), 0.5)},
+}
+holders = pytest.mark.parametrize("holder", HOLDS_NEURONS)
+
+
+@holders
+def test_any_array_says_how_many_neurons_there_are(holder):
+    assert problem(**HOLDS_NEURONS[holder](7)).n_neurons == 7
+    assert problem(**HOLDS_NEURONS[holder](7), batch_size=7).n_neurons == 7
+
+
+@holders
+def test_batch_size_may_not_contradict_an_array(holder):
+    with pytest.raises(InvalidInput) as error:
+        problem(**HOLDS_NEURONS[holder](4), batch_size=3)
+    assert "batch_size says 3 neurons" in str(error.value)
+    assert f"{holder.split()[0]} has 4" in str(error.value)
+
+
+@pytest.mark.parametrize("holder", [name for name in HOLDS_NEURONS if name != "initial_state"])
+def test_an_array_for_one_neuron_does_not_serve_several(holder):
+    with pytest.raises(InvalidInput, match="has 1; every array must have one value per neuron"):
+        problem(**HOLDS_NEURONS[holder](1), batch_size=3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("g_Na", "stimulus amplitude"),
+        ("E_L", "stimulus array"),
+        ("g_Na", "initial_state"),
+        ("stimulus amplitude", "initial_state"),
+        ("stimulus array", "initial_state"),
+    ],
+)
+def test_arrays_may_not_contradict_each_other(one, other):
+    with pytest.raises(InvalidInput) as error:
+        problem(**HOLDS_NEURONS[one](2), **HOLDS_NEURONS[other](3))
+    assert f"{one.split()[0]} says 2 neurons" in str(error.value)
+    assert f"{other.split()[0]} has 3" in str(error.value)
+
+
+def test_two_parameters_may_not_be_for_different_numbers_of_neurons():
+    with pytest.raises(InvalidInput, match="g_Na says 2 neurons, but g_K has 3"):
+        problem(**with_parameters(g_Na=[120, 110], g_K=[36, 35, 34]))
+
+
+def test_a_problem_is_one_resting_neuron_unless_told():
+    plain = problem()
+    assert plain.n_neurons == 1
+    assert plain.dtype is None
+    # α/(α+β) of the rates at −65 mV as printed in Hodgkin & Huxley 1952, where their V is 0:
+    # α_m = 2.5/(e^2.5 − 1), β_m = 4; α_h = 0.07, β_h = 1/(e^3 + 1); α_n = 0.1/(e − 1), β_n = 0.125.
+    alpha = np.array([2.5 / (math.exp(2.5) - 1), 0.07, 0.1 / (math.e - 1)])
+    beta = np.array([4.0, 1 / (math.exp(3) + 1), 0.125])
+    resting = [-65.0, *(alpha / (alpha + beta))]
+    np.testing.assert_allclose(plain.initial_state[:, 0], resting, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("T", "dt", "n_steps"),
+    [
+        (1000.0, 0.01, 100_000),
+        (0.3, 0.1, 3),  # 0.3/0.1 is 2.9999999999999996 in float64
+        (1.0, 1 / 3, 3),
+        (0.7, 0.007, 100),
+        (1.00000005, 0.1, 10),  # off by half of a millionth of a step
+        (5, 5, 1),
+        (1e6, 0.01, 10**8),
+    ],
+)
+def test_n_steps_is_T_over_dt_to_the_nearest_step(T, dt, n_steps):
+    assert Problem(T, dt).n_steps == n_steps
+
+
+@given(st.integers(1, 10**7), st.floats(1e-4, 10.0))
+def test_every_whole_number_of_steps_is_accepted(n_steps, dt):
+    assert Problem(n_steps * dt, dt).n_steps == n_steps
+
+
+@given(st.floats(0.01, 1e4), st.floats(0.01, 1.0))
+def test_the_two_durations_that_a_refusal_names_are_the_nearest_that_would_do(T, dt):
+    steps = Fraction(T) / Fraction(dt)
+    assume(abs(steps - round(steps)) > 1e-5)
+    with pytest.raises(InvalidInput) as error:
+        Problem(T, dt)
+    named = str(error.value).partition("would do are ")[2].removesuffix(" ms").split(" and ")
+    below = max(1, math.floor(steps))
+    assert [Problem(float(text), dt).n_steps for text in named] == [below, below + 1]
+
+
+@pytest.mark.parametrize("outside", [1.0 + 1e-8, -1e-8, np.float32(1.0) + np.float32(2e-7)])
+def test_a_gate_that_rounding_put_outside_zero_to_one_is_accepted(outside):
+    state = [-65.0, outside, outside, outside]
+    assert_array_equal(problem(initial_state=state).initial_state[1:, 0], [outside] * 3)
+
+
+@pytest.mark.parametrize("state", [[-60, 0.1, 0.5, 0.25], [[-60], [0.1], [0.5], [0.25]]])
+def test_one_initial_state_serves_all_neurons(state):
+    expected = np.repeat([[-60], [0.1], [0.5], [0.25]], 3, axis=1)
+    assert_array_equal(problem(initial_state=state, batch_size=3).initial_state, expected)
+
+
+def test_an_initial_state_per_neuron_is_kept_as_given():
+    state = np.array([[-60, -70], [0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], np.float32)
+    kept = problem(initial_state=state).initial_state
+    assert_array_equal(kept, state)
+    assert not np.shares_memory(kept, state)
+
+
+def test_a_finite_float16_current_whose_sum_overflows_is_accepted():
+    assert problem(stimulus=np.full(10, 60_000, np.float16)).n_steps == 10
+
+
+@pytest.mark.parametrize("scan_bytes", [1, 100, 2**24])
+def test_a_nan_in_a_memory_mapped_current_is_found_in_any_piece(monkeypatch, tmp_path, scan_bytes):
+    monkeypatch.setattr("hhplug.problem.SCAN_BYTES", scan_bytes)
+    mapped = np.memmap(tmp_path / "I_ext", np.float32, "w+", shape=(1000, 7))
+    assert Problem(10.0, 0.01, stimulus=mapped).n_neurons == 7
+    for step, neuron in ((999, 6), (501, 3), (0, 0)):
+        mapped[step, neuron] = NAN
+        with pytest.raises(InvalidInput, match=f"got nan at step {step}, neuron {neuron}"):
+            Problem(10.0, 0.01, stimulus=mapped)
+
+
+def test_an_array_current_is_never_copied(tmp_path):
+    mapped = np.memmap(tmp_path / "I_ext", np.float16, "w+", shape=(10, 3))
+    for array in (np.zeros(10), np.zeros((10, 3), np.int16), np.zeros((3, 10)).T, mapped):
+        made = problem(stimulus=array)
+        assert np.shares_memory(made.current.array, array)
+        assert made.current.array.dtype == array.dtype
+        assert made.stimulus is made.current.array
+
+
+def test_an_array_current_begins_at_start_step():
+    array = np.arange(10.0)
+    assert_array_equal(problem(stimulus=array, start_step=40).current.chunk(43, 2), [3, 4])
+
+
+def test_a_stimulus_becomes_a_separable_current_of_the_same_dt():
+    stimulus = Stimulus.step([1, 2], 0.2, 0.4)
+    made = problem(stimulus=stimulus)
+    assert isinstance(made.current, SeparableCurrent)
+    assert made.stimulus is stimulus
+    assert_array_equal(list(made.current.rows(1, 4)), [[0, 0], [1, 2], [1, 2], [0, 0]])
+
+
+def test_a_problem_does_not_change_with_the_arrays_it_was_made_from():
+    g_Na, state, chosen = np.full(3, 120.0), np.full((4, 3), 0.5), np.array([2, 0])
+    made = problem(parameters=HHParameters(g_Na=g_Na), initial_state=state, record_neurons=chosen)
+    g_Na[:], state[:], chosen[:] = 1.0, 0.0, 1
+    assert_array_equal(made.parameters.g_Na, [120, 120, 120])
+    assert_array_equal(made.initial_state, np.full((4, 3), 0.5))
+    assert_array_equal(made.neurons, [2, 0])
+
+
+def test_the_arrays_of_a_problem_are_read_only():
+    made = problem(
+        parameters=HHParameters(g_Na=[120, 110], E_L=[-54, -55]),
+        stimulus=Stimulus.constant([1, 2]),
+        record_neurons=[1],
+    )
+    parameters = made.parameters
+    for array in (
+        parameters.g_Na,
+        parameters.E_L,
+        made.initial_state,
+        made.current.gain,
+        made.record_neurons,
+    ):
+        assert not array.flags.writeable
+
+
+def test_parameters_are_floats_or_float64_arrays():
+    made = problem(parameters=HHParameters(C_m=np.float32(2), g_Na=[120, 110], g_K=0))
+    assert type(made.parameters.C_m) is type(made.parameters.g_K) is float
+    assert made.parameters.g_Na.dtype == np.float64
+
+
+def test_one_variable_may_be_recorded_by_its_bare_name():
+    assert problem(record="V").record == ("V",)
+    assert problem(record=[]).record == ()
+    assert problem(record=["n", "V"]).record == ("n", "V")
+    assert problem(record=(), record_all=True).record == ("V", "m", "h", "n")
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, "f4", np.dtype("float32")])
+def test_a_dtype_may_be_given_in_any_way_numpy_knows(dtype):
+    assert problem(dtype=dtype).dtype == "float32"
+
+
+def test_recorded_neurons_keep_the_users_order():
+    assert_array_equal(problem(batch_size=5, record_neurons=(4, 0, 2)).neurons, [4, 0, 2])
+    assert_array_equal(problem(batch_size=5, record_neurons=range(1, 3)).neurons, [1, 2])
+    assert_array_equal(problem(batch_size=3).neurons, [0, 1, 2])
+    assert len(problem(batch_size=3, record_neurons=[]).neurons) == 0
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "count", "kept"),
+    [
+        (1, 0, 4, [0, 1, 2, 3]),
+        (3, 0, 10, [0, 3, 6, 9]),
+        (3, 7, 5, [9]),
+        (3, 9, 1, [9]),
+        (3, 10, 2, []),
+        (7, 1, 5, []),
+        (7, 20, 16, [21, 28, 35]),
+        (100, 0, 10, [0]),
+    ],
+)
+def test_the_steps_kept_are_those_that_record_every_divides(every, first, count, kept):
+    assert list(problem(record_every=every).sample_steps(first, count)) == kept
+
+
+def test_a_run_ends_where_the_next_one_starts():
+    made = problem(T=0.7, start_step=40)
+    assert made.end_step == 47
+    assert made.T == pytest.approx(0.7, rel=1e-15)
+
+
+def test_another_precision_makes_the_same_problem():
+    single = problem(stimulus=Stimulus.constant([1, 2]), dtype="float32")
+    double = single.with_dtype("float64")
+    assert (single.dtype, double.dtype) == ("float32", "float64")
+    assert double.current is single.current
+
+
+def test_a_problem_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        problem().dt = 0.5

@@ -1,0 +1,47 @@
+"""The README does what it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_its_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert blocks("python")
+    namespace = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), namespace)
+
+
+def test_its_two_commands_are_one_line_each_and_the_first_in_it():
+    install, test = (block.strip() for block in blocks("sh")[:2])
+    assert "pip install . ./plugins/hhplug-numpy" in install
+    assert install.endswith("hhplug run")
+    assert "-r requirements-dev.txt" in test
+    assert test.endswith("pytest")
+    assert "\n" not in install + test
+
+
+def test_ci_takes_its_commands_from_it():
+    assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_its_pictures_and_links_exist():
+    links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"--[a-z][a-z-]+", README))))
+def test_its_options_exist(option):
+    known = (ROOT / "hhplug" / "cli.py").read_text(encoding="utf-8")
+    assert f'"{option}"' in known

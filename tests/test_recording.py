@@ -1,0 +1,208 @@
+"""A recording's memory check, its blocks and its spikes."""
+
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from hhplug import ContractViolation, NotEnoughMemory, Problem
+from hhplug.recording import Recording
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets the free memory, in bytes."""
+
+    def set_free(size):
+        monkeypatch.setattr("hhplug.recording.free_memory", lambda: int(size))
+
+    return set_free
+
+
+def big(**arguments):
+    """4 bytes × 1,000,000 neurons × 10,000 steps: 40 GB, unless told otherwise."""
+    defaults = {"T": 100.0, "dt": 0.01, "batch_size": 10**6, "dtype": "float32"}
+    return Problem(**(defaults | arguments))
+
+
+def test_a_refusal_says_what_is_needed_what_is_free_and_what_would_do(free):
+    free(20.1e9)
+    with pytest.raises(NotEnoughMemory) as error:
+        Recording(big())
+    message = str(error.value)
+    assert "recording V every step of 1,000,000 neurons for 10,000 steps" in message
+    assert "needs 40.0 GB, and 20.1 GB is free" in message
+    # 20 GB, every second step, would leave 0.1 GB for all else.
+    assert "record_every=5 (8.0 GB)" in message
+    assert "record=()" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "described", "needed"),
+    [
+        ({"dtype": "float64"}, "recording V every step", "80.0 GB"),
+        ({"record_all": True}, "recording V, m, h and n every step", "160.0 GB"),
+        ({"record": ("m", "V")}, "recording m and V every step", "80.0 GB"),
+        ({"record_every": 3}, "every 3 steps of", "13.3 GB"),  # 3334 of the 10,000 steps
+        ({"record_neurons": range(0, 10**6, 4)}, "of 250,000 neurons", "10.0 GB"),
+        ({"T": 10.0}, "for 1,000 steps", "4.0 GB"),
+    ],
+)
+def test_what_is_needed_is_counted_from_what_is_recorded(free, arguments, described, needed):
+    free(1e9)
+    with pytest.raises(NotEnoughMemory) as error:
+        Recording(big(**arguments))
+    assert described in str(error.value)
+    assert f"needs {needed}" in str(error.value)
+
+
+def test_nothing_is_allocated_before_a_refusal(free):
+    free(10e6)
+    problem = Problem(10.0, 0.01, batch_size=10_000, dtype="float64")
+    tracemalloc.start()
+    with pytest.raises(NotEnoughMemory, match=r"80\.0 MB.* 10\.0 MB"):
+        Recording(problem)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "free_bytes", "every", "size"),
+    [
+        # Without record_every 40 MB, a sample 4 kB; 95 % of what is free may be taken.
+        ({}, 39.9e6, 2, "20.0 MB"),
+        ({}, 20.1e6, 5, "8.0 MB"),
+        ({}, 3e6, 20, "2.0 MB"),
+        ({}, 70e3, 1000, "0.0 MB"),
+        ({}, 5e3, 10_000, "0.0 MB"),
+        ({"record_every": 3}, 10e6, 5, "8.0 MB"),
+        ({"record_every": 3}, 3e6, 20, "2.0 MB"),
+        ({"start_step": 9_999}, 3e6, 20, "2.0 MB"),
+        ({"start_step": 9_999}, 5e3, 10_000, "0.0 MB"),
+    ],
+)
+def test_the_least_of_1_2_5_10_20_that_fits_is_advised(free, arguments, free_bytes, every, size):
+    free(free_bytes)
+    problem = {"batch_size": 1000} | arguments
+    with pytest.raises(NotEnoughMemory, match=rf"use record_every={every} \({size}\)"):
+        Recording(big(**problem))
+    assert Recording(big(**problem | {"record_every": every})).samples["V"].size > 0
+
+
+def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free):
+    free(1000)
+    with pytest.raises(NotEnoughMemory) as error:
+        Recording(big())
+    assert "record_every" not in str(error.value)
+    assert "use record=() for spikes alone" in str(error.value)
+    assert Recording(big(record=())).samples == {}
+
+
+def test_a_recording_that_fits_is_made(free):
+    free(1e6)
+    problem = Problem(1.0, 0.01, batch_size=100, dtype="float64", record=("V", "h"), record_every=3)
+    samples = Recording(problem).samples
+    assert {name: (a.shape, a.dtype) for name, a in samples.items()} == {
+        "V": ((34, 100), np.float64),
+        "h": ((34, 100), np.float64),
+    }
+
+
+@given(
+    n_steps=st.integers(1, 60),
+    start_step=st.integers(0, 40),
+    every=st.integers(1, 25),
+    data=st.data(),
+)
+def test_blocks_tile_the_samples_however_a_run_is_cut(n_steps, start_step, every, data):
+    problem = Problem(
+        n_steps, 1.0, start_step=start_step, record_every=every, record=("V", "n"), batch_size=2
+    )
+    recording = Recording(problem)
+    for array in recording.samples.values():
+        array[:] = -1
+    cuts = sorted(data.draw(st.sets(st.integers(1, n_steps - 1)))) if n_steps > 1 else []
+    edges = [start_step + cut for cut in (0, *cuts, n_steps)]
+    for first, end in pairwise(edges):
+        kept = [k for k in range(first, end) if k % every == 0]
+        block = recording.block(first, end - first)
+        for name in ("V", "n"):
+            rows = block.samples[name]
+            assert rows.shape == (len(kept), 2)
+            assert np.shares_memory(rows, recording.samples[name]) or not kept
+            rows[:] = np.reshape(kept, (-1, 1))
+    expected = [k for k in range(start_step, start_step + n_steps) if k % every == 0]
+    for array in recording.samples.values():
+        assert_array_equal(array, np.repeat(np.reshape(expected, (-1, 1)), 2, axis=1))
+
+
+def test_every_block_counts_spikes_in_the_same_array():
+    recording = Recording(Problem(1.0, 0.1, batch_size=3))
+    for first in (0, 5):
+        recording.block(first, 5).spike_count[1] += 1
+    assert_array_equal(recording.spike_count, [0, 2, 0])
+
+
+def record_spikes(problem, *blocks):
+    """A recording of blocks, each a list of (neuron, step, fraction) arrays."""
+    recording = Recording(problem)
+    for spikes in blocks:
+        block = recording.block(problem.start_step, 1)
+        for neuron, step, fraction in spikes:
+            block.add_spikes(np.asarray(neuron), np.asarray(step), np.asarray(fraction))
+            np.add.at(recording.spike_count, neuron, 1)
+        recording.collect(block)
+    return recording
+
+
+@pytest.mark.parametrize("neuron_dtype", [np.int64, np.int32, np.uint32, np.uint16])
+@pytest.mark.parametrize("step_dtype", [np.int64, np.int32, np.uint32])
+def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
+    neuron_dtype, step_dtype
+):
+    problem = Problem(100.0, 0.01, batch_size=7, start_step=500, dtype="float32")
+    rng = np.random.default_rng(5)
+    neuron, step = (a.ravel() for a in np.meshgrid(range(7), range(500, 10_500, 40)))
+    fraction = rng.random(len(neuron), np.float32)
+    shuffled = np.array_split(rng.permutation(len(neuron)), 6)
+    parts = [
+        (neuron[i].astype(neuron_dtype), step[i].astype(step_dtype), fraction[i]) for i in shuffled
+    ]
+    spikes = record_spikes(problem, parts[:1], [], parts[1:4], parts[4:]).spikes()
+    order = np.lexsort((step, neuron))
+    assert_array_equal(spikes.neuron, neuron[order])
+    assert_array_equal(spikes.time, (step + fraction.astype(np.float64))[order] * 0.01)
+
+
+def test_a_spike_stands_at_step_plus_fraction_times_dt():
+    problem = Problem(10.0, 0.5, batch_size=3, start_step=1000)
+    spikes = record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])]).spikes()
+    assert_array_equal(spikes.neuron, [0, 2])
+    assert_array_equal(spikes.time, [500.5, 509.625])  # (1000 + 1)/2 and (1019 + 0.25)/2
+
+
+def test_no_spikes_are_no_spikes():
+    spikes = record_spikes(Problem(1.0, 0.1), []).spikes()
+    assert len(spikes) == len(spikes.time) == 0
+
+
+@pytest.mark.parametrize("counted", [1, 3])
+def test_counting_other_spikes_than_are_given_breaks_the_contract(counted):
+    recording = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
+    recording.spike_count[:] = [0, counted]
+    with pytest.raises(ContractViolation, match=f"counted {counted} spikes but .* times of 2"):
+        recording.spikes()
+
+
+def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, monkeypatch):
+    free(1e9)
+    monkeypatch.setattr("hhplug.recording.SPIKE_BYTES", 4e8)
+    problem = Problem(1.0, 0.1, batch_size=2)
+    record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
+    with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):
+        record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])], [([0], [7], [0.5])])

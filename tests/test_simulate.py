@@ -1,0 +1,209 @@
+"""The loop: blocks, progress, interruption, warnings, timing."""
+
+import signal
+import subprocess
+import sys
+import time
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+import hhplug
+from hhplug import InvalidInput, NotEnoughMemory, Problem, Simulator, Stimulus, registry, simulate
+from hhplug.backend import Block, Session
+
+
+def test_a_problem_runs_by_backend_name():
+    problem = Problem(T=0.3, dt=0.01, batch_size=3, dtype="float64")
+    result = simulate(problem, backend="reference")
+    assert (result.backend, result.dtype) == ("reference", "float64")
+    assert result.V.shape == (30, 3)
+
+
+def test_float32_is_the_default_where_the_backend_has_it():
+    assert simulate(Problem(T=0.1), backend="numpy").dtype == "float32"
+    assert simulate(Problem(T=0.1), backend="reference").dtype == "float64"
+    assert Simulator("numpy", dtype=np.float64).run(T=0.1).V.dtype == np.float64
+
+
+def test_a_precision_the_backend_does_not_have_is_refused():
+    with pytest.raises(InvalidInput, match=r"'reference' computes in float64, got dtype='float32'"):
+        Simulator("reference", dtype="float32")
+
+
+def test_progress_rises_to_one():
+    heard = []
+    Simulator("numpy").run(T=5.0, batch_size=3, progress=heard.append)
+    assert len(heard) > 1
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_progress_true_draws_a_bar_and_anything_else_is_refused(capsys):
+    Simulator("numpy").run(T=0.1, progress=True)
+    assert "\N{ESC}" not in capsys.readouterr().out  # not a terminal: no control characters
+    with pytest.raises(InvalidInput, match="progress must be None, True or a function"):
+        Simulator("numpy").run(T=0.1, progress="loud")
+
+
+def test_neurons_that_blow_up_are_told_of():
+    with pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became NaN.*neuron 1; dt=0.01 ms"):
+        Simulator("numpy").run(T=1.0, stimulus=Stimulus.constant([0.0, 1e36, 0.0]))
+
+
+def test_a_recording_that_does_not_fit_is_refused_before_the_backend_prepares():
+    with (
+        patch("hhplug.recording.free_memory", return_value=10**6),
+        patch("hhplug_numpy.backend.NumpyBackend.prepare", side_effect=AssertionError),
+        pytest.raises(NotEnoughMemory, match=r"needs 40.0 MB, and 1.0 MB is free"),
+    ):
+        Simulator("numpy").run(T=100.0, batch_size=1000)
+
+
+class Log(Session):
+    """A session that does nothing but write down what the core asks of it."""
+
+    def __init__(self, problem, max_steps):
+        self.problem, self.max_steps, self.calls, self.closed = problem, max_steps, [], False
+
+    def advance(self, n_steps):
+        self.calls.append(("advance", n_steps))
+        return LogBlock(self, n_steps)
+
+    def state(self):
+        self.calls.append(("state", 0))
+        return np.zeros((4, self.problem.n_neurons), self.problem.dtype)
+
+    def close(self):
+        self.closed = True
+
+
+class LogBlock(Block):
+    def __init__(self, session, n_steps):
+        self.session, self.n_steps = session, n_steps
+
+    def read(self, out):
+        self.session.calls.append(("read", self.n_steps))
+        for array in out.samples.values():
+            array[:] = self.n_steps
+
+
+@pytest.fixture
+def log():
+    """Run with a Log in place of the NumPy session."""
+    sessions = []
+
+    def prepare(_, problem, max_steps):
+        sessions.append(Log(problem, max_steps))
+        return sessions[-1]
+
+    with patch("hhplug_numpy.backend.NumpyBackend.prepare", prepare):
+        yield lambda **arguments: (Simulator("numpy").run(**arguments), sessions[-1])[1]
+
+
+def test_the_next_block_is_enqueued_before_one_is_read_and_two_at_most_wait(log):
+    session = log(T=100.0)
+    unread, longest, reads = 0, 0, []
+    for i, (call, n_steps) in enumerate(session.calls):
+        unread += {"advance": 1, "read": -1, "state": 0}[call]
+        longest = max(longest, unread)
+        assert unread <= 2
+        if call == "read":
+            reads.append(n_steps)
+            left = any(later == "advance" for later, _ in session.calls[i:])
+            assert unread == 1 or not left
+    assert longest == 2
+    assert sum(reads) == 10_000
+    assert reads == [n for call, n in session.calls if call == "advance"]  # in order, each once
+    assert session.calls[-1] == ("state", 0)
+    assert session.closed
+
+
+def test_blocks_stay_within_their_bytes(log):
+    with patch("hhplug.simulate.BLOCK_BYTES", 4 * 2 * 100 * 7):
+        recorded = log(T=10.0, batch_size=100, record=("V", "m"))
+        thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
+        current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())
+    for session, most in ((recorded, 7), (thinned, 21), (current, 14)):
+        assert session.max_steps == most
+        assert max(n for _, n in session.calls) <= most
+
+
+def test_a_session_is_closed_when_the_backend_fails(log):
+    with (
+        patch.object(LogBlock, "read", side_effect=ZeroDivisionError),
+        patch.object(Log, "close", autospec=True) as close,
+    ):
+        with pytest.raises(ZeroDivisionError):
+            log(T=1.0)
+        close.assert_called_once()
+
+
+def test_timing_adds_up():
+    timing = Simulator("numpy").run(T=1.0, batch_size=100).timing
+    assert 0.0 <= timing.compile < timing.total
+    assert 0.0 < timing.run < timing.total
+    assert timing.compile + timing.run <= timing.total
+
+
+def test_speed_is_neurons_times_steps_over_the_time_of_stepping():
+    result = Simulator("numpy").run(T=1.0, batch_size=100)
+    assert result.neuron_steps_per_second == pytest.approx(100 * 100 / result.timing.run)
+
+
+def test_ctrl_c_stops_within_a_second_and_leaves_the_interpreter_usable():
+    script = """
+import numpy as np, time
+from hhplug import Simulator, Stimulus
+simulator = Simulator("numpy")
+print("ready", flush=True)
+try:
+    simulator.run(T=1e6, batch_size=20_000, record=(), spikes="counts")
+except KeyboardInterrupt:
+    print(len(simulator.run(T=0.1).V))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        output, _ = process.communicate(timeout=20)
+        assert time.monotonic() - began < 1.0
+    assert output == "10\n"
+
+
+def test_importing_hhplug_loads_no_gpu_library_nor_any_plugin():
+    script = "import sys, hhplug; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"torch", "triton", "pycuda", "matplotlib", "xarray", "scipy", "rich"}
+    assert not heavy & set(loaded)
+    assert not [name for name in loaded if name.startswith(("hhplug_", "hhplug.testing"))]
+
+
+def test_a_backend_by_name_gives_its_first_result_in_half_a_second():
+    script = """
+import time; began = time.perf_counter()
+from hhplug import Simulator
+Simulator(backend="numpy").run(T=1.0, batch_size=10)
+print(time.perf_counter() - began)
+"""
+    times = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", script], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for _ in range(3)
+    ]
+    assert min(times) < 0.5
+
+
+def test_auto_takes_numpy_where_it_is_the_best_installed():
+    best = next(entry for entry in registry.backends() if not entry.problem)
+    assert Simulator().backend == best.name
+    assert hhplug.Simulator(dtype="float64").run(T=0.1).backend == best.name
