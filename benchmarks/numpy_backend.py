@@ -64,9 +64,7 @@ def main() -> None:
         for name, time in best.items():
             speed = NEURONS * STEPS / time
             ratio = time / best["numpy"]
-            print(
-                f"{dtype} {name:10} {speed:.3g} neuron-steps/s; numpy is {ratio:.2f} times as fast"
-            )
+            print(f"{dtype} {name:10} {speed:.3g} neuron-steps/s; numpy takes 1/{ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ def positive(name: str, value: Any, unit: str) -> float:
 
 def _float(name: str, value: Any, wanted: str, above: float) -> float:
     try:
+        if isinstance(value, (str, bytes, bool)):
+            raise TypeError
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInput(f"{name} must be {wanted}, got {value!r}") from None
     if not above < result < math.inf:
         raise InvalidInput(f"{name} must be {wanted}, got {value}")
@@ -44,6 +46,8 @@ def whole(name: str, value: Any, least: int) -> int:
     try:
         result = operator.index(value)
     except TypeError:
+        if isinstance(value, float) and value.is_integer():
+            wanted = f"{name} must be an int, got the float {value}; use {int(value)}"
         raise InvalidInput(wanted) from None
     if isinstance(value, bool) or result < least:
         raise InvalidInput(wanted)
@@ -85,7 +89,10 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
     except ValueError:
         raise InvalidInput(f"{name} must be an array of numbers, got ragged rows") from None
     if array.dtype.kind not in "fiu":
-        raise InvalidInput(f"{name} must hold real numbers, got dtype {array.dtype}")
+        given = f"dtype {array.dtype}" if array.ndim else repr(value)
+        raise InvalidInput(f"{name} must hold real numbers, got {given}")
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidInput(f"{name} must not be a masked array; fill it first, array.filled(0.0)")
     return array
 
 

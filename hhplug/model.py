@@ -37,7 +37,7 @@ class HHParameters:
             for f in fields(self)
             if np.ndim(changed[f.name]) or changed[f.name] != f.default
         }
-        with np.printoptions(threshold=6, edgeitems=2, precision=6):
+        with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return f"HHParameters({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
 

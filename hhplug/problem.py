@@ -4,7 +4,7 @@ Units: mV, ms, µA/cm², mS/cm², µF/cm². A `Problem` that exists is valid: ba
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast
 
@@ -24,6 +24,7 @@ SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
 
 WHOLE_STEPS_TOLERANCE = 1e-6  # of a step, by which T may miss a whole number of steps
 GATE_TOLERANCE = 1e-6  # by which float32 rounding may put a gate of a final state outside [0, 1]
+MOST_STEPS = 2**53  # above, time = step·dt no longer tells steps apart
 SCAN_BYTES = 2**24  # of an array current looked through for NaN at a time
 
 
@@ -114,6 +115,11 @@ class Problem:
         """Indices of the recorded neurons, in the order of the recorded columns."""
         return np.arange(self.n_neurons) if self.record_neurons is None else self.record_neurons
 
+    @property
+    def n_recorded(self) -> int:
+        """How many neurons are recorded."""
+        return self.n_neurons if self.record_neurons is None else len(self.record_neurons)
+
     def sample_steps(self, first: int, count: int) -> range:
         """The steps first ≤ k < first + count that are recorded: those record_every divides."""
         every = self.record_every
@@ -128,6 +134,10 @@ class Problem:
 
 def _whole_steps(T: float, dt: float) -> int:
     steps = T / dt
+    if not steps < MOST_STEPS:
+        raise InvalidInput(
+            f"T={T:g} ms is {steps:g} steps of dt={dt:g} ms, more than can be counted"
+        )
     n_steps = round(steps)
     if n_steps < 1 or abs(steps - n_steps) > WHOLE_STEPS_TOLERANCE:
         below = max(1, int(steps))
@@ -192,7 +202,7 @@ def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
             suspicious = not np.isfinite(piece.sum())  # reads once, allocates nothing
         if suspicious and not np.isfinite(piece).all():
             step, *neuron = (int(i) for i in np.argwhere(~np.isfinite(piece))[0])
-            where = f"step {first + step}" + (f", neuron {neuron[0]}" if neuron else "")
+            where = f"row {first + step}" + (f", neuron {neuron[0]}" if neuron else "")
             value = piece[(step, *neuron)]
             raise InvalidInput(f"stimulus must be finite ({UNIT}), got {value} at {where}")
 
@@ -258,9 +268,14 @@ def checked_dtype(dtype: DTypeLike | None) -> DType | None:
 
 
 def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(record, Iterable):
+        raise InvalidInput(
+            f"record must be names of {', '.join(VARIABLES)}, got {record!r}; "
+            "to keep none use record=()"
+        )
     names = (record,) if isinstance(record, str) else tuple(record)
     for name in names:
-        checks.choice("variable", name, VARIABLES)
+        checks.choice("variable in record", name, VARIABLES)
     if len(set(names)) < len(names):
         raise InvalidInput(f"record must name each variable once, got {names}")
     return names
@@ -269,7 +284,10 @@ def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
 def _checked_neurons(record_neurons: ArrayLike | None, n_neurons: int) -> NDArray[np.int64] | None:
     if record_neurons is None:
         return None
-    chosen = np.asarray(record_neurons)
+    try:
+        chosen = np.asarray(record_neurons)
+    except ValueError:
+        raise InvalidInput("record_neurons must be a list of neuron indices, got rows") from None
     if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
         raise InvalidInput(
             "record_neurons must be a list of neuron indices, "

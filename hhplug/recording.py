@@ -1,6 +1,6 @@
 """The arrays that a run fills: samples, spike counts, spike times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
+from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 
-MEMORY_SHARE = 0.95  # of the free memory, that a recording may take
+MEMORY_SHARE = 0.95  # of the free memory, that a run may take
+STATES = 3  # of the population held at once: initial, current, final
 SPIKE_BYTES = 36  # a spike time at its dearest: logged, keyed, ordered and in the result
 
 
@@ -38,15 +40,13 @@ class Recording:
     def __init__(self, problem: Problem):
         self._problem = problem
         self.steps = problem.sample_steps(problem.start_step, problem.n_steps)
-        shape = (len(self.steps), len(problem.neurons))
+        shape = (len(self.steps), problem.n_recorded)
         _refuse_too_large(problem, shape)
         try:
             self.samples = {name: np.empty(shape, problem.dtype) for name in problem.record}
-        except MemoryError as error:
-            raise NotEnoughMemory(
-                f"{_described(problem)} does not fit in memory: {error}"
-            ) from error
-        self.spike_count = np.zeros(problem.n_neurons, np.int64)
+            self.spike_count = np.zeros(problem.n_neurons, np.int64)
+        except (MemoryError, ValueError) as error:  # ValueError: beyond any address
+            raise NotEnoughMemory(f"{_described(problem)} fails: {error}") from error
         self._spikes: list[tuple[NDArray[np.int64], NDArray[np.floating]]] = []
         self._n_spikes = 0
 
@@ -63,14 +63,14 @@ class Recording:
         if not block.spikes:
             return
         neuron, step, fraction = map(np.concatenate, zip(*block.spikes, strict=True))
-        block.spikes.clear()
         # One integer orders spikes by neuron, then step.
-        key = neuron.astype(np.int64) * self._problem.n_steps + (step - self._problem.start_step)
+        key = neuron.astype(np.int64) * self._problem.n_steps
+        key += step.astype(np.int64) - self._problem.start_step
         self._spikes.append((key, fraction))
         self._n_spikes += len(key)
         if self._n_spikes * SPIKE_BYTES > 2**28 and self._n_spikes * SPIKE_BYTES > free_memory():
             raise NotEnoughMemory(
-                f"{self._n_spikes:,} spike times so far, and {_gigabytes(free_memory())} is free; "
+                f"{self._n_spikes:,} spike times so far, and {_size(free_memory())} is free; "
                 "use spikes='counts', or shorter runs joined by initial_state and start_step"
             )
 
@@ -93,46 +93,52 @@ class Recording:
 
 
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
-    """Compare what the samples need with what is free, and look for what would fit."""
-    sample = np.dtype(problem.dtype).itemsize * len(problem.record) * shape[1]
-    needed = sample * shape[0]
+    """Compare what the run needs with what is free, and look for what would fit."""
+    itemsize = np.dtype(problem.dtype).itemsize
     free = free_memory()
-    if not needed > free * MEMORY_SHARE:
+    room = free * MEMORY_SHARE
+    states = problem.n_neurons * STATES * len(VARIABLES) * itemsize
+    if states > room:
+        raise NotEnoughMemory(
+            f"the states of {problem.n_neurons:,} neurons need {_size(states)}, "
+            f"and {_size(free)} is free; use a smaller batch_size"
+        )
+    sample = itemsize * len(problem.record) * shape[1]
+    if sample * shape[0] <= room:
         return
-    advice = []
-    every = _round_up(problem.record_every * needed / (free * MEMORY_SHARE)) if free else 0
-    if 0 < every <= problem.n_steps:
-        fits = sample * len(problem.sample_steps(problem.start_step, problem.n_steps)[::every])
-        fits = sample * -(-problem.n_steps // every)
-        advice.append(f"record_every={every} ({_gigabytes(fits)})")
-    advice.append("record=() for spikes alone")
+    advice = ["record=() for spikes alone"]
+    if shape[1] > 1:
+        advice.insert(0, "record_neurons for some of them")
+    for every in _round_numbers(problem.n_steps):
+        kept = sample * -(-problem.n_steps // every)
+        if kept <= room:
+            advice.insert(0, f"record_every={every} ({_size(kept)})")
+            break
     raise NotEnoughMemory(
-        f"{_described(problem)} needs {_gigabytes(needed)}, and {_gigabytes(free)} is free; "
-        f"use {', record_neurons for some of them, or '.join(advice)}"
+        f"{_described(problem)} needs {_size(sample * shape[0])}, and {_size(free)} is free; "
+        f"use {_listed(advice, 'or')}"
     )
 
 
 def _described(problem: Problem) -> str:
     every = "every step" if problem.record_every == 1 else f"every {problem.record_every} steps"
     return (
-        f"recording {_listed(problem.record)} {every} of {len(problem.neurons):,} neurons "
+        f"recording {_listed(problem.record, 'and')} {every} of {problem.n_recorded:,} neurons "
         f"for {problem.n_steps:,} steps"
     )
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _listed(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _round_up(ratio: float) -> int:
-    """The least of 1, 2, 5, 10, 20, 50, … that is not below ratio."""
+def _round_numbers(most: int) -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, … up to most."""
     scale = 1
-    while True:
-        for digit in (1, 2, 5):
-            if digit * scale >= ratio:
-                return digit * scale
+    while scale <= most:
+        yield from (digit * scale for digit in (1, 2, 5) if digit * scale <= most)
         scale *= 10
 
 
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -2,11 +2,13 @@
 
 import json
 import platform
+import zlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +94,8 @@ class Result:
             return self.samples[name]
         if name in VARIABLES:
             kept = ", ".join(self.samples) or "nothing"
-            raise KeyError(f"{name} was not recorded ({kept} was); run with record=({name!r},)")
+            wanted = (*self.samples, name)
+            raise KeyError(f"{name} was not recorded ({kept} was); run with record={wanted}")
         raise KeyError(f"unknown variable {name!r}; choose from time, {', '.join(VARIABLES)}")
 
     @property
@@ -248,18 +251,21 @@ class Result:
 def load_result(path: str | Path) -> Result:
     """Read what `Result.save` wrote. Raises InvalidInput for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             metadata = json.loads(str(file["metadata"]))
-            if metadata["format"] != FORMAT:
-                raise InvalidInput(
-                    f"{path} has format {metadata['format']}, this hhplug reads {FORMAT}; "
-                    f"it was written by hhplug {metadata['hhplug']}"
-                )
             arrays = {name: file[name] for name in file.files if name != "metadata"}
-    except (KeyError, ValueError, EOFError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{path} is not a result saved by hhplug") from error
+        written = metadata["format"], metadata["hhplug"]
+        if written[0] == FORMAT:
+            return _unpacked(metadata, arrays)
+    except (KeyError, TypeError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
+    raise InvalidInput(
+        f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
+        f"it was written by hhplug {written[1]}"
+    )
+
+
+def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
     problem = storage.unpack(metadata["problem"], arrays)
     spikes = None
     if "spike_time" in arrays:

@@ -84,7 +84,7 @@ def default_dtype(chosen: Chosen) -> DType:
 def _max_steps(problem: Problem) -> int:
     """The longest block that keeps its samples and its rows of current within BLOCK_BYTES."""
     itemsize = np.dtype(problem.dtype).itemsize
-    sample = itemsize * len(problem.record) * len(problem.neurons) / problem.record_every
+    sample = itemsize * len(problem.record) * problem.n_recorded / problem.record_every
     array = problem.stimulus if isinstance(problem.stimulus, np.ndarray) else None
     row = array[0].nbytes if array is not None else 0
     fits = BLOCK_BYTES / max(sample, row, 1)

@@ -65,10 +65,13 @@ class PulseTrain:
         return (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
-        onset = self.start + np.arange(self.count) * self.period
-        begun = np.searchsorted(np.rint(onset / dt), step, side="right")
-        ended = np.searchsorted(np.rint((onset + self.width) / dt), step, side="right")
-        return ((begun > ended).astype(np.float64),)
+        on = np.zeros(len(step))
+        latest = np.floor((step * dt - self.start) / self.period)
+        for pulse in (latest - 1.0, latest, latest + 1.0):  # rounding may move an edge by a step
+            onset = self.start + pulse * self.period
+            inside = (np.rint(onset / dt) <= step) & (step < np.rint((onset + self.width) / dt))
+            on[inside & (0.0 <= pulse) & (pulse < self.count)] = 1.0
+        return (on,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +195,8 @@ class Stimulus:
     def __add__(self, other: Any) -> "Stimulus":
         if not isinstance(other, Stimulus):
             raise InvalidInput(
-                f"a Stimulus adds to a Stimulus, not to {type(other).__name__}; for a sum with an "
-                "array, add the array to stimulus.sample(dt, n_steps) and pass the sum"
+                f"a Stimulus adds to a Stimulus, not to {type(other).__name__}; for a number add "
+                "Stimulus.constant(number), for an array pass array + stimulus.sample(dt, n_steps)"
             )
         return Stimulus(self.terms + other.terms)
 
@@ -201,7 +204,7 @@ class Stimulus:
         return self if isinstance(other, int) and other == 0 else self + other  # 0 begins sum()
 
     def __repr__(self) -> str:
-        with np.printoptions(threshold=6, edgeitems=2, precision=6):
+        with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return " + ".join(map(_term_repr, self.terms)) or "Stimulus()"
 
     def sample(self, dt: float, n_steps: int) -> NDArray[np.float64]:

@@ -65,11 +65,11 @@ def one_nan(shape, where, dtype=np.float64):
         ({"stimulus": np.ones(10, object)}, "stimulus", "object", "real numbers"),
         ({"stimulus": np.ones(10, bool)}, "stimulus", "bool", "real numbers"),
         ({"stimulus": ["1"] * 10}, "stimulus", "<U1", "real numbers"),
-        ({"stimulus": one_nan(10, 9)}, "stimulus", "nan at step 9", "finite"),
-        ({"stimulus": one_nan((10, 3), (4, 2))}, "stimulus", "nan at step 4, neuron 2", "finite"),
-        ({"stimulus": one_nan((10, 3), (7, 1), "f2")}, "stimulus", "step 7, neuron 1", "finite"),
-        ({"stimulus": [1.0] * 9 + [-INF]}, "stimulus", "-inf at step 9", "finite (µA/cm²)"),
-        ({"stimulus": [INF, -INF] * 5}, "stimulus", "inf at step 0", "finite (µA/cm²)"),
+        ({"stimulus": one_nan(10, 9)}, "stimulus", "nan at row 9", "finite"),
+        ({"stimulus": one_nan((10, 3), (4, 2))}, "stimulus", "nan at row 4, neuron 2", "finite"),
+        ({"stimulus": one_nan((10, 3), (7, 1), "f2")}, "stimulus", "row 7, neuron 1", "finite"),
+        ({"stimulus": [1.0] * 9 + [-INF]}, "stimulus", "-inf at row 9", "finite (µA/cm²)"),
+        ({"stimulus": [INF, -INF] * 5}, "stimulus", "inf at row 0", "finite (µA/cm²)"),
         (with_parameters(C_m=0), "C_m", "got 0.0", "positive number of µF/cm²"),
         (with_parameters(C_m=-1.0), "C_m", "-1.0", "positive number of µF/cm²"),
         (with_parameters(C_m=[1, 1, 0]), "C_m", "0.0 for neuron 2", "positive number"),
@@ -80,7 +80,7 @@ def one_nan(shape, where, dtype=np.float64):
         (with_parameters(g_L=INF), "g_L", "inf", "finite number of mS/cm²"),
         (with_parameters(E_Na=NAN), "E_Na", "nan", "finite number of mV"),
         (with_parameters(E_K=[-77, NAN]), "E_K", "nan for neuron 1", "finite number of mV"),
-        (with_parameters(E_L="low"), "E_L", "<U3", "real numbers"),
+        (with_parameters(E_L="low"), "E_L", "'low'", "real numbers"),
         (with_parameters(E_L=[[1.0]]), "E_L", "(1, 1)", "one value per neuron"),
         (with_parameters(E_L=[]), "E_L", "empty", "one value per neuron"),
         ({"parameters": {"C_m": 1.0}}, "parameters", "dict", "HHParameters(g_Na=100.0)"),
@@ -260,7 +260,7 @@ def test_a_nan_in_a_memory_mapped_current_is_found_in_any_piece(monkeypatch, tmp
     assert Problem(10.0, 0.01, stimulus=mapped).n_neurons == 7
     for step, neuron in ((999, 6), (501, 3), (0, 0)):
         mapped[step, neuron] = NAN
-        with pytest.raises(InvalidInput, match=f"got nan at step {step}, neuron {neuron}"):
+        with pytest.raises(InvalidInput, match=f"got nan at row {step}, neuron {neuron}"):
             Problem(10.0, 0.01, stimulus=mapped)
 
 
@@ -370,3 +370,24 @@ def test_another_precision_makes_the_same_problem():
 def test_a_problem_cannot_be_changed():
     with pytest.raises(AttributeError):
         problem().dt = 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"T": 10**400}, "T must be a positive number of ms"),
+        ({"T": 1.0, "dt": "0.1"}, "dt must be a positive number of ms, got '0.1'"),
+        ({"T": True}, "T must be a positive number of ms, got True"),
+        ({"T": 1e300, "dt": 0.1}, "more than can be counted"),
+        ({"T": 1e300, "dt": 1e-300}, "more than can be counted"),
+        ({"T": 1.0, "record": None}, "to keep none use record=()"),
+        ({"T": 1.0, "record": 5}, "record must be names of V, m, h, n, got 5"),
+        ({"T": 1.0, "record_neurons": [[0], [1, 2]]}, "record_neurons must be a list"),
+        ({"T": 1.0, "batch_size": 1e6}, "got the float 1000000.0; use 1000000"),
+        ({"T": 1.0, "stimulus": np.ma.ones(100)}, "must not be a masked array"),
+    ],
+)
+def test_what_python_would_stumble_over_later_is_refused_at_once(arguments, said):
+    with pytest.raises(InvalidInput) as error:
+        Problem(**arguments)
+    assert said in str(error.value)

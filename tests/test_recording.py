@@ -75,15 +75,14 @@ def test_nothing_is_allocated_before_a_refusal(free):
     ("arguments", "free_bytes", "every", "size"),
     [
         # Without record_every 40 MB, a sample 4 kB; 95 % of what is free may be taken.
+        ({}, 42.0e6, 2, "20.0 MB"),
         ({}, 39.9e6, 2, "20.0 MB"),
         ({}, 20.1e6, 5, "8.0 MB"),
         ({}, 3e6, 20, "2.0 MB"),
         ({}, 70e3, 1000, "0.0 MB"),
-        ({}, 5e3, 10_000, "0.0 MB"),
         ({"record_every": 3}, 10e6, 5, "8.0 MB"),
         ({"record_every": 3}, 3e6, 20, "2.0 MB"),
         ({"start_step": 9_999}, 3e6, 20, "2.0 MB"),
-        ({"start_step": 9_999}, 5e3, 10_000, "0.0 MB"),
     ],
 )
 def test_the_least_of_1_2_5_10_20_that_fits_is_advised(free, arguments, free_bytes, every, size):
@@ -94,13 +93,39 @@ def test_the_least_of_1_2_5_10_20_that_fits_is_advised(free, arguments, free_byt
     assert Recording(big(**problem | {"record_every": every})).samples["V"].size > 0
 
 
-def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free):
-    free(1000)
+def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free, monkeypatch):
+    # A sample of four float64 variables is 32 MB; the states would be refused first.
+    problem = Problem(
+        1e6,
+        1.0,
+        batch_size=10**6,
+        dtype="float64",
+        record_all=True,
+    )
+    monkeypatch.setattr("hhplug.recording.STATES", 0)
+    free(30e6)
     with pytest.raises(NotEnoughMemory) as error:
-        Recording(big())
+        Recording(problem)
     assert "record_every" not in str(error.value)
-    assert "use record=() for spikes alone" in str(error.value)
-    assert Recording(big(record=())).samples == {}
+    assert "use record_neurons for some of them or record=() for spikes alone" in str(error.value)
+
+
+def test_a_population_whose_states_do_not_fit_is_refused(free):
+    # 10⁹ neurons, four float32 variables, three copies.
+    free(1e9)
+    problem = Problem(1.0, batch_size=10**9, record=(), dtype="float32")
+    with pytest.raises(NotEnoughMemory, match=r"the states of 1,000,000,000 neurons need 48\.0 GB"):
+        Recording(problem)
+
+
+def test_the_advised_record_every_fits_where_samples_do_not_divide_evenly(free, monkeypatch):
+    # Five samples of 8 MB, 20 MB of room: every second step would still be three of them.
+    free(21.06e6)
+    problem = Problem(5.0, 1.0, batch_size=2_000_000, dtype="float32")
+    monkeypatch.setattr("hhplug.recording.STATES", 0)
+    with pytest.raises(NotEnoughMemory) as error:
+        Recording(problem)
+    assert "record_every=5 (8.0 MB)" in str(error.value)
 
 
 def test_a_recording_that_fits_is_made(free):
@@ -177,6 +202,16 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     order = np.lexsort((step, neuron))
     assert_array_equal(spikes.neuron, neuron[order])
     assert_array_equal(spikes.time, (step + fraction.astype(np.float64))[order] * 0.01)
+
+
+def test_spikes_of_a_large_population_are_sorted_without_overflow():
+    n, n_steps = 3_000_000, 1000  # neuron · n_steps reaches 3e9, past an int32
+    problem = Problem(n_steps, 1.0, batch_size=n, record=())
+    neuron = np.array([n - 1, 0, 2_200_000, n - 1], np.int32)
+    step = np.array([999, 999, 1, 0], np.int32)
+    spikes = record_spikes(problem, [(neuron, step, np.zeros(4, np.float32))]).spikes()
+    assert_array_equal(spikes.neuron, [0, 2_200_000, n - 1, n - 1])
+    assert_array_equal(spikes.time, [999, 1, 0, 999])
 
 
 def test_a_spike_stands_at_step_plus_fraction_times_dt():

@@ -143,14 +143,14 @@ class NumpySession(Session):
         """(I_ext + g_L E_L) dt / (2 C_m) of each step; the array is used again for the next."""
         I_ext, product, current = self._I_ext, self._product, self.problem.current
         if isinstance(current, SeparableCurrent):
-            held = None
-            for waveform in current.waveform(first, count).astype(self._dtype):
-                if held is None or (waveform != held).any():
+            waveforms = current.waveform(first, count).astype(self._dtype)
+            changed = np.any(waveforms[1:] != waveforms[:-1], axis=1).tolist()
+            for waveform, new in zip(waveforms, [True, *changed], strict=True):
+                if new:
                     np.copyto(I_ext, group.leak)
                     for gain, w in zip(group.gain, waveform, strict=True):
                         multiply(gain, w, product)
                         add(I_ext, product, I_ext)
-                    held = waveform
                 yield I_ext
         else:
             for values in current.chunk(first, count):
