@@ -37,6 +37,10 @@ class Capabilities:
     dtypes: tuple[DType, ...] = DTYPES
     device_index: bool = False  # the factory takes device=0, 1, …
 
+    def __post_init__(self) -> None:
+        if not self.dtypes or not set(self.dtypes) <= set(DTYPES):
+            raise InvalidInput(f"dtypes must be some of {DTYPES}, got {self.dtypes!r}")
+
 
 @dataclass(frozen=True)
 class BackendSpec:
@@ -57,9 +61,13 @@ class BackendSpec:
             raise InvalidInput(
                 f"a backend's name must be of a-z, 0-9, - and _ and not 'auto', got {self.name!r}"
             )
-        for reference in filter(None, (self.factory, self.probe)):
+        for reference in (self.factory, "a:b" if self.probe is None else self.probe):
             if not re.fullmatch(r"[\w.]+:\w+", reference):
                 raise InvalidInput(f"expected 'module:attribute', got {reference!r}")
+        if not isinstance(self.priority, int):
+            raise InvalidInput(f"a backend's priority must be an int, got {self.priority!r}")
+        if not isinstance(self.capabilities, Capabilities):
+            raise InvalidInput(f"expected Capabilities, got {self.capabilities!r}")
         for requirement in self.requires:
             try:
                 Requirement(requirement)

@@ -31,10 +31,8 @@ class BackendUnavailable(HHPlugError, RuntimeError):
     def __init__(
         self, code: str, reason: str, fix: str = "", *, backend: str = "", detail: str = ""
     ):
-        super().__init__(code, reason, fix)
-        self.code = code
-        self.reason = reason
-        self.fix = fix
+        self.code, self.reason, self.fix = str(code), str(reason), str(fix)
+        super().__init__(self.code, self.reason, self.fix)
         self.backend = backend
         self.detail = detail
 

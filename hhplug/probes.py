@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,8 @@ from pathlib import Path
 from hhplug.errors import BackendUnavailable
 
 TIMEOUT = 5.0  # s, for all probes together: they run side by side
+
+CHILD = "import sys; from hhplug.probes import child; child(*sys.argv[1:])"
 
 _answers: dict[str, "Answer"] = {}
 
@@ -40,8 +43,12 @@ def answers(probes: Iterable[str]) -> dict[str, Answer]:
         with tempfile.TemporaryDirectory() as folder:
             deadline = time.monotonic() + TIMEOUT
             children = [_Child(probe, Path(folder) / str(i)) for i, probe in enumerate(new)]
-            for probe, child in zip(new, children, strict=True):
-                _answers[probe] = child.answer(deadline)
+            try:
+                for probe, started in zip(new, children, strict=True):
+                    _answers[probe] = started.answer(deadline)
+            finally:
+                for started in children:
+                    started.kill()
     return {probe: _answers[probe] for probe in wanted}
 
 
@@ -51,10 +58,11 @@ class _Child:
     def __init__(self, probe: str, stem: Path):
         self._answer = stem.with_suffix(".json")
         self._output = stem.with_suffix(".log")
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        paths = [path for path in sys.path if isinstance(path, str) and path]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hhplug.probes", probe, str(self._answer)],
+                [sys.executable, "-c", CHILD, probe, str(self._answer)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -65,8 +73,6 @@ class _Child:
         try:
             status = self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
             return self._failed("probe_timeout", f"the probe gave no answer in {TIMEOUT:g} s")
         if not self._answer.exists():
             return self._failed("probe_crashed", f"the probe {_ended(status)}")
@@ -75,6 +81,11 @@ class _Child:
             return Answer(problem=BackendUnavailable(**found))
         return Answer(**found)
 
+    def kill(self) -> None:
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):  # a child stuck in a driver cannot be waited for
+            self._process.wait(1.0)
+
     def _failed(self, code: str, reason: str) -> Answer:
         log = self._output.read_text(encoding="utf-8", errors="replace")
         return Answer(problem=BackendUnavailable(code, reason, detail=log.strip()))
@@ -82,12 +93,13 @@ class _Child:
 
 def _ended(status: int) -> str:
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
+        known = {s.value: s.name for s in signal.Signals}
+        return f"was killed by {known.get(-status, f'signal {-status}')}"
     return f"ended its process with status {status}"
 
 
-def _main(probe: str, answer_file: str) -> None:
-    """The child's side: call the probe, write its answer."""
+def child(probe: str, answer_file: str) -> None:
+    """The child's side: call the probe, write its answer, end without waiting for its threads."""
     module, _, attribute = probe.partition(":")
     try:
         device = getattr(import_module(module), attribute)()
@@ -105,8 +117,7 @@ def _main(probe: str, answer_file: str) -> None:
             "reason": f"the probe raised {type(error).__name__}: {error}",
             "detail": traceback.format_exc(),
         }
-    Path(answer_file).write_text(json.dumps(found), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    partial = Path(answer_file).with_suffix(".part")
+    partial.write_text(json.dumps(found), encoding="utf-8")
+    partial.replace(answer_file)
+    os._exit(0)

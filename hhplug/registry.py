@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 import pluggy
@@ -98,7 +98,7 @@ def choose(name: str = "auto", dtype: DType | None = None, device: int | None = 
     entry = _named(name)
     spec = entry.spec
     if entry.problem or spec is None:
-        raise entry.problem or BackendUnavailable("no_backend", "it has no record", backend=name)
+        raise _raisable(entry)
     if dtype and dtype not in spec.capabilities.dtypes:
         raise InvalidInput(
             f"backend {name!r} computes in {' and '.join(spec.capabilities.dtypes)}, "
@@ -107,6 +107,14 @@ def choose(name: str = "auto", dtype: DType | None = None, device: int | None = 
     if device is not None and not spec.capabilities.device_index:
         raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
     return _opened(entry, spec, device)
+
+
+def _raisable(entry: Entry) -> BackendUnavailable:
+    """The entry's problem, anew: a raised exception keeps its callers' frames alive."""
+    found = entry.problem or BackendUnavailable("no_backend", "it has no record")
+    return BackendUnavailable(
+        found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
+    )
 
 
 def _best(dtype: DType | None, device: int | None) -> Chosen:
@@ -123,7 +131,7 @@ def _best(dtype: DType | None, device: int | None) -> Chosen:
         try:
             return _opened(entry, spec, device)
         except BackendUnavailable as problem:  # its probe had not seen this
-            warnings.warn(f"'auto' passes over {problem}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"passed over by 'auto': {problem}", RuntimeWarning, stacklevel=4)
             problems.append(problem)
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"
@@ -136,7 +144,10 @@ def _best(dtype: DType | None, device: int | None) -> Chosen:
 
 
 def _named(name: str) -> Entry:
-    entries = {entry.name: entry for entry in reversed(_discovered())}  # the first of a name wins
+    # Of entries with one name, a backend wins over a plugin that failed, then the first.
+    found = _discovered()
+    failed = {entry.name: entry for entry in reversed(found) if not entry.spec}
+    entries = failed | {entry.name: entry for entry in reversed(found) if entry.spec}
     if isinstance(name, str) and name in entries:
         return entries[name]
     installed = sorted(entry.name for entry in entries.values() if entry.spec)
@@ -151,15 +162,12 @@ def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> Chosen:
         if not isinstance(backend, Backend):
             raise TypeError(f"{spec.factory} made a {type(backend).__name__}, not a Backend")
     except BackendUnavailable as found:
-        problem = BackendUnavailable(
-            found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
-        )
-        raise problem from found
-    except Exception as error:
+        raise _raisable(replace(entry, problem=found)) from found
+    except (Exception, SystemExit) as error:
         code = "import_failed" if isinstance(error, ImportError) else "factory_failed"
         reason = f"{type(error).__name__}: {error}"
         failed = entry.failed(code, reason, spec.install_hint, traceback.format_exc())
-        raise failed.problem or error from error
+        raise _raisable(failed) from error
     return Chosen(entry, spec, backend)
 
 
@@ -203,17 +211,20 @@ def _found() -> Iterator[Entry]:
     for name in OWN_PLUGINS:
         yield from _offers(manager, name, "hhplug", version("hhplug"), _importer(name))
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
-    for point in sorted(
-        entry_points(group=GROUP), key=lambda p: (p.dist.name if p.dist else "", p.name)
-    ):
-        distribution = point.dist.name if point.dist else point.value
-        release = point.dist.version if point.dist else ""
+    points = sorted(map(_with_origin, entry_points(group=GROUP)), key=lambda found: found[:2])
+    for distribution, release, point in points:
         if disabled & {point.name, "all"}:
             yield Entry(point.name, distribution, release).failed(
                 "disabled", f"{DISABLE}={os.environ[DISABLE]}", f"unset {DISABLE}"
             )
         else:
             yield from _offers(manager, point.name, distribution, release, point.load)
+
+
+def _with_origin(point: EntryPoint) -> tuple[str, str, EntryPoint]:
+    """Distribution and version of an entry point; metadata may be damaged."""
+    name = (point.dist and point.dist.metadata["Name"]) or point.value
+    return name, (point.dist and point.dist.metadata["Version"]) or "", point
 
 
 def _importer(module: str) -> Callable[[], Any]:
@@ -275,10 +286,17 @@ def _checked(entry: Entry) -> Entry:
             installed = version(requirement.name)
         except PackageNotFoundError:
             return entry.failed("missing_package", f"{requirement.name} is not installed", fix)
-        if not requirement.specifier.contains(installed, prereleases=True):
+        if not _satisfies(requirement, installed):
             reason = f"{requirement} is needed, {requirement.name} {installed} is installed"
             return entry.failed("wrong_version", reason, fix)
     return entry
+
+
+def _satisfies(requirement: Requirement, installed: str) -> bool:
+    try:
+        return requirement.specifier.contains(installed, prereleases=True)
+    except (InvalidVersion, TypeError):  # a version that is none, or none at all
+        return False
 
 
 def _speaks(api: str) -> bool:

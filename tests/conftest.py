@@ -1,16 +1,22 @@
-"""Fixtures that several test files share."""
+"""What several test files share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from plugin_factory import plugins as plugins
+
+settings.register_profile("default", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="session")
 def brian2():
-    """What Brian2 computed; data/README.md says how."""
+    """Eight neurons under constant current, by another simulator; see data/README.md."""
     with np.load(DATA / "brian2_constant_current.npz") as stored:
         return dict(stored)

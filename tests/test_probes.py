@@ -1,7 +1,9 @@
 """A probe may do what it likes: only its child process suffers."""
 
 import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
@@ -146,3 +148,28 @@ def test_a_backend_that_lacks_a_package_is_not_probed(plugins: Plugins):
     plugins.offer("evil", probe, probe="evil:probe", requires=("no-such-package",))
     assert problem_of("evil").code == "missing_package"
     assert not asked.exists()
+
+
+def test_a_path_object_in_sys_path_does_no_harm(plugins, monkeypatch):
+    plugins.offer("toy", "def probe(): return 'a device'", probe="toy:probe")
+    monkeypatch.setattr(sys, "path", [*sys.path, Path("somewhere")])
+    assert {entry.name: entry.device for entry in backends()}["toy"] == "a device"
+
+
+def test_a_probe_that_answers_may_leave_a_thread_running(plugins):
+    source = """
+def probe():
+    import threading
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return "a device"
+"""
+    plugins.offer("toy", source, probe="toy:probe")
+    began = time.monotonic()
+    assert {entry.name: entry.device for entry in backends()}["toy"] == "a device"
+    assert time.monotonic() - began < probes.TIMEOUT
+
+
+def test_a_signal_without_a_name_is_told_by_its_number(plugins):
+    plugins.offer("toy", "def probe(): os.kill(os.getpid(), 40)", probe="toy:probe")
+    problem = {entry.name: entry.problem for entry in backends()}["toy"]
+    assert problem.reason == "the probe was killed by signal 40"

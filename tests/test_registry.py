@@ -10,7 +10,7 @@ import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
 
 from hhplug import BackendUnavailable, InvalidInput, Simulator, backends, registry
-from hhplug.backend import API, BackendSpec
+from hhplug.backend import API, BackendSpec, Capabilities
 
 HOOK = "@hookimpl\ndef hhplug_backends():\n    "
 
@@ -391,3 +391,54 @@ def test_a_spec_refuses_a_bad_requirement(requirement: str):
 def test_a_spec_accepts_names_and_references_that_only_look_odd():
     odd = spec(name="py-cuda_2", factory="a._b.c2:_D", probe="p:q", requires=("x[y]>=1,!=2",))
     assert odd.name == "py-cuda_2"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"priority": "40"},
+        {"factory": ""},
+        {"capabilities": None},
+    ],
+)
+def test_a_record_that_would_break_the_listing_is_refused(wrong):
+    fields = {"name": "toy", "factory": "a:b", "api": "1.0", "summary": ""} | wrong
+    with pytest.raises(InvalidInput):
+        BackendSpec(**fields)
+
+
+@pytest.mark.parametrize("dtypes", [(), "float64", ("float16",)])
+def test_capabilities_name_precisions(dtypes):
+    with pytest.raises(InvalidInput, match="dtypes must be some of"):
+        Capabilities(dtypes=dtypes)
+
+
+def test_a_broken_plugin_does_not_hide_a_backend_of_its_name(plugins):
+    plugins.install("aevil", "raise ImportError", entry_point="toy")
+    plugins.offer("ztoy", name="toy")
+    assert Simulator("toy").backend == "toy"
+
+
+def test_damaged_metadata_does_not_hide_the_others(plugins):
+    plugins.offer("toy")
+    damaged = plugins.folder / "gone-1.0.dist-info"
+    damaged.mkdir()
+    (damaged / "entry_points.txt").write_text("[hhplug]\ngone = gone\n")
+    registry.forget()
+    assert {"toy", "gone", "reference"} <= {entry.name for entry in backends()}
+
+
+def test_a_factory_that_exits_does_not_end_the_process(plugins):
+    plugins.offer("toy", "def leave(device): raise SystemExit(7)", factory="toy:leave")
+    with pytest.raises(BackendUnavailable, match=r"\[factory_failed\] SystemExit: 7"):
+        Simulator("toy")
+
+
+def test_an_unavailable_backend_raises_a_new_error_each_time(plugins):
+    plugins.offer("toy", requires=("no-such-package",))
+    errors = []
+    for _ in range(2):
+        with pytest.raises(BackendUnavailable) as caught:
+            Simulator("toy")
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
