@@ -14,9 +14,9 @@ from hhplug.problem import DTYPES
 from .peers import textbook_numpy
 
 NEURONS = 10_000
-STEPS = 300
+STEPS = 500
 DT = 0.01  # ms
-ROUNDS = 7  # of all contestants in turn, so that a slow spell of the machine meets each
+ROUNDS = 5  # of all contestants in turn, so that a slow spell of the machine meets each
 
 AMPLITUDES = np.linspace(0.0, 20.0, NEURONS)  # µA/cm²
 

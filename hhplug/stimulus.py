@@ -98,11 +98,16 @@ class Sine:
     offset: PerNeuron = 0.0
 
     def gains(self) -> tuple[PerNeuron, ...]:
-        return (self.amplitude, self.offset)
+        return (self.amplitude, self.offset) if self._is_offset else (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         cycles = self.frequency * 1e-3 * (step * dt)
-        return (np.sin(2.0 * pi * cycles + self.phase), np.ones(len(step)))
+        wave = np.sin(2.0 * pi * cycles + self.phase)
+        return (wave, np.ones(len(step))) if self._is_offset else (wave,)
+
+    @property
+    def _is_offset(self) -> bool:
+        return isinstance(self.offset, np.ndarray) or self.offset != 0.0
 
 
 def _between(step: Steps, start: float, stop: float, dt: float) -> Waveform:

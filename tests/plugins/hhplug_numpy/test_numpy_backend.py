@@ -35,9 +35,10 @@ def awkward_voltages(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["alpha_m", "beta_m", "alpha_h", "beta_h", "alpha_n", "beta_n"])
-def test_rates_are_within_bounds(dtype, name):
+@pytest.mark.parametrize("exponential", [kernels.NATURAL, kernels.BINARY])
+def test_rates_are_within_bounds(dtype, name, exponential):
     V = awkward_voltages(dtype)
-    rates = kernels.Rates(len(V), 2.0, np.dtype(dtype))  # dt/2 = 1
+    rates = kernels.Rates(len(V), 2.0, np.dtype(dtype), exponential)  # dt/2 = 1
     rates.update(V, *np.empty((4, len(V)), dtype))
     expected = getattr(model, name)(V.astype(np.float64))
     assert np.abs(getattr(rates, name) / expected - 1.0).max() < RATE_BOUND[dtype]
@@ -108,8 +109,10 @@ def test_float32_never_touches_float64():
 
         return call
 
-    names = ("add", "divide", "exp", "multiply", "square", "subtract", "tanh")
-    with patch.multiple(kernels, **{name: spy(getattr(np, name)) for name in names}):
+    names = ("add", "divide", "multiply", "square", "subtract", "tanh")
+    spied = {name: spy(getattr(np, name)) for name in names}
+    spied["fastest_exponential"] = lambda: kernels.Exponential(spy(np.exp), 1.0)
+    with patch.multiple(kernels, **spied):
         stepper = kernels.Stepper(16, 0.01, np.dtype(np.float32))
         state = kernels.State.of(np.full((4, 16), 0.5, np.float32))
         parameters = kernels.Membrane(*np.ones((5, 16), np.float32))
