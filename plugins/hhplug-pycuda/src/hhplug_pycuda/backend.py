@@ -1,0 +1,388 @@
+"""The PyCUDA backend: blocks of steps on a stream, samples and spikes brought home meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pycuda.driver as cuda
+from numpy.typing import NDArray
+from pycuda.compiler import SourceModule
+
+from hhplug import BackendUnavailable, NotEnoughMemory
+from hhplug.backend import Backend, Block, Recorded, Session
+from hhplug.model import VARIABLES
+from hhplug.problem import Problem
+from hhplug.stimulus import ArrayCurrent
+from hhplug_pycuda import probe
+from hhplug_pycuda.transfers import Transfers
+
+SLOTS = 2  # blocks that may be unread
+ALIGNMENT = 256  # bytes, of every array on the device
+SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
+MOST_ROOM = 2**26  # spikes, unless the population is larger
+
+# Threads in a block and steps in the loop's body, measured on an H100; see README.md.
+SMALL_POPULATION = 65_536  # neurons, below which latency counts and not throughput
+SHAPES = {
+    ("float32", "small"): (64, 1),
+    ("float32", "large"): (512, 4),
+    ("float64", "small"): (64, 1),
+    ("float64", "large"): (128, 1),
+}
+
+LOG2_E = np.log2(np.e)
+# Of hh.cu's struct Constants.
+CONSTANTS = [
+    np.log2(0.07) / 4 - LOG2_E * 65 / 80,
+    2 - LOG2_E * 65 / 18,
+    1.0, 10.0, 100.0, 1 / 20, 1 / 200, 0.1,
+]  # fmt: skip
+
+
+class PyCudaBackend(Backend):
+    def __init__(self, device: int | None = None):
+        names = probe.devices()
+        probe.compiler()
+        index = device or 0
+        if index >= len(names):
+            raise BackendUnavailable(
+                "no_such_device",
+                f"device {index} was asked for, but CUDA shows {len(names)}: {', '.join(names)}",
+                f"use a device from 0 to {len(names) - 1}; CUDA_VISIBLE_DEVICES may hide others",
+            )
+        self.device = names[index]
+        self._gpu = _gpu(index)
+
+    def prepare(self, problem: Problem, max_steps: int) -> Session:
+        with self._gpu.current():
+            return PyCudaSession(self._gpu, problem, max_steps)
+
+
+class Gpu:
+    """The primary context of a device, shared with PyTorch, CuPy, JAX, and what we keep in it."""
+
+    def __init__(self, index: int):
+        cuda.init()
+        self._context = cuda.Device(index).retain_primary_context()
+        with self.current():
+            self.transfers = Transfers()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the context current, and give back whichever was."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            cuda.Context.pop()
+
+    @cache  # noqa: B019 (there is one of each device, for good)
+    def kernel(self, dtype: str, threads: int, unroll: int, record: bool, array: bool) -> Any:
+        """hh.cu for these choices; compiled once on a machine, PyCUDA keeps it on disk."""
+        choices = {
+            "REAL64": int(dtype == "float64"),
+            "RECORD": int(record),
+            "ARRAY": int(array),
+            "UNROLL": unroll,
+            "THREADS": threads,
+        }
+        source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
+        options = ["-fmad=false", "-O3", *(f"-D{name}={value}" for name, value in choices.items())]
+        return SourceModule(source, no_extern_c=True, options=options).get_function("hh")
+
+
+_gpu = cache(Gpu)
+
+
+def block_type(dtype: np.dtype) -> np.dtype:
+    """struct Block of hh.cu."""
+
+    def struct(**fields: Any) -> np.dtype:
+        return np.dtype(list(fields.items()), align=True)
+
+    pointer, index, count = np.uint64, np.int64, np.int32
+    current = struct(
+        gain=pointer, waveform=pointer, array=pointer,
+        J=count, held=count, gain_per_neuron=count, array_per_neuron=count,
+    )  # fmt: skip
+    samples = struct(variable=(pointer, 4), column=pointer, columns=index, first=count, every=count)
+    spikes = struct(
+        count=pointer, total=pointer, neuron=pointer, step=pointer, fraction=pointer,
+        threshold=dtype, room=np.uint32,
+    )  # fmt: skip
+    return struct(
+        N=index, state=pointer, parameters=pointer, constants=pointer,
+        current=current, samples=samples, spikes=spikes,
+        dt=dtype, steps=count, per_neuron=count,
+    )  # fmt: skip
+
+
+class Arrays:
+    """Arrays on the device, in one allocation: name → address."""
+
+    def __init__(self, sizes: dict[str, int]):
+        offsets, end = {}, 0
+        for name, size in sizes.items():
+            offsets[name] = end
+            end += -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+        free, _ = cuda.mem_get_info()
+        try:
+            self._memory = cuda.mem_alloc(end)
+        except cuda.MemoryError as error:
+            raise NotEnoughMemory(
+                f"the GPU has {free / 1e9:.2f} GB free, and {end / 1e9:.2f} GB are needed; use a "
+                "smaller batch_size, record less, or spikes='counts'"
+            ) from error
+        self._offsets = offsets
+        self._base = int(self._memory)
+
+    def __getitem__(self, name: str) -> int:
+        return self._base + self._offsets[name]
+
+    def free(self) -> None:
+        self._memory.free()
+
+
+class PyCudaSession(Session):
+    def __init__(self, gpu: Gpu, problem: Problem, max_steps: int):
+        self.gpu, self.problem = gpu, problem
+        self.dtype = np.dtype(problem.dtype)
+        self._step = problem.start_step
+        self._blocks = 0
+        self._open = True
+        n, real = problem.n_neurons, self.dtype.itemsize
+        current = problem.current
+        self._array = isinstance(current, ArrayCurrent)  # else separable
+        parameters, gain = self._parameters(), self._gain()
+        times = problem.spikes == "times"
+        expected = int(n * max_steps * problem.dt * SPIKES_PER_MS)
+        self.room = max(n, min(expected, MOST_ROOM), 4096) if times else 0
+        rows = -(-max_steps // problem.record_every)
+        row = 1 if self._array and current.array.ndim == 1 else n
+        sizes = {
+            "state": 4 * n * real,
+            "parameters": parameters.nbytes,
+            "constants": len(CONSTANTS) * real,
+            "gain": gain.nbytes,
+            "column": 0 if problem.record_neurons is None else 4 * n,
+            "replay": 4 * n * real if times else 0,
+        }
+        for slot in range(SLOTS):
+            sizes |= {
+                f"current{slot}": max_steps * (row if self._array else len(gain)) * real,
+                f"start{slot}": 4 * n * real if times else 0,
+                f"count{slot}": 4 * n,
+                f"total{slot}": 4,
+                f"neuron{slot}": 4 * self.room,
+                f"step{slot}": 4 * self.room,
+                f"fraction{slot}": real * self.room,
+            }
+            sizes |= {f"{name}{slot}": rows * problem.n_recorded * real for name in problem.record}
+        threads, unroll = SHAPES[problem.dtype, "small" if n < SMALL_POPULATION else "large"]
+        self._kernel = gpu.kernel(problem.dtype, threads, unroll, bool(problem.record), self._array)
+        self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
+        self.arrays = Arrays(sizes)
+        self.stream = cuda.Stream()
+        self.totals = cuda.pagelocked_zeros(SLOTS, np.uint32)
+        state = np.ascontiguousarray(problem.initial_state, self.dtype)
+        cuda.memcpy_htod(self.arrays["state"], state)
+        cuda.memcpy_htod(self.arrays["parameters"], parameters)
+        cuda.memcpy_htod(self.arrays["constants"], np.array(CONSTANTS, self.dtype))
+        if gain.size:
+            cuda.memcpy_htod(self.arrays["gain"], gain)
+        if problem.record_neurons is not None:
+            column = np.full(n, -1, np.int32)
+            column[problem.record_neurons] = np.arange(problem.n_recorded)
+            cuda.memcpy_htod(self.arrays["column"], column)
+        self.template = self._arguments(parameters, gain)
+
+    def _parameters(self) -> NDArray[Any]:
+        """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: (7, n) or (7, 1)."""
+        p = self.problem.parameters
+        over = 1.0 / np.asarray(p.C_m)
+        rows = (
+            p.g_Na * over,
+            p.g_K * over,
+            p.g_L * over,
+            p.E_Na,
+            p.E_K,
+            p.g_L * p.E_L * over,
+            over,
+        )
+        return np.stack(np.broadcast_arrays(*map(np.atleast_1d, rows))).astype(self.dtype)
+
+    def _gain(self) -> NDArray[Any]:
+        """Of a separable current, over C_m: (J, n) or (J, 1)."""
+        if self._array:
+            return np.empty((0, 1), self.dtype)
+        return (self.problem.current.gain / np.asarray(self.problem.parameters.C_m)).astype(
+            self.dtype
+        )
+
+    def _arguments(self, parameters: NDArray[Any], gain: NDArray[Any]) -> NDArray[Any]:
+        """What is the same for every block."""
+        problem, arrays = self.problem, self.arrays
+        b = np.zeros((), block_type(self.dtype))
+        b["N"], b["dt"] = problem.n_neurons, problem.dt
+        b["state"], b["parameters"] = arrays["state"], arrays["parameters"]
+        b["constants"] = arrays["constants"]
+        b["per_neuron"] = parameters.shape[1] > 1
+        current = b["current"]
+        current["gain"], current["J"] = arrays["gain"], len(gain)
+        current["gain_per_neuron"] = gain.shape[1] > 1
+        current["array_per_neuron"] = self._array and problem.current.array.ndim == 2
+        b["samples"]["columns"] = problem.n_recorded
+        b["samples"]["every"] = problem.record_every
+        if problem.record_neurons is not None:
+            b["samples"]["column"] = arrays["column"]
+        b["spikes"]["threshold"], b["spikes"]["room"] = problem.spike_threshold, self.room
+        return b
+
+    def advance(self, n_steps: int) -> Block:
+        with self.gpu.current():
+            block = PyCudaBlock(self, self._step, n_steps, self._blocks % SLOTS)
+        self._blocks += 1
+        self._step += n_steps
+        return block
+
+    def enqueue(self, arguments: NDArray[Any], slot: int) -> cuda.Event:
+        """Run a block; the event happens when its samples and spikes are there, and their total."""
+        total = self.arrays[f"total{slot}"]
+        cuda.memset_d32_async(total, 0, 1, self.stream)
+        self._kernel(arguments[()], stream=self.stream, **self._shape)
+        cuda.memcpy_dtoh_async(self.totals[slot : slot + 1], total, self.stream)
+        return self.mark()
+
+    def state(self) -> NDArray[Any]:
+        with self.gpu.current():
+            state = np.empty((4, self.problem.n_neurons), self.dtype)
+            self.gpu.transfers.to_host(self.mark(), [(state, self.arrays["state"])])
+            return state
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            with self.gpu.current():
+                self.stream.synchronize()
+                self.arrays.free()
+
+    def mark(self) -> cuda.Event:
+        """An event behind what has been enqueued."""
+        return cuda.Event(cuda.event_flags.DISABLE_TIMING).record(self.stream)
+
+
+class PyCudaBlock(Block):
+    """Steps first ≤ k < first + count, enqueued."""
+
+    def __init__(self, session: PyCudaSession, first: int, count: int, slot: int):
+        self._session, self._first, self._count, self._slot = session, first, count, slot
+        problem, arrays = session.problem, session.arrays
+        b = self._arguments = session.template.copy()
+        b["steps"] = count
+        b["samples"]["first"] = problem.sample_steps(first, count).start - first
+        for i, name in enumerate(VARIABLES):
+            b["samples"]["variable"][i] = arrays[f"{name}{slot}"] if name in problem.record else 0
+        self._upload_current()
+        if problem.spikes != "off":
+            b["spikes"]["count"] = arrays[f"count{slot}"]
+        if problem.spikes == "times":
+            for name in ("total", "neuron", "step", "fraction"):
+                b["spikes"][name] = arrays[f"{name}{slot}"]
+            state = 4 * problem.n_neurons * session.dtype.itemsize
+            cuda.memcpy_dtod_async(arrays[f"start{slot}"], arrays["state"], state, session.stream)
+        self._done = session.enqueue(b, slot)
+
+    def _upload_current(self) -> None:
+        session, current = self._session, self._session.problem.current
+        if isinstance(current, ArrayCurrent):
+            rows, self._row_length = current.chunk(self._first, self._count), 1
+            if rows.ndim == 2:
+                self._row_length = rows.shape[1]
+            pointer = "array"
+        else:
+            rows = current.waveform(self._first, self._count).astype(session.dtype)
+            self._row_length = rows.shape[1]
+            if not rows.size or (rows == rows[0]).all():
+                rows = rows[:1]
+                self._arguments["current"]["held"] = 1
+            pointer = "waveform"
+        address = session.arrays[f"current{self._slot}"]
+        self._arguments["current"][pointer] = address
+        self._pointer = pointer
+        if rows.size:
+            ready = session.gpu.transfers.to_device(address, rows, session.dtype)
+            session.stream.wait_for_event(ready)
+
+    def read(self, out: Recorded) -> None:
+        session, problem, slot = self._session, self._session.problem, self._slot
+        with session.gpu.current():
+            copies = [
+                (array, session.arrays[f"{name}{slot}"]) for name, array in out.samples.items()
+            ]
+            if problem.spikes != "off":
+                count = np.empty(problem.n_neurons, np.int32)
+                copies.append((count, session.arrays[f"count{slot}"]))
+            found = None
+            if problem.spikes == "times":
+                self._done.synchronize()
+                found = self._spikes()
+            if found:
+                copies += found
+            session.gpu.transfers.to_host(self._done, copies)
+            if problem.spikes != "off":
+                out.spike_count += count
+            if found:
+                (neuron, _), (step, _), (fraction, _) = found
+                out.add_spikes(neuron, step + np.int64(self._first), fraction)
+            elif problem.spikes == "times":
+                self._replay(out)
+
+    def _spikes(self) -> list[tuple[NDArray[Any], int]] | None:
+        """Arrays for the spikes that the last run of this slot found, and where they are now.
+
+        None if they did not all find room.
+        """
+        session = self._session
+        total = int(session.totals[self._slot])
+        if total > session.room:
+            return None
+        kinds = {"neuron": np.int32, "step": np.int32, "fraction": session.dtype}
+        return [
+            (np.empty(total, kind), session.arrays[f"{name}{self._slot}"])
+            for name, kind in kinds.items()
+        ]
+
+    def _replay(self, out: Recorded) -> None:
+        """Do the block again from its saved start, for the spikes alone, in runs with room enough.
+
+        There is room for one spike of every neuron, so that one step always succeeds.
+        """
+        session, arrays, slot = self._session, self._session.arrays, self._slot
+        start, end = arrays[f"start{slot}"], arrays["replay"]
+        size = 4 * session.problem.n_neurons * session.dtype.itemsize
+        b = self._arguments.copy()
+        b["state"] = end
+        b["spikes"]["count"] = 0
+        b["samples"]["variable"] = 0
+        done, steps = 0, self._count
+        while done < self._count:
+            steps = min(steps, self._count - done)
+            b["steps"] = steps
+            if not b["current"]["held"]:
+                offset = done * self._row_length * session.dtype.itemsize
+                b["current"][self._pointer] = arrays[f"current{slot}"] + offset
+            cuda.memcpy_dtod_async(end, start, size, session.stream)
+            ready = session.enqueue(b, slot)
+            ready.synchronize()
+            found = self._spikes()
+            if found is None:
+                steps = max(1, steps // 2)
+                continue
+            session.gpu.transfers.to_host(ready, found)
+            (neuron, _), (step, _), (fraction, _) = found
+            out.add_spikes(neuron, step + np.int64(self._first + done), fraction)
+            cuda.memcpy_dtod_async(start, end, size, session.stream)
+            done += steps
