@@ -75,7 +75,7 @@ class BackendSpec:
                 raise InvalidInput(f"not a requirement: {requirement!r} ({error})") from None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Recorded:
     """Where a block's samples and spikes go; the arrays are the user's own."""
 

@@ -15,10 +15,11 @@ from hhplug.recording import Recording
 from hhplug.registry import Chosen
 from hhplug.result import Result, Timing
 
-BLOCK_BYTES = 2**25  # recorded by a block, and read by it of an array current; two are unread
+BLOCK_BYTES = 2**26  # recorded by a block, and read by it of an array current; two are unread
 BLOCK_STEPS = 2**16
 BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answers
 FIRST_STEPS = 64  # before any speed is known
+MOST_GROWTH = 16.0  # from one block to the next
 
 
 def simulate(
@@ -116,6 +117,6 @@ class _Pace:
     def took(self, count: int) -> None:
         """A block of count steps has been read since the last call."""
         now = perf_counter()
-        change = min(4.0, max(0.25, BLOCK_SECONDS / max(now - self._last, 1e-9)))
+        change = min(MOST_GROWTH, max(0.25, BLOCK_SECONDS / max(now - self._last, 1e-9)))
         self.steps = max(1, min(self._max_steps, round(count * change)))
         self._last = now

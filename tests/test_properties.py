@@ -3,17 +3,14 @@
 from unittest.mock import patch
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from under_test import every_backend
 
 from hhplug import HHParameters, Simulator, Stimulus
 
 DT = 0.02  # ms; 60 steps are 1.2 ms, enough for a spike from the states drawn below
 MAX_STEPS = 60
-
-BACKENDS = [("reference", "float64"), ("numpy", "float32"), ("numpy", "float64")]
-every_backend = pytest.mark.parametrize(("backend", "dtype"), BACKENDS)
 
 sizes = st.sampled_from([1, 2, 15, 16, 17, 31, 33, 64, 65])
 lengths = st.integers(2, MAX_STEPS)

@@ -17,29 +17,18 @@ from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug.stimulus import ArrayCurrent
 from hhplug_pycuda import probe
+from hhplug_pycuda.layout import CONSTANTS, block_type
 from hhplug_pycuda.transfers import Transfers
 
 SLOTS = 2  # blocks that may be unread
 ALIGNMENT = 256  # bytes, of every array on the device
 SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
-MOST_ROOM = 2**26  # spikes, unless the population is larger
+LEAST_ROOM, MOST_ROOM = 2**12, 2**26  # spikes; one a neuron at any rate
 
-# Threads in a block and steps in the loop's body, measured on an H100; see README.md.
-SMALL_POPULATION = 65_536  # neurons, below which latency counts and not throughput
-SHAPES = {
-    ("float32", "small"): (64, 1),
-    ("float32", "large"): (512, 4),
-    ("float64", "small"): (64, 1),
-    ("float64", "large"): (128, 1),
-}
-
-LOG2_E = np.log2(np.e)
-# Of hh.cu's struct Constants.
-CONSTANTS = [
-    np.log2(0.07) / 4 - LOG2_E * 65 / 80,
-    2 - LOG2_E * 65 / 18,
-    1.0, 10.0, 100.0, 1 / 20, 1 / 200, 0.1,
-]  # fmt: skip
+# Threads in a block and steps in the loop's body: the best of 32 to 512 and 1 to 4 on an H100.
+FEW = 65_536  # neurons, below which the latency of a step counts and not the throughput
+SHAPE_OF_FEW = {"float32": (64, 1), "float64": (64, 1)}
+SHAPE_OF_MANY = {"float32": (256, 4), "float64": (128, 1)}
 
 
 class PyCudaBackend(Backend):
@@ -80,44 +69,18 @@ class Gpu:
             cuda.Context.pop()
 
     @cache  # noqa: B019 (there is one of each device, for good)
-    def kernel(self, dtype: str, threads: int, unroll: int, record: bool, array: bool) -> Any:
+    def kernel(self, **choices: int) -> Any:
         """hh.cu for these choices; compiled once on a machine, PyCUDA keeps it on disk."""
-        choices = {
-            "REAL64": int(dtype == "float64"),
-            "RECORD": int(record),
-            "ARRAY": int(array),
-            "UNROLL": unroll,
-            "THREADS": threads,
-        }
         source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
-        options = ["-fmad=false", "-O3", *(f"-D{name}={value}" for name, value in choices.items())]
+        options = [
+            "-fmad=false",
+            "-O3",
+            *(f"-D{name}={value:d}" for name, value in choices.items()),
+        ]
         return SourceModule(source, no_extern_c=True, options=options).get_function("hh")
 
 
 _gpu = cache(Gpu)
-
-
-def block_type(dtype: np.dtype) -> np.dtype:
-    """struct Block of hh.cu."""
-
-    def struct(**fields: Any) -> np.dtype:
-        return np.dtype(list(fields.items()), align=True)
-
-    pointer, index, count = np.uint64, np.int64, np.int32
-    current = struct(
-        gain=pointer, waveform=pointer, array=pointer,
-        J=count, held=count, gain_per_neuron=count, array_per_neuron=count,
-    )  # fmt: skip
-    samples = struct(variable=(pointer, 4), column=pointer, columns=index, first=count, every=count)
-    spikes = struct(
-        count=pointer, total=pointer, neuron=pointer, step=pointer, fraction=pointer,
-        threshold=dtype, room=np.uint32,
-    )  # fmt: skip
-    return struct(
-        N=index, state=pointer, parameters=pointer, constants=pointer,
-        current=current, samples=samples, spikes=spikes,
-        dt=dtype, steps=count, per_neuron=count,
-    )  # fmt: skip
 
 
 class Arrays:
@@ -128,10 +91,10 @@ class Arrays:
         for name, size in sizes.items():
             offsets[name] = end
             end += -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        free, _ = cuda.mem_get_info()
         try:
             self._memory = cuda.mem_alloc(end)
         except cuda.MemoryError as error:
+            free, _ = cuda.mem_get_info()
             raise NotEnoughMemory(
                 f"the GPU has {free / 1e9:.2f} GB free, and {end / 1e9:.2f} GB are needed; use a "
                 "smaller batch_size, record less, or spikes='counts'"
@@ -159,7 +122,7 @@ class PyCudaSession(Session):
         parameters, gain = self._parameters(), self._gain()
         times = problem.spikes == "times"
         expected = int(n * max_steps * problem.dt * SPIKES_PER_MS)
-        self.room = max(n, min(expected, MOST_ROOM), 4096) if times else 0
+        self.room = max(n, min(max(expected, LEAST_ROOM), MOST_ROOM)) if times else 0
         rows = -(-max_steps // problem.record_every)
         row = 1 if self._array and current.array.ndim == 1 else n
         sizes = {
@@ -181,8 +144,15 @@ class PyCudaSession(Session):
                 f"fraction{slot}": real * self.room,
             }
             sizes |= {f"{name}{slot}": rows * problem.n_recorded * real for name in problem.record}
-        threads, unroll = SHAPES[problem.dtype, "small" if n < SMALL_POPULATION else "large"]
-        self._kernel = gpu.kernel(problem.dtype, threads, unroll, bool(problem.record), self._array)
+        threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
+        self._kernel = gpu.kernel(
+            REAL64=self.dtype == np.float64,
+            RECORD=bool(problem.record),
+            ARRAY=self._array,
+            LATENCY=n < FEW,
+            UNROLL=unroll,
+            THREADS=threads,
+        )
         self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
         self.arrays = Arrays(sizes)
         self.stream = cuda.Stream()

@@ -8,6 +8,7 @@
 //   ARRAY    1: the current is an array, 0: a sum of gain × waveform
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
+//   LATENCY  1: for few neurons, each step as short as can be, 0: for many, as few instructions
 // A product that is to be fused with a sum is written fma, and the compiler fuses no other
 // (-fmad=false): all choices round alike.
 //
@@ -144,14 +145,19 @@ DEVICE Rates rates(real V, const Constants&) {
 
 #else
 
-// Two numbers of one instruction can't both stand in it. Read from memory they stay in registers;
-// as literals they are moved there again and again: 7 of 212 instructions a step (H100).
+// An instruction holds one literal, so a second must come from a register. Read from memory these
+// stay there; as literals they are moved there again and again: 7 of 212 instructions a step (H100).
 struct Constants {
   real offset_z, offset_m, one, ten, hundred, twentieth, two_hundredth, tenth;
 };
 
 DEVICE Constants constants_from(const real* table) {
+#if LATENCY
+  (void)table;
+  return {(real)(OFFSET_Z), (real)(OFFSET_M), 1.0f, 10.0f, 100.0f, 0.05f, 0.005f, 0.1f};
+#else
   return {table[0], table[1], table[2], table[3], table[4], table[5], table[6], table[7]};
+#endif
 }
 
 // α = x/(1 − e^{−x}), near x = 0 its series 1 + x/2 + x²/12: at the border, 0.25, what it leaves out
@@ -341,7 +347,13 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes) {
   return y;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) hh(const Block b) {
+#if LATENCY
+#define BOUNDS __launch_bounds__(THREADS, 1)  // one block a multiprocessor: registers are plenty
+#else
+#define BOUNDS __launch_bounds__(THREADS)
+#endif
+
+extern "C" __global__ void BOUNDS hh(const Block b) {
   const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
   if (i >= b.N) return;
   State y = {b.state[i], b.state[b.N + i], b.state[2 * b.N + i], b.state[3 * b.N + i]};

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 BUFFER_BYTES = 8 * 2**20
 BUFFERS = 4
 THREADS = 8
-SMALL = 2**18  # bytes, that one thread copies as fast as eight
+SMALL = 2**18  # bytes, that this thread copies sooner than others would
 
 
 @dataclass
@@ -96,11 +96,13 @@ class Transfers:
         return done
 
     def _spread(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
-        """Copy, and convert, along the first axis with several threads."""
-        parts = THREADS if target.nbytes > SMALL else 1
-        if len(target) < parts:
+        """Copy, and convert, along the longer axis with several threads."""
+        if target.nbytes <= SMALL:
+            np.copyto(target, source, casting="unsafe")
+            return []
+        if len(target) < THREADS:
             target, source = target.T, source.T
-        edges = np.linspace(0, len(target), parts + 1).astype(int)
+        edges = np.linspace(0, len(target), THREADS + 1).astype(int)
         return [
             self._threads.submit(np.copyto, target[a:b], source[a:b], casting="unsafe")
             for a, b in pairwise(edges)

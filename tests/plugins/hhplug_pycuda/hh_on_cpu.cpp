@@ -1,0 +1,54 @@
+// hh.cu as plain C++, for tests on machines without a GPU: one call is one thread.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#define __global__
+#define __launch_bounds__(...)
+#define DEVICE static inline
+
+struct Index { unsigned x; };
+static Index blockIdx, threadIdx;
+
+static inline unsigned atomicAdd(unsigned* at, unsigned more) {
+  const unsigned before = *at;
+  *at += more;
+  return before;
+}
+
+#if REAL64
+DEVICE double fma_(double a, double b, double c) { return std::fma(a, b, c); }
+DEVICE double reciprocal_estimate(double x) { return (double)(float)(1.0 / x); }
+DEVICE double times_power_of_two(double x, double k_plus_magic) {
+  int64_t bits, k;
+  std::memcpy(&bits, &x, 8);
+  std::memcpy(&k, &k_plus_magic, 8);
+  bits += (int64_t)((uint64_t)k << 52);
+  std::memcpy(&x, &bits, 8);
+  return x;
+}
+#else
+DEVICE float fma_(float a, float b, float c) { return std::fma(a, b, c); }
+DEVICE float exp2_(float x) { return std::exp2(x); }
+DEVICE float reciprocal(float x) { return 1.0f / x; }
+#endif
+
+#include "hh.cu"
+
+extern "C" void run_population(const Block* b) {
+  for (long long i = 0; i < b->N; ++i) {
+    blockIdx.x = (unsigned)(i / THREADS);
+    threadIdx.x = (unsigned)(i % THREADS);
+    hh(*b);
+  }
+}
+
+extern "C" void six_rates(long long n, const real* constants, const real* V, real* out) {
+  const Constants c = constants_from(constants);
+  for (long long i = 0; i < n; ++i) {
+    const Rates r = rates(V[i], c);
+    const real all[6] = {r.alpha_m, r.beta_m, r.alpha_h, r.beta_h, r.alpha_n, (real)BETA_N * r.z};
+    for (int j = 0; j < 6; ++j) out[j * n + i] = all[j];
+  }
+}
