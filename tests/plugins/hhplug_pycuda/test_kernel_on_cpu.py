@@ -43,13 +43,11 @@ def compiled(tmp_path_factory):
         key = dtype, array, latency
         if key not in libraries:
             target = tmp_path_factory.mktemp("hh") / "hh.so"
-            subprocess.run(
-                ["g++", "-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-Wall", "-Werror",
-                 "-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-unused-variable", "-shared", "-fPIC",
-                 f"-I{SOURCE.parent}", *choices(dtype, array=array, latency=latency),
-                 str(SHIM), "-o", str(target)],
-                check=True,
-            )  # fmt: skip
+            flags = "-std=c++17 -O2 -march=native -ffp-contract=off -shared -fPIC -Wall -Werror"
+            quiet = "-Wno-unknown-pragmas -Wno-unused-function -Wno-unused-variable"
+            defined = choices(dtype, array=array, latency=latency)
+            command = ["g++", *flags.split(), *quiet.split(), f"-I{SOURCE.parent}", *defined]
+            subprocess.run([*command, str(SHIM), "-o", str(target)], check=True)
             libraries[key] = ctypes.CDLL(str(target))
         return libraries[key]
 
