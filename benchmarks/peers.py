@@ -66,27 +66,29 @@ def jax_scan(n: int, steps: int, dt: float) -> Callable[[], object]:
         I_Na = 120.0 * m**3 * h * (V - 50.0)
         I_K = 36.0 * n**4 * (V + 77.0)
         I_L = 0.3 * (V + 54.387)
-        return jnp.stack(
-            [
-                I_ext - I_Na - I_K - I_L,
-                alpha_m * (1.0 - m) - beta_m * m,
-                alpha_h * (1.0 - h) - beta_h * h,
-                alpha_n * (1.0 - n) - beta_n * n,
-            ]
+        return (
+            I_ext - I_Na - I_K - I_L,
+            alpha_m * (1.0 - m) - beta_m * m,
+            alpha_h * (1.0 - h) - beta_h * h,
+            alpha_n * (1.0 - n) - beta_n * n,
         )
+
+    def moved(y: Any, a: float, k: Any) -> Any:
+        return tuple(value + a * slope for value, slope in zip(y, k, strict=True))
 
     def step(carry: Any, _: Any) -> Any:
         y, I_ext, count = carry
         k1 = derivative(y, I_ext)
-        k2 = derivative(y + dt / 2 * k1, I_ext)
-        k3 = derivative(y + dt / 2 * k2, I_ext)
-        k4 = derivative(y + dt * k3, I_ext)
-        after = y + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        k2 = derivative(moved(y, dt / 2, k1), I_ext)
+        k3 = derivative(moved(y, dt / 2, k2), I_ext)
+        k4 = derivative(moved(y, dt, k3), I_ext)
+        total = (a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True))
+        after = moved(y, dt / 6, total)
         count = count + ((y[0] < 0.0) & (after[0] >= 0.0))
         return (after, I_ext, count), None
 
     run = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=steps)[0])
-    y = jnp.repeat(jnp.array(REST, jnp.float32)[:, None], n, axis=1)
+    y = tuple(jnp.full(n, value, jnp.float32) for value in REST)
     carry = (y, jnp.linspace(0.0, 20.0, n, dtype=jnp.float32), jnp.zeros(n, jnp.int32))
     return lambda: jax.block_until_ready(run(carry))
 

@@ -156,7 +156,6 @@ class PyCudaSession(Session):
         self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
         self.arrays = Arrays(sizes)
         self.stream = cuda.Stream()
-        self.totals = cuda.pagelocked_zeros(SLOTS, np.uint32)
         state = np.ascontiguousarray(problem.initial_state, self.dtype)
         cuda.memcpy_htod(self.arrays["state"], state)
         cuda.memcpy_htod(self.arrays["parameters"], parameters)
@@ -219,11 +218,9 @@ class PyCudaSession(Session):
         return block
 
     def enqueue(self, arguments: NDArray[Any], slot: int) -> cuda.Event:
-        """Run a block; the event happens when its samples and spikes are there, and their total."""
-        total = self.arrays[f"total{slot}"]
-        cuda.memset_d32_async(total, 0, 1, self.stream)
+        """Run a block; the event happens when its samples and spikes are there."""
+        cuda.memset_d32_async(self.arrays[f"total{slot}"], 0, 1, self.stream)
         self._kernel(arguments[()], stream=self.stream, **self._shape)
-        cuda.memcpy_dtoh_async(self.totals[slot : slot + 1], total, self.stream)
         return self.mark()
 
     def state(self) -> NDArray[Any]:
@@ -297,8 +294,7 @@ class PyCudaBlock(Block):
                 copies.append((count, session.arrays[f"count{slot}"]))
             found = None
             if problem.spikes == "times":
-                self._done.synchronize()
-                found = self._spikes()
+                found = self._spikes(self._done)
             if found:
                 copies += found
             session.gpu.transfers.to_host(self._done, copies)
@@ -310,13 +306,15 @@ class PyCudaBlock(Block):
             elif problem.spikes == "times":
                 self._replay(out)
 
-    def _spikes(self) -> list[tuple[NDArray[Any], int]] | None:
+    def _spikes(self, ready: cuda.Event) -> list[tuple[NDArray[Any], int]] | None:
         """Arrays for the spikes that the last run of this slot found, and where they are now.
 
         None if they did not all find room.
         """
         session = self._session
-        total = int(session.totals[self._slot])
+        counted = np.empty(1, np.uint32)
+        session.gpu.transfers.to_host(ready, [(counted, session.arrays[f"total{self._slot}"])])
+        total = int(counted[0])
         if total > session.room:
             return None
         kinds = {"neuron": np.int32, "step": np.int32, "fraction": session.dtype}
@@ -346,8 +344,7 @@ class PyCudaBlock(Block):
                 b["current"][self._pointer] = arrays[f"current{slot}"] + offset
             cuda.memcpy_dtod_async(end, start, size, session.stream)
             ready = session.enqueue(b, slot)
-            ready.synchronize()
-            found = self._spikes()
+            found = self._spikes(ready)
             if found is None:
                 steps = max(1, steps // 2)
                 continue
