@@ -49,8 +49,8 @@ def textbook_numpy(
 
 def jax_scan(n: int, steps: int, dt: float) -> Callable[[], object]:
     """A jitted `lax.scan` of the same RK4 in float32, ready to be called and waited for."""
-    import jax
-    import jax.numpy as jnp
+    import jax  # pyright: ignore[reportMissingImports]
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 
     def derivative(y: Any, I_ext: Any) -> Any:
         V, m, h, n = y
@@ -95,7 +95,7 @@ def jax_scan(n: int, steps: int, dt: float) -> Callable[[], object]:
 
 def one_launch_per_step(n: int, steps: int, dt: float) -> None:
     """RK4 in float32 as published CuPy code does it: state in memory, a kernel launch each step."""
-    import cupy
+    import cupy  # pyright: ignore[reportMissingImports]
 
     step = _cupy_step(cupy)
     y = cupy.repeat(cupy.asarray(REST, cupy.float32)[:, None], n, axis=1)

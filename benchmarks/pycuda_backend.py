@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import pycuda.driver as cuda
+import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
 from hhplug import HHParameters, Problem, Simulator, Stimulus, registry
 

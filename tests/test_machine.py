@@ -14,6 +14,7 @@ NO_LIMIT_V1 = 9223372036854771712  # what a version 1 group without a limit says
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     """Writes files of the faked computer, given as path and text; it begins with none."""
+    machine._limited_cgroups.cache_clear()
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "sys/fs/cgroup")
     memory = SimpleNamespace(available=FREE)
@@ -25,7 +26,8 @@ def fake(tmp_path, monkeypatch):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(str(text), encoding="utf-8")
 
-    return write
+    yield write
+    machine._limited_cgroups.cache_clear()
 
 
 def v2(group, limit, used, inactive_file=0):

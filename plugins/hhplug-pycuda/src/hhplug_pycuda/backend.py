@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import pycuda.driver as cuda
+import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
-from pycuda.compiler import SourceModule
+from pycuda.compiler import SourceModule  # pyright: ignore[reportMissingImports]
 
 from hhplug import BackendUnavailable, NotEnoughMemory
 from hhplug.backend import Backend, Block, Recorded, Session
@@ -118,13 +118,13 @@ class PyCudaSession(Session):
         self._open = True
         n, real = problem.n_neurons, self.dtype.itemsize
         current = problem.current
-        self._array = isinstance(current, ArrayCurrent)  # else separable
+        self._array = current.array if isinstance(current, ArrayCurrent) else None
         parameters, gain = self._parameters(), self._gain()
         times = problem.spikes == "times"
         expected = int(n * max_steps * problem.dt * SPIKES_PER_MS)
         self.room = max(n, min(max(expected, LEAST_ROOM), MOST_ROOM)) if times else 0
         rows = -(-max_steps // problem.record_every)
-        row = 1 if self._array and current.array.ndim == 1 else n
+        row = len(gain) if self._array is None else self._array[0].size
         sizes = {
             "state": 4 * n * real,
             "parameters": parameters.nbytes,
@@ -135,7 +135,7 @@ class PyCudaSession(Session):
         }
         for slot in range(SLOTS):
             sizes |= {
-                f"current{slot}": max_steps * (row if self._array else len(gain)) * real,
+                f"current{slot}": max_steps * row * real,
                 f"start{slot}": 4 * n * real if times else 0,
                 f"count{slot}": 4 * n,
                 f"total{slot}": 4,
@@ -148,7 +148,7 @@ class PyCudaSession(Session):
         self._kernel = gpu.kernel(
             REAL64=self.dtype == np.float64,
             RECORD=bool(problem.record),
-            ARRAY=self._array,
+            ARRAY=self._array is not None,
             LATENCY=n < FEW,
             UNROLL=unroll,
             THREADS=threads,
@@ -170,26 +170,20 @@ class PyCudaSession(Session):
 
     def _parameters(self) -> NDArray[Any]:
         """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: (7, n) or (7, 1)."""
-        p = self.problem.parameters
-        over = 1.0 / np.asarray(p.C_m)
-        rows = (
-            p.g_Na * over,
-            p.g_K * over,
-            p.g_L * over,
-            p.E_Na,
-            p.E_K,
-            p.g_L * p.E_L * over,
-            over,
-        )
-        return np.stack(np.broadcast_arrays(*map(np.atleast_1d, rows))).astype(self.dtype)
+        values = vars(self.problem.parameters).items()
+        p = {name: np.atleast_1d(value) for name, value in values}
+        over = 1.0 / p["C_m"]
+        conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
+        rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
+        return np.stack(np.broadcast_arrays(*rows)).astype(self.dtype)
 
     def _gain(self) -> NDArray[Any]:
         """Of a separable current, over C_m: (J, n) or (J, 1)."""
-        if self._array:
+        current = self.problem.current
+        if isinstance(current, ArrayCurrent):
             return np.empty((0, 1), self.dtype)
-        return (self.problem.current.gain / np.asarray(self.problem.parameters.C_m)).astype(
-            self.dtype
-        )
+        C_m = np.asarray(self.problem.parameters.C_m)
+        return (current.gain / C_m).astype(self.dtype)
 
     def _arguments(self, parameters: NDArray[Any], gain: NDArray[Any]) -> NDArray[Any]:
         """What is the same for every block."""
@@ -202,7 +196,7 @@ class PyCudaSession(Session):
         current = b["current"]
         current["gain"], current["J"] = arrays["gain"], len(gain)
         current["gain_per_neuron"] = gain.shape[1] > 1
-        current["array_per_neuron"] = self._array and problem.current.array.ndim == 2
+        current["array_per_neuron"] = self._array is not None and self._array.ndim == 2
         b["samples"]["columns"] = problem.n_recorded
         b["samples"]["every"] = problem.record_every
         if problem.record_neurons is not None:
@@ -284,44 +278,33 @@ class PyCudaBlock(Block):
             session.stream.wait_for_event(ready)
 
     def read(self, out: Recorded) -> None:
-        session, problem, slot = self._session, self._session.problem, self._slot
+        session, problem = self._session, self._session.problem
         with session.gpu.current():
-            copies = [
-                (array, session.arrays[f"{name}{slot}"]) for name, array in out.samples.items()
-            ]
+            count = np.zeros(problem.n_neurons, np.int32)
+            total = np.zeros(1, np.uint32)
+            copies = [(array, self._address(name)) for name, array in out.samples.items()]
             if problem.spikes != "off":
-                count = np.empty(problem.n_neurons, np.int32)
-                copies.append((count, session.arrays[f"count{slot}"]))
-            found = None
+                copies.append((count, self._address("count")))
             if problem.spikes == "times":
-                found = self._spikes(self._done)
-            if found:
-                copies += found
+                copies.append((total, self._address("total")))
             session.gpu.transfers.to_host(self._done, copies)
             if problem.spikes != "off":
                 out.spike_count += count
-            if found:
-                (neuron, _), (step, _), (fraction, _) = found
-                out.add_spikes(neuron, step + np.int64(self._first), fraction)
-            elif problem.spikes == "times":
+            if total[0] > session.room:
                 self._replay(out)
+            elif total[0]:
+                self._give_spikes(out, self._done, int(total[0]), self._first)
 
-    def _spikes(self, ready: cuda.Event) -> list[tuple[NDArray[Any], int]] | None:
-        """Arrays for the spikes that the last run of this slot found, and where they are now.
+    def _address(self, name: str) -> int:
+        return self._session.arrays[f"{name}{self._slot}"]
 
-        None if they did not all find room.
-        """
-        session = self._session
-        counted = np.empty(1, np.uint32)
-        session.gpu.transfers.to_host(ready, [(counted, session.arrays[f"total{self._slot}"])])
-        total = int(counted[0])
-        if total > session.room:
-            return None
-        kinds = {"neuron": np.int32, "step": np.int32, "fraction": session.dtype}
-        return [
-            (np.empty(total, kind), session.arrays[f"{name}{self._slot}"])
-            for name, kind in kinds.items()
-        ]
+    def _give_spikes(self, out: Recorded, ready: cuda.Event, total: int, first: int) -> None:
+        """Bring home the spikes of a run that began with step `first`."""
+        kinds = {"neuron": np.int32, "step": np.int32, "fraction": self._session.dtype}
+        arrays = {name: np.empty(total, kind) for name, kind in kinds.items()}
+        copies = [(array, self._address(name)) for name, array in arrays.items()]
+        self._session.gpu.transfers.to_host(ready, copies)
+        out.add_spikes(arrays["neuron"], arrays["step"] + np.int64(first), arrays["fraction"])
 
     def _replay(self, out: Recorded) -> None:
         """Do the block again from its saved start, for the spikes alone, in runs with room enough.
@@ -344,12 +327,12 @@ class PyCudaBlock(Block):
                 b["current"][self._pointer] = arrays[f"current{slot}"] + offset
             cuda.memcpy_dtod_async(end, start, size, session.stream)
             ready = session.enqueue(b, slot)
-            found = self._spikes(ready)
-            if found is None:
+            total = np.empty(1, np.uint32)
+            session.gpu.transfers.to_host(ready, [(total, self._address("total"))])
+            if total[0] > session.room:
                 steps = max(1, steps // 2)
                 continue
-            session.gpu.transfers.to_host(ready, found)
-            (neuron, _), (step, _), (fraction, _) = found
-            out.add_spikes(neuron, step + np.int64(self._first + done), fraction)
+            if total[0]:
+                self._give_spikes(out, ready, int(total[0]), self._first + done)
             cuda.memcpy_dtod_async(start, end, size, session.stream)
             done += steps

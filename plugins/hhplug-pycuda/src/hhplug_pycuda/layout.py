@@ -1,5 +1,6 @@
 """What hh.cu is given, laid out as C lays it out."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ CONSTANTS = [
 ]  # fmt: skip
 
 
+@cache
 def block_type(dtype: np.dtype) -> np.dtype:
     """struct Block of hh.cu."""
 
