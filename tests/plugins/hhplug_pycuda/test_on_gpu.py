@@ -112,7 +112,7 @@ def test_a_device_out_of_range_is_refused():
 
 
 def test_a_population_that_does_not_fit_the_gpu_is_refused_with_what_is_needed():
-    problem = Problem(0.1, batch_size=2 * 10**9, dtype="float64", record=(), spikes="off")
+    problem = Problem(0.1, batch_size=3 * 10**9, dtype="float64", record=(), spikes="off")
     backend = registry.choose("pycuda").backend
     with pytest.raises(NotEnoughMemory, match=r"GB free, and .* GB are needed; use a smaller"):
         backend.prepare(problem, 10)

@@ -1,15 +1,18 @@
 """The PyCUDA backend: blocks of steps on a stream, samples and spikes brought home meanwhile."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
-from pycuda.compiler import SourceModule  # pyright: ignore[reportMissingImports]
+from platformdirs import user_cache_dir
 
 from hhplug import BackendUnavailable, NotEnoughMemory
 from hhplug.backend import Backend, Block, Recorded, Session
@@ -55,7 +58,9 @@ class Gpu:
 
     def __init__(self, index: int):
         cuda.init()
-        self._context = cuda.Device(index).retain_primary_context()
+        device = cuda.Device(index)
+        self._arch = "sm_{}{}".format(*device.compute_capability())
+        self._context = device.retain_primary_context()
         with self.current():
             self.transfers = Transfers()
 
@@ -70,14 +75,31 @@ class Gpu:
 
     @cache  # noqa: B019 (there is one of each device, for good)
     def kernel(self, **choices: int) -> Any:
-        """hh.cu for these choices; compiled once on a machine, PyCUDA keeps it on disk."""
+        """hh.cu for these choices: compiled once on a machine, then read from the user's cache."""
         source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
         options = [
             "-fmad=false",
             "-O3",
             *(f"-D{name}={value:d}" for name, value in choices.items()),
         ]
-        return SourceModule(source, no_extern_c=True, options=options).get_function("hh")
+        nvcc = Path(probe.compiler()).resolve()
+        made_of = [source, *options, self._arch, str(nvcc), str(nvcc.stat().st_mtime_ns)]
+        key = sha256("\0".join(made_of).encode()).hexdigest()
+        cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
+        if not cubin.exists():
+            self._compile(source, options, cubin)
+        return cuda.module_from_buffer(cubin.read_bytes()).get_function("hh")
+
+    def _compile(self, source: str, options: list[str], cubin: Path) -> None:
+        from pycuda import compiler  # pyright: ignore[reportMissingImports]  # 70 ms; seldom needed
+
+        code = compiler.compile(
+            source, arch=self._arch, options=options, no_extern_c=True, cache_dir=False
+        )
+        cubin.parent.mkdir(parents=True, exist_ok=True)
+        partial = cubin.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(code)
+        partial.replace(cubin)
 
 
 _gpu = cache(Gpu)
