@@ -36,6 +36,7 @@ class Capabilities:
 
     dtypes: tuple[DType, ...] = DTYPES
     device_index: bool = False  # the factory takes device=0, 1, …
+    device_arrays: bool = False  # Session.device_samples
 
     def __post_init__(self) -> None:
         if not self.dtypes or not set(self.dtypes) <= set(DTYPES):
@@ -80,7 +81,10 @@ class Recorded:
     """Where a block's samples and spikes go; the arrays are the user's own."""
 
     samples: Mapping[str, NDArray[Any]]
-    """Variable → (samples, recorded neurons): a row for each of `problem.sample_steps`."""
+    """Variable → (samples, recorded neurons): a row for each of `problem.sample_steps`.
+
+    Empty if problem.device_arrays.
+    """
 
     spike_count: NDArray[np.int64]
     """(n_neurons,): add each neuron's upward crossings, unless problem.spikes is "off"."""
@@ -118,6 +122,16 @@ class Session(ABC):
     @abstractmethod
     def state(self) -> NDArray[Any]:
         """Wait; a host copy of V m h n, (4, n_neurons), in the run's dtype."""
+
+    def device_samples(self) -> Mapping[str, Any]:
+        """The recorded variables of the whole run, left on the device: (samples, recorded neurons).
+
+        Asked for once, after state(), if problem.device_arrays, which takes the capability of that
+        name; then no block has samples to read. Each has shape, dtype, a copy for the host by
+        get(), and what lets other libraries share it (`__cuda_array_interface__`); it outlives the
+        session.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:  # noqa: B027 (many backends have nothing to free)
         """Free what the session holds; may be called twice."""

@@ -50,6 +50,7 @@ class Problem:
     record_neurons: NDArray[np.int64] | None  # indices in the user's order; None: all
     spikes: SpikeMode
     spike_threshold: float  # mV
+    device_arrays: bool  # leave what is recorded on the device
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Problem:
         spike_threshold: float = 0.0,
         initial_state: ArrayLike | None = None,
         start_step: int = 0,
+        device_arrays: bool = False,
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = _whole_steps(checks.positive("T", T, "ms"), dt)
@@ -96,6 +98,7 @@ class Problem:
             "record_neurons": _checked_neurons(record_neurons, n_neurons),
             "spikes": checks.choice("spikes mode", spikes, SPIKE_MODES),
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
+            "device_arrays": bool(device_arrays),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -127,8 +130,15 @@ class Problem:
 
     def with_dtype(self, dtype: DType) -> "Problem":
         """The same problem, to be computed in dtype."""
+        return self._with("dtype", dtype)
+
+    def with_device_arrays(self, device_arrays: bool) -> "Problem":
+        """The same problem, what is recorded to be left on the device or not."""
+        return self._with("device_arrays", device_arrays)
+
+    def _with(self, name: str, value: Any) -> "Problem":
         other = copy.copy(self)
-        object.__setattr__(other, "dtype", dtype)
+        object.__setattr__(other, name, value)
         return other
 
 

@@ -43,7 +43,8 @@ class Recording:
         shape = (len(self.steps), problem.n_recorded)
         _refuse_too_large(problem, shape)
         try:
-            self.samples = {name: np.empty(shape, problem.dtype) for name in problem.record}
+            names = () if problem.device_arrays else problem.record
+            self.samples = {name: np.empty(shape, problem.dtype) for name in names}
             self.spike_count = np.zeros(problem.n_neurons, np.int64)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
             raise NotEnoughMemory(f"{_described(problem)} fails: {error}") from error
@@ -104,7 +105,7 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
             f"and {_size(free)} is free; use a smaller batch_size"
         )
     sample = itemsize * len(problem.record) * shape[1]
-    if sample * shape[0] <= room:
+    if problem.device_arrays or sample * shape[0] <= room:
         return
     advice = ["record=() for spikes alone"]
     if shape[1] > 1:

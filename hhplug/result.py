@@ -3,7 +3,7 @@
 import json
 import platform
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,7 +56,7 @@ class Result:
     backend_version: str
     device: str
     timing: Timing
-    samples: dict[str, NDArray[Any]]
+    samples: dict[str, Any]  # NumPy arrays, or the backend's own on its device
     final_state: NDArray[Any]  # (4, n): V m h n after the last step
     spike_times: Spikes | None
     spike_counts: NDArray[np.int64] | None
@@ -154,6 +154,14 @@ class Result:
             f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}>"
         )
 
+    def on_host(self) -> "Result":
+        """The same result with its variables as NumPy arrays, for a run with device_arrays."""
+        if not self.problem.device_arrays:
+            return self
+        problem = self.problem.with_device_arrays(False)
+        samples = {name: array.get() for name, array in self.samples.items()}
+        return replace(self, problem=problem, samples=samples)
+
     def firing_rate(self) -> NDArray[np.float64]:
         """Spikes of each neuron over the whole run, Hz: (n,)."""
         return self.spike_count / (self.problem.T * 1e-3)
@@ -182,7 +190,7 @@ class Result:
 
         Raises MissingExtra without matplotlib.
         """
-        return plotting.plot(self)
+        return plotting.plot(self.on_host())
 
     def to_xarray(self) -> "xarray.Dataset":
         """A Dataset with dims time and neuron, units as attributes, parameters as coordinates.
@@ -198,7 +206,7 @@ class Result:
         neurons = self.neurons
         data: dict[str, Any] = {
             name: (("time", "neuron"), array, {"units": _unit(name), "long_name": LONG_NAMES[name]})
-            for name, array in self.samples.items()
+            for name, array in self.on_host().samples.items()
         }
         if self.spike_counts is not None:
             count = self.spike_counts[neurons]
@@ -218,7 +226,10 @@ class Result:
 
     def save(self, path: str | Path) -> None:
         """Write everything to an .npz file: the arrays, and what made them, to be run again."""
-        arrays: dict[str, NDArray[Any]] = {**self.samples, "final_state": self.final_state}
+        arrays: dict[str, NDArray[Any]] = {
+            **self.on_host().samples,
+            "final_state": self.final_state,
+        }
         if self.spike_times is not None:
             arrays |= {
                 "spike_neuron": self.spike_times.neuron,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import registry
+from hhplug.errors import InvalidInput
 from hhplug.problem import DType, Problem
 from hhplug.progress import Progress, reporter
 from hhplug.recording import Recording
@@ -36,6 +37,11 @@ def simulate(
     began = perf_counter()
     if not isinstance(backend, Chosen):
         backend = registry.choose(backend, problem.dtype, device)
+    if problem.device_arrays and not backend.spec.capabilities.device_arrays:
+        raise InvalidInput(
+            f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
+            "or choose a backend on a GPU"
+        )
     problem = problem.with_dtype(problem.dtype or default_dtype(backend))
     recording = Recording(problem)
     max_steps = _max_steps(problem)
@@ -60,6 +66,7 @@ def simulate(
             pace.took(count)
             report(1.0 - (problem.end_step - step + sum(c for *_, c in unread)) / problem.n_steps)
         final_state = session.state()
+        samples = session.device_samples() if problem.device_arrays else recording.samples
         ran = perf_counter()
     _warn_of_nonfinite(final_state, problem.dt)
     spikes = recording.spikes() if problem.spikes == "times" else None
@@ -68,7 +75,7 @@ def simulate(
         backend=backend.entry.name,
         backend_version=backend.entry.source,
         device=backend.backend.device,
-        samples=recording.samples,
+        samples=dict(samples),
         spike_times=spikes,
         spike_counts=None if problem.spikes == "off" else recording.spike_count,
         final_state=final_state,
@@ -85,7 +92,8 @@ def default_dtype(chosen: Chosen) -> DType:
 def _max_steps(problem: Problem) -> int:
     """The longest block that keeps its samples and its rows of current within BLOCK_BYTES."""
     itemsize = np.dtype(problem.dtype).itemsize
-    sample = itemsize * len(problem.record) * problem.n_recorded / problem.record_every
+    recorded = 0 if problem.device_arrays else len(problem.record)
+    sample = itemsize * recorded * problem.n_recorded / problem.record_every
     array = problem.stimulus if isinstance(problem.stimulus, np.ndarray) else None
     row = array[0].nbytes if array is not None else 0
     fits = BLOCK_BYTES / max(sample, row, 1)

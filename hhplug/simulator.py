@@ -67,6 +67,7 @@ class Simulator:
         initial_state: ArrayLike | None = None,
         start_step: int = 0,
         progress: Progress = None,
+        device_arrays: bool = False,
     ) -> Result:
         """Simulate T ms in steps of dt ms.
 
@@ -81,6 +82,8 @@ class Simulator:
         initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,); by default −65 mV, settled.
         start_step: the step that time is counted on from; with initial_state it continues a run.
         progress: True for a bar, or a function of the fraction done.
+        device_arrays: leave the recorded variables on the GPU, for CuPy or PyTorch to use without
+            a copy; `get()` brings one to the host.
 
         Raises InvalidInput, naming the argument, before anything is allocated; NotEnoughMemory
         if the recording doesn't fit.
@@ -100,5 +103,6 @@ class Simulator:
             spike_threshold=spike_threshold,
             initial_state=initial_state,
             start_step=start_step,
+            device_arrays=device_arrays,
         )
         return simulate(problem, self._chosen, progress=progress)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 import hhplug
 from hhplug import InvalidInput, NotEnoughMemory, Problem, Simulator, Stimulus, registry, simulate
-from hhplug.backend import Block, Session
+from hhplug.backend import Block, Capabilities, Session
+from hhplug.reference import ReferenceSession
 
 
 def test_a_problem_runs_by_backend_name():
@@ -207,3 +209,37 @@ def test_auto_takes_numpy_where_it_is_the_best_installed():
     best = next(entry for entry in registry.backends() if not entry.problem)
     assert Simulator().backend == best.name
     assert hhplug.Simulator(dtype="float64").run(T=0.1).backend == best.name
+
+
+def test_device_arrays_take_a_backend_that_has_them():
+    with pytest.raises(InvalidInput, match="'numpy' keeps nothing on a device"):
+        Simulator("numpy").run(T=0.1, device_arrays=True)
+
+
+class OnDevice:
+    """An array that has to be brought to the host."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def get(self):
+        return self.array.copy()
+
+
+def test_device_arrays_come_from_the_session_and_go_to_the_host_to_be_used(tmp_path):
+    host = Simulator("reference").run(T=0.3, batch_size=2)
+
+    class Device(ReferenceSession):
+        def device_samples(self):
+            return {"V": OnDevice(host.V)}
+
+    chosen = registry.choose("reference")
+    spec = replace(chosen.spec, capabilities=Capabilities(("float64",), device_arrays=True))
+    with patch("hhplug.reference.ReferenceSession", Device):
+        problem = Problem(T=0.3, batch_size=2, device_arrays=True)
+        result = simulate(problem, replace(chosen, spec=spec))
+    assert isinstance(result.V, OnDevice)
+    np.testing.assert_array_equal(result.to_xarray()["V"], host.V)
+    assert result.plot().axes
+    result.save(tmp_path / "a.npz")
+    np.testing.assert_array_equal(hhplug.load_result(tmp_path / "a.npz").V, host.V)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from under_test import NAMES
 
+import hhplug
 from hhplug import (
     BackendUnavailable,
     HHParameters,
@@ -147,3 +148,43 @@ print(time.perf_counter() - began)
         for _ in range(4)
     ]
     assert min(times[1:]) < 1.0
+
+
+def test_device_arrays_stay_on_the_gpu_and_are_shared_without_a_copy(tmp_path):
+    torch = pytest.importorskip("torch")
+    cupy = pytest.importorskip("cupy")
+    arguments = {"T": 20.0, "stimulus": sweep(100), "record_every": 3, "record_neurons": [7, 3, 99]}
+    host = Simulator("pycuda").run(**arguments, record=("V", "n"))
+    device = Simulator("pycuda").run(**arguments, record=("V", "n"), device_arrays=True)
+    assert device.V.shape == host.V.shape
+    np.testing.assert_array_equal(cupy.asarray(device.V).get(), host.V)
+    np.testing.assert_array_equal(torch.as_tensor(device.V, device="cuda").cpu(), host.V)
+    assert cupy.asarray(device.V).data.ptr == device.V.address
+    np.testing.assert_array_equal(device.n.get(), host.n)
+    device.save(tmp_path / "a.npz")
+    np.testing.assert_array_equal(hhplug.load_result(tmp_path / "a.npz").V, host.V)
+    np.testing.assert_array_equal(device.spikes.time, host.spikes.time)
+
+
+def test_device_arrays_outlive_others_and_give_their_memory_back():
+    import gc
+
+    import pycuda.driver as cuda
+
+    gpu = registry.choose("pycuda").backend._gpu
+
+    def free():
+        gc.collect()
+        with gpu.current():
+            return cuda.mem_get_info()[0]
+
+    simulator = Simulator("pycuda")
+    simulator.run(T=1.0, batch_size=10**6, record=())
+    before = free()
+    result = simulator.run(T=1.0, batch_size=10**6, device_arrays=True)
+    V = result.V
+    simulator.run(T=1.0, batch_size=10**6, record=())
+    assert before - free() >= 4 * 100 * 10**6
+    assert (V.get()[0] == -65.0).all()
+    del result, V
+    assert free() == before

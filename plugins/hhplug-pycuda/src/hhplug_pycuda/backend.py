@@ -105,6 +105,48 @@ class Gpu:
 _gpu = cache(Gpu)
 
 
+def allocated(size: int) -> Any:
+    """Memory on the device; NotEnoughMemory says how much is needed and free."""
+    try:
+        return cuda.mem_alloc(max(size, 1))
+    except cuda.MemoryError as error:
+        free, _ = cuda.mem_get_info()
+        raise NotEnoughMemory(
+            f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed; use a "
+            "smaller batch_size, record less, or spikes='counts'"
+        ) from error
+
+
+class DeviceArray:
+    """A recorded variable on the GPU; CuPy and PyTorch use it without a copy (`asarray`)."""
+
+    def __init__(self, gpu: Gpu, shape: tuple[int, int], dtype: np.dtype):
+        self.shape, self.dtype = shape, dtype
+        self._gpu = gpu
+        self._memory = allocated(shape[0] * shape[1] * dtype.itemsize)
+
+    @property
+    def address(self) -> int:
+        return int(self._memory)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, False),
+            "version": 3,
+        }
+
+    def get(self) -> NDArray[Any]:
+        """A copy as a NumPy array."""
+        host = np.empty(self.shape, self.dtype)
+        with self._gpu.current():
+            ready = cuda.Event(cuda.event_flags.DISABLE_TIMING).record()
+            self._gpu.transfers.to_host(ready, [(host, self.address)])
+        return host
+
+
 class Arrays:
     """Arrays on the device, in one allocation: name → address."""
 
@@ -113,14 +155,7 @@ class Arrays:
         for name, size in sizes.items():
             offsets[name] = end
             end += -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        try:
-            self._memory = cuda.mem_alloc(end)
-        except cuda.MemoryError as error:
-            free, _ = cuda.mem_get_info()
-            raise NotEnoughMemory(
-                f"the GPU has {free / 1e9:.2f} GB free, and {end / 1e9:.2f} GB are needed; use a "
-                "smaller batch_size, record less, or spikes='counts'"
-            ) from error
+        self._memory = allocated(end)
         self._offsets = offsets
         self._base = int(self._memory)
 
@@ -135,6 +170,7 @@ class PyCudaSession(Session):
     def __init__(self, gpu: Gpu, problem: Problem, max_steps: int):
         self.gpu, self.problem = gpu, problem
         self.dtype = np.dtype(problem.dtype)
+        self.steps = problem.sample_steps(problem.start_step, problem.n_steps)
         self._step = problem.start_step
         self._blocks = 0
         self._open = True
@@ -165,7 +201,9 @@ class PyCudaSession(Session):
                 f"step{slot}": 4 * self.room,
                 f"fraction{slot}": real * self.room,
             }
-            sizes |= {f"{name}{slot}": rows * problem.n_recorded * real for name in problem.record}
+            if not problem.device_arrays:
+                sample = problem.n_recorded * real
+                sizes |= {f"{name}{slot}": rows * sample for name in problem.record}
         threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
         self._kernel = gpu.kernel(
             REAL64=self.dtype == np.float64,
@@ -176,6 +214,10 @@ class PyCudaSession(Session):
             THREADS=threads,
         )
         self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
+        self.kept: dict[str, DeviceArray] = {}
+        if problem.device_arrays:
+            shape = (len(self.steps), problem.n_recorded)
+            self.kept = {name: DeviceArray(gpu, shape, self.dtype) for name in problem.record}
         self.arrays = Arrays(sizes)
         self.stream = cuda.Stream()
         state = np.ascontiguousarray(problem.initial_state, self.dtype)
@@ -245,6 +287,9 @@ class PyCudaSession(Session):
             self.gpu.transfers.to_host(self.mark(), [(state, self.arrays["state"])])
             return state
 
+    def device_samples(self) -> dict[str, DeviceArray]:
+        return self.kept
+
     def close(self) -> None:
         if self._open:
             self._open = False
@@ -265,9 +310,15 @@ class PyCudaBlock(Block):
         problem, arrays = session.problem, session.arrays
         b = self._arguments = session.template.copy()
         b["steps"] = count
-        b["samples"]["first"] = problem.sample_steps(first, count).start - first
+        kept = problem.sample_steps(first, count)
+        b["samples"]["first"] = kept.start - first
+        row = (kept.start - session.steps.start) // session.steps.step
         for i, name in enumerate(VARIABLES):
-            b["samples"]["variable"][i] = arrays[f"{name}{slot}"] if name in problem.record else 0
+            if name in session.kept:
+                offset = row * problem.n_recorded * session.dtype.itemsize
+                b["samples"]["variable"][i] = session.kept[name].address + offset
+            elif name in problem.record:
+                b["samples"]["variable"][i] = arrays[f"{name}{slot}"]
         self._upload_current()
         if problem.spikes != "off":
             b["spikes"]["count"] = arrays[f"count{slot}"]
