@@ -44,11 +44,10 @@ extern "C" void run_population(const Block* b) {
   }
 }
 
-extern "C" void six_rates(long long n, const real* constants, const real* V, real* out) {
-  const Constants c = constants_from(constants);
-  for (long long i = 0; i < n; ++i) {
-    const Rates r = rates(V[i], c);
-    const real all[6] = {r.alpha_m, r.beta_m, r.alpha_h, r.beta_h, r.alpha_n, (real)BETA_N * r.z};
-    for (int j = 0; j < 6; ++j) out[j * n + i] = all[j];
+extern "C" void rates_of_all(long long N, const real* constants, const real* V, real* out) {
+  for (long long i = 0; i < N; ++i) {
+    blockIdx.x = (unsigned)(i / THREADS);
+    threadIdx.x = (unsigned)(i % THREADS);
+    six_rates(N, constants, V, out);
   }
 }

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 from under_test import NAMES
 
 import hhplug
@@ -22,6 +23,31 @@ pytestmark = pytest.mark.skipif(
     "pycuda" not in NAMES, reason="HHPLUG_TEST_BACKENDS does not name pycuda"
 )
 DTYPES = ("float32", "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("latency", [0, 1])
+def test_rates_are_within_bounds(dtype, latency):
+    import pycuda.driver as cuda
+
+    from hhplug_pycuda.layout import CONSTANTS
+
+    gpu = registry.choose("pycuda").backend._gpu
+    V = awkward_voltages(dtype)
+    rates = np.full((6, len(V)), np.nan, dtype)
+    choices = {"RECORD": 0, "ARRAY": 0, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
+    with gpu.current():
+        module = gpu.module(REAL64=dtype == "float64", **choices)
+        module.get_function("six_rates")(
+            np.int64(len(V)),
+            *(cuda.In(np.array(a, dtype)) for a in (CONSTANTS, V)),
+            cuda.Out(rates),
+            block=(256, 1, 1),
+            grid=(-(-len(V) // 256), 1),
+        )
+    worst = worst_rate_error(V, rates)
+    print(f"worst rate error, {dtype}: {worst:.1e}")
+    assert worst < RATE_BOUND[dtype]
 
 
 def sweep(n):
@@ -124,11 +150,11 @@ def test_parameters_dt_and_size_do_not_recompile():
 
     gpu = registry.choose("pycuda").backend._gpu
     Simulator("pycuda").run(1.0, batch_size=10)
-    compiled = backend.Gpu.kernel.cache_info().currsize
+    compiled = backend.Gpu.module.cache_info().currsize
     for n, dt in ((11, 0.02), (1000, 0.005)):
         parameters = HHParameters(g_Na=np.linspace(100.0, 130.0, n))
         Simulator("pycuda", parameters=parameters).run(1.0, dt, stimulus=sweep(n))
-    assert backend.Gpu.kernel.cache_info().currsize == compiled
+    assert backend.Gpu.module.cache_info().currsize == compiled
     assert gpu is registry.choose("pycuda").backend._gpu
 
 

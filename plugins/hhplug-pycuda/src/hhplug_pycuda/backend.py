@@ -74,7 +74,7 @@ class Gpu:
             cuda.Context.pop()
 
     @cache  # noqa: B019 (there is one of each device, for good)
-    def kernel(self, **choices: int) -> Any:
+    def module(self, **choices: int) -> Any:
         """hh.cu for these choices: compiled once on a machine, then read from the user's cache."""
         source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
         options = [
@@ -88,7 +88,7 @@ class Gpu:
         cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
         if not cubin.exists():
             self._compile(source, options, cubin)
-        return cuda.module_from_buffer(cubin.read_bytes()).get_function("hh")
+        return cuda.module_from_buffer(cubin.read_bytes())
 
     def _compile(self, source: str, options: list[str], cubin: Path) -> None:
         from pycuda import compiler  # pyright: ignore[reportMissingImports]  # 70 ms; seldom needed
@@ -205,7 +205,7 @@ class PyCudaSession(Session):
                 sample = problem.n_recorded * real
                 sizes |= {f"{name}{slot}": rows * sample for name in problem.record}
         threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
-        self._kernel = gpu.kernel(
+        module = gpu.module(
             REAL64=self.dtype == np.float64,
             RECORD=bool(problem.record),
             ARRAY=self._array is not None,
@@ -213,6 +213,7 @@ class PyCudaSession(Session):
             UNROLL=unroll,
             THREADS=threads,
         )
+        self._kernel = module.get_function("hh")
         self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
         self.kept: dict[str, DeviceArray] = {}
         if problem.device_arrays:

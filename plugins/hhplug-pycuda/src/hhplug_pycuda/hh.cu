@@ -369,3 +369,12 @@ extern "C" __global__ void BOUNDS hh(const Block b) {
   b.state[3 * b.N + i] = y.n;
   if (b.spikes.count) b.spikes.count[i] = spikes;
 }
+
+// For tests: α_m β_m α_h β_h α_n β_n at each voltage, (6, N).
+extern "C" __global__ void six_rates(long long N, const real* constants, const real* V, real* out) {
+  const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
+  if (i >= N) return;
+  const Rates r = rates(V[i], constants_from(constants));
+  const real all[6] = {r.alpha_m, r.beta_m, r.alpha_h, r.beta_h, r.alpha_n, (real)BETA_N * r.z};
+  for (int j = 0; j < 6; ++j) out[j * N + i] = all[j];
+}

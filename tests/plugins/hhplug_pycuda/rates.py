@@ -1,0 +1,24 @@
+"""The bound on the six rates, and where it is tested."""
+
+import numpy as np
+
+from hhplug import model
+
+RATE_BOUND = {"float32": 2e-5, "float64": 1e-13}  # relative, for V in [−150, 150] mV
+
+NAMES = ("alpha_m", "beta_m", "alpha_h", "beta_h", "alpha_n", "beta_n")
+
+
+def awkward_voltages(dtype):
+    """−150 to 150 mV, dense around −40 and −55, and these exactly and one float beside."""
+    around = np.concatenate([sign * 10.0 ** np.linspace(-7.0, 1.0, 40_001) for sign in (-1, 1)])
+    V = np.concatenate(
+        [np.linspace(-150.0, 150.0, 300_001), -40.0 + around, -55.0 + around, [-40.0, -55.0]]
+    ).astype(dtype)
+    return np.concatenate([V, np.nextafter(V[-2:], V[-2:] - 1), np.nextafter(V[-2:], V[-2:] + 1)])
+
+
+def worst_rate_error(V, rates):
+    """The largest relative error of six rows of rates; NaN if one is NaN."""
+    expected = np.stack([getattr(model, name)(V.astype(np.float64)) for name in NAMES])
+    return np.abs(rates / expected - 1.0).max()
