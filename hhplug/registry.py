@@ -25,7 +25,8 @@ from hhplug.problem import DType
 
 GROUP = "hhplug"
 OWN_PLUGINS = ("hhplug.reference",)
-FIRST_PARTY = {"numpy": "hhplug-numpy"}  # backend → distribution, in the folder plugins/ too
+# Backend → distribution, in the folder plugins/ too.
+FIRST_PARTY = {"numpy": "hhplug-numpy", "pycuda": "hhplug-pycuda"}
 DISABLE = "HHPLUG_DISABLE_PLUGINS"  # entry points to leave out, with commas between, or "all"
 
 
@@ -223,8 +224,8 @@ def _found() -> Iterator[Entry]:
 
 def _with_origin(point: EntryPoint) -> tuple[str, str, EntryPoint]:
     """Distribution and version of an entry point; metadata may be damaged."""
-    name = (point.dist and point.dist.metadata["Name"]) or point.value
-    return name, (point.dist and point.dist.metadata["Version"]) or "", point
+    metadata = point.dist.metadata.json if point.dist else {}
+    return str(metadata.get("name") or point.value), str(metadata.get("version") or ""), point
 
 
 def _importer(module: str) -> Callable[[], Any]:
