@@ -32,7 +32,7 @@ def test_rates_are_within_bounds(dtype, latency):
 
     from hhplug_pycuda.layout import CONSTANTS
 
-    gpu = registry.choose("pycuda").backend._gpu
+    gpu = registry.choose("pycuda").backend.gpu
     V = awkward_voltages(dtype)
     rates = np.full((6, len(V)), np.nan, dtype)
     choices = {"RECORD": 0, "ARRAY": 0, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
@@ -106,7 +106,7 @@ def test_close_returns_the_memory_and_may_be_called_twice():
 
     chosen = registry.choose("pycuda")
     problem = Problem(1.0, batch_size=10**7, dtype="float64", record=())
-    gpu = chosen.backend._gpu
+    gpu = chosen.backend.gpu
 
     def free():
         with gpu.current():
@@ -146,16 +146,16 @@ def test_a_population_that_does_not_fit_the_gpu_is_refused_with_what_is_needed()
 
 
 def test_parameters_dt_and_size_do_not_recompile():
-    from hhplug_pycuda import backend
+    from hhplug_pycuda.gpu import Gpu
 
-    gpu = registry.choose("pycuda").backend._gpu
+    gpu = registry.choose("pycuda").backend.gpu
     Simulator("pycuda").run(1.0, batch_size=10)
-    compiled = backend.Gpu.module.cache_info().currsize
+    compiled = Gpu.module.cache_info().currsize
     for n, dt in ((11, 0.02), (1000, 0.005)):
         parameters = HHParameters(g_Na=np.linspace(100.0, 130.0, n))
         Simulator("pycuda", parameters=parameters).run(1.0, dt, stimulus=sweep(n))
-    assert backend.Gpu.module.cache_info().currsize == compiled
-    assert gpu is registry.choose("pycuda").backend._gpu
+    assert Gpu.module.cache_info().currsize == compiled
+    assert gpu is registry.choose("pycuda").backend.gpu
 
 
 def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second():
@@ -197,7 +197,7 @@ def test_device_arrays_outlive_others_and_give_their_memory_back():
 
     import pycuda.driver as cuda
 
-    gpu = registry.choose("pycuda").backend._gpu
+    gpu = registry.choose("pycuda").backend.gpu
 
     def free():
         gc.collect()
