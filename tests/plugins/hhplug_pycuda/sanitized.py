@@ -1,0 +1,19 @@
+"""A few short runs that take every path of the kernel, for compute-sanitizer; see CONTRIBUTING."""
+
+import numpy as np
+
+from hhplug import HHParameters, Simulator, Stimulus
+
+N = 257
+SPIKING = {"T": 1.0, "initial_state": [-30.0, 0.5, 0.6, 0.3]}
+
+for dtype in ("float32", "float64"):
+    spread = HHParameters(g_Na=np.linspace(110.0, 130.0, N))
+    waves = Stimulus.constant(np.linspace(0.0, 20.0, N)) + Stimulus.sine(1.0, 100.0)
+    Simulator("pycuda", dtype, spread).run(
+        stimulus=waves, record_all=True, record_every=3, record_neurons=[5, 256, 0], **SPIKING
+    )
+    uniform = Simulator("pycuda", dtype)
+    result = uniform.run(stimulus=np.ones((100, N)), **SPIKING)
+    uniform.run(stimulus=np.ones(100), batch_size=N, record=(), **SPIKING)
+    assert (result.spike_count == 1).all()
