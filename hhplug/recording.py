@@ -47,7 +47,9 @@ class Recording:
             self.samples = {name: np.empty(shape, problem.dtype) for name in names}
             self.spike_count = np.zeros(problem.n_neurons, np.int64)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
-            raise NotEnoughMemory(f"{_described(problem)} fails: {error}") from error
+            raise NotEnoughMemory(
+                f"no room for {shape[0]:,} samples of {problem.n_neurons:,} neurons: {error}"
+            ) from error
         self._spikes: list[tuple[NDArray[np.int64], NDArray[np.floating]]] = []
         self._n_spikes = 0
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import pairwise
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -241,3 +242,10 @@ def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, 
     record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
     with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):
         record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])], [([0], [7], [0.5])])
+
+
+def test_an_allocation_that_fails_is_told_also_where_nothing_is_recorded(monkeypatch):
+    problem = Problem(1.0, 0.1, batch_size=7, record=(), dtype="float32")
+    monkeypatch.setattr("hhplug.recording.np.zeros", Mock(side_effect=MemoryError("no")))
+    with pytest.raises(NotEnoughMemory, match="no room for 10 samples of 7 neurons: no"):
+        Recording(problem)

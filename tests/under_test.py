@@ -4,6 +4,8 @@ One that is named and cannot run here fails its tests; nothing is skipped.
 """
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -14,3 +16,18 @@ every_backend = pytest.mark.parametrize(
     ("backend", "dtype"),
     [(name, dtype) for name in NAMES for dtype in PRECISIONS.get(name, ("float32", "float64"))],
 )
+
+
+def seconds_to_first_result(backend):
+    """From the import of hhplug to a small result, by name, in a new process; the best of three."""
+    script = f"""
+import time; began = time.perf_counter()
+from hhplug import Simulator
+Simulator({backend!r}).run(T=1.0, batch_size=10)
+print(time.perf_counter() - began)
+"""
+    command = [sys.executable, "-c", script]
+    return min(
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    )

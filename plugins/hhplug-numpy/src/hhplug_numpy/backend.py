@@ -128,15 +128,17 @@ class NumpySession(Session):
     def _run_group(self, group: Group, first: int, count: int, out: Recorded) -> None:
         problem, state, V_before = self.problem, group.state, self._V_before
         steps = range(first, first + count)
+        find_spikes = problem.spikes != "off"
         row = 0
         for k, I_ext in zip(steps, self._currents(group, first, count), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
                     samples[row, group.columns] = getattr(state, name)[group.recorded]
                 row += 1
-            np.copyto(V_before, state.V)
+            if find_spikes:
+                np.copyto(V_before, state.V)
             self._stepper.step(state, I_ext, group.membrane)
-            if problem.spikes != "off":
+            if find_spikes:
                 self._find_spikes(group, k, out)
 
     def _currents(self, group: Group, first: int, count: int) -> Iterator[Array]:
