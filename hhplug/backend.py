@@ -128,8 +128,8 @@ class Session(ABC):
 
         Asked for once, after state(), if problem.device_arrays, which takes the capability of that
         name; then no block has samples to read. Each has shape, dtype, a copy for the host by
-        get(), and what lets other libraries share it (`__cuda_array_interface__`); it outlives the
-        session.
+        get(), or by cpu() if it is a tensor, and what lets other libraries share it
+        (`__cuda_array_interface__`); it outlives the session.
         """
         raise NotImplementedError
 

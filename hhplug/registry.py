@@ -26,7 +26,7 @@ from hhplug.problem import DType
 GROUP = "hhplug"
 OWN_PLUGINS = ("hhplug.reference",)
 # Backend → distribution, in the folder plugins/ too.
-FIRST_PARTY = {"numpy": "hhplug-numpy", "pycuda": "hhplug-pycuda"}
+FIRST_PARTY = {"numpy": "hhplug-numpy", "triton": "hhplug-triton", "pycuda": "hhplug-pycuda"}
 DISABLE = "HHPLUG_DISABLE_PLUGINS"  # entry points to leave out, with commas between, or "all"
 
 

@@ -34,6 +34,11 @@ LONG_NAMES = {
 }
 
 
+def _copied(array: Any) -> NDArray[Any]:
+    """A device array on the host."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array.get())
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds of wall clock."""
@@ -159,7 +164,7 @@ class Result:
         if not self.problem.device_arrays:
             return self
         problem = self.problem.with_device_arrays(False)
-        samples = {name: array.get() for name, array in self.samples.items()}
+        samples = {name: _copied(array) for name, array in self.samples.items()}
         return replace(self, problem=problem, samples=samples)
 
     def firing_rate(self) -> NDArray[np.float64]:

@@ -259,6 +259,11 @@ class SeparableCurrent:
             row[:] = gain
         self.gain.flags.writeable = False
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether every row of the waveform is the same."""
+        return all(isinstance(term, Constant) for term in self._terms)
+
     def waveform(self, first: int, count: int) -> NDArray[np.float64]:
         """Steps first ≤ k < first + count, counted from time zero: (count, J)."""
         step = np.arange(first, first + count)

@@ -15,6 +15,7 @@ from hhplug import (
     Stimulus,
     registry,
 )
+from hhplug.device import session as device_session
 
 pytestmark = pytest.mark.skipif(
     "pycuda" not in NAMES, reason="HHPLUG_TEST_BACKENDS does not name pycuda"
@@ -54,18 +55,16 @@ def sweep(n):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("as_array", [False, True])
 def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(monkeypatch, dtype, as_array):
-    from hhplug_pycuda import backend
-
     n, T = 500, 100.0
     current = sweep(n) + Stimulus.sine(3.0, 50.0)
     current = current.sample(0.01, 10_000).astype(dtype) if as_array else current
     plenty = Simulator("pycuda", dtype).run(T, stimulus=current, record=())
-    monkeypatch.setattr(backend, "SPIKES_PER_MS", 0.0)
-    monkeypatch.setattr(backend, "LEAST_ROOM", 0)
+    monkeypatch.setattr(device_session, "SPIKES_PER_MS", 0.0)
+    monkeypatch.setattr(device_session, "LEAST_ROOM", 0)
     replays = []
-    replay = backend.PyCudaBlock._replay
+    replay = device_session.DeviceBlock._replay
     monkeypatch.setattr(
-        backend.PyCudaBlock, "_replay", lambda *args: (replays.append(1), replay(*args))
+        device_session.DeviceBlock, "_replay", lambda *args: (replays.append(1), replay(*args))
     )
     scarce = Simulator("pycuda", dtype).run(T, stimulus=current, record=())
     assert replays
@@ -169,7 +168,7 @@ def test_device_arrays_stay_on_the_gpu_and_are_shared_without_a_copy(tmp_path):
     assert device.V.shape == host.V.shape
     np.testing.assert_array_equal(cupy.asarray(device.V).get(), host.V)
     np.testing.assert_array_equal(torch.as_tensor(device.V, device="cuda").cpu(), host.V)
-    assert cupy.asarray(device.V).data.ptr == device.V.address
+    assert cupy.asarray(device.V).data.ptr == device.V.elements.address
     np.testing.assert_array_equal(device.n.get(), host.n)
     device.save(tmp_path / "a.npz")
     np.testing.assert_array_equal(hhplug.load_result(tmp_path / "a.npz").V, host.V)

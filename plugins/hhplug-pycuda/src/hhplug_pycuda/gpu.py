@@ -1,7 +1,7 @@
-"""One GPU: its context, the compiled kernels, memory."""
+"""One GPU: its memory, streams and context, and the compiled kernels."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
@@ -14,14 +14,116 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from hhplug import NotEnoughMemory
+from hhplug.device import Arrays, Device, Stream, Transfers, not_enough_memory
 from hhplug_pycuda import probe
-from hhplug_pycuda.transfers import Transfers
 
 ALIGNMENT = 256  # bytes, of every array on the device
 
 
-class Gpu:
+class Elements:
+    """Elements on the device: `hhplug.device.Array`."""
+
+    def __init__(self, address: int, size: int, itemsize: int):
+        self.address, self.size, self.itemsize = address, size, itemsize
+
+    def __getitem__(self, part: slice) -> "Elements":
+        start, stop, _ = part.indices(self.size)
+        return Elements(self.address + start * self.itemsize, stop - start, self.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+
+class GpuArrays(Arrays):
+    """Arrays in one allocation."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, np.dtype]]):
+        offsets, end = {}, 0
+        for name, (size, dtype) in shapes.items():
+            offsets[name] = end
+            end += -(-size * dtype.itemsize // ALIGNMENT) * ALIGNMENT
+        self._memory = _allocated(end)
+        self._arrays = {
+            name: Elements(int(self._memory) + offsets[name], size, dtype.itemsize)
+            for name, (size, dtype) in shapes.items()
+        }
+
+    def __getitem__(self, name: str) -> Elements:
+        return self._arrays[name]
+
+    def free(self) -> None:
+        self._memory.free()
+
+
+class DeviceArray:
+    """A recorded variable on the GPU; CuPy and PyTorch use it without a copy (`asarray`)."""
+
+    def __init__(self, gpu: "Gpu", shape: tuple[int, int], dtype: np.dtype):
+        self.shape, self.dtype = shape, dtype
+        self._gpu = gpu
+        size = shape[0] * shape[1]
+        self._memory = _allocated(size * dtype.itemsize)
+        self.elements = Elements(int(self._memory), size, dtype.itemsize)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.elements.address, False),
+            "version": 3,
+        }
+
+    def get(self) -> NDArray[Any]:
+        """A copy as a NumPy array."""
+        host = np.empty(self.shape, self.dtype)
+        with self._gpu.current():
+            ready = cuda.Event(cuda.event_flags.DISABLE_TIMING).record()
+            self._gpu.transfers.to_host(ready, [(host, self.elements)])
+        return host
+
+
+def _allocated(size: int) -> Any:
+    try:
+        return cuda.mem_alloc(max(size, 1))
+    except cuda.MemoryError as error:
+        free, _ = cuda.mem_get_info()
+        raise not_enough_memory(free, size) from error
+
+
+class GpuStream(Stream):
+    def __init__(self) -> None:
+        self.handle = cuda.Stream()
+
+    @property
+    def pointer(self) -> int:
+        """CUDA's own, for other libraries."""
+        return self.handle.handle
+
+    def to_host(self, target: NDArray[Any], source: Elements) -> None:
+        cuda.memcpy_dtoh_async(target, source.address, self.handle)
+
+    def to_device(self, target: Elements, source: NDArray[Any]) -> None:
+        cuda.memcpy_htod_async(target.address, source, self.handle)
+
+    def copy(self, target: Elements, source: Elements) -> None:
+        cuda.memcpy_dtod_async(target.address, source.address, source.nbytes, self.handle)
+
+    def zero(self, array: Elements) -> None:
+        cuda.memset_d8_async(array.address, 0, array.nbytes, self.handle)
+
+    def record(self) -> cuda.Event:
+        return cuda.Event(cuda.event_flags.DISABLE_TIMING).record(self.handle)
+
+    def wait(self, event: cuda.Event) -> None:
+        self.handle.wait_for_event(event)
+
+    def synchronize(self) -> None:
+        self.handle.synchronize()
+
+
+class Gpu(Device):
     """The primary context of a device, shared with PyTorch, CuPy, JAX, and what we keep in it."""
 
     def __init__(self, index: int):
@@ -30,7 +132,7 @@ class Gpu:
         self._arch = "sm_{}{}".format(*device.compute_capability())
         self._context = device.retain_primary_context()
         with self.current():
-            self.transfers = Transfers()
+            self.transfers = Transfers(self.stream(), self.pinned)
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -40,6 +142,19 @@ class Gpu:
             yield
         finally:
             cuda.Context.pop()
+
+    def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> GpuArrays:
+        return GpuArrays(shapes)
+
+    def kept(self, shape: tuple[int, int], dtype: np.dtype) -> tuple[DeviceArray, Elements]:
+        array = DeviceArray(self, shape, dtype)
+        return array, array.elements
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        return cuda.pagelocked_empty(size, np.uint8)
+
+    def stream(self) -> GpuStream:
+        return GpuStream()
 
     @cache  # noqa: B019 (there is one of each device, for good)
     def module(self, **choices: int) -> Any:
@@ -68,67 +183,6 @@ class Gpu:
         partial = cubin.with_suffix(f".{os.getpid()}")
         partial.write_bytes(code)
         partial.replace(cubin)
-
-
-def allocated(size: int) -> Any:
-    """Memory on the device; NotEnoughMemory says how much is needed and free."""
-    try:
-        return cuda.mem_alloc(max(size, 1))
-    except cuda.MemoryError as error:
-        free, _ = cuda.mem_get_info()
-        raise NotEnoughMemory(
-            f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed; use a "
-            "smaller batch_size, record less, or spikes='counts'"
-        ) from error
-
-
-class DeviceArray:
-    """A recorded variable on the GPU; CuPy and PyTorch use it without a copy (`asarray`)."""
-
-    def __init__(self, gpu: Gpu, shape: tuple[int, int], dtype: np.dtype):
-        self.shape, self.dtype = shape, dtype
-        self._gpu = gpu
-        self._memory = allocated(shape[0] * shape[1] * dtype.itemsize)
-
-    @property
-    def address(self) -> int:
-        return int(self._memory)
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {
-            "shape": self.shape,
-            "typestr": self.dtype.str,
-            "data": (self.address, False),
-            "version": 3,
-        }
-
-    def get(self) -> NDArray[Any]:
-        """A copy as a NumPy array."""
-        host = np.empty(self.shape, self.dtype)
-        with self._gpu.current():
-            ready = cuda.Event(cuda.event_flags.DISABLE_TIMING).record()
-            self._gpu.transfers.to_host(ready, [(host, self.address)])
-        return host
-
-
-class Arrays:
-    """Arrays on the device, in one allocation: name → address."""
-
-    def __init__(self, sizes: dict[str, int]):
-        offsets, end = {}, 0
-        for name, size in sizes.items():
-            offsets[name] = end
-            end += -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-        self._memory = allocated(end)
-        self._offsets = offsets
-        self._base = int(self._memory)
-
-    def __getitem__(self, name: str) -> int:
-        return self._base + self._offsets[name]
-
-    def free(self) -> None:
-        self._memory.free()
 
 
 gpu = cache(Gpu)

@@ -288,8 +288,7 @@ DEVICE void note_spike(const Spikes& s, long long i, int k, real V, real V_next)
 
 // g_L·E_L plus the current during step k.
 DEVICE real I_ext_at(const Current& c, int k, long long i, long long N, real gain, real leak) {
-  real I_ext = leak;
-  if (c.J) I_ext = fma_(gain, c.waveform[(long long)k * c.J], I_ext);
+  real I_ext = fma_(gain, c.waveform[(long long)k * c.J], leak);
 #pragma unroll 1
   for (int j = 1; j < c.J; ++j) {
     const real next = c.gain_per_neuron ? c.gain[j * N + i] : c.gain[j];
@@ -311,7 +310,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes) {
   const long long row_length = b.current.array_per_neuron ? b.N : 1;
   real I_next = row[0];
 #else
-  const real gain = b.current.J ? b.current.gain[b.current.gain_per_neuron ? i : 0] : (real)0;
+  const real gain = b.current.gain[b.current.gain_per_neuron ? i : 0];
   real I_ext = I_ext_at(b.current, 0, i, b.N, gain, leak);
 #endif
 #if RECORD

@@ -1,0 +1,275 @@
+"""A session on a device, all but the kernel: blocks of steps on a stream, what they record read
+while the next computes."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.backend import Block, Recorded, Session
+from hhplug.device.interface import Array, Device, Event
+from hhplug.problem import Problem
+from hhplug.stimulus import ArrayCurrent
+
+SLOTS = 2  # blocks that may be unread
+SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
+LEAST_ROOM, MOST_ROOM = 2**12, 2**26  # spikes; one a neuron at any rate
+
+INT = np.dtype(np.int32)
+
+
+@dataclass(frozen=True)
+class SpikeRoom:
+    """Where a launch writes its spikes."""
+
+    total: Array  # (1,) int32, 0 at first: spikes found, those for which there was no room too
+    neuron: Array  # (room,) int32
+    step: Array  # (room,) int32: of the launch
+    fraction: Array  # (room,): of the step
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a kernel is to do, and where on the device."""
+
+    n_steps: int
+    state: Array  # (4·N): V m h n, in and out
+    current: Array  # (n_steps × J) of the waveform, or the rows of an array current
+    held: bool  # the rows are all alike, and only the first is there
+    samples: Mapping[str, Array]  # variable → where the first sample goes, and the next behind it
+    first_sample: int  # the step of this launch that is sampled first
+    spike_count: Array | None  # (N,) int32: upward crossings in this launch; None: not wanted
+    spikes: SpikeRoom | None  # None: their times are not wanted
+
+
+class DeviceSession(Session):
+    """A plugin's session adds `launch`. These arrays are there before the first:
+
+    "constants": what the plugin gave;
+    "parameters", (7, N) or (7, 1): g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m;
+    "gain", (J, N) or (J, 1): of a separable current, over C_m; J is 1 at least;
+    "column", (N,) int32: of each neuron among those recorded, −1 for none; if some are chosen.
+    """
+
+    def __init__(
+        self, device: Device, problem: Problem, max_steps: int, constants: Sequence[float]
+    ):
+        self.device, self.problem = device, problem
+        self.dtype = np.dtype(problem.dtype)
+        self._steps = problem.sample_steps(problem.start_step, problem.n_steps)
+        self._step = problem.start_step
+        self._blocks = 0
+        parameters, gain = _folded(problem), _gain(problem)
+        self.parameters_per_neuron = parameters.shape[1] > 1
+        self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
+        self.array_current = isinstance(problem.current, ArrayCurrent)
+        self.row_length = self.current(self._step, 1).size  # elements of a step's current
+        times = problem.spikes == "times"
+        expected = int(problem.n_neurons * max_steps * problem.dt * SPIKES_PER_MS)
+        room = max(problem.n_neurons, min(max(expected, LEAST_ROOM), MOST_ROOM))
+        self.room = room if times else 0  # spikes of a launch that have a place
+        self._open = True
+        with device.current():
+            self._kept = {}
+            if problem.device_arrays:
+                shape = (len(self._steps), problem.n_recorded)
+                self._kept = {name: device.kept(shape, self.dtype) for name in problem.record}
+            fixed = {"constants": np.array(constants), "parameters": parameters, "gain": gain}
+            sizes = {name: (rows.size, self.dtype) for name, rows in fixed.items()}
+            self.arrays = device.arrays(sizes | self._shapes(max_steps))
+            self.stream: Any = device.stream()  # the plugin's own kind
+            device.transfers.wait(self.stream.record())
+            self.upload("state", problem.initial_state)
+            for name, rows in fixed.items():
+                self.upload(name, rows)
+            if problem.record_neurons is not None:
+                column = np.full(problem.n_neurons, -1, np.int32)
+                column[problem.record_neurons] = np.arange(problem.n_recorded)
+                self.upload("column", column)
+
+    def current(self, first: int, count: int) -> NDArray[Any]:
+        """The rows of these steps: of the waveform, one of zeros for none, or of the array."""
+        current = self.problem.current
+        if isinstance(current, ArrayCurrent):
+            return current.chunk(first, count)
+        rows = current.waveform(first, count).astype(self.dtype)
+        return rows if rows.size else np.zeros((count, 1), self.dtype)
+
+    @abstractmethod
+    def launch(self, work: Launch) -> None:
+        """Enqueue the kernel on self.stream."""
+
+    def _shapes(self, max_steps: int) -> dict[str, tuple[int, np.dtype]]:
+        problem, real = self.problem, self.dtype
+        n, some = problem.n_neurons, problem.record_neurons is not None
+        state = (4 * n, real)
+        times = problem.spikes == "times"
+        rows = -(-max_steps // problem.record_every)
+        shapes = {
+            "state": state,
+            "column": (n if some else 0, INT),
+            "replay": state if times else (0, real),
+        }
+        for slot in range(SLOTS):
+            shapes |= {
+                f"current{slot}": (max_steps * self.row_length, real),
+                f"start{slot}": state if times else (0, real),
+                f"count{slot}": (n, INT),
+                f"total{slot}": (1, INT),
+                f"neuron{slot}": (self.room, INT),
+                f"step{slot}": (self.room, INT),
+                f"fraction{slot}": (self.room, real),
+            }
+            if not problem.device_arrays:
+                recorded = (rows * problem.n_recorded, real)
+                shapes |= {f"{name}{slot}": recorded for name in problem.record}
+        return shapes
+
+    def upload(self, name: str, rows: NDArray[Any]) -> None:
+        """Let what is enqueued from now on see rows in an array; they have been read on return."""
+        kind = INT if rows.dtype == INT else self.dtype
+        self.stream.wait(self.device.transfers.to_device(self.arrays[name], rows, kind))
+
+    def advance(self, n_steps: int) -> Block:
+        with self.device.current():
+            block = DeviceBlock(self, self._step, n_steps, self._blocks % SLOTS)
+        self._blocks += 1
+        self._step += n_steps
+        return block
+
+    def enqueue(self, work: Launch) -> Event:
+        """Launch; the event happens when its samples and spikes are there."""
+        if work.spikes:
+            self.stream.zero(work.spikes.total)
+        self.launch(work)
+        return self.stream.record()
+
+    def state(self) -> NDArray[Any]:
+        state = np.empty((4, self.problem.n_neurons), self.dtype)
+        with self.device.current():
+            self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
+        return state
+
+    def device_samples(self) -> dict[str, Any]:
+        return {name: array for name, (array, _) in self._kept.items()}
+
+    def work(self, n_steps: int, slot: int, first_sample: int, held: bool) -> Launch:
+        """The next n_steps, whose first sample, if any, is of this step of them."""
+        spikes = self.problem.spikes
+        names = ("total", "neuron", "step", "fraction")
+        return Launch(
+            n_steps=n_steps,
+            state=self.arrays["state"],
+            current=self.arrays[f"current{slot}"],
+            held=held,
+            samples=self._sample_arrays(self._step + first_sample, slot),
+            first_sample=first_sample,
+            spike_count=None if spikes == "off" else self.arrays[f"count{slot}"],
+            spikes=SpikeRoom(*(self.arrays[f"{name}{slot}"] for name in names))
+            if spikes == "times"
+            else None,
+        )
+
+    def _sample_arrays(self, first: int, slot: int) -> dict[str, Array]:
+        """Where a block that samples from step `first` on puts its samples."""
+        if not self._kept:
+            return {name: self.arrays[f"{name}{slot}"] for name in self.problem.record}
+        row = (first - self._steps.start) // self._steps.step
+        offset = row * self.problem.n_recorded
+        return {name: elements[offset:] for name, (_, elements) in self._kept.items()}
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            with self.device.current():
+                self.stream.synchronize()
+                self.arrays.free()
+
+
+class DeviceBlock(Block):
+    """Steps first ≤ k < first + count, enqueued."""
+
+    def __init__(self, session: DeviceSession, first: int, count: int, slot: int):
+        self._session, self._first, self._slot = session, first, slot
+        problem = session.problem
+        rows = session.current(first, count)
+        held = not session.array_current and bool((rows == rows[0]).all())
+        session.upload(f"current{slot}", rows[:1] if held else rows)
+        first_sample = problem.sample_steps(first, count).start - first
+        self._work = session.work(count, slot, first_sample, held)
+        if self._work.spikes:
+            session.stream.copy(self._array("start"), session.arrays["state"])
+        self._done = session.enqueue(self._work)
+
+    def _array(self, name: str) -> Array:
+        return self._session.arrays[f"{name}{self._slot}"]
+
+    def read(self, out: Recorded) -> None:
+        session, problem = self._session, self._session.problem
+        count = np.zeros(problem.n_neurons, np.int32)
+        total = np.zeros(1, np.int32)
+        copies = [(array, self._array(name)) for name, array in out.samples.items()]
+        if problem.spikes != "off":
+            copies.append((count, self._array("count")))
+        if problem.spikes == "times":
+            copies.append((total, self._array("total")))
+        with session.device.current():
+            session.device.transfers.to_host(self._done, copies)
+            if problem.spikes != "off":
+                out.spike_count += count
+            if total[0] > session.room:
+                self._replay(out)
+            elif total[0]:
+                self._give_spikes(out, self._done, int(total[0]), self._first)
+
+    def _give_spikes(self, out: Recorded, ready: Event, total: int, first: int) -> None:
+        """Bring home the spikes of a launch that began with step `first`."""
+        kinds = {"neuron": INT, "step": INT, "fraction": self._session.dtype}
+        arrays = {name: np.empty(total, kind) for name, kind in kinds.items()}
+        copies = [(array, self._array(name)) for name, array in arrays.items()]
+        self._session.device.transfers.to_host(ready, copies)
+        out.add_spikes(arrays["neuron"], arrays["step"] + np.int64(first), arrays["fraction"])
+
+    def _replay(self, out: Recorded) -> None:
+        """Do the block again from its saved start, for the spikes alone, in runs with room enough.
+
+        There is room for one spike of every neuron, so that one step always succeeds.
+        """
+        session, whole = self._session, self._work
+        start, end = self._array("start"), session.arrays["replay"]
+        work = replace(whole, state=end, samples={}, spike_count=None)
+        done, steps = 0, whole.n_steps
+        while done < whole.n_steps:
+            steps = min(steps, whole.n_steps - done)
+            current = whole.current if whole.held else whole.current[done * session.row_length :]
+            session.stream.copy(end, start)
+            ready = session.enqueue(replace(work, n_steps=steps, current=current))
+            total = np.empty(1, np.int32)
+            session.device.transfers.to_host(ready, [(total, self._array("total"))])
+            if total[0] > session.room:
+                steps = max(1, steps // 2)
+                continue
+            if total[0]:
+                self._give_spikes(out, ready, int(total[0]), self._first + done)
+            session.stream.copy(start, end)
+            done += steps
+
+
+def _folded(problem: Problem) -> NDArray[Any]:
+    """The rows of "parameters"."""
+    p = {name: np.atleast_1d(value) for name, value in vars(problem.parameters).items()}
+    over = 1.0 / p["C_m"]
+    conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
+    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
+    return np.stack(np.broadcast_arrays(*rows))
+
+
+def _gain(problem: Problem) -> NDArray[Any]:
+    """The rows of "gain"; one of zeros where there is no current."""
+    current = problem.current
+    if isinstance(current, ArrayCurrent) or not len(current.gain):
+        return np.zeros((1, 1))
+    return current.gain / np.asarray(problem.parameters.C_m)

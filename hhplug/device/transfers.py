@@ -1,0 +1,142 @@
+"""Copies between a device and ordinary arrays, through a few pinned buffers and several threads.
+
+A plain copy into fresh memory runs at 2 GB/s, held up by page faults; a ring of pinned buffers that
+eight threads empty reaches 15 GB/s and more (H100, PCIe 5).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hhplug.device.interface import Array, Event, Stream
+
+# A call that brings 200 MB to a fresh array: 19 ms; with four buffers of 32 MB 19, of 16 MB 21, of
+# 8 MB 28, of 4 MB 44; with four threads 23, with twelve 25 (16 MB; H100, 16 cores).
+BUFFER_BYTES = 2**25
+BUFFERS = 2
+THREADS = 8
+SMALL = 2**18  # bytes, that this thread copies sooner than others would
+
+
+@dataclass
+class _Buffer:
+    """A pinned buffer: the device's work on it ends with `event`, the threads' with `futures`."""
+
+    memory: NDArray[np.uint8]
+    event: "Event"
+    futures: list[Future[None]] = field(default_factory=list)
+
+    def finish(self) -> None:
+        for future in self.futures:
+            future.result()
+        self.futures.clear()
+        self.event.synchronize()
+
+
+class Transfers:
+    """The pinned buffers of one device, on a stream of their own; for any thread, one at a time."""
+
+    def __init__(self, stream: "Stream", pinned: Callable[[int], NDArray[np.uint8]]):
+        self._stream, self._pinned = stream, pinned
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hhplug-copy")
+        self._lock = Lock()
+        self._small = self._ring(SMALL)
+
+    @cached_property
+    def _large(self) -> list[_Buffer]:
+        return self._ring(BUFFER_BYTES)  # takes 40 ms, and small runs need none
+
+    def _ring(self, size: int) -> list[_Buffer]:
+        return [_Buffer(self._pinned(size), self._stream.record()) for _ in range(BUFFERS)]
+
+    def wait(self, event: "Event") -> None:
+        """Let copies enqueued from now on wait for an event."""
+        with self._lock:
+            self._stream.wait(event)
+
+    def to_host(self, ready: "Event", copies: "Sequence[tuple[NDArray[Any], Array]]") -> None:
+        """Fill C-contiguous arrays from the device, once `ready` has happened, and wait."""
+        with self._lock:
+            self._stream.wait(ready)
+            buffers = self._small if all(a.nbytes <= SMALL for a, _ in copies) else self._large
+            pieces = [
+                (target[at : at + fits], source[at:])
+                for array, source in copies
+                for target, fits in [(array.reshape(-1), BUFFER_BYTES // array.itemsize)]
+                for at in range(0, target.size, fits)
+            ]
+            for i in range(len(pieces) + BUFFERS - 1):
+                if i < len(pieces):  # enqueue this piece …
+                    target, source = pieces[i]
+                    buffer = buffers[i % BUFFERS]
+                    buffer.finish()
+                    self._stream.to_host(_viewed(buffer, target), source)
+                    buffer.event = self._stream.record()
+                if i >= BUFFERS - 1:  # … and empty the oldest that is under way
+                    target, _ = pieces[i - BUFFERS + 1]
+                    buffer = buffers[(i - BUFFERS + 1) % BUFFERS]
+                    buffer.event.synchronize()
+                    buffer.futures = self._spread(target, _viewed(buffer, target))
+            for buffer in buffers:
+                buffer.finish()
+
+    def to_device(self, target: "Array", rows: NDArray[Any], dtype: np.dtype) -> "Event":
+        """Enqueue a copy of rows, as dtype, to the device; the event tells when it is there.
+
+        Returns when the rows have been read.
+        """
+        rows = rows.reshape(len(rows), -1)
+        width = rows.shape[1]
+        with self._lock:
+            buffers = self._small if rows.size * dtype.itemsize <= SMALL else self._large
+            for i, (first, last, left, right) in enumerate(_tiles(rows.shape, dtype.itemsize)):
+                tile = rows[first:last, left:right]
+                buffer = buffers[i % BUFFERS]
+                buffer.finish()
+                staged = buffer.memory[: tile.size * dtype.itemsize].view(dtype)
+                for future in self._spread(staged.reshape(tile.shape), tile):
+                    future.result()
+                self._stream.to_device(target[first * width + left :], staged)
+                buffer.event = self._stream.record()
+            return self._stream.record()
+
+    def _spread(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
+        """Copy, and convert, along the longer axis with several threads."""
+        if target.nbytes <= SMALL:
+            np.copyto(target, source, casting="unsafe")
+            return []
+        if len(target) < THREADS:
+            target, source = target.T, source.T
+        edges = np.linspace(0, len(target), THREADS + 1).astype(int)
+        return [
+            self._threads.submit(np.copyto, target[a:b], source[a:b], casting="unsafe")
+            for a, b in pairwise(edges)
+        ]
+
+
+def _viewed(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
+    return buffer.memory[: like.nbytes].view(like.dtype)
+
+
+def _tiles(shape: tuple[int, int], itemsize: int) -> Iterator[tuple[int, int, int, int]]:
+    """Whole rows, as many as a buffer holds, or pieces of one row: first, last, left, right."""
+    count, width = shape
+    fits = BUFFER_BYTES // itemsize
+    if width == 0:
+        return
+    if width <= fits:
+        step = fits // width
+        for first in range(0, count, step):
+            yield first, min(first + step, count), 0, width
+    else:
+        for row in range(count):
+            for left in range(0, width, fits):
+                yield row, row + 1, left, min(left + fits, width)

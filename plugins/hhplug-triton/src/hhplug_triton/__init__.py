@@ -1,0 +1,23 @@
+"""hhplug's Triton backend, on paper; the work is in `backend` and `kernels`."""
+
+from collections.abc import Iterable
+
+from hhplug import hookimpl
+from hhplug.backend import BackendSpec, Capabilities
+
+
+@hookimpl
+def hhplug_backends() -> Iterable[BackendSpec]:
+    return [
+        BackendSpec(
+            name="triton",
+            factory="hhplug_triton.backend:TritonBackend",
+            api="1.0",
+            summary="Triton kernels on PyTorch tensors, on GPUs",
+            requires=("torch>=2.10", "triton>=3.6"),
+            probe="hhplug_triton.probe:probe",
+            priority=30,
+            capabilities=Capabilities(device_index=True, device_arrays=True),
+            install_hint="pip install --upgrade ./plugins/hhplug-triton (in a checkout of hhplug)",
+        )
+    ]

@@ -1,0 +1,148 @@
+"""The Triton backend: the kernel of `kernels`, launched for the sessions of `hhplug.device`."""
+
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from hhplug_triton import early  # isort: skip  (before PyTorch)
+import torch
+import triton
+
+from hhplug import BackendUnavailable
+from hhplug.backend import Backend, Session
+from hhplug.device import DeviceSession, Launch
+from hhplug.model import VARIABLES
+from hhplug.problem import Problem
+from hhplug.stimulus import SeparableCurrent
+from hhplug_triton import kernels
+from hhplug_triton.probe import FOR_TESTS, interpreted
+from hhplug_triton.torch_device import TorchDevice, torch_device
+
+FEW = 65_536  # neurons, below which the latency of a step counts and not the throughput
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the kernel is cut: neurons of a program, its warps, steps in the loop's body."""
+
+    block: int
+    warps: int
+    unroll: int
+    maxnreg: int | None = None  # registers of a thread; None: the compiler's choice, which saves
+
+
+# One H100, ms; in brackets the range of blocks of 64 to 1024, 2 to 16 warps, 1 to 4 steps.
+SHAPE_OF_MANY = {
+    "float32": Shape(512, 16, 4),  # 8 M × 500: 29.8 (29.8–31.8)
+    "float64": Shape(128, 4, 2),  # 8 M × 200: 39.5 (39.5–41.0)
+}
+# … and of blocks of 32 to 128, 1 to 8 steps, registers as needed or not.
+SHAPE_OF_FEW = {
+    "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
+    "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
+}
+INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
+
+
+class TritonBackend(Backend):
+    def __init__(self, device: int | None = None):
+        early.wait()
+        if interpreted():
+            self.device = f"Triton's interpreter on {platform.machine()}"
+            self.torch_device = torch_device(torch.device("cpu"))
+            return
+        kind = torch.accelerator.current_accelerator(check_available=True)
+        if kind is None:
+            raise BackendUnavailable(
+                "no_device",
+                f"PyTorch {torch.__version__} finds no GPU",
+                f"check nvidia-smi and that this PyTorch is built for your GPU; {FOR_TESTS}",
+            )
+        module = torch.get_device_module(kind)
+        index, count = device or 0, module.device_count()
+        if index >= count:
+            names = ", ".join(map(module.get_device_name, range(count)))
+            raise BackendUnavailable(
+                "no_such_device",
+                f"device {index} was asked for, but PyTorch shows {count}: {names}",
+                f"use a device from 0 to {count - 1}",
+            )
+        self.device = module.get_device_name(index)
+        try:
+            self.torch_device = torch_device(torch.device(kind.type, index))
+        except torch.OutOfMemoryError as error:
+            raise BackendUnavailable(
+                "out_of_memory",
+                f"{self.device} has no memory left for a context",
+                "end other programs on it (nvidia-smi lists them)",
+                detail=str(error),
+            ) from error
+
+    def prepare(self, problem: Problem, max_steps: int) -> Session:
+        return TritonSession(self.torch_device, problem, max_steps)
+
+
+class TritonSession(DeviceSession):
+    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int):
+        table = kernels.constants(problem.dt, problem.spike_threshold)
+        super().__init__(device, problem, max_steps, table)
+        n, fast = problem.n_neurons, is_nvidia(device.device)
+        shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
+        block = shape.block
+        if interpreted():
+            block = min(triton.next_power_of_2(n), INTERPRETED_BLOCK)
+        self._kernel: Any = kernels.hh[(triton.cdiv(n, block),)]
+        self._numbers = {
+            "N": n,
+            "per_neuron": int(self.parameters_per_neuron),
+            "gain_per_neuron": int(self.gain_per_neuron),
+            "J": self.J,
+            "array_per_neuron": int(self.array_current and self.row_length > 1),
+            "columns": problem.n_recorded,
+            "every": problem.record_every,
+            "room": self.room,
+            "ARRAY": self.array_current,
+            "FAST": fast,
+            "UNROLL": shape.unroll,
+            "BLOCK": block,
+            "num_warps": shape.warps,
+            "enable_fp_fusion": False,
+            **({"maxnreg": shape.maxnreg} if fast else {}),
+        }
+        with device.current():
+            self._compile()
+
+    def _compile(self) -> None:
+        """Launch, for no steps, what the run will launch."""
+        current = self.problem.current
+        constant = isinstance(current, SeparableCurrent) and current.is_constant
+        for held in {constant, not self.array_current}:
+            self.launch(self.work(0, slot=0, first_sample=0, held=held))
+
+    def launch(self, work: Launch) -> None:
+        arrays, spikes = self.arrays, work.spikes
+        some = self.problem.record_neurons is not None
+        with self.stream.active():
+            self._kernel(
+                steps=work.n_steps,
+                state=work.state,
+                parameters=arrays["parameters"],
+                table=arrays["constants"],
+                gain=arrays["gain"],
+                current=work.current,
+                HELD=work.held,
+                column=arrays["column"] if some else None,
+                **{f"{name}_out": work.samples.get(name) for name in VARIABLES},
+                first=work.first_sample,
+                spike_count=work.spike_count,
+                total=spikes and spikes.total,
+                neuron=spikes and spikes.neuron,
+                step=spikes and spikes.step,
+                fraction=spikes and spikes.fraction,
+                **self._numbers,
+            )
+
+
+def is_nvidia(device: torch.device) -> bool:
+    """Whether the kernels may take NVIDIA's instructions."""
+    return device.type == "cuda" and torch.version.hip is None

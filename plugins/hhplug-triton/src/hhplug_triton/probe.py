@@ -1,0 +1,46 @@
+"""Whether Triton has a GPU to compute on: asked of metadata and drivers, without PyTorch."""
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from hhplug import BackendUnavailable
+from hhplug.device import cuda_driver
+
+FOR_TESTS = "for tests, TRITON_INTERPRET=1 runs the kernels on the CPU, slowly"
+ROCM = Path("/dev/kfd")
+
+
+def interpreted() -> bool:
+    """Whether kernels run in Triton's interpreter, on the CPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def probe() -> str | None:
+    """The GPUs, or BackendUnavailable; in the interpreter too, so that "auto" never takes it."""
+    if interpreted():
+        raise BackendUnavailable(
+            "interpreter",
+            "TRITON_INTERPRET=1 runs the kernels on the CPU, thousands of times slower",
+            "unset TRITON_INTERPRET; for tests, ask for the backend by its name",
+        )
+    build = version("torch").partition("+")[2]
+    if build == "cpu":
+        raise BackendUnavailable(
+            "cpu_build",
+            f"PyTorch {version('torch')} is built for the CPU alone",
+            f"install a PyTorch for your GPU (pytorch.org); {FOR_TESTS}",
+        )
+    if build.startswith("rocm"):
+        if not ROCM.exists():
+            raise BackendUnavailable(
+                "no_device", f"{ROCM} is missing: no AMD GPU", f"check rocminfo; {FOR_TESTS}"
+            )
+        return None
+    try:
+        found = cuda_driver.devices()
+        cuda_driver.check_context()
+    except BackendUnavailable as problem:
+        fix = f"{problem.fix}; {FOR_TESTS}"
+        raise BackendUnavailable(problem.code, problem.reason, fix, detail=problem.detail) from None
+    return ", ".join(found)

@@ -1,0 +1,111 @@
+"""A device of PyTorch as `hhplug.device` sees it: a GPU, or the CPU for the interpreter."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hhplug.device import Arrays, Device, Event, Stream, Transfers, not_enough_memory
+
+TORCH = {
+    np.dtype(np.float32): torch.float32,
+    np.dtype(np.float64): torch.float64,
+    np.dtype(np.int32): torch.int32,
+}
+
+
+class TorchArrays(Arrays):
+    def __init__(self, tensors: dict[str, torch.Tensor]):
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._tensors[name]
+
+    def free(self) -> None:
+        self._tensors.clear()
+
+
+class TorchStream(Stream):
+    def __init__(self, module: Any):
+        self._module = module
+        self._handle = module.Stream()
+        self._handle.wait_stream(module.current_stream())
+
+    @property
+    def pointer(self) -> int:
+        """CUDA's own, for other libraries."""
+        return self._handle.cuda_stream
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Where PyTorch and Triton enqueue meanwhile."""
+        # torch.cuda.stream() would take 30 µs each time.
+        return self._handle if isinstance(self._handle, torch.Stream) else nullcontext()
+
+    def to_host(self, target: NDArray[Any], source: torch.Tensor) -> None:
+        with self.active():
+            torch.from_numpy(target).copy_(source[: target.size], non_blocking=True)
+
+    def to_device(self, target: torch.Tensor, source: NDArray[Any]) -> None:
+        with self.active():
+            target[: source.size].copy_(torch.from_numpy(source), non_blocking=True)
+
+    def copy(self, target: torch.Tensor, source: torch.Tensor) -> None:
+        with self.active():
+            target.copy_(source)
+
+    def zero(self, array: torch.Tensor) -> None:
+        with self.active():
+            array.zero_()
+
+    def record(self) -> Event:
+        event = self._module.Event()
+        event.record(self._handle)
+        return event
+
+    def wait(self, event: Event) -> None:
+        self._handle.wait_event(event)
+
+    def synchronize(self) -> None:
+        self.record().synchronize()
+
+
+class TorchDevice(Device):
+    """Memory is PyTorch's own: what a session frees goes back to its cache."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self._module = torch.get_device_module(device)  # torch.cuda, torch.xpu, torch.cpu
+        with self.current():
+            self.transfers = Transfers(self.stream(), self.pinned)
+
+    def current(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.device.type == "cpu" else self._module.device(self.device)
+
+    def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> TorchArrays:
+        return TorchArrays({name: self._empty(*shape) for name, shape in shapes.items()})
+
+    def kept(self, shape: tuple[int, int], dtype: np.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        tensor = self._empty(shape, dtype)
+        return tensor, tensor.view(-1)
+
+    def _empty(self, shape: int | tuple[int, int], dtype: np.dtype) -> torch.Tensor:
+        try:
+            return torch.empty(shape, dtype=TORCH[dtype], device=self.device)
+        except torch.OutOfMemoryError as error:
+            free, _ = self._module.mem_get_info()
+            raise not_enough_memory(free, float(np.prod(shape)) * dtype.itemsize) from error
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        pinned = self.device.type != "cpu"
+        return torch.empty(size, dtype=torch.uint8, pin_memory=pinned).numpy()
+
+    def stream(self) -> TorchStream:
+        return TorchStream(self._module)
+
+
+torch_device = cache(TorchDevice)
+"""The one object of a device in the life of this process."""
