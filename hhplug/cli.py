@@ -1,7 +1,7 @@
-"""The command line: `hhplug run | backends | bench`.
+"""The command line: `hhplug run | backends | bench | test-backend`.
 
-Exit codes: 0; 2 for bad input; 3 for an unavailable backend; 130 when interrupted. Errors are one
-or two lines on standard error.
+Exit codes: 0; 1 for a backend that fails its tests; 2 for bad input; 3 for an unavailable backend;
+130 when interrupted. Errors are one or two lines on standard error.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from hhplug import bench, plotting, registry
 from hhplug.checks import PerNeuron, choice, whole
-from hhplug.errors import BackendUnavailable, HHPlugError, InvalidInput
+from hhplug.errors import BackendUnavailable, HHPlugError, InvalidInput, MissingExtra
 from hhplug.result import Result
 from hhplug.simulator import Simulator
 from hhplug.stimulus import KINDS, Stimulus
@@ -114,6 +114,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
     timing.add_argument("--json", action="store_true", help="print JSON")
+
+    testing = commands.add_parser("test-backend", help="certify a backend against the reference")
+    testing.set_defaults(command=_test_backend)
+    testing.add_argument("name", metavar="NAME", help="a name from `hhplug backends`")
+    testing.add_argument(
+        "--horizon",
+        choices=("long", "short"),
+        default="long",
+        help="short: at most 5,000 steps in all, for interpreters and simulated hardware",
+    )
+    testing.add_argument(
+        "--kit-level",
+        type=int,
+        metavar="LEVEL",
+        help="leave out tests that came after this level of the kit (default: none)",
+    )
     return parser
 
 
@@ -315,3 +331,13 @@ def _bench(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _test_backend(options: argparse.Namespace) -> int:
+    try:
+        from hhplug.testing.certify import certify
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"hhplug test-backend needs {error.name}: pip install 'hhplug[testing]'"
+        ) from error
+    return certify(options.name, options.horizon, options.kit_level)

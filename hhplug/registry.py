@@ -86,6 +86,14 @@ def backends() -> list[Entry]:
     return sorted(_probed(_discovered()), key=lambda e: -e.spec.priority if e.spec else 1000)
 
 
+def entry(name: str) -> Entry:
+    """The entry of a backend, by name, as far as metadata tells: no probe, nothing heavy.
+
+    Raises InvalidInput for a name nobody knows.
+    """
+    return _named(name)
+
+
 def choose(name: str = "auto", dtype: DType | None = None, device: int | None = None) -> Chosen:
     """The backend of this name, or for "auto" the available one of highest priority.
 

@@ -1,11 +1,10 @@
-"""What must hold bit for bit on every backend, for any problem (hypothesis)."""
+"""What the core must keep bit for bit, for any problem (hypothesis); backends: the kit."""
 
 from unittest.mock import patch
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from under_test import every_backend
 
 from hhplug import HHParameters, Simulator, Stimulus
 
@@ -42,11 +41,11 @@ class Population:
         self._g_Na = rng.uniform(90.0, 150.0, n)
         self._E_L = rng.uniform(-60.0, -50.0, n)
 
-    def simulator(self, backend, dtype, neurons=slice(None)):
+    def simulator(self, neurons=slice(None)):
         parameters = HHParameters(
             C_m=self._C_m[neurons], g_Na=self._g_Na[neurons], g_K=35.0, E_L=self._E_L[neurons]
         )
-        return Simulator(backend, dtype, parameters)
+        return Simulator("reference", parameters=parameters)
 
     def stimulus(self, neurons=slice(None), steps=slice(None)):
         amplitude, last = self._amplitude[neurons], self._last[neurons]
@@ -67,7 +66,7 @@ class Population:
     def state(self, neurons=slice(None)):
         return self._state[:, neurons]
 
-    def run(self, backend, dtype, neurons=slice(None), **changes):
+    def run(self, neurons=slice(None), **changes):
         arguments = {
             "T": self.n_steps * DT,
             "dt": DT,
@@ -75,7 +74,7 @@ class Population:
             "initial_state": self.state(neurons),
             "record_all": True,
         } | changes
-        return self.simulator(backend, dtype, neurons).run(**arguments)
+        return self.simulator(neurons).run(**arguments)
 
 
 def assert_same(a, b):
@@ -87,23 +86,18 @@ def assert_same(a, b):
     np.testing.assert_array_equal(a.spikes.time, b.spikes.time)
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds, st.data())
-def test_two_runs_laid_end_to_end_are_one_run(backend, dtype, n, n_steps, kind, seed, data):
+def test_two_runs_laid_end_to_end_are_one_run(n, n_steps, kind, seed, data):
     population = Population(n, n_steps, kind, seed)
     cut = data.draw(st.integers(1, n_steps - 1))
     every = data.draw(st.integers(1, 4))
-    whole = population.run(backend, dtype, record_every=every)
+    whole = population.run(record_every=every)
     first = population.run(
-        backend,
-        dtype,
         T=cut * DT,
         stimulus=population.stimulus(steps=slice(cut)),
         record_every=every,
     )
     second = population.run(
-        backend,
-        dtype,
         T=(n_steps - cut) * DT,
         stimulus=population.stimulus(steps=slice(cut, None)),
         record_every=every,
@@ -121,51 +115,45 @@ def test_two_runs_laid_end_to_end_are_one_run(backend, dtype, n, n_steps, kind, 
     np.testing.assert_array_equal(times[order], whole.spikes.time)
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds, st.integers(1, 13))
-def test_blocks_of_any_length_give_the_same_run(backend, dtype, n, n_steps, kind, seed, length):
+def test_blocks_of_any_length_give_the_same_run(n, n_steps, kind, seed, length):
     population = Population(n, n_steps, kind, seed)
-    whole = population.run(backend, dtype, record_every=3)
+    whole = population.run(record_every=3)
     with patch("hhplug.simulate.BLOCK_STEPS", length):
-        assert_same(population.run(backend, dtype, record_every=3), whole)
+        assert_same(population.run(record_every=3), whole)
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds, st.data())
-def test_a_neuron_does_not_depend_on_its_neighbours(backend, dtype, n, n_steps, kind, seed, data):
+def test_a_neuron_does_not_depend_on_its_neighbours(n, n_steps, kind, seed, data):
     population = Population(n, n_steps, kind, seed)
     neuron = data.draw(st.integers(0, n - 1))
-    together = population.run(backend, dtype)
-    alone = population.run(backend, dtype, slice(neuron, neuron + 1))
+    together = population.run()
+    alone = population.run(slice(neuron, neuron + 1))
     for name in "Vmhn":
         np.testing.assert_array_equal(alone[name][:, 0], together[name][:, neuron])
     assert alone.spike_count[0] == together.spike_count[neuron]
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds)
-def test_a_permutation_of_neurons_permutes_the_result(backend, dtype, n, n_steps, kind, seed):
+def test_a_permutation_of_neurons_permutes_the_result(n, n_steps, kind, seed):
     population = Population(n, n_steps, kind, seed)
     permutation = np.random.default_rng(seed).permutation(n)
-    straight = population.run(backend, dtype)
-    permuted = population.run(backend, dtype, permutation)
+    straight = population.run()
+    permuted = population.run(permutation)
     for name in "Vmhn":
         np.testing.assert_array_equal(permuted[name], straight[name][:, permutation])
     np.testing.assert_array_equal(permuted.spike_count, straight.spike_count[permutation])
     np.testing.assert_array_equal(permuted.final_state, straight.final_state[:, permutation])
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds, st.data())
-def test_what_is_recorded_selects_and_does_not_change(backend, dtype, n, n_steps, kind, seed, data):
+def test_what_is_recorded_selects_and_does_not_change(n, n_steps, kind, seed, data):
     population = Population(n, n_steps, kind, seed)
     record = data.draw(st.permutations("Vmhn"))[: data.draw(st.integers(0, 4))]
     neurons = data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))]
     every = data.draw(st.integers(1, n_steps + 1))
-    everything = population.run(backend, dtype)
+    everything = population.run()
     some = population.run(
-        backend,
-        dtype,
         record_all=False,
         record=record,
         record_neurons=neurons,
@@ -179,13 +167,10 @@ def test_what_is_recorded_selects_and_does_not_change(backend, dtype, n, n_steps
     np.testing.assert_array_equal(some.spikes.time, everything.spikes.time)
 
 
-@every_backend
 @given(sizes, lengths, kinds, seeds, st.sampled_from([-60.0, -20.0, 0.0, 12.5]))
-def test_spikes_are_the_upward_crossings_of_the_stored_voltage(
-    backend, dtype, n, n_steps, kind, seed, threshold
-):
+def test_spikes_are_the_upward_crossings_of_the_stored_voltage(n, n_steps, kind, seed, threshold):
     population = Population(n, n_steps, kind, seed)
-    result = population.run(backend, dtype, spike_threshold=threshold)
+    result = population.run(spike_threshold=threshold)
     # The definition, from the recorded trace with the final state laid at its end.
     V = np.concatenate([result.V, result.final_state[:1]]).astype(np.float64)
     neuron, step = np.nonzero(((V[:-1] < threshold) & (threshold <= V[1:])).T)

@@ -47,39 +47,42 @@ INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
 class TritonBackend(Backend):
     def __init__(self, device: int | None = None):
         early.wait()
-        if interpreted():
-            self.device = f"Triton's interpreter on {platform.machine()}"
-            self.torch_device = torch_device(torch.device("cpu"))
-            return
-        kind = torch.accelerator.current_accelerator(check_available=True)
-        if kind is None:
-            raise BackendUnavailable(
-                "no_device",
-                f"PyTorch {torch.__version__} finds no GPU",
-                f"check nvidia-smi and that this PyTorch is built for your GPU; {FOR_TESTS}",
-            )
-        module = torch.get_device_module(kind)
-        index, count = device or 0, module.device_count()
-        if index >= count:
-            names = ", ".join(map(module.get_device_name, range(count)))
+        kind, names = _devices()
+        index = device or 0
+        if index >= len(names):
             raise BackendUnavailable(
                 "no_such_device",
-                f"device {index} was asked for, but PyTorch shows {count}: {names}",
-                f"use a device from 0 to {count - 1}",
+                f"device {index} was asked for, but PyTorch shows {len(names)}: {', '.join(names)}",
+                f"use a device from 0 to {len(names) - 1}",
             )
-        self.device = module.get_device_name(index)
+        self.device = names[index]
         try:
-            self.torch_device = torch_device(torch.device(kind.type, index))
+            self.torch_device = torch_device(torch.device(kind, index))
         except torch.OutOfMemoryError as error:
             raise BackendUnavailable(
                 "out_of_memory",
                 f"{self.device} has no memory left for a context",
-                "end other programs on it (nvidia-smi lists them)",
+                "end other programs on it; nvidia-smi lists them",
                 detail=str(error),
             ) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         return TritonSession(self.torch_device, problem, max_steps)
+
+
+def _devices() -> tuple[str, list[str]]:
+    """PyTorch's word for the kind of device, and the names of those there are."""
+    if interpreted():
+        return "cpu", [f"Triton's interpreter on {platform.machine()}"]
+    kind = torch.accelerator.current_accelerator(check_available=True)
+    if kind is None:
+        raise BackendUnavailable(
+            "no_device",
+            f"PyTorch {torch.__version__} finds no GPU",
+            f"check nvidia-smi and that this PyTorch is built for your GPU; {FOR_TESTS}",
+        )
+    module = torch.get_device_module(kind)
+    return kind.type, [module.get_device_name(index) for index in range(module.device_count())]
 
 
 class TritonSession(DeviceSession):

@@ -349,8 +349,8 @@ def hh(
     for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
         if ARRAY:
             I_ext = tl.fma(I_next, per_C_m, leak)
-            next_row += length
-            I_next = tl.load(next_row, mask=inside & (k + 1 < steps))  # on its way meanwhile
+            next_row += tl.where(k + 1 < steps, length, 0)
+            I_next = tl.load(next_row, mask=inside)  # on its way while this step is computed
         elif not HELD:
             I_ext = separable(waveform, leak, gain_0, gains, gain_row, J, inside)
             waveform += J

@@ -1,0 +1,48 @@
+"""The error budget: what a run of the suite has measured, beside what is allowed."""
+
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+UNITS = {
+    "V over 5 ms": "mV",
+    "V over 50 ms": "mV",
+    "spike time over 200 ms": "ms",
+    "rate": "relative",
+}
+
+
+@dataclass
+class Budget:
+    """Of one backend, filled while its tests run."""
+
+    name: str
+    errors: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """(dtype, quantity) → worst error, bound."""
+    speeds: dict[str, float] = field(default_factory=dict)
+    """dtype → neuron-steps/s."""
+    not_shown: list[str] = field(default_factory=list)
+    """What there was no time for."""
+    device: str = ""
+    steps: int = 0
+
+    def note(self, dtype: str, quantity: str, error: float, bound: float) -> None:
+        """Keep an error for the report. Asserting it is the test's affair."""
+        self.errors[dtype, quantity] = float(error), bound
+
+    def table(self) -> Table:
+        """For the end of a run."""
+        table = Table(title=f"Error budget of {self.name}, {self.device}", title_justify="left")
+        for heading in ("", "worst error", "bound", ""):
+            table.add_column(heading, justify="left" if not heading else "right")
+        for (dtype, quantity), (error, bound) in sorted(self.errors.items()):
+            held = "held" if error < bound else "BROKEN"
+            unit = UNITS[quantity]
+            table.add_row(
+                f"{dtype}  {quantity}", f"{error:.1e} {unit}", f"{bound:.0e} {unit}", held
+            )
+        for dtype, speed in sorted(self.speeds.items()):
+            table.add_row(f"{dtype}  speed", f"{speed:.2e} neuron-steps/s", "", "")
+        for what in self.not_shown:
+            table.add_row(what, "not shown", "", "")
+        return table

@@ -1,0 +1,23 @@
+"""Run the suite on a backend, as `hhplug test-backend` does."""
+
+import os
+
+import pytest
+
+from hhplug import registry
+from hhplug.testing import plugin
+
+
+def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
+    """Test a backend and print its error budget; 0 if it holds, else 1.
+
+    Raises BackendUnavailable if it cannot run here, InvalidInput for a name nobody knows.
+    """
+    registry.choose(name)
+    arguments = ["--pyargs", "hhplug.testing.suite", f"{plugin.NAME}={name}"]
+    arguments += [f"{plugin.HORIZON}={horizon}"]
+    if level is not None:
+        arguments += [f"{plugin.LEVEL}={level}"]
+    # Nothing of the folder that it happens to be called in.
+    arguments += ["-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    return 0 if pytest.main(arguments) == pytest.ExitCode.OK else 1

@@ -1,0 +1,110 @@
+"""What a test of the suite is given: the backend, the reference, the horizon, the budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hhplug import registry
+from hhplug.backend import BackendSpec
+from hhplug.problem import DType, Problem
+from hhplug.recording import Recording, Spikes
+from hhplug.registry import Chosen
+from hhplug.result import Result
+from hhplug.simulate import simulate
+from hhplug.testing.budget import Budget
+
+NOT_DECLARED = "capability not declared: "  # how the reason of the only legal skip begins
+
+chosen = cache(registry.choose)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a session gave, driven by hand."""
+
+    samples: dict[str, NDArray[Any]]
+    spikes: Spikes
+    spike_count: NDArray[np.int64]
+    final_state: NDArray[Any]
+
+
+@dataclass
+class Kit:
+    """One backend at one precision."""
+
+    name: str
+    dtype: DType
+    short: bool  # one small block a test, 5,000 steps in all: for interpreters, simulated hardware
+    budget: Budget = field(repr=False)
+
+    @property
+    def chosen(self) -> Chosen:
+        """The backend, opened once; BackendUnavailable if it cannot run."""
+        return chosen(self.name)
+
+    @property
+    def spec(self) -> BackendSpec:
+        return self.chosen.spec
+
+    def steps(self, long: int, short: int) -> int:
+        return short if self.short else long
+
+    def run(self, T: float, **arguments: Any) -> Result:
+        """A run on the backend; arguments as `Problem`'s."""
+        problem = self.problem(T, **arguments)
+        self.budget.steps += problem.n_steps
+        return simulate(problem, self.chosen)
+
+    def problem(self, T: float, **arguments: Any) -> Problem:
+        return Problem(T, dtype=self.dtype, **arguments)
+
+    def by_hand(self, problem: Problem, lengths: Sequence[int]) -> Run:
+        """A run in blocks of these lengths, again and again until it ends, two under way."""
+        recording = Recording(problem)
+        step, blocks, unread = problem.start_step, 0, []
+        prepare = self.chosen.backend.prepare
+        with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
+            while step < problem.end_step or unread:
+                if step < problem.end_step and len(unread) < 2:
+                    count = min(lengths[blocks % len(lengths)], problem.end_step - step)
+                    unread.append((session.advance(count), recording.block(step, count)))
+                    step, blocks = step + count, blocks + 1
+                else:
+                    block, recorded = unread.pop(0)
+                    block.read(recorded)
+                    recording.collect(recorded)
+            state = session.state()
+        self.budget.steps += problem.n_steps
+        return Run(recording.samples, recording.spikes(), recording.spike_count, state)
+
+    def needs(self, capability: str, declared: bool) -> None:
+        """Skip a test of what the backend does not offer."""
+        if not declared:
+            pytest.skip(f"{NOT_DECLARED}{capability}")
+
+    def needs_long_horizon(self, what: str) -> bool:
+        """Whether there is time for it; the report says if there was none."""
+        if self.short:
+            self.budget.not_shown.append(f"{what} ({self.dtype})")
+        return not self.short
+
+
+def reference(T: float, **arguments: Any) -> Result:
+    """The same run on the float64 reference."""
+    return simulate(Problem(T, **arguments), "reference")
+
+
+def assert_same(a: Result | Run, b: Result | Run) -> None:
+    """Bit for bit."""
+    assert set(a.samples) == set(b.samples)
+    for name in a.samples:
+        np.testing.assert_array_equal(a.samples[name], b.samples[name], err_msg=name)
+    np.testing.assert_array_equal(a.final_state, b.final_state, err_msg="final state")
+    np.testing.assert_array_equal(a.spike_count, b.spike_count, err_msg="spike count")
+    np.testing.assert_array_equal(a.spikes.neuron, b.spikes.neuron, err_msg="spikes' neurons")
+    np.testing.assert_array_equal(a.spikes.time, b.spikes.time, err_msg="spike times")

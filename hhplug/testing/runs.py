@@ -1,0 +1,16 @@
+"""The reference on the accuracy problem, once in the life of a process."""
+
+from functools import cache
+
+from hhplug.result import Result
+from hhplug.simulate import simulate
+from hhplug.testing.accuracy import accuracy_problem
+
+
+@cache
+def reference_runs() -> tuple[Result, Result]:
+    """V over 50 ms; spikes over 200 ms."""
+    return (
+        simulate(accuracy_problem(50.0), "reference"),
+        simulate(accuracy_problem(200.0, record=()), "reference"),
+    )

@@ -1,0 +1,64 @@
+"""The suite: every topic in one class, and that class for the backend of --hhplug-backend."""
+
+from typing import Any, ClassVar
+
+import pytest
+
+from hhplug import registry
+from hhplug.testing.budget import Budget
+from hhplug.testing.kit import Kit
+from hhplug.testing.plugin import HORIZON, NAME, budgets
+from hhplug.testing.topics.currents import CurrentTests
+from hhplug.testing.topics.numerics import NumericsTests
+from hhplug.testing.topics.populations import PopulationTests
+from hhplug.testing.topics.promises import PromiseTests
+from hhplug.testing.topics.record import RecordTests
+from hhplug.testing.topics.recording import RecordingTests
+from hhplug.testing.topics.sessions import SessionTests
+from hhplug.testing.topics.spikes import SpikeTests
+
+TOPICS = (
+    RecordTests,
+    PromiseTests,
+    PopulationTests,
+    CurrentTests,
+    RecordingTests,
+    SpikeTests,
+    SessionTests,
+    NumericsTests,
+)
+
+
+class BackendSuite(*TOPICS):
+    """What a backend must hold. A subclass names it: `backend = "mine"`; tests may be added."""
+
+    backend: ClassVar[str] = ""
+    hhplug_suite: ClassVar[bool] = True  # so that the pytest plugin knows its tests
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        theirs = {name for name in vars(cls) if hasattr(BackendSuite, name)}
+        changed = sorted(name for name in theirs if name.startswith("test_") or name == "kit")
+        if changed:
+            raise TypeError(f"{cls.__name__} overrides {', '.join(changed)} of the suite")
+
+    @pytest.fixture
+    def kit(self, request: pytest.FixtureRequest, dtype: Any) -> Kit:
+        """The backend at one of its precisions."""
+        name = self.backend or request.config.getoption(NAME)
+        budget = budgets(request.config).setdefault(name, Budget(name))
+        return Kit(name, dtype, request.config.getoption(HORIZON) == "short", budget)
+
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        if "kit" in metafunc.fixturenames:
+            name = cls.backend or metafunc.config.getoption(NAME)
+            if not name:
+                raise pytest.UsageError("name the backend to test: --hhplug-backend=NAME")
+            spec = registry.entry(name).spec
+            dtypes = spec.capabilities.dtypes if spec else ("float64",)
+            metafunc.parametrize("dtype", dtypes, scope="class")
+
+
+class TestBackend(BackendSuite):
+    """`pytest --pyargs hhplug.testing.suite --hhplug-backend=NAME`."""

@@ -1,0 +1,61 @@
+"""Every form of current, at any time."""
+
+import numpy as np
+import pytest
+
+from hhplug.stimulus import Stimulus
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.kit import Kit, reference
+
+N = 33
+SPIKING = (-30.0, 0.3, 0.5, 0.35)  # V m h n that cross 0 mV within 0.2 ms
+
+
+def currents(ms: float):
+    """Each form, over 20 · ms."""
+    amplitude = np.linspace(12.0, 30.0, N)  # far above what just evokes a train
+    count = round(20.0 * ms / 0.01)
+    waves = Stimulus.constant(amplitude) + Stimulus.sine(1.0, 100.0 / ms)
+    return {
+        "none": None,
+        "constant": Stimulus.constant(amplitude),
+        "step": Stimulus.step(amplitude, 1.0 * ms, 15.0 * ms) + Stimulus.constant(0.5),
+        "pulse_train": Stimulus.pulse_train(2.0 * amplitude, ms, 2.0 * ms, 9.0 * ms, 2),
+        "ramp and sine": Stimulus.ramp(amplitude, 20.0, 1.0 * ms, 18.0 * ms)
+        + Stimulus.sine(amplitude, 40.0 / ms, 0.2, 0.1),
+        "array": waves.sample(0.01, count),
+        "array of time": Stimulus.step(15.0, 1.0 * ms, 18.0 * ms).sample(0.01, count),
+        "array of integers": np.full((count, N), 12),
+    }
+
+
+class CurrentTests:
+    @pytest.mark.parametrize("form", currents(1.0))
+    def test_a_form_of_current_gives_the_references_trace(self, kit: Kit, form):
+        ms = kit.steps(20, 1) / 20  # 2000 steps, or 100
+        arguments = {
+            "batch_size": N,
+            "stimulus": currents(ms)[form],
+            "initial_state": SPIKING,
+        }
+        ours, expected = kit.run(20.0 * ms, **arguments), reference(20.0 * ms, **arguments)
+        assert np.abs(ours.V - expected.V).max() < BOUNDS[kit.dtype].V_50_ms
+        np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+        assert expected.spike_count.all()
+
+    def test_time_is_the_step_times_dt_however_late(self, kit: Kit):
+        # A float32 clock is 0.06 ms off after 1000 s, and one that adds up dt more.
+        T, late = 0.01 * kit.steps(500, 20), 10**8 + 7
+        arguments = {
+            "stimulus": Stimulus.sine(np.linspace(20.0, 40.0, N), 1000.0),
+            "initial_state": SPIKING,
+            "start_step": late,
+        }
+        problem = kit.problem(T, **arguments)
+        ours, expected = kit.by_hand(problem, [7, 1, 4]), reference(T, **arguments)
+        V = ours.samples["V"]
+        assert np.abs(V - expected.V).max() < BOUNDS[kit.dtype].V_50_ms
+        np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
+        late_by = np.abs(ours.spikes.time - expected.spikes.time)
+        assert late_by.max() < BOUNDS[kit.dtype].spike_time
+        assert expected.spikes.time.min() >= late * 0.01

@@ -1,0 +1,76 @@
+"""A neuron's trajectory is its own: sizes, neighbours, parameters."""
+
+import numpy as np
+import pytest
+
+from hhplug.model import HHParameters
+from hhplug.stimulus import Stimulus
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.kit import Kit, assert_same, reference
+from hhplug.testing.problems import CURRENTS, Population
+
+SIZES = (1, 31, 32, 33, 255, 257, 1025)
+LARGE = 70_000
+
+
+class PopulationTests:
+    def test_a_neuron_is_the_same_in_a_population_of_any_size(self, kit: Kit):
+        steps = kit.steps(50, 6)
+
+        def run(n):
+            return kit.run(**Population(n, steps).arguments(record_every=3))
+
+        whole = run(LARGE)
+        for n in SIZES:
+            part = run(n)
+            for name in "Vmhn":
+                np.testing.assert_array_equal(part[name], whole[name][:, :n])
+            np.testing.assert_array_equal(part.final_state, whole.final_state[:, :n])
+            np.testing.assert_array_equal(part.spike_count, whole.spike_count[:n])
+
+    @pytest.mark.parametrize("current", CURRENTS)
+    def test_a_permutation_of_neurons_permutes_the_result(self, kit: Kit, current):
+        population = Population(259, kit.steps(50, 8), current)
+        order = np.random.default_rng(7).permutation(population.n)
+        straight = kit.run(**population.arguments())
+        permuted = kit.run(**population.arguments(order))
+        for name in "Vmhn":
+            np.testing.assert_array_equal(permuted[name], straight[name][:, order])
+        np.testing.assert_array_equal(permuted.spike_count, straight.spike_count[order])
+        np.testing.assert_array_equal(permuted.final_state, straight.final_state[:, order])
+
+    @pytest.mark.parametrize("name", vars(HHParameters()))
+    def test_every_parameter_may_be_per_neuron(self, kit: Kit, name):
+        n, T = 33, 0.02 * kit.steps(100, 10)
+        value = getattr(HHParameters(), name)
+        spread = HHParameters(**{name: np.linspace(0.9 * value, 1.1 * value, n)})
+        arguments = {
+            "dt": 0.02,
+            "parameters": spread,
+            "stimulus": Stimulus.constant(np.linspace(7.0, 30.0, n)),
+            "initial_state": [-40.0, 0.2, 0.5, 0.4],
+        }
+        ours, expected = kit.run(T, **arguments), reference(T, **arguments)
+        assert np.abs(ours.V - expected.V).max() < BOUNDS[kit.dtype].V_5_ms
+
+    def test_uniform_and_per_neuron_parameters_are_the_same(self, kit: Kit):
+        n, T = 17, 0.01 * kit.steps(300, 20)
+        values = (0.9, 115.0, 35.0, 0.31, 52.0, -76.0, -54.0)
+        uniform = HHParameters(*values)
+        spread = HHParameters(*(np.full(n, value) for value in values))
+        stimulus = Stimulus.sine(10.0, 100.0, offset=5.0)
+        one, other = (
+            kit.run(T, batch_size=n, stimulus=stimulus, parameters=parameters)
+            for parameters in (uniform, spread)
+        )
+        assert_same(one, other)
+
+    def test_a_neuron_that_blows_up_stays_alone_and_leaves_nothing_behind(self, kit: Kit):
+        T = 0.01 * kit.steps(100, 20)
+        healthy = kit.run(T, stimulus=Stimulus.constant([10.0] * 3))
+        with pytest.warns(RuntimeWarning, match="1 of 3 neurons"):
+            ours = kit.run(T, stimulus=Stimulus.constant([10.0, 1e37, 10.0]))
+        assert not np.isfinite(ours.final_state[:, 1]).all()
+        for neuron in (0, 2):
+            np.testing.assert_array_equal(ours.V[:, neuron], healthy.V[:, neuron])
+        assert_same(kit.run(T, stimulus=Stimulus.constant([10.0] * 3)), healthy)

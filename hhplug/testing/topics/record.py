@@ -1,0 +1,62 @@
+"""What a plugin says of its backend before anything runs."""
+
+import subprocess
+import sys
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from hhplug import probes, registry
+from hhplug.backend import API, Backend
+from hhplug.testing.kit import NOT_DECLARED, Kit
+
+HEAVY = """
+import sys
+from hhplug import registry
+entry = registry.entry({name!r})
+print(*sys.modules)
+"""
+HIDDEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
+
+class RecordTests:
+    def test_the_record_is_complete(self, kit: Kit):
+        spec = kit.spec
+        assert spec.name == kit.name
+        assert Version(spec.api).major == Version(API).major
+        assert Version(spec.api) <= Version(API)
+        assert spec.summary.strip(), "a summary of one line"
+        assert "\n" not in spec.summary
+        if spec.requires:
+            assert spec.install_hint.strip(), "what installs the packages that it requires"
+
+    def test_the_factory_makes_a_backend_that_names_its_device(self, kit: Kit):
+        assert isinstance(kit.chosen.backend, Backend)
+        assert kit.chosen.backend.device.strip()
+
+    def test_listing_imports_nothing_heavy(self, kit: Kit):
+        spec = kit.spec
+        script = HEAVY.format(name=kit.name)
+        command = [sys.executable, "-c", script]
+        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        heavy = {spec.factory.partition(":")[0]} - {"hhplug.reference"}
+        heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
+        assert not heavy & set(loaded)
+
+    def test_the_probe_answers_also_where_no_device_shows(self, kit: Kit, monkeypatch):
+        probe = kit.spec.probe
+        kit.needs("probe", probe is not None)
+        for hidden in (False, True):
+            if hidden:
+                for name in HIDDEN:
+                    monkeypatch.setenv(name, "")
+            monkeypatch.setattr(probes, "_answers", {})
+            problem = probes.answers([probe])[probe].problem
+            if problem:
+                assert problem.code not in ("probe_crashed", "probe_timeout", "probe_failed")
+                assert problem.reason.strip()
+                assert problem.fix.strip(), f"what to do about [{problem.code}] {problem.reason}"
+
+    def test_only_declared_precisions_are_offered(self, kit: Kit):
+        assert kit.dtype in registry.entry(kit.name).as_dict()["dtypes"]
+        assert NOT_DECLARED.endswith(": ")

@@ -1,0 +1,78 @@
+"""What is recorded, and that recording changes nothing."""
+
+import numpy as np
+import pytest
+
+from hhplug.recording import Recording
+from hhplug.testing.kit import Kit, assert_same
+from hhplug.testing.problems import Population
+
+CHOICES = [
+    (("V",), 1, None),
+    (("n", "V"), 3, [7, 258, 3]),
+    ((), 1, None),
+    (tuple("Vmhn"), 7, None),
+    (("h",), 2, []),
+    (("m",), 1000, [0]),
+]
+
+
+class RecordingTests:
+    @pytest.mark.parametrize(("record", "every", "neurons"), CHOICES)
+    def test_what_is_recorded_selects_and_does_not_change(self, kit: Kit, record, every, neurons):
+        population = Population(259, kit.steps(50, 8))
+        everything = kit.run(**population.arguments())
+        some = kit.run(
+            **population.arguments(record=record, record_every=every, record_neurons=neurons)
+        )
+        assert set(some.samples) == set(record)
+        chosen = slice(None) if neurons is None else neurons
+        for name in record:
+            np.testing.assert_array_equal(some[name], everything[name][::every][:, chosen])
+        np.testing.assert_array_equal(some.final_state, everything.final_state)
+        np.testing.assert_array_equal(some.spikes.neuron, everything.spikes.neuron)
+        np.testing.assert_array_equal(some.spikes.time, everything.spikes.time)
+
+    def test_the_first_sample_is_the_initial_state_and_the_final_state_is_none(self, kit: Kit):
+        population = Population(33, 3)
+        ours = kit.run(**population.arguments())
+        given = population.arguments()["initial_state"].astype(kit.dtype)
+        for row, name in enumerate("Vmhn"):
+            np.testing.assert_array_equal(ours[name][0], given[row])
+            assert (ours[name][-1] != ours.final_state[row]).any()
+        assert ours.V.dtype == ours.final_state.dtype == np.dtype(kit.dtype)
+        assert ours.final_state.shape == (4, 33)
+
+    def test_the_same_run_again_is_the_same(self, kit: Kit):
+        arguments = Population(257, kit.steps(50, 8)).arguments()
+        assert_same(kit.run(**arguments), kit.run(**arguments))
+
+    def test_what_was_read_stays_as_it_was(self, kit: Kit):
+        problem = kit.problem(**Population(33, 9).arguments())
+        recording = Recording(problem)
+        kit.budget.steps += problem.n_steps
+        with kit.chosen.backend.prepare(problem, 5) as session:
+            recorded, copies = [], []
+            for first, count in ((0, 5), (5, 4)):
+                block, out = session.advance(count), recording.block(first, count)
+                block.read(out)
+                state = session.state()
+                spikes = [array for added in out.spikes for array in added]
+                arrays = [*out.samples.values(), state, *spikes]
+                recorded.append(arrays)
+                copies.append([array.copy() for array in arrays])
+        for arrays, before in zip(recorded, copies, strict=True):
+            for array, copy in zip(arrays, before, strict=True):
+                np.testing.assert_array_equal(array, copy)
+        assert len(recorded[0]) > 5, "a spike in the first block"
+
+    def test_device_arrays_hold_what_the_host_would_have(self, kit: Kit):
+        kit.needs("device_arrays", kit.spec.capabilities.device_arrays)
+        population = Population(259, kit.steps(50, 8))
+        choice = {"record": ("V", "n"), "record_every": 3, "record_neurons": [7, 258, 3]}
+        host = kit.run(**population.arguments(**choice))
+        device = kit.run(**population.arguments(**choice, device_arrays=True))
+        for name in ("V", "n"):
+            assert not isinstance(device[name], np.ndarray)
+            assert tuple(device[name].shape) == host[name].shape
+        assert_same(device.on_host(), host)

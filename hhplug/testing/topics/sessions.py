@@ -1,0 +1,81 @@
+"""A run may be cut, continued, interleaved and closed."""
+
+import gc
+
+import numpy as np
+import psutil
+import pytest
+
+from hhplug.recording import Recording
+from hhplug.testing.kit import Kit, assert_same
+from hhplug.testing.problems import CURRENTS, Population
+
+
+class SessionTests:
+    @pytest.mark.parametrize("current", CURRENTS)
+    def test_blocks_of_any_length_give_the_same_run(self, kit: Kit, current):
+        population = Population(257, kit.steps(50, 11), current)
+        problem = kit.problem(**population.arguments(record_every=3))
+        assert_same(kit.by_hand(problem, [1, 4, 2, 7]), kit.by_hand(problem, [problem.n_steps]))
+
+    @pytest.mark.parametrize("current", CURRENTS)
+    def test_two_runs_laid_end_to_end_are_one_run(self, kit: Kit, current):
+        steps = kit.steps(50, 10)
+        population, cut = Population(257, steps, current), steps * 2 // 5
+        whole = kit.run(**population.arguments(record_every=3))
+        first = kit.run(**population.arguments(steps=slice(cut), record_every=3))
+        going_on = {"initial_state": first.final_state, "start_step": first.next_step}
+        second = kit.run(**population.arguments(steps=slice(cut, None), record_every=3, **going_on))
+        for name in ("time", *"Vmhn"):
+            joined = np.concatenate([first[name], second[name]])
+            np.testing.assert_array_equal(joined, whole[name], err_msg=name)
+        np.testing.assert_array_equal(second.final_state, whole.final_state)
+        np.testing.assert_array_equal(first.spike_count + second.spike_count, whole.spike_count)
+        times = np.concatenate([first.spikes.time, second.spikes.time])
+        neurons = np.concatenate([first.spikes.neuron, second.spikes.neuron])
+        order = np.lexsort([times, neurons])
+        np.testing.assert_array_equal(neurons[order], whole.spikes.neuron)
+        np.testing.assert_array_equal(times[order], whole.spikes.time)
+
+    def test_two_sessions_at_once_do_not_disturb_each_other(self, kit: Kit):
+        populations = [Population(n, 12, seed=n) for n in (257, 1025)]
+        problems = [kit.problem(**population.arguments()) for population in populations]
+        recordings = [Recording(problem) for problem in problems]
+        kit.budget.steps += 24
+        prepare = kit.chosen.backend.prepare
+        with prepare(problems[0], 4) as one, prepare(problems[1], 4) as other:
+            for first in range(0, 12, 4):
+                blocks = [session.advance(4) for session in (one, other)]
+                for block, recording in zip(blocks, recordings, strict=True):
+                    block.read(recording.block(first, 4))
+            states = one.state(), other.state()
+        for problem, state, recording in zip(problems, states, recordings, strict=True):
+            alone = kit.by_hand(problem, [4])
+            np.testing.assert_array_equal(state, alone.final_state)
+            np.testing.assert_array_equal(recording.samples["V"], alone.samples["V"])
+            np.testing.assert_array_equal(recording.spike_count, alone.spike_count)
+
+    def test_a_session_may_be_closed_twice_and_unfinished(self, kit: Kit):
+        problem = kit.problem(**Population(33, 12).arguments())
+        session = kit.chosen.backend.prepare(problem, 4)
+        session.advance(4)
+        kit.budget.steps += 4
+        session.close()
+        session.close()
+
+    def test_closed_sessions_give_the_hosts_memory_back(self, kit: Kit):
+        n, cycles = 200_000, 12
+        problem = kit.problem(0.02, batch_size=n, dt=0.02, record=())
+        size = 4 * n * np.dtype(kit.dtype).itemsize  # of one state
+
+        def cycle():
+            with kit.chosen.backend.prepare(problem, 1) as session:
+                session.state()
+            gc.collect()
+            return psutil.Process().memory_info().rss
+
+        for _ in range(3):
+            before = cycle()
+        for _ in range(cycles):
+            after = cycle()
+        assert after - before < cycles * size / 2, "a state is kept of every session"

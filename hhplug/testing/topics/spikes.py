@@ -1,0 +1,72 @@
+"""Spikes: upward crossings of the stored V, none lost, none twice."""
+
+import numpy as np
+import pytest
+
+from hhplug.testing.kit import Kit
+from hhplug.testing.problems import DT, Population
+
+FRACTION = 1e-6  # of a step: the interpolation in float32
+
+
+def crossings(V, final_V, threshold):
+    """neuron, time (steps) of V[k] < θ ≤ V[k+1], by the definition, from a recorded trace."""
+    V = np.concatenate([V, final_V[np.newaxis]]).astype(np.float64)
+    neuron, step = np.nonzero(((V[:-1] < threshold) & (threshold <= V[1:])).T)
+    before, after = V[step, neuron], V[step + 1, neuron]
+    return neuron, step + (threshold - before) / (after - before)
+
+
+class SpikeTests:
+    @pytest.mark.parametrize("threshold", [0.0, -55.5, 12.5])
+    def test_spikes_are_the_upward_crossings_of_the_stored_voltage(self, kit: Kit, threshold):
+        population = Population(259, kit.steps(100, 16))
+        ours = kit.run(**population.arguments(spike_threshold=threshold))
+        neuron, time = crossings(ours.V, ours.final_state[0], threshold)
+        assert len(neuron) > 10
+        np.testing.assert_array_equal(ours.spikes.neuron, neuron)
+        np.testing.assert_allclose(ours.spikes.time / DT, time, rtol=0.0, atol=FRACTION)
+        np.testing.assert_array_equal(ours.spike_count, np.bincount(neuron, minlength=259))
+
+    def test_two_spikes_in_a_short_time_and_one_in_the_last_step_are_found(self, kit: Kit):
+        # 60 mV up and down within two steps each; the last step goes up.
+        n, steps = 33, 13
+        current = np.where(np.arange(steps) % 4 < 2, 3000.0, -3000.0)
+        ours = kit.run(
+            steps * 0.01,
+            stimulus=np.tile(current[:, np.newaxis], n),
+            initial_state=[-20.0, 0.05, 0.05, 0.3],
+        )
+        neuron, time = crossings(ours.V, ours.final_state[0], 0.0)
+        each = np.bincount(neuron, minlength=n)
+        assert (each == 4).all()
+        assert (np.floor(time[3::4]) == steps - 1).all()
+        np.testing.assert_array_equal(ours.spike_count, each)
+        np.testing.assert_array_equal(ours.spikes.neuron, neuron)
+        np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=FRACTION)
+
+    @pytest.mark.parametrize("length", [1, 2, 3])
+    def test_a_spike_on_a_block_boundary_is_found_once(self, kit: Kit, length):
+        population = Population(259, kit.steps(48, 12))
+        problem = kit.problem(**population.arguments())
+        ours = kit.by_hand(problem, [length])
+        neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
+        assert {int(t) % length for t in time} == set(range(length)), "crossings in every place"
+        np.testing.assert_array_equal(ours.spikes.neuron, neuron)
+        np.testing.assert_allclose(ours.spikes.time / DT, time, rtol=0.0, atol=FRACTION)
+        np.testing.assert_array_equal(ours.spike_count, np.bincount(neuron, minlength=259))
+
+    def test_counts_do_not_depend_on_whether_times_are_kept(self, kit: Kit):
+        population = Population(259, kit.steps(100, 16))
+        counted, timed = (
+            kit.run(**population.arguments(spikes=mode, record=())) for mode in ("counts", "times")
+        )
+        np.testing.assert_array_equal(counted.spike_count, timed.spike_count)
+        assert counted.spike_count.any()
+
+    def test_without_spikes_the_trajectory_is_the_same(self, kit: Kit):
+        population = Population(259, kit.steps(100, 8))
+        off, timed = (
+            kit.run(**population.arguments(spikes=mode, record=())) for mode in ("off", "times")
+        )
+        np.testing.assert_array_equal(off.final_state, timed.final_state)
