@@ -5,6 +5,8 @@ JAX and CuPy for the peers.
 """
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
@@ -87,6 +89,21 @@ def whole_calls(backend: str) -> None:
     tell(f"{backend}: whole call, 10,000 × 5000, V every step", recorded, 10_000, 5000)
 
 
+def first_results(backend: str) -> None:
+    """From the start of Python to a small result, cache warm, and to an imported PyTorch."""
+    scripts = {
+        "first result": f"import hhplug; hhplug.Simulator({backend!r}).run(1, batch_size=9)",
+        "import of PyTorch": "import torch",
+    }
+    for what, script in scripts.items():
+        times = []
+        for _ in range(4):
+            began = perf_counter()
+            subprocess.run([sys.executable, "-c", script], check=True)
+            times.append(perf_counter() - began)
+        print(f"{backend}: {what}, s: {', '.join(f'{t:.2f}' for t in times[1:])}", flush=True)
+
+
 def kernels(backend: str) -> None:
     for dtype, steps in (("float32", 500), ("float64", 200)):
         for n, count in ((8 * MILLION, steps), (10_000, 5000)):
@@ -103,10 +120,12 @@ def kernels(backend: str) -> None:
 
 
 def main() -> None:
-    print(torch.cuda.get_device_name())
-    # Whole calls first: later, host memory that others have used and freed comes back slowly.
+    print(torch.cuda.get_device_name(), flush=True)
     for backend in BACKENDS:
-        whole_calls(backend)
+        # In a process of its own: host memory that others have used and freed comes back slowly.
+        call = f"from benchmarks.on_gpu import whole_calls; whole_calls({backend!r})"
+        subprocess.run([sys.executable, "-c", call], check=True)
+        first_results(backend)
     launches = wall_ms(lambda: one_launch_per_step(10_000, 5000, DT), repeats=3)
     tell("peer: one launch a step, 10,000 × 5000", launches, 10_000, 5000)
     for backend in BACKENDS:

@@ -45,9 +45,8 @@ def devices() -> list[str]:
 
 
 def _name(driver: ctypes.CDLL, index: int) -> str:
-    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
-    driver.cuDeviceGet(ctypes.byref(device), index)
-    driver.cuDeviceGetName(name, len(name), device)
+    name = ctypes.create_string_buffer(256)
+    driver.cuDeviceGetName(name, len(name), _device(driver, index))
     return name.value.decode(errors="replace")
 
 
@@ -57,20 +56,37 @@ def check_context(index: int = 0) -> None:
     Raises BackendUnavailable: out_of_memory, device_busy. Call after `devices`.
     """
     driver = ctypes.CDLL(DRIVER)
-    device, context = ctypes.c_int(), ctypes.c_void_p()
-    driver.cuDeviceGet(ctypes.byref(device), index)
-    status = driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+    status = retain_context(index)
     if status == 0:
-        driver.cuDevicePrimaryCtxRelease_v2(device)
-        return
-    if status == OUT_OF_MEMORY:
+        driver.cuDevicePrimaryCtxRelease_v2(_device(driver, index))
+    elif status == OUT_OF_MEMORY:
         raise BackendUnavailable(
             "out_of_memory",
             f"{_name(driver, index)} has no memory left for a context",
             "end other programs on it; nvidia-smi lists them",
         )
-    raise BackendUnavailable(
-        "device_busy",
-        f"{_name(driver, index)} gives no context: the NVIDIA driver answers with error {status}",
-        "check nvidia-smi; the GPU may be in exclusive mode, and another program on it",
+    else:
+        raise BackendUnavailable(
+            "device_busy",
+            f"{_name(driver, index)} gives no context: the NVIDIA driver answers with error "
+            f"{status}",
+            "check nvidia-smi; the GPU may be in exclusive mode, and another program on it",
+        )
+
+
+def retain_context(index: int) -> int:
+    """Have the primary context made that CUDA libraries share; the driver's status, 0 if it is."""
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return NO_DEVICE
+    context = ctypes.c_void_p()
+    return driver.cuInit(0) or driver.cuDevicePrimaryCtxRetain(
+        ctypes.byref(context), _device(driver, index)
     )
+
+
+def _device(driver: ctypes.CDLL, index: int) -> ctypes.c_int:
+    device = ctypes.c_int()
+    driver.cuDeviceGet(ctypes.byref(device), index)
+    return device

@@ -24,6 +24,7 @@ BUFFER_BYTES = 2**25
 BUFFERS = 2
 THREADS = 8
 SMALL = 2**18  # bytes, that this thread copies sooner than others would
+SMALL_BUFFERS = 8  # so that none of the few small copies of a block waits for another
 
 
 @dataclass
@@ -48,14 +49,14 @@ class Transfers:
         self._stream, self._pinned = stream, pinned
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hhplug-copy")
         self._lock = Lock()
-        self._small = self._ring(SMALL)
+        self._small = self._ring(SMALL_BUFFERS, SMALL)
 
     @cached_property
     def _large(self) -> list[_Buffer]:
-        return self._ring(BUFFER_BYTES)  # takes 40 ms, and small runs need none
+        return self._ring(BUFFERS, BUFFER_BYTES)  # takes 40 ms, and small runs need none
 
-    def _ring(self, size: int) -> list[_Buffer]:
-        return [_Buffer(self._pinned(size), self._stream.record()) for _ in range(BUFFERS)]
+    def _ring(self, count: int, size: int) -> list[_Buffer]:
+        return [_Buffer(self._pinned(size), self._stream.record()) for _ in range(count)]
 
     def wait(self, event: "Event") -> None:
         """Let copies enqueued from now on wait for an event."""
@@ -73,16 +74,17 @@ class Transfers:
                 for target, fits in [(array.reshape(-1), BUFFER_BYTES // array.itemsize)]
                 for at in range(0, target.size, fits)
             ]
-            for i in range(len(pieces) + BUFFERS - 1):
+            ahead = len(buffers) - 1
+            for i in range(len(pieces) + ahead):
                 if i < len(pieces):  # enqueue this piece …
                     target, source = pieces[i]
-                    buffer = buffers[i % BUFFERS]
+                    buffer = buffers[i % len(buffers)]
                     buffer.finish()
                     self._stream.to_host(_viewed(buffer, target), source)
                     buffer.event = self._stream.record()
-                if i >= BUFFERS - 1:  # … and empty the oldest that is under way
-                    target, _ = pieces[i - BUFFERS + 1]
-                    buffer = buffers[(i - BUFFERS + 1) % BUFFERS]
+                if i >= ahead:  # … and empty the oldest that is under way
+                    target, _ = pieces[i - ahead]
+                    buffer = buffers[(i - ahead) % len(buffers)]
                     buffer.event.synchronize()
                     buffer.futures = self._spread(target, _viewed(buffer, target))
             for buffer in buffers:
@@ -99,7 +101,7 @@ class Transfers:
             buffers = self._small if rows.size * dtype.itemsize <= SMALL else self._large
             for i, (first, last, left, right) in enumerate(_tiles(rows.shape, dtype.itemsize)):
                 tile = rows[first:last, left:right]
-                buffer = buffers[i % BUFFERS]
+                buffer = buffers[i % len(buffers)]
                 buffer.finish()
                 staged = buffer.memory[: tile.size * dtype.itemsize].view(dtype)
                 for future in self._spread(staged.reshape(tile.shape), tile):

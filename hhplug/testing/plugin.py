@@ -1,6 +1,6 @@
 """The kit's side of pytest: options, strictness, the error budget. Pytest always loads it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -63,9 +63,9 @@ def _level(item: pytest.Item) -> int:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test of the suite may be skipped for one reason, and is never expected to fail."""
-    report: pytest.TestReport = yield
+    report = yield
     if not _is_ours(item):
         return report
     if report.when == "call":

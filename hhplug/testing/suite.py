@@ -45,17 +45,21 @@ class BackendSuite(*TOPICS):
     @pytest.fixture
     def kit(self, request: pytest.FixtureRequest, dtype: Any) -> Kit:
         """The backend at one of its precisions."""
-        name = self.backend or request.config.getoption(NAME)
+        name = self._name(request.config)
         budget = budgets(request.config).setdefault(name, Budget(name))
         return Kit(name, dtype, request.config.getoption(HORIZON) == "short", budget)
 
     @classmethod
+    def _name(cls, config: pytest.Config) -> str:
+        name = cls.backend or config.getoption(NAME)
+        if not name:
+            raise pytest.UsageError(f"name the backend to test: {NAME}=NAME")
+        return name
+
+    @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
         if "kit" in metafunc.fixturenames:
-            name = cls.backend or metafunc.config.getoption(NAME)
-            if not name:
-                raise pytest.UsageError("name the backend to test: --hhplug-backend=NAME")
-            spec = registry.entry(name).spec
+            spec = registry.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
             metafunc.parametrize("dtype", dtypes, scope="class")
 

@@ -11,7 +11,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
     return [
         BackendSpec(
             name="triton",
-            factory="hhplug_triton.backend:TritonBackend",
+            factory="hhplug_triton.door:open_backend",
             api="1.0",
             summary="Triton kernels on PyTorch tensors, on GPUs",
             requires=("torch>=2.10", "triton>=3.6"),

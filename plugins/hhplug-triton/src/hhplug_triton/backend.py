@@ -4,7 +4,6 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
-from hhplug_triton import early  # isort: skip  (before PyTorch)
 import torch
 import triton
 
@@ -46,7 +45,6 @@ INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
 
 class TritonBackend(Backend):
     def __init__(self, device: int | None = None):
-        early.wait()
         kind, names = _devices()
         index = device or 0
         if index >= len(names):
@@ -101,10 +99,12 @@ class TritonSession(DeviceSession):
             "gain_per_neuron": int(self.gain_per_neuron),
             "J": self.J,
             "array_per_neuron": int(self.array_current and self.row_length > 1),
+            "some": int(problem.record_neurons is not None),
             "columns": problem.n_recorded,
             "every": problem.record_every,
             "room": self.room,
             "ARRAY": self.array_current,
+            "RECORD": bool(problem.record),
             "FAST": fast,
             "UNROLL": shape.unroll,
             "BLOCK": block,
@@ -124,7 +124,6 @@ class TritonSession(DeviceSession):
 
     def launch(self, work: Launch) -> None:
         arrays, spikes = self.arrays, work.spikes
-        some = self.problem.record_neurons is not None
         with self.stream.active():
             self._kernel(
                 steps=work.n_steps,
@@ -134,8 +133,9 @@ class TritonSession(DeviceSession):
                 gain=arrays["gain"],
                 current=work.current,
                 HELD=work.held,
-                column=arrays["column"] if some else None,
-                **{f"{name}_out": work.samples.get(name) for name in VARIABLES},
+                column=arrays["column"],
+                **{f"{name}_out": work.samples.get(name, work.state) for name in VARIABLES},
+                recorded=sum(1 << VARIABLES.index(name) for name in work.samples),
                 first=work.first_sample,
                 spike_count=work.spike_count,
                 total=spikes and spikes.total,

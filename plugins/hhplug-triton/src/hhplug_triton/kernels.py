@@ -272,7 +272,7 @@ def note_spikes(
 
 
 NUMBERS = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
-NUMBERS += ["columns", "first", "every", "room"]
+NUMBERS += ["recorded", "some", "columns", "first", "every", "room"]
 
 
 @triton.jit(do_not_specialize=NUMBERS)
@@ -288,8 +288,10 @@ def hh(
     J: tl.int32,
     current,  # ARRAY: (steps, N) or (steps, 1), else a waveform, (steps, J)
     array_per_neuron: tl.int32,
-    V_out, m_out, h_out, n_out,  # (samples, columns); None if it is not recorded
-    column,  # (N,): of each neuron, −1 for none; None: neuron i is in column i
+    V_out, m_out, h_out, n_out,  # (samples, columns), of variables in `recorded`
+    recorded: tl.int32,  # bits: V 1, m 2, h 4, n 8
+    column,  # (N,): of each neuron, −1 for none
+    some: tl.int32,  # 1: as `column` says, 0: neuron i is in column i
     columns: tl.int64,
     first: tl.int32,  # step of the block that is sampled first …
     every: tl.int32,  # … and from one to the next
@@ -299,6 +301,7 @@ def hh(
     room: tl.int32,
     HELD: tl.constexpr,  # the rows of the waveform are all alike
     ARRAY: tl.constexpr,
+    RECORD: tl.constexpr,
     FAST: tl.constexpr,
     UNROLL: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -337,12 +340,10 @@ def hh(
         gain_0 = tl.load(gains, mask=inside)
         waveform = current
         I_ext = separable(waveform, leak, gain_0, gains, gain_row, J, inside)
-    if column is not None:
+    at = tl.where(inside, i, -1)
+    if some != 0:
         at = tl.load(column + i, mask=inside, other=-1).to(tl.int64)
-        sampled = at >= 0
-    else:
-        at = i
-        sampled = inside
+    sampled = at >= 0
     next_sample = first
     spikes = tl.zeros([BLOCK], tl.int32)
 
@@ -354,15 +355,15 @@ def hh(
         elif not HELD:
             I_ext = separable(waveform, leak, gain_0, gains, gain_row, J, inside)
             waveform += J
-        if (V_out is not None or m_out is not None) or (h_out is not None or n_out is not None):  # noqa: SIM102
+        if RECORD:  # noqa: SIM102 (the one is known to the compiler)
             if k == next_sample:
-                if V_out is not None:
+                if recorded & 1:
                     tl.store(V_out + at, V, mask=sampled)
-                if m_out is not None:
+                if recorded & 2:
                     tl.store(m_out + at, m, mask=sampled)
-                if h_out is not None:
+                if recorded & 4:
                     tl.store(h_out + at, h, mask=sampled)
-                if n_out is not None:
+                if recorded & 8:
                     tl.store(n_out + at, n, mask=sampled)
                 at += columns
                 next_sample += every
