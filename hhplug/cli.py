@@ -1,4 +1,4 @@
-"""The command line: `hhplug run | backends | bench | test-backend`.
+"""The command line: `hhplug run | backends | bench | new-backend | test-backend`.
 
 Exit codes: 0; 1 for a backend that fails its tests; 2 for bad input; 3 for an unavailable backend;
 130 when interrupted. Errors are one or two lines on standard error.
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hhplug import bench, plotting, registry
+from hhplug import bench, plotting, registry, scaffold
 from hhplug.checks import PerNeuron, choice, whole
 from hhplug.errors import BackendUnavailable, HHPlugError, InvalidInput, MissingExtra
 from hhplug.result import Result
@@ -114,6 +114,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
     timing.add_argument("--json", action="store_true", help="print JSON")
+
+    writing = commands.add_parser("new-backend", help="write a plugin of your own, to begin with")
+    writing.set_defaults(command=_new_backend)
+    writing.add_argument("name", metavar="NAME", help="of the backend: a-z, 0-9, - and _")
+    writing.add_argument(
+        "--dest",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where the folder hhplug-NAME goes (default: here)",
+    )
 
     testing = commands.add_parser("test-backend", help="certify a backend against the reference")
     testing.set_defaults(command=_test_backend)
@@ -329,6 +340,18 @@ def _bench(options: argparse.Namespace) -> int:
             f"\nMedian of {options.n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
             f"nothing recorded; speed-up over {names[0]}."
         )
+    )
+    return 0
+
+
+def _new_backend(options: argparse.Namespace) -> int:
+    folder = scaffold.new_backend(options.name, options.dest)
+    (backend,) = folder.glob("src/*/backend.py")
+    print(
+        f"wrote {folder}, a plugin that works. Next:\n"
+        f"    pip install -e '{folder}[test]'\n"
+        f"    hhplug test-backend {options.name}\n"
+        f"and put your chip's work into {backend}"
     )
     return 0
 

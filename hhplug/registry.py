@@ -26,7 +26,12 @@ from hhplug.problem import DType
 GROUP = "hhplug"
 OWN_PLUGINS = ("hhplug.reference",)
 # Backend → distribution, in the folder plugins/ too.
-FIRST_PARTY = {"numpy": "hhplug-numpy", "triton": "hhplug-triton", "pycuda": "hhplug-pycuda"}
+FIRST_PARTY = {
+    "numpy": "hhplug-numpy",
+    "numba": "hhplug-numba",
+    "triton": "hhplug-triton",
+    "pycuda": "hhplug-pycuda",
+}
 DISABLE = "HHPLUG_DISABLE_PLUGINS"  # entry points to leave out, with commas between, or "all"
 
 
@@ -92,6 +97,11 @@ def entry(name: str) -> Entry:
     Raises InvalidInput for a name nobody knows.
     """
     return _named(name)
+
+
+def installed() -> list[Entry]:
+    """The entries of every plugin that is installed, working or not; no probe, nothing heavy."""
+    return [e for e in _discovered() if not (e.problem and e.problem.code == "not_installed")]
 
 
 def choose(name: str = "auto", dtype: DType | None = None, device: int | None = None) -> Chosen:

@@ -20,7 +20,7 @@ BLOCK_BYTES = 2**26  # recorded by a block, and read by it of an array current; 
 BLOCK_STEPS = 2**16
 BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answers
 FIRST_STEPS = 64  # before any speed is known
-MOST_GROWTH = 64.0  # from one block to the next
+MOST_GROWTH = 128.0  # from one block to the next
 
 
 def simulate(

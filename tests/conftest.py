@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from device.made_up_driver import driver as driver
 from hypothesis import settings
 from plugin_factory import plugins as plugins
+
+pytest_plugins = ["pytester"]
 
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)

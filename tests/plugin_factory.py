@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Plugins:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.paths = [folder]  # of sys.path, for another process
 
     def install(
         self, distribution: str, source: str, entry_point: str = "", version: str = "1.0"
@@ -64,6 +66,21 @@ def hhplug_backends():
 """
         self.install(distribution, f"{hook}\n{source}\n", version=version)
 
+    def install_folder(self, folder: Path) -> None:
+        """Install a plugin from its folder, as `pip install -e` would, without its dependencies."""
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        metadata = self.folder / f"{project['name']}-{project['version']}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        )
+        (point,) = project["entry-points"]["hhplug"].items()
+        (metadata / "entry_points.txt").write_text("[hhplug]\n{} = {}\n".format(*point))
+        self.paths.append(folder / "src")
+        sys.path.append(str(folder / "src"))
+        importlib.invalidate_caches()
+        registry.forget()
+
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
@@ -74,8 +91,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
     registry.forget()
     yield Plugins(tmp_path)
     registry.forget()
-    for module in tmp_path.glob("*.py"):
-        sys.modules.pop(module.stem, None)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def listed(name: str) -> Entry:

@@ -86,7 +86,10 @@ def test_nothing_is_allocated_before_a_refusal(free):
         ({"start_step": 9_999}, 3e6, 20, "2.0 MB"),
     ],
 )
-def test_the_least_of_1_2_5_10_20_that_fits_is_advised(free, arguments, free_bytes, every, size):
+def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
+    free, monkeypatch, arguments, free_bytes, every, size
+):
+    monkeypatch.setattr("hhplug.recording.UNASKED", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments
     with pytest.raises(NotEnoughMemory, match=rf"use record_every={every} \({size}\)"):
@@ -249,3 +252,10 @@ def test_an_allocation_that_fails_is_told_also_where_nothing_is_recorded(monkeyp
     monkeypatch.setattr("hhplug.recording.np.zeros", Mock(side_effect=MemoryError("no")))
     with pytest.raises(NotEnoughMemory, match="no room for 10 samples of 7 neurons: no"):
         Recording(problem)
+
+
+def test_little_is_taken_without_asking_what_is_free(free):
+    free(0)
+    assert Recording(Problem(1.0, batch_size=1000, dtype="float32")).samples["V"].size == 100_000
+    with pytest.raises(NotEnoughMemory):
+        Recording(Problem(50.0, batch_size=1000, dtype="float32"))

@@ -7,15 +7,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-NAMES = os.environ.get("HHPLUG_TEST_BACKENDS", "reference,numpy").split(",")
-PRECISIONS = {"reference": ("float64",)}
-
-every_backend = pytest.mark.parametrize(
-    ("backend", "dtype"),
-    [(name, dtype) for name in NAMES for dtype in PRECISIONS.get(name, ("float32", "float64"))],
-)
+NAMES = os.environ.get("HHPLUG_TEST_BACKENDS", "reference,numpy,numba").split(",")
 
 
 def seconds_to_first_result(backend):

@@ -80,9 +80,11 @@ def retain_context(index: int) -> int:
         driver = ctypes.CDLL(DRIVER)
     except OSError:
         return NO_DEVICE
-    context = ctypes.c_void_p()
-    return driver.cuInit(0) or driver.cuDevicePrimaryCtxRetain(
-        ctypes.byref(context), _device(driver, index)
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    return (
+        driver.cuInit(0)
+        or driver.cuDeviceGet(ctypes.byref(device), index)
+        or driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
     )
 
 

@@ -130,7 +130,7 @@ class DeviceSession(Session):
 
     def upload(self, name: str, rows: NDArray[Any]) -> None:
         """Let what is enqueued from now on see rows in an array; they have been read on return."""
-        kind = INT if rows.dtype == INT else self.dtype
+        kind = INT if name == "column" else self.dtype
         self.stream.wait(self.device.transfers.to_device(self.arrays[name], rows, kind))
 
     def advance(self, n_steps: int) -> Block:
@@ -187,6 +187,7 @@ class DeviceSession(Session):
             with self.device.current():
                 self.stream.synchronize()
                 self.arrays.free()
+                del self.stream
 
 
 class DeviceBlock(Block):
@@ -224,6 +225,7 @@ class DeviceBlock(Block):
                 self._replay(out)
             elif total[0]:
                 self._give_spikes(out, self._done, int(total[0]), self._first)
+            del self._done  # some libraries free an event only while its device is current
 
     def _give_spikes(self, out: Recorded, ready: Event, total: int, first: int) -> None:
         """Bring home the spikes of a launch that began with step `first`."""
@@ -241,7 +243,7 @@ class DeviceBlock(Block):
         session, whole = self._session, self._work
         start, end = self._array("start"), session.arrays["replay"]
         work = replace(whole, state=end, samples={}, spike_count=None)
-        done, steps = 0, whole.n_steps
+        done, steps = 0, max(1, whole.n_steps // 2)
         while done < whole.n_steps:
             steps = min(steps, whole.n_steps - done)
             current = whole.current if whole.held else whole.current[done * session.row_length :]

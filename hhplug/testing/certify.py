@@ -20,4 +20,5 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
         arguments += [f"{plugin.LEVEL}={level}"]
     # Nothing of the folder that it happens to be called in.
     arguments += ["-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hhplug is imported already
     return 0 if pytest.main(arguments) == pytest.ExitCode.OK else 1

@@ -22,7 +22,7 @@ def currents(ms: float):
         "step": Stimulus.step(amplitude, 1.0 * ms, 15.0 * ms) + Stimulus.constant(0.5),
         "pulse_train": Stimulus.pulse_train(2.0 * amplitude, ms, 2.0 * ms, 9.0 * ms, 2),
         "ramp and sine": Stimulus.ramp(amplitude, 20.0, 1.0 * ms, 18.0 * ms)
-        + Stimulus.sine(amplitude, 40.0 / ms, 0.2, 0.1),
+        + Stimulus.sine(3.0, 40.0 / ms, 0.2, 0.1),
         "array": waves.sample(0.01, count),
         "array of time": Stimulus.step(15.0, 1.0 * ms, 18.0 * ms).sample(0.01, count),
         "array of integers": np.full((count, N), 12),

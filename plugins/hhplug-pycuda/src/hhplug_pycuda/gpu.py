@@ -66,6 +66,11 @@ class DeviceArray:
         self._memory = _allocated(size * dtype.itemsize)
         self.elements = Elements(int(self._memory), size, dtype.itemsize)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_memory"):
+            with self._gpu.current():  # in whichever thread this happens
+                self._memory.free()
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {

@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 from hhplug import BackendUnavailable
-from hhplug.device.cuda_driver import devices
+from hhplug.device.cuda_driver import check_context, devices
 
 
 def probe() -> str:
     """The GPUs, or BackendUnavailable."""
     found = devices()
+    check_context()
     compiler()
     return ", ".join(found)
 

@@ -271,11 +271,13 @@ def note_spikes(
     return spikes
 
 
+# What Triton must not compile anew for: 1 and multiples of 16, and addresses that are such.
 NUMBERS = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
 NUMBERS += ["recorded", "some", "columns", "first", "every", "room"]
+ARRAYS = ["V_out", "m_out", "h_out", "n_out", "current"]
 
 
-@triton.jit(do_not_specialize=NUMBERS)
+@triton.jit(do_not_specialize=NUMBERS, do_not_specialize_on_alignment=ARRAYS)
 def hh(
     N: tl.int64,
     steps: tl.int32,

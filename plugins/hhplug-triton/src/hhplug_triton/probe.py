@@ -13,7 +13,7 @@ ROCM = Path("/dev/kfd")
 
 def interpreted() -> bool:
     """Whether kernels run in Triton's interpreter, on the CPU."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
+    return os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
 
 
 def probe() -> str | None:
@@ -37,6 +37,8 @@ def probe() -> str | None:
                 "no_device", f"{ROCM} is missing: no AMD GPU", f"check rocminfo; {FOR_TESTS}"
             )
         return None
+    if build.startswith("xpu"):
+        return None  # PyTorch itself finds out
     try:
         found = cuda_driver.devices()
         cuda_driver.check_context()

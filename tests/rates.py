@@ -3,8 +3,9 @@
 import numpy as np
 
 from hhplug import model
+from hhplug.testing.accuracy import BOUNDS
 
-RATE_BOUND = {"float32": 2e-5, "float64": 1e-13}  # relative, for V in [−150, 150] mV
+RATE_BOUND = {dtype: bounds.rate for dtype, bounds in BOUNDS.items()}
 
 NAMES = ("alpha_m", "beta_m", "alpha_h", "beta_h", "alpha_n", "beta_n")
 

@@ -1,0 +1,54 @@
+"""Write a new plugin: `hhplug/template`, a plugin that works, under another name."""
+
+import re
+from pathlib import Path
+
+from hhplug import registry
+from hhplug.backend import API, BackendSpec
+from hhplug.errors import InvalidInput
+
+TEMPLATE = Path(__file__).with_name("template")
+
+
+def new_backend(name: str, dest: Path) -> Path:
+    """Write the folder `hhplug-NAME` into dest; returns it.
+
+    Raises InvalidInput for a name that cannot be had and for a folder that exists.
+    """
+    _check(name)
+    folder = dest / f"hhplug-{name}"
+    if not dest.is_dir():
+        raise InvalidInput(f"no folder {dest} to write {folder.name} into")
+    if folder.exists():
+        raise InvalidInput(f"{folder} exists already; remove it, or choose another name")
+    for source in sorted(TEMPLATE.rglob("*")):
+        if source.is_file() and "__pycache__" not in source.parts:  # pip compiles the template
+            target = folder / _renamed(source.relative_to(TEMPLATE).as_posix(), name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_renamed(source.read_text(encoding="utf-8"), name), encoding="utf-8")
+    return folder
+
+
+def _check(name: str) -> None:
+    BackendSpec(name=name, factory="a:b", api=API, summary="")  # refuses what is no name
+    if not name[-1].isalnum():
+        raise InvalidInput(f"a distribution's name cannot end in {name[-1]!r}, got {name!r}")
+    for entry in registry.installed():
+        if _module(entry.name) == _module(name):
+            raise InvalidInput(
+                f"the name {entry.name!r} is taken by {entry.source}; choose another name"
+            )
+
+
+def _module(name: str) -> str:
+    return f"hhplug_{name.replace('-', '_')}"
+
+
+def _renamed(text: str, name: str) -> str:
+    """The template's text with the name in place of its own, as module, class and word."""
+    words = {
+        "hhplug_mychip": _module(name),
+        "Mychip": "".join(part.capitalize() for part in re.split("[-_]+", name)),
+        "mychip": name,
+    }
+    return re.sub("|".join(words), lambda found: words[found[0]], text)

@@ -1,0 +1,215 @@
+"""A device of NumPy arrays, so that `hhplug.device` is tested without a GPU.
+
+Its streams put work off until somebody waits for it, and fresh memory holds rubbish, written late
+too: where a wait is missing, the data are wrong, on every run.
+"""
+
+from collections import deque
+from contextlib import contextmanager
+from functools import partial
+from threading import RLock, local
+
+import numpy as np
+
+from hhplug.backend import API, Backend, BackendSpec, Capabilities
+from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
+from hhplug.model import VARIABLES, HHParameters
+from hhplug.reference import rk4_step
+from hhplug.registry import Chosen, Entry
+
+RUBBISH = 0x7F  # in every byte: 1e306 as float64, 3e38 as float32, no index as int32
+
+
+class HostEvent:
+    def __init__(self, stream, position):
+        self._stream, self._position = stream, position
+
+    def reach(self):
+        self._stream.work_off(self._position)
+
+    def synchronize(self):
+        self._stream.device.check_current()
+        self.reach()
+
+
+class HostStream(Stream):
+    """A queue; a prompt one does its work when it is enqueued."""
+
+    def __init__(self, device, prompt):
+        self.device, self._prompt = device, prompt
+        self._queue, self._enqueued = deque(), 0
+
+    def enqueue(self, work):
+        self.device.check_current()
+        with self.device.lock:
+            self._queue.append(work)
+            self._enqueued += 1
+            if self._prompt:
+                self.work_off(self._enqueued)
+
+    def work_off(self, position):
+        with self.device.lock:
+            while self._enqueued - len(self._queue) < position:
+                self._queue.popleft()()
+
+    def to_host(self, target, source):
+        self.device.check_pinned(target, source)
+        self.enqueue(partial(np.copyto, target, source[: target.size]))
+
+    def to_device(self, target, source):
+        self.device.check_pinned(source, target)
+        self.enqueue(partial(np.copyto, target[: source.size], source))
+
+    def copy(self, target, source):
+        assert target.shape == source.shape
+        self.enqueue(partial(np.copyto, target, source))
+
+    def zero(self, array):
+        self.enqueue(partial(array.fill, 0))
+
+    def record(self):
+        return HostEvent(self, self._enqueued)
+
+    def wait(self, event):
+        self.enqueue(event.reach)
+
+    def synchronize(self):
+        self.record().synchronize()
+
+
+class HostArrays(Arrays):
+    def __init__(self, device, arrays):
+        self._device, self._arrays = device, arrays
+        self.nbytes = sum(array.nbytes for array in arrays.values())
+
+    def __getitem__(self, name):
+        return self._arrays[name]
+
+    def free(self):
+        self._device.free += self.nbytes
+        self._arrays.clear()
+
+
+class Kept:
+    def __init__(self, elements, shape):
+        self._elements, self.shape, self.dtype = elements, shape, elements.dtype
+
+    def get(self):
+        return self._elements.reshape(self.shape).copy()
+
+
+class HostDevice(Device):
+    """prompt: "copies", "kernels", or "nothing" that is done when it is enqueued."""
+
+    def __init__(self, prompt="nothing", free=10**9):
+        self.lock, self._entered, self._prompt = RLock(), local(), prompt
+        self.free, self.buffers = free, []  # bytes; what is pinned
+        self.users = HostStream(self, prompt=False)
+        with self.current():
+            self.transfers = Transfers(HostStream(self, prompt == "copies"), self.pinned)
+
+    @contextmanager
+    def current(self):
+        before = getattr(self._entered, "depth", 0)
+        self._entered.depth = before + 1
+        try:
+            yield
+        finally:
+            self._entered.depth = before
+
+    def check_current(self):
+        assert getattr(self._entered, "depth", 0), "called outside device.current()"
+
+    def check_pinned(self, host, array):
+        assert any(np.may_share_memory(host, buffer) for buffer in self.buffers)
+        assert host.flags.c_contiguous
+        assert host.dtype == array.dtype
+
+    def arrays(self, shapes):
+        self.check_current()
+        size = sum(count * dtype.itemsize for count, dtype in shapes.values())
+        if size > self.free:
+            raise not_enough_memory(self.free, size)
+        self.free -= size
+        return HostArrays(self, {name: self._rubbish(*shape) for name, shape in shapes.items()})
+
+    def _rubbish(self, count, dtype):
+        memory = np.empty(count * dtype.itemsize, np.uint8)
+        self.users.enqueue(partial(memory.fill, RUBBISH))  # who had the memory before still writes
+        return memory.view(dtype)
+
+    def kept(self, shape, dtype):
+        elements = self.arrays({"": (shape[0] * shape[1], dtype)})[""]
+        return Kept(elements, shape), elements
+
+    def pinned(self, size):
+        self.check_current()
+        self.buffers.append(np.full(size, RUBBISH, np.uint8))
+        return self.buffers[-1]
+
+    def stream(self):
+        stream = HostStream(self, self._prompt == "kernels")
+        stream.wait(self.users.record())
+        return stream
+
+
+class HostSession(DeviceSession):
+    def __init__(self, device, problem, max_steps):
+        super().__init__(device, problem, max_steps, [problem.dt, problem.spike_threshold])
+
+    def launch(self, work):
+        self.stream.enqueue(partial(self._kernel, work))
+
+    def _kernel(self, work):
+        n, every = self.problem.n_neurons, self.problem.record_every
+        dt, threshold = self.arrays["constants"]
+        *conductances, E_Na, E_K, leak, over_C_m = self.arrays["parameters"].reshape(7, -1)
+        parameters = HHParameters(1.0, *conductances, E_Na, E_K, E_L=0.0)
+        gain = self.arrays["gain"].reshape(self.J, -1)
+        column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
+        columns = np.flatnonzero(column >= 0)
+        state, count = work.state.reshape(4, n), np.zeros(n, np.int32)
+        assert not (work.spikes and work.spikes.total[0])
+        for k in range(work.n_steps):
+            row = work.current[0 if work.held else k * self.row_length :][: self.row_length]
+            I_ext = row * over_C_m if self.array_current else sum(map(np.multiply, gain, row))
+            before = state.copy()
+            sample, between = divmod(k - work.first_sample, every)
+            if sample >= 0 and between == 0:
+                for name, target in work.samples.items():
+                    target = target[sample * self.problem.n_recorded :]
+                    target[column[columns]] = before[VARIABLES.index(name)][columns]
+            state[:] = rk4_step(before, I_ext + leak, dt, parameters)
+            V, V_next = before[0], state[0]
+            neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
+            count[neuron] += 1
+            if work.spikes:
+                fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])
+                self._keep_spikes(work.spikes, neuron, k, fraction)
+        if work.spike_count is not None:
+            work.spike_count[:] = count
+
+    def _keep_spikes(self, spikes, neuron, k, fraction):
+        found = slice(spikes.total[0], spikes.total[0] + len(neuron))
+        room = len(spikes.neuron[found])
+        spikes.neuron[found] = neuron[:room]
+        spikes.step[found] = k
+        spikes.fraction[found] = fraction[:room]
+        spikes.total[0] += len(neuron)
+
+
+class HostBackend(Backend):
+    device = "NumPy arrays"
+
+    def __init__(self, host):
+        self._host = host
+
+    def prepare(self, problem, max_steps):
+        return HostSession(self._host, problem, max_steps)
+
+
+def backend_on(device):
+    """For `simulate`: HostBackend on this device."""
+    capabilities = Capabilities(device_arrays=True)
+    spec = BackendSpec("host", "host_device:HostBackend", API, "a toy", capabilities=capabilities)
+    return Chosen(Entry("host", "tests", "", spec), spec, HostBackend(device))

@@ -1,0 +1,109 @@
+"""What the NVIDIA driver says, told apart without a GPU by a driver that a test makes up."""
+
+import ctypes
+from unittest.mock import patch
+
+import pytest
+
+from hhplug import BackendUnavailable
+from hhplug.device.cuda_driver import DRIVER, check_context, devices, retain_context
+
+
+def problem_of(call, *arguments):
+    with pytest.raises(BackendUnavailable) as error:
+        call(*arguments)
+    assert error.value.reason
+    assert error.value.fix
+    return error.value
+
+
+def test_gpus_are_named_in_the_drivers_order(driver):
+    driver(names=("First GPU", "Second GPU"))
+    assert devices() == ["First GPU", "Second GPU"]
+
+
+def test_a_missing_driver_is_told(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with patch.object(ctypes, "CDLL", side_effect=OSError("cannot open shared object file")):
+        problem = problem_of(devices)
+    assert problem.code == "no_driver"
+    assert DRIVER in problem.reason
+    assert problem.detail == "cannot open shared object file"
+
+
+@pytest.mark.parametrize("answers", [{"status": 100}, {"names": ()}])
+def test_a_driver_without_a_gpu_is_told(driver, answers):
+    driver(**answers)
+    assert problem_of(devices).code == "no_device"
+
+
+def test_a_driver_that_fails_is_told_with_its_number(driver):
+    driver(status=803)
+    problem = problem_of(devices)
+    assert problem.code == "driver_failed"
+    assert "803" in problem.reason
+
+
+@pytest.mark.parametrize("hidden", ["", "-1", " ", "NoDevFiles"])
+def test_hidden_gpus_are_told(driver, monkeypatch, hidden):
+    driver()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    problem = problem_of(devices)
+    assert problem.code == "devices_hidden"
+    assert f"CUDA_VISIBLE_DEVICES={hidden!r}" in problem.reason
+
+
+@pytest.mark.parametrize("shown", ["0", "1,0", "GPU-8932f937"])
+def test_gpus_that_are_chosen_are_not_hidden(driver, monkeypatch, shown):
+    driver()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert devices() == ["A GPU"]
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_context_that_can_be_made_is_given_back(driver, index):
+    made_up = driver(names=("First GPU", "Second GPU"))
+    check_context(index)
+    assert made_up.made == {index: 1}
+    assert made_up.held == {index: 0}
+
+
+@pytest.mark.parametrize(
+    ("context", "code", "reason"),
+    [
+        (2, "out_of_memory", "Second GPU has no memory left for a context"),
+        (46, "device_busy", "Second GPU gives no context: .* error 46"),
+    ],
+)
+def test_a_gpu_that_gives_no_context_is_told_by_its_name(driver, context, code, reason):
+    made_up = driver(names=("First GPU", "Second GPU"), context=context)
+    with pytest.raises(BackendUnavailable, match=rf"\[{code}\] {reason}.*Fix: "):
+        check_context(1)
+    assert not made_up.held
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_context_may_be_kept_for_the_libraries_that_follow(driver, index):
+    made_up = driver(names=("First GPU", "Second GPU"))
+    assert retain_context(index) == 0
+    assert made_up.held == {index: 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"), [({"status": 100}, 100), ({"status": 803}, 803), ({"context": 2}, 2)]
+)
+def test_a_context_that_is_not_made_raises_nothing(driver, answers, status):
+    made_up = driver(**answers)
+    assert retain_context(0) == status
+    assert not made_up.held
+
+
+def test_without_a_driver_there_is_no_context():
+    with patch.object(ctypes, "CDLL", side_effect=OSError):
+        assert retain_context(0) == 100  # as without a GPU
+
+
+def test_no_context_is_made_on_a_device_that_is_not_there(driver):
+    made_up = driver(names=("A GPU",))
+    assert retain_context(1) != 0
+    assert not made_up.made

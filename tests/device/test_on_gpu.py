@@ -1,0 +1,242 @@
+"""What every GPU backend must show on a GPU, and only there.
+
+`HHPLUG_TEST_BACKENDS=pycuda,triton pytest` runs it, and fails where one of them cannot run.
+"""
+
+import gc
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import pytest
+from under_test import NAMES
+
+import hhplug
+from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus, registry
+from hhplug.device import session as device_session
+from hhplug.recording import Recording
+
+DTYPES = ("float32", "float64")
+FIRST_RESULT = 1.0  # s, from the import of hhplug, that of PyTorch not counted
+N = 100
+
+every_gpu_backend = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                name not in NAMES, reason=f"HHPLUG_TEST_BACKENDS does not name {name}"
+            ),
+        )
+        for name in ("pycuda", "triton")
+    ],
+)
+
+
+def sweep(n):
+    return Stimulus.constant(np.linspace(7.0, 40.0, n))
+
+
+def assert_same(a, b):
+    assert set(a.samples) == set(b.samples)
+    for name in a.samples:
+        np.testing.assert_array_equal(a[name], b[name])
+    np.testing.assert_array_equal(a.final_state, b.final_state)
+    if a.problem.spikes != "off":
+        np.testing.assert_array_equal(a.spike_count, b.spike_count)
+    if a.problem.spikes == "times":
+        np.testing.assert_array_equal(a.spikes.neuron, b.spikes.neuron)
+        np.testing.assert_array_equal(a.spikes.time, b.spikes.time)
+
+
+def bytes_taken(backend):
+    """Of the first GPU's memory; PyTorch's cache is free."""
+    gc.collect()
+    if backend == "triton":
+        import torch
+
+        return torch.cuda.memory_allocated(0)
+    import pycuda.driver as cuda
+
+    with registry.choose(backend).backend.gpu.current():
+        free, total = cuda.mem_get_info()
+    return total - free
+
+
+@every_gpu_backend
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("as_array", [False, True])
+def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(
+    monkeypatch, backend, dtype, as_array
+):
+    n, T = 500, 100.0
+    current = sweep(n) + Stimulus.sine(3.0, 50.0)
+    current = current.sample(0.01, 10_000).astype(dtype) if as_array else current
+    plenty = Simulator(backend, dtype).run(T, stimulus=current, record=())
+    monkeypatch.setattr(device_session, "SPIKES_PER_MS", 0.0)
+    monkeypatch.setattr(device_session, "LEAST_ROOM", 0)
+    replays = []
+    replay = device_session.DeviceBlock._replay
+    monkeypatch.setattr(
+        device_session.DeviceBlock, "_replay", lambda *args: (replays.append(1), replay(*args))
+    )
+    scarce = Simulator(backend, dtype).run(T, stimulus=current, record=())
+    assert replays
+    assert_same(scarce, plenty)
+
+
+@every_gpu_backend
+def test_two_sessions_at_once_do_not_disturb_each_other(backend):
+    prepare = registry.choose(backend).backend.prepare
+    problems = [
+        Problem(5.0, stimulus=sweep(n), dtype=dtype, record=())
+        for n, dtype in ((100, "float32"), (3000, "float64"))
+    ]
+    recordings = [Recording(problem) for problem in problems]
+    with prepare(problems[0], 50) as one, prepare(problems[1], 50) as other:
+        for first in range(0, 500, 50):
+            blocks = [session.advance(50) for session in (one, other)]
+            for block, recording in zip(blocks, recordings, strict=True):
+                block.read(recording.block(first, 50))
+        states = one.state(), other.state()
+    for problem, state in zip(problems, states, strict=True):
+        alone = Simulator(backend, problem.dtype).run(5.0, stimulus=problem.stimulus, record=())
+        np.testing.assert_array_equal(state, alone.final_state)
+
+
+@every_gpu_backend
+def test_two_threads_do_not_disturb_each_other(backend):
+    runs = [
+        partial(Simulator(backend, dtype).run, 20.0, stimulus=sweep(n))
+        for n, dtype in ((10_000, "float32"), (3000, "float64"))
+    ]
+    alone = [run() for run in runs]
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        together = [threads.submit(run) for _ in range(5) for run in runs]
+    for i, future in enumerate(together):
+        assert_same(future.result(), alone[i % 2])
+
+
+@every_gpu_backend
+def test_close_returns_the_memory_and_may_be_called_twice(backend):
+    n = 10**7
+    prepare = registry.choose(backend).backend.prepare
+    problem = Problem(1.0, batch_size=n, dtype="float64", record=())
+    prepare(problem, 10).close()
+    before = bytes_taken(backend)
+    session = prepare(problem, 10)
+    assert bytes_taken(backend) - before > 4 * 8 * n  # the state
+    session.close()
+    session.close()
+    assert bytes_taken(backend) == before
+
+
+@every_gpu_backend
+def test_work_of_others_on_the_gpu_is_left_as_it_was(backend):
+    torch = pytest.importorskip("torch")
+    cupy = pytest.importorskip("cupy")
+    ours, theirs = torch.arange(1000, device="cuda"), cupy.arange(1000)
+    first = Simulator(backend).run(5.0, stimulus=sweep(N))
+    assert int((ours + 1).sum()) == 500_500
+    assert int((theirs + 1).sum()) == 500_500
+    assert_same(Simulator(backend).run(5.0, stimulus=sweep(N)), first)
+
+
+@every_gpu_backend
+def test_a_device_out_of_range_is_refused(backend):
+    with pytest.raises(BackendUnavailable, match=r"\[no_such_device\] device 99 was asked for"):
+        Simulator(backend, device=99)
+
+
+@every_gpu_backend
+def test_a_population_that_does_not_fit_the_gpu_is_refused_with_what_is_needed(backend):
+    prepare = registry.choose(backend).backend.prepare
+    prepare(Problem(0.1, dtype="float64"), 10).close()
+    before = bytes_taken(backend)
+    problem = Problem(0.1, batch_size=10**10, dtype="float64", record=(), spikes="off")  # 320 GB
+    with pytest.raises(NotEnoughMemory, match=r"GB free, and .* GB are needed; use a smaller"):
+        prepare(problem, 10)
+    assert bytes_taken(backend) <= before  # what earlier runs left to be collected goes too
+
+
+def seconds_to_first_result(backend):
+    """From the import of hhplug, in a new process, without what the import of PyTorch takes."""
+    script = f"""
+import time; began = time.perf_counter()
+from hhplug import Simulator
+Simulator({backend!r}).run(T=1.0, batch_size=10)
+print(time.perf_counter() - began)
+"""
+    command = [sys.executable, "-X", "importtime", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    pytorch = re.search(r"\| *(\d+) \| *torch$", done.stderr, re.MULTILINE)
+    return float(done.stdout) - (int(pytorch[1]) * 1e-6 if pytorch else 0.0)
+
+
+@every_gpu_backend
+def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second(backend):
+    Simulator(backend).run(T=1.0, batch_size=10)
+    assert min(seconds_to_first_result(backend) for _ in range(3)) < FIRST_RESULT
+
+
+@every_gpu_backend
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"record": ("V",)},
+        {"record": ()},
+        {"record": ("n", "V"), "record_every": 3, "record_neurons": [7, 3, 99]},
+        {"record_all": True, "record_every": 7, "start_step": 5},
+        {"record_neurons": []},
+        {"record": ("m",), "record_every": 5000},
+        {"record_all": True, "spikes": "counts"},
+        {"record_all": True, "spikes": "off", "dt": 0.02},
+        {"stimulus": np.linspace(0.0, 40.0, 2000), "batch_size": N},
+    ],
+)
+def test_what_stays_on_the_gpu_is_what_would_come_home(backend, form):
+    arguments = {"T": 20.0, "stimulus": sweep(N)} | form
+    home = Simulator(backend).run(**arguments)
+    kept = Simulator(backend).run(**arguments, device_arrays=True)
+    for name, samples in home.samples.items():
+        assert not isinstance(kept[name], np.ndarray)
+        assert kept[name].shape == samples.shape
+    assert_same(kept.on_host(), home)
+
+
+@every_gpu_backend
+def test_what_stays_on_the_gpu_can_be_saved(backend, tmp_path):
+    arguments = {"T": 20.0, "stimulus": sweep(N)}
+    Simulator(backend).run(**arguments, device_arrays=True).save(tmp_path / "a.npz")
+    assert_same(hhplug.load_result(tmp_path / "a.npz"), Simulator(backend).run(**arguments))
+
+
+@every_gpu_backend
+def test_other_libraries_use_what_stays_on_the_gpu_without_a_copy(backend):
+    torch = pytest.importorskip("torch")
+    cupy = pytest.importorskip("cupy")
+    arguments = {"T": 20.0, "stimulus": sweep(N)}
+    home = Simulator(backend).run(**arguments)
+    V = Simulator(backend).run(**arguments, device_arrays=True).V
+    address = V.__cuda_array_interface__["data"][0]
+    assert cupy.asarray(V).data.ptr == torch.as_tensor(V, device="cuda").data_ptr() == address
+    np.testing.assert_array_equal(cupy.asarray(V).get(), home.V)
+    np.testing.assert_array_equal(torch.as_tensor(V, device="cuda").cpu(), home.V)
+
+
+@every_gpu_backend
+def test_what_stays_on_the_gpu_outlives_other_runs_and_gives_its_memory_back(backend):
+    n = 10**6
+    simulator = Simulator(backend)
+    simulator.run(T=1.0, batch_size=n, record=())
+    before = bytes_taken(backend)
+    result = simulator.run(T=1.0, batch_size=n, device_arrays=True)
+    simulator.run(T=1.0, batch_size=n, record=())
+    assert bytes_taken(backend) - before >= 4 * 100 * n  # V of 100 steps
+    assert (result.on_host().V[0] == -65.0).all()
+    del result
+    assert bytes_taken(backend) == before

@@ -1,0 +1,255 @@
+"""Copies to and from a device of NumPy arrays, through buffers made small to see many at work."""
+
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from host_device import HostDevice
+
+SMALL, BUFFER_BYTES = 2**6, 2**10  # 8 and 128 of float64
+SMALL_BUFFERS, BUFFERS = 3, 2
+FLOAT64 = np.dtype(np.float64)
+SPARE = 3  # elements of an array on the device behind those that are copied
+
+
+class LateThreads(ThreadPoolExecutor):
+    """Threads that begin late, so that nobody gets by without waiting for them."""
+
+    def submit(self, function, *arguments, **options):
+        def late():
+            time.sleep(0.001)
+            function(*arguments, **options)
+
+        return super().submit(late)
+
+
+@pytest.fixture(autouse=True)
+def small_buffers():
+    settings = {
+        "SMALL": SMALL,
+        "BUFFER_BYTES": BUFFER_BYTES,
+        "SMALL_BUFFERS": SMALL_BUFFERS,
+        "BUFFERS": BUFFERS,
+        "ThreadPoolExecutor": LateThreads,
+    }
+    with patch.multiple("hhplug.device.transfers", **settings):
+        yield
+
+
+@pytest.fixture(params=["nothing", "copies"])
+def device(request):
+    device = HostDevice(prompt=request.param)
+    with device.current():
+        yield device
+
+
+def numbers(*shape, dtype="float64"):
+    return np.random.default_rng(7).uniform(-1e4, 1e4, shape).astype(dtype)
+
+
+def brought_home(device, *arrays):
+    """These arrays, by way of the device."""
+    targets = [np.empty_like(array) for array in arrays]
+    sources = [np.append(array, np.zeros(SPARE, array.dtype)) for array in arrays]
+    device.transfers.to_host(device.stream().record(), list(zip(targets, sources, strict=True)))
+    return targets
+
+
+def arrived(device, rows, dtype=FLOAT64):
+    """What is on the device when rows have been copied there."""
+    target = np.full(rows.size + SPARE, 77, dtype)
+    device.transfers.to_device(target, rows, np.dtype(dtype)).synchronize()
+    np.testing.assert_array_equal(target[rows.size :], 77)
+    return target[: rows.size].reshape(rows.shape)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(0,), (1,), (7,), (8,), (9,), (127,), (128,), (129,), (256,), (257,), (643,), (5, 77), (9, 0)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_an_array_of_any_size_comes_home(device, shape, dtype):
+    array = numbers(*shape, dtype=dtype)
+    (ours,) = brought_home(device, array)
+    np.testing.assert_array_equal(ours, array)
+
+
+def test_arrays_of_several_sizes_and_types_come_home_together(device):
+    arrays = [
+        numbers(33, 17),
+        numbers(0),
+        numbers(5, dtype="int32"),
+        numbers(500, dtype="float32"),
+        numbers(1),
+    ]
+    small = [numbers(8) + number for number in range(7)]
+    for together in (arrays, small, []):
+        for ours, array in zip(brought_home(device, *together), together, strict=True):
+            np.testing.assert_array_equal(ours, array)
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_a_copy_to_the_host_waits_until_the_array_is_ready(device, size):
+    stream, source, target = device.stream(), np.zeros(size), np.empty(size)
+    stream.enqueue(partial(np.copyto, source, numbers(size)))
+    ready = stream.record()
+    stream.enqueue(partial(source.fill, -1.0))
+    device.transfers.to_host(ready, [(target, source)])
+    np.testing.assert_array_equal(target, numbers(size))
+
+
+WHOLE_ROWS = [(1, 8), (1, 9), (3, 2), (40, 3), (43, 3), (129, 1), (7, 65), (3, 127), (3, 128)]
+PIECES_OF_ROWS = [(1, 129), (3, 129), (2, 256), (2, 643)]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1,), (8,), (9,), (129,), (700,), *WHOLE_ROWS, *PIECES_OF_ROWS, (5, 0)]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_any_shape_arrive(device, shape, dtype):
+    rows = numbers(*shape)
+    np.testing.assert_array_equal(arrived(device, rows, dtype), rows.astype(dtype))
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (4, 3), (43, 3), (2, 643)])
+@pytest.mark.parametrize(
+    ("given", "dtype"),
+    [
+        ("float32", "float64"),
+        ("float16", "float32"),
+        ("int64", "float64"),
+        ("int64", "int32"),
+        ("uint8", "float32"),
+    ],
+)
+def test_rows_arrive_as_the_type_that_is_asked_for(device, shape, given, dtype):
+    rows = np.abs(numbers(*shape) / 40.0).astype(given)
+    np.testing.assert_array_equal(arrived(device, rows, dtype), rows.astype(dtype))
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_a_number_beyond_float32_becomes_infinite_without_a_warning(device, size):
+    assert np.isinf(arrived(device, np.full(size, 1e39), "float32")).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5)])
+def test_no_rows_at_all_may_be_copied(device, shape):
+    assert arrived(device, np.empty(shape)).shape == shape
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda rows: rows[::2],
+        lambda rows: rows[::-1],
+        lambda rows: rows[:, ::3],
+        lambda rows: rows[:, 5],
+        lambda rows: rows.T,
+        lambda rows: rows.astype(">f8"),
+        lambda rows: np.asfortranarray(rows),
+        lambda rows: np.broadcast_to(rows[0], rows.shape),
+        lambda rows: np.broadcast_to(rows[:, :1], rows.shape),
+        lambda rows: np.broadcast_to(rows[0, 0], rows.shape),
+    ],
+)
+@pytest.mark.parametrize("shape", [(4, 9), (37, 31), (4, 301)])
+def test_rows_in_any_layout_arrive(device, view, shape):
+    rows = view(numbers(*shape))
+    np.testing.assert_array_equal(arrived(device, rows), rows)
+
+
+def test_rows_of_a_file_arrive(device, tmp_path):
+    rows = numbers(41, 29)
+    rows.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", FLOAT64, "r", shape=rows.shape)
+    np.testing.assert_array_equal(arrived(device, mapped, "float32"), rows.astype("float32"))
+    np.testing.assert_array_equal(arrived(device, mapped[3:, 7:9]), rows[3:, 7:9])
+
+
+def test_rows_are_never_copied_whole():
+    rows = np.broadcast_to(numbers(997), (1000, 997))[:, ::-1]
+    target = np.empty(rows.size, np.float32)
+    with patch("hhplug.device.transfers.BUFFER_BYTES", 2**17):
+        device = HostDevice()
+        with device.current():
+            device.transfers.to_device(target, rows, target.dtype).synchronize()  # makes buffers
+            tracemalloc.start()
+            device.transfers.to_device(target, rows, target.dtype).synchronize()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    np.testing.assert_array_equal(target.reshape(rows.shape), rows.astype(np.float32))
+    assert peak < target.nbytes / 10
+
+
+@pytest.mark.parametrize("size", [5, 100, 300])
+def test_rows_have_been_read_when_the_copy_to_the_device_returns(device, size):
+    rows, target = numbers(size), np.empty(size)
+    there = device.transfers.to_device(target, rows, FLOAT64)
+    rows[:] = -1.0
+    there.synchronize()
+    np.testing.assert_array_equal(target, numbers(size))
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_a_copy_to_the_device_does_not_wait_for_it(size):
+    device = HostDevice()
+    with device.current():
+        stream, target = device.stream(), np.zeros(size)
+        device.transfers.wait(stream.record())
+        there = device.transfers.to_device(target, numbers(size), FLOAT64)
+        assert not target[-1]
+        stream.wait(there)
+        stream.synchronize()
+    np.testing.assert_array_equal(target, numbers(size))
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_copies_to_the_device_may_follow_one_another(device, size):
+    copied = [(np.empty(size), numbers(size) + number) for number in range(7)]
+    for target, rows in copied:
+        there = device.transfers.to_device(target, rows, FLOAT64)
+    there.synchronize()
+    for target, rows in copied:
+        np.testing.assert_array_equal(target, rows)
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_copies_may_be_told_to_wait_for_work_on_another_stream(device, size):
+    stream, target = device.stream(), np.empty(size)
+    stream.enqueue(partial(target.fill, -1.0))
+    device.transfers.wait(stream.record())
+    there = device.transfers.to_device(target, numbers(size), FLOAT64)
+    stream.synchronize()
+    there.synchronize()
+    np.testing.assert_array_equal(target, numbers(size))
+
+
+def test_only_large_copies_make_large_buffers(device):
+    def made():
+        return [buffer.nbytes for buffer in device.buffers]
+
+    arrived(device, numbers(8))
+    brought_home(device, numbers(8), numbers(7))
+    small, large = [SMALL] * SMALL_BUFFERS, [BUFFER_BYTES] * BUFFERS
+    assert made() == small
+    arrived(device, numbers(9))
+    brought_home(device, numbers(9))
+    assert made() == small + large
+
+
+def test_two_threads_may_copy_at_once(device):
+    def there_and_back(number):
+        rows = numbers(61, 7) + number
+        with device.current():
+            for _ in range(5):
+                there = arrived(device, rows)
+                (home,) = brought_home(device, there)
+                np.testing.assert_array_equal(home, rows)
+
+    with ThreadPoolExecutor(2) as threads:
+        for future in [threads.submit(there_and_back, number) for number in range(4)]:
+            future.result()

@@ -1,0 +1,128 @@
+"""What is Numba's own; what every backend must hold: the kit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from numba import types
+from rates import awkward_voltages, worst_rate_error
+from under_test import seconds_to_first_result
+
+from hhplug import HHParameters, Simulator, Stimulus, registry
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.kit import assert_same
+from hhplug.testing.problems import Population
+from hhplug_numba import backend, kernels
+
+DTYPES = ("float32", "float64")
+RATE_BOUND = {"float32": 3e-6, "float64": 1e-13}  # relative; measured: 2.1e-6, 2e-14
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rates_are_within_bounds(dtype):
+    V = awkward_voltages(dtype)
+    rates = np.full((6, len(V)), np.nan, dtype)
+    kernels.six_rates(V, rates)
+    assert worst_rate_error(V, rates) < RATE_BOUND[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_thread_gives_what_several_give(monkeypatch, dtype):
+    def run():
+        simulator = Simulator("numba", dtype)
+        population = Population(3001, 40).arguments()
+        parameters = population.pop("parameters")
+        return Simulator("numba", dtype, parameters).run(**population), simulator
+
+    several, simulator = run()
+    alone = registry.choose("numba").backend
+    assert alone.threads >= 1
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
+    one, simulator = run()
+    assert simulator._chosen.backend.threads == 1
+    assert_same(one, several)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_spikes_beyond_the_room_of_a_group_are_all_kept(monkeypatch, dtype):
+    arguments = {"T": 100.0, "stimulus": Stimulus.constant(np.linspace(7.0, 60.0, 40))}
+    plenty = Simulator("numba", dtype).run(**arguments)
+    monkeypatch.setattr(backend, "ROOM", 0)
+    scarce = Simulator("numba", dtype).run(**arguments)
+    assert plenty.spike_count.sum() > 2 * 40
+    assert_same(scarce, plenty)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_several_waveforms_are_summed_as_the_reference_does(dtype):
+    n = 300  # two groups
+    amplitude = np.linspace(10.0, 20.0, n)
+    stimulus = (
+        Stimulus.step(amplitude, 1.0, 4.0)
+        + Stimulus.pulse_train(3.0, 0.5, 0.2, 1.0, 4)
+        + Stimulus.sine(2.0, 200.0, offset=amplitude / 10.0)
+    )
+    ours, expected = (
+        Simulator(*backend).run(
+            5.0, stimulus=stimulus, record_every=7, record_neurons=[299, 0, 128]
+        )
+        for backend in (("numba", dtype), ("reference",))
+    )
+    assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_5_ms
+
+
+def test_parameters_dt_and_size_compile_nothing():
+    Simulator("numba", "float32").run(1.0, batch_size=10)
+    compiled = len(kernels.advance.signatures)
+    for n, dt in ((1, 0.01), (17, 0.02), (1000, 0.005)):
+        parameters = HHParameters(g_Na=np.linspace(100.0, 130.0, n))
+        Simulator("numba", "float32", parameters).run(1.0, dt, record_all=True, spikes="counts")
+        Simulator("numba", "float32").run(1.0, dt, stimulus=np.ones((round(1 / dt), n)))
+    assert len(kernels.advance.signatures) == compiled
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_loops_take_the_widest_vectors_of_the_cpu(dtype):
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists() or "avx2" not in flags.read_text():
+        pytest.skip("looks for the registers of x86 with AVX2")
+    register = "zmm" if "avx512f" in flags.read_text() else "ymm"
+    precision = "ps" if dtype == "float32" else "pd"
+    real = getattr(types, dtype)
+    signature = (types.Array(real, 1, "C"), real, real, types.int64)
+    kernels.rk4_step.compile(signature)
+    code = kernels.rk4_step.inspect_asm(signature)
+    lines = [line for line in code.splitlines() if "vfmadd" in line or "vfnmadd" in line]
+    wide = [line for line in lines if register in line and f"{precision}\t" in line]
+    assert len(wide) > 100
+
+
+def test_a_million_neurons_take_little_memory_beside_their_recording():
+    script = """
+import numpy as np, psutil
+from hhplug import Simulator
+simulator = Simulator("numba", "float64")
+simulator.run(0.02, 0.01, batch_size=10)
+process = psutil.Process()
+before = process.memory_info().rss
+result = simulator.run(0.02, 0.01, batch_size=10**6, record=(), spikes="counts")
+print(process.memory_info().rss - before - result.final_state.nbytes)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # 22 rows of a group's 272 lanes, 188 MB, and its parts while they are put together.
+    assert int(done.stdout) < 400e6
+
+
+def test_a_new_process_finds_the_kernel_compiled():
+    Simulator("numba").run(T=1.0, batch_size=10)
+    assert seconds_to_first_result("numba") < 3.0  # compiling takes longer
+
+
+def test_it_takes_the_cores_that_this_process_may_use():
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else psutil.cpu_count()
+    assert 1 <= registry.choose("numba").backend.threads <= allowed

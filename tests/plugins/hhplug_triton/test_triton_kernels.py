@@ -1,0 +1,257 @@
+"""The kernels without a GPU: their arithmetic in Triton's interpreter, their compilation."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rates
+import torch
+import triton
+import triton_cases
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton_cases import DTYPES, RUNS
+
+from hhplug import HHParameters, Problem, Stimulus, load_result
+from hhplug.problem import SPIKE_MODES
+from hhplug.testing.accuracy import BOUNDS
+from hhplug_triton import backend, kernels
+from hhplug_triton.probe import interpreted
+from hhplug_triton.torch_device import torch_device
+
+HH = kernels.hh
+STAGES = 4  # of RK4
+RECIPROCALS = {"float32": 3, "float64": 1}  # of a stage
+OTHER_REAL = {"float32": "f64", "float64": "f32"}
+
+needs_compiler = pytest.mark.skipif(
+    interpreted(), reason="TRITON_INTERPRET=1 leaves nothing to compile"
+)
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory):
+    """A folder of what triton_cases did in a process of its own, in Triton's interpreter."""
+    if triton.__version__.startswith("3.6.") and np.lib.NumpyVersion(np.__version__) >= "2.4.0":
+        pytest.skip("the interpreter of Triton 3.6 needs a NumPy before 2.4")
+    folder = tmp_path_factory.mktemp("interpreter")
+    paths = [str(Path(rates.__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    subprocess.run(
+        [sys.executable, triton_cases.__file__, str(folder)],
+        env=os.environ | environment,
+        check=True,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_plain_triton_has_the_rates_within_bounds(interpreter, dtype):
+    found = np.load(interpreter / f"rates-{dtype}.npy")
+    V = rates.awkward_voltages(dtype)
+    assert rates.worst_rate_error(V, found) < rates.RATE_BOUND[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RUNS)
+def test_plain_triton_agrees_with_the_reference(interpreter, name, dtype):
+    ours = load_result(interpreter / f"{name}-{dtype}.npz")
+    expected = triton_cases.run(name, "reference")
+    assert ours.dtype == dtype
+    for variable, samples in expected.samples.items():
+        assert np.abs(ours[variable] - samples).max() < BOUNDS[dtype].V_5_ms
+    assert np.abs(ours.final_state - expected.final_state).max() < BOUNDS[dtype].V_5_ms
+    np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+    np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
+    assert np.abs(ours.spikes.time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
+
+
+def test_by_its_name_the_backend_runs_in_the_interpreter(interpreter):
+    result = load_result(interpreter / "waves-float32.npz")
+    assert result.backend == "triton"
+    assert result.device.startswith("Triton's interpreter on ")
+
+
+class Compiler:
+    """In place of the kernel and of Triton's driver: what is launched is compiled and not run."""
+
+    def __init__(self, target):
+        self._target = target
+        self.kernels = []  # one for each choice
+
+    def get_current_target(self):
+        return self._target
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, _device):
+        return 0
+
+    def __getitem__(self, grid):
+        return partial(self._compile, grid=grid)
+
+    def _compile(self, **arguments):
+        kernel = HH.warmup(**arguments)
+        if kernel not in self.kernels:
+            self.kernels.append(kernel)
+
+
+@pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("triton")
+
+
+@pytest.fixture
+def compiler(monkeypatch, cache_folder):
+    """Compile from now on for such a device, with this many steps in the loop's body."""
+
+    def use(target, fast, unroll=None):
+        made = Compiler(target)
+        monkeypatch.setattr(driver, "_active", made)
+        monkeypatch.setattr(kernels, "hh", made)
+        monkeypatch.setattr(backend, "is_nvidia", lambda _: fast)
+        monkeypatch.setattr(HH, "device_caches", defaultdict(HH.create_binder))
+        for dtype, shape in backend.SHAPE_OF_FEW.items():
+            changed = replace(shape, unroll=unroll or shape.unroll)
+            monkeypatch.setitem(backend.SHAPE_OF_FEW, dtype, changed)
+        return made
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(cache_folder))
+    return use
+
+
+def nvidia(capability):
+    return GPUTarget("cuda", capability, 32)
+
+
+def prepared(T=1.0, dt=0.01, **arguments):
+    """A session for blocks of up to 50 steps."""
+    problem = Problem(T, dt, **{"dtype": "float32"} | arguments)
+    return backend.TritonSession(torch_device(torch.device("cpu")), problem, max_steps=50)
+
+
+def count(pattern, text):
+    return len(re.findall(pattern, text))
+
+
+CURRENTS = {
+    "waveform": Stimulus.sine(3.0, 50.0),  # held in some blocks, not in others: two kernels
+    "array": np.ones((100, 17)),
+}
+RECORDINGS = (
+    {"record": ()},
+    {"record": ("V",)},
+    {"record": ("V",), "record_neurons": [3, 1]},
+    {"record_all": True},
+    {"record": ("n", "m"), "record_neurons": [0]},
+)
+# Recordings and architectures in turn: everything with everything takes minutes.
+CHOICES = [
+    (*choice, recording, capability)
+    for choice, recording, capability in zip(
+        itertools.product(DTYPES, (True, False), CURRENTS, SPIKE_MODES),
+        itertools.cycle(RECORDINGS),
+        itertools.cycle((80, 90)),
+        strict=False,
+    )
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "fast", "current", "spikes", "recording", "capability"), CHOICES)
+def test_every_choice_compiles_to_what_it_should(
+    compiler, dtype, fast, current, spikes, recording, capability
+):
+    compiled = compiler(nvidia(capability), fast, unroll=1)
+    arguments = {"stimulus": CURRENTS[current], "batch_size": 17, "spikes": spikes}
+    prepared(dtype=dtype, **arguments, **recording)
+    assert len(compiled.kernels) == (1 if current == "array" else 2)
+    for kernel in compiled.kernels:
+        ptx = kernel.asm["ptx"]
+        assert f".target sm_{capability}" in ptx
+        assert kernel.asm["cubin"]
+        assert not count(rf"\.{OTHER_REAL[dtype]}\b", ptx)
+        times = int(spikes == "times")  # which needs an atomic addition and a division
+        expected = STAGES * RECIPROCALS[dtype]
+        assert count(r"\brcp\.approx\.ftz\.", ptx) == (expected if fast else 0)
+        assert count(r"\bdiv\.", ptx) == times + (0 if fast else expected)
+        assert count(r"\batom\.", ptx) == times
+        # No multiply-add but those of the source, in what LLVM makes and in what ptxas makes.
+        assert count(r"\bfma\.", ptx) == count(r"\bmath\.fma\b", kernel.asm["ttir"])
+        assert kernel.metadata.enable_fp_fusion is False
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_spike_is_noted_in_one_place_for_each_step_of_the_loop(compiler, dtype):
+    compiled = compiler(nvidia(90), fast=True)
+    prepared(dtype=dtype)
+    (kernel,) = compiled.kernels
+    # The loop's body, and one step for those that are left over.
+    steps = backend.SHAPE_OF_FEW[dtype].unroll + 1
+    assert count(r"\batom\.", kernel.asm["ptx"]) == steps
+    assert count(r"\brcp\.", kernel.asm["ptx"]) == steps * STAGES * RECIPROCALS[dtype]
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_it_compiles_for_the_newest_nvidia_gpus(compiler, dtype):
+    compiled = compiler(nvidia(120), fast=True, unroll=1)
+    prepared(dtype=dtype, stimulus=CURRENTS["array"], record_all=True)
+    (kernel,) = compiled.kernels
+    assert ".target sm_120" in kernel.asm["ptx"]
+    assert kernel.asm["cubin"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_it_compiles_for_amd_gpus(compiler, dtype):
+    compiled = compiler(GPUTarget("hip", "gfx942", 64), fast=False, unroll=1)
+    prepared(dtype=dtype, stimulus=CURRENTS["waveform"], record_all=True)
+    assert len(compiled.kernels) == 2
+    for kernel in compiled.kernels:
+        assert kernel.asm["hsaco"]
+        assert not count(rf"_{OTHER_REAL[dtype]}\b", kernel.asm["amdgcn"])
+
+
+@needs_compiler
+def test_no_size_no_number_and_no_selection_compiles_anew(compiler):
+    compiled = compiler(nvidia(90), fast=True, unroll=1)
+    wave = Stimulus.sine(3.0, 50.0)
+    prepared(stimulus=wave)
+    assert len(compiled.kernels) == 2
+    for n in (1, 16, 17, 1000):
+        ones = np.ones(n)
+        for changed in (
+            {"stimulus": wave, "dt": 0.02, "record_every": 16},
+            {"stimulus": wave, "spike_threshold": 1.0, "start_step": 7},
+            {"stimulus": wave + Stimulus.sine(ones, 20.0), "T": 16.0},
+            {"stimulus": wave, "parameters": HHParameters(g_Na=120.0 * ones)},
+            {"stimulus": wave, "record": ("n", "h"), "record_neurons": [n - 1]},
+        ):
+            session = prepared(batch_size=n, **changed)
+            for n_steps in (1, 16, 50):
+                session.advance(n_steps)
+    assert len(compiled.kernels) == 2
+    prepared(dtype="float64", stimulus=np.ones(100))
+    assert len(compiled.kernels) == 3
+
+
+@needs_compiler
+def test_no_address_of_samples_or_current_compiles_anew(compiler):
+    compiled = compiler(nvidia(90), fast=True, unroll=1)
+    session = prepared(stimulus=np.ones((100, 17)), device_arrays=True)
+    work = session.work(1, slot=0, first_sample=0, held=False)
+    # A later block's samples begin on any row, the current of a replay likewise.
+    later = {name: array[17:] for name, array in work.samples.items()}
+    session.launch(replace(work, samples=later, current=work.current[17:]))
+    assert len(compiled.kernels) == 1

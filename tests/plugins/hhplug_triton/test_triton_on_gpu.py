@@ -1,0 +1,100 @@
+"""What Triton's kernels show on a GPU; what every GPU backend: device/test_on_gpu.
+
+`HHPLUG_TEST_BACKENDS=triton pytest` runs it, and fails without one.
+"""
+
+import numpy as np
+import pytest
+from rates import RATE_BOUND, awkward_voltages, worst_rate_error
+from under_test import NAMES
+
+from hhplug import HHParameters, Simulator, Stimulus, simulate
+from hhplug.testing.accuracy import BOUNDS, accuracy_problem
+
+pytestmark = pytest.mark.skipif(
+    "triton" not in NAMES, reason="HHPLUG_TEST_BACKENDS does not name triton"
+)
+DTYPES = ("float32", "float64")
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """A list that grows with every kernel that this process had not met."""
+    import triton
+
+    met = []
+    monkeypatch.setattr(
+        triton.knobs.runtime, "jit_post_compile_hook", lambda **kernel: met.append(kernel["repr"])
+    )
+    return met
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("fast", [True, False])
+def test_rates_are_within_bounds(dtype, fast):
+    from triton_cases import six_rates
+
+    worst = worst_rate_error(awkward_voltages(dtype), six_rates(dtype, fast, "cuda", block=256))
+    print(f"worst rate error, {dtype}, {'fast' if fast else 'plain'}: {worst:.1e}")
+    assert worst < RATE_BOUND[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_plain_triton_agrees_with_the_instructions_of_nvidia(monkeypatch, compiled, dtype):
+    from hhplug_triton import backend
+
+    problem = accuracy_problem(5.0, dtype)
+    fast = simulate(problem, "triton")
+    monkeypatch.setattr(backend, "is_nvidia", lambda _: False)
+    compiled.clear()
+    plain = simulate(problem, "triton")
+    assert compiled
+    assert np.abs(plain.V - fast.V).max() < BOUNDS[dtype].V_5_ms
+    np.testing.assert_array_equal(plain.spike_count, fast.spike_count)
+    assert fast.spike_count.any()
+
+
+def test_no_size_no_number_and_no_selection_compiles_anew(monkeypatch, compiled):
+    from hhplug_triton import backend
+
+    wave = Stimulus.sine(3.0, 50.0)
+    Simulator("triton").run(1.0, stimulus=wave)
+    compiled.clear()
+    for n in (1, 16, 17, 1000):
+        spread = HHParameters(g_Na=np.linspace(110.0, 130.0, n))
+        waves = wave + Stimulus.constant(np.linspace(7.0, 40.0, n))
+        Simulator("triton").run(1.0, batch_size=n, stimulus=wave, record_every=16)
+        Simulator("triton").run(
+            1.0, batch_size=n, stimulus=wave, record=("h", "n"), record_neurons=[0]
+        )
+        Simulator("triton").run(16.0, 0.02, stimulus=waves, spike_threshold=1.0)
+        Simulator("triton", parameters=spread).run(1.7, stimulus=wave, start_step=7)
+    assert not compiled
+    # A shape that no run has met.
+    monkeypatch.setitem(backend.SHAPE_OF_FEW, "float64", backend.Shape(64, 2, 1))
+    Simulator("triton", "float64").run(1.0, stimulus=np.ones(100))
+    assert len(compiled) == 1
+
+
+def test_what_stays_on_the_gpu_is_a_tensor():
+    import torch
+
+    result = Simulator("triton").run(1.0, batch_size=17, record_all=True, device_arrays=True)
+    for name in "Vmhn":
+        assert torch.is_tensor(result[name])
+        assert result[name].is_cuda
+        assert result[name].shape == (100, 17)
+
+
+def test_each_gpu_gives_the_same_and_none_is_left_current():
+    import torch
+
+    stimulus = Stimulus.constant(np.linspace(7.0, 40.0, 17))
+    first = Simulator("triton").run(5.0, stimulus=stimulus)
+    for index in range(torch.cuda.device_count()):
+        simulator = Simulator("triton", device=index)
+        assert simulator.device == torch.cuda.get_device_name(index)
+        result = simulator.run(5.0, stimulus=stimulus, device_arrays=True)
+        assert result.V.device == torch.device("cuda", index)
+        assert torch.cuda.current_device() == 0
+        np.testing.assert_array_equal(result.on_host().V, first.V)

@@ -1,0 +1,175 @@
+"""What the Triton plugin says of a machine; of the NVIDIA driver, see device/test_cuda_driver."""
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from unittest.mock import patch
+
+import pytest
+from plugin_factory import problem_of
+
+from hhplug import BackendUnavailable, registry
+from hhplug.device import cuda_driver
+from hhplug_triton import hhplug_backends, probe
+
+(SPEC,) = hhplug_backends()
+FOR_TESTS = "TRITON_INTERPRET=1"
+
+
+@pytest.fixture(autouse=True)
+def not_interpreted(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
+@pytest.fixture
+def pytorch(monkeypatch):
+    """Let PyTorch be of this version."""
+
+    def use(version):
+        monkeypatch.setattr(probe, "version", {"torch": version}.__getitem__)
+
+    return use
+
+
+def found_by_probe():
+    with pytest.raises(BackendUnavailable) as error:
+        probe.probe()
+    return error.value
+
+
+@pytest.mark.parametrize("version", ["2.10.0", "2.11.0+cu128"])
+def test_gpus_are_listed_by_name(pytorch, driver, version):
+    pytorch(version)
+    driver(names=("First GPU", "Second GPU"))
+    assert probe.probe() == "First GPU, Second GPU"
+
+
+@pytest.mark.parametrize("setting", ["1", "true", "ON"])  # Triton takes them all
+def test_the_interpreter_is_told_though_there_is_a_gpu(pytorch, driver, monkeypatch, setting):
+    pytorch("2.11.0+cu128")
+    driver(names=("A GPU",))
+    monkeypatch.setenv("TRITON_INTERPRET", setting)
+    problem = found_by_probe()
+    assert problem.code == "interpreter"
+    assert problem.fix.startswith("unset TRITON_INTERPRET")
+
+
+def test_kernels_are_not_interpreted_where_that_is_switched_off(pytorch, driver, monkeypatch):
+    pytorch("2.11.0+cu128")
+    driver(names=("A GPU",))
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    assert probe.probe() == "A GPU"
+
+
+@pytest.mark.usefixtures("plugins")
+def test_auto_never_takes_the_interpreter(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert problem_of("triton").code == "interpreter"
+    assert registry.choose("auto").entry.name != "triton"
+
+
+def test_a_pytorch_for_the_cpu_alone_is_told(pytorch, driver):
+    pytorch("2.13.0+cpu")
+    driver(names=("A GPU",))
+    problem = found_by_probe()
+    assert problem.code == "cpu_build"
+    assert "PyTorch 2.13.0+cpu" in problem.reason
+    assert FOR_TESTS in problem.fix
+
+
+def test_a_missing_amd_gpu_is_told(pytorch, monkeypatch, tmp_path):
+    pytorch("2.11.0+rocm6.4")
+    monkeypatch.setattr(probe, "ROCM", tmp_path / "kfd")
+    problem = found_by_probe()
+    assert problem.code == "no_device"
+    assert str(probe.ROCM) in problem.reason
+    assert FOR_TESTS in problem.fix
+
+
+def test_an_amd_gpu_will_do(pytorch, monkeypatch, tmp_path):
+    pytorch("2.11.0+rocm6.4")
+    monkeypatch.setattr(probe, "ROCM", tmp_path)
+    assert probe.probe() is None
+
+
+@pytest.mark.parametrize("question", ["devices", "check_context"])
+def test_what_the_nvidia_driver_lacks_is_told_and_a_way_without_it(
+    pytorch, driver, monkeypatch, question
+):
+    pytorch("2.11.0+cu128")
+    driver(names=("A GPU",))
+
+    def refuse():
+        raise BackendUnavailable("some_code", "some reason", "do something", detail="details")
+
+    monkeypatch.setattr(cuda_driver, question, refuse)
+    problem = found_by_probe()
+    assert (problem.code, problem.reason, problem.detail) == ("some_code", "some reason", "details")
+    assert problem.fix.startswith("do something; ")
+    assert FOR_TESTS in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ({"names": ()}, "no_device"),
+        ({"status": 803}, "driver_failed"),
+        ({"context": 2}, "out_of_memory"),
+        ({"context": 201}, "device_busy"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_told(pytorch, driver, answers, code):
+    pytorch("2.11.0+cu128")
+    driver(**answers)
+    assert found_by_probe().code == code
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("requirement", SPEC.requires)
+@pytest.mark.parametrize(
+    ("installed", "code"), [(None, "missing_package"), ("2.5.0", "wrong_version")]
+)
+def test_a_package_that_is_missing_or_too_old_is_told_with_the_plugins_hint(
+    monkeypatch, requirement, installed, code
+):
+    package = requirement.partition(">=")[0]
+    versions = {"torch": "2.10.0", "triton": "3.6.0", package: installed}
+
+    def version(name):
+        if versions.get(name, "1.0") is None:
+            raise PackageNotFoundError(name)
+        return versions.get(name, "1.0")
+
+    monkeypatch.setattr(registry, "version", version)
+    problem = problem_of("triton")
+    assert problem.code == code
+    assert package in problem.reason
+    assert problem.fix == SPEC.install_hint
+
+
+def test_by_its_name_the_backend_says_that_there_is_no_gpu():
+    import torch
+
+    with (
+        patch.object(torch.accelerator, "current_accelerator", return_value=None),
+        pytest.raises(BackendUnavailable) as caught,
+    ):
+        registry.choose("triton")
+    assert caught.value.code == "no_device"
+    assert FOR_TESTS in caught.value.fix
+
+
+def test_listing_and_probing_import_neither_pytorch_nor_triton():
+    script = """
+import sys
+from contextlib import suppress
+from hhplug import BackendUnavailable, backends
+from hhplug_triton.probe import probe
+assert "triton" in {entry.name for entry in backends()}
+with suppress(BackendUnavailable):
+    probe()
+print({"torch", "triton"} & set(sys.modules))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,133 @@
+"""plugins/README.md, the guide to writing a backend, does what it says and leaves nothing out."""
+
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pluggy
+import pytest
+
+from hhplug import backend, cli, hookspecs, probes, registry
+from hhplug.backend import API, BackendSpec, Capabilities, Recorded
+from hhplug.problem import Problem
+from hhplug.scaffold import TEMPLATE, new_backend
+from hhplug.stimulus import ArrayCurrent, SeparableCurrent
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.plugin import HORIZON, LEVEL
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
+GUIDE = (PLUGINS / "README.md").read_text(encoding="utf-8")
+FOLDER = "hhplug-mychip/"
+
+BLOCKS = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+SHOWN = sorted({name for _, name, _ in BLOCKS if name})
+
+
+def test_its_python_runs_where_the_generated_plugin_is_installed(plugins):
+    plugins.install_folder(new_backend("mychip", plugins.folder))
+    snippets = [text for language, name, text in BLOCKS if language == "python" and not name]
+    assert len(snippets) > 3
+    namespace = {}
+    for snippet in snippets:
+        exec(compile(snippet, "plugins/README.md", "exec"), namespace)
+    assert namespace["spec"].name == "mychip"
+
+
+def test_it_shows_every_file_of_the_template_but_its_readme():
+    files = {p.relative_to(TEMPLATE).as_posix() for p in TEMPLATE.rglob("*") if p.is_file()}
+    files = {name for name in files if "__pycache__" not in name}
+    assert {name.removeprefix(FOLDER) for name in SHOWN} == files - {"README.md"}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_code_that_it_shows_is_the_templates(name):
+    """A file may be shown in parts, in order; blank lines between them are not looked at."""
+    shown = "".join(text for _, file, text in BLOCKS if file == name)
+    code = (TEMPLATE / name.removeprefix(FOLDER)).read_text(encoding="utf-8")
+    assert list(filter(None, shown.split("\n"))) == list(filter(None, code.split("\n")))
+
+
+def hooks():
+    manager = pluggy.PluginManager("hhplug")
+    manager.add_hookspecs(hookspecs)
+    return [name for name in dir(manager.hook) if not name.startswith("_")]
+
+
+def kinds():
+    """The abstract classes of the contract."""
+    found = (kind for _, kind in inspect.getmembers(backend, inspect.isabstract))
+    return [kind for kind in found if kind.__module__ == backend.__name__]
+
+
+def methods():
+    """Of the contract: those to write, and those that may be written."""
+    members = {name for kind in kinds() for name, _ in inspect.getmembers(kind, callable)}
+    return sorted(name for name in members if not name.startswith("_"))
+
+
+def test_the_contract_is_looked_at_whole():
+    assert hooks() == ["hhplug_backends"]
+    assert {kind.__name__ for kind in kinds()} == {"Backend", "Session", "Block"}
+    assert {"prepare", "advance", "read", "state", "device_samples", "close"} == set(methods())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *hooks(),
+        *methods(),
+        *(field.name for kind in (BackendSpec, Capabilities, Recorded) for field in fields(kind)),
+        *(field.name for field in fields(Problem)),
+        *(kind.__name__ for kind in (SeparableCurrent, ArrayCurrent)),
+        "add_spikes",
+    ],
+)
+def test_every_part_of_the_contract_is_named_in_it(name):
+    assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", GUIDE), name
+
+
+def test_every_code_of_the_core_is_explained_in_it_and_no_other():
+    sources = inspect.getsource(registry) + inspect.getsource(probes)
+    codes = set(re.findall(r'(?:failed|Unavailable|Answer)\(\s*"([a-z_]+)"', sources))
+    codes |= set(re.findall(r'code = "([a-z_]+)" if .* else "([a-z_]+)"', sources)[0])
+    codes |= set(re.findall(r'"code": "([a-z_]+)"', sources))
+    table = GUIDE.partition("These come from the core:")[2].partition("\n\n`hhplug")[0]
+    explained = set(re.findall(r"`([a-z_]+)`", re.sub(r"(\| [^|]* \|).*", r"\1", table)))
+    assert len(codes) > 12
+    assert explained == codes
+
+
+def test_its_bounds_are_the_kits():
+    for dtype, bounds in BOUNDS.items():
+        row = (
+            f"| {dtype} | {bounds.V_5_ms:g} mV | {bounds.V_50_ms:g} mV | "
+            f"{bounds.spike_time:g} ms | {bounds.rate:g} relative |"
+        )
+        assert row in GUIDE
+
+
+def test_its_numbers_are_the_cores():
+    assert f"`hhplug.backend.API` is the core's: {API}." in GUIDE
+    assert f"together they have {probes.TIMEOUT:g} s." in GUIDE
+    reference = registry.entry("reference").spec
+    assert reference is not None
+    assert f"reference −{-reference.priority}," in GUIDE
+    for name in registry.FIRST_PARTY:
+        source = PLUGINS / f"hhplug-{name}" / "src" / f"hhplug_{name}" / "__init__.py"
+        (priority,) = re.findall(r"priority=(\d+)", source.read_text())
+        assert f"{name} {priority}" in GUIDE
+
+
+def test_its_links_lead_somewhere():
+    headings = re.findall(r"^## (.*)$", GUIDE, re.MULTILINE)
+    anchors = {"#" + re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    links = re.findall(r"\]\(([^)]+)\)", GUIDE)
+    assert len(links) > 10
+    for link in links:
+        assert link in anchors if link.startswith("#") else (PLUGINS / link).exists(), link
+
+
+def test_its_options_exist():
+    options = {HORIZON, LEVEL, *re.findall(r'"(--[a-z-]+)"', inspect.getsource(cli))}
+    assert set(re.findall(r"--[a-z][a-z-]+", GUIDE)) <= options

@@ -1,0 +1,178 @@
+"""`hhplug new-backend` writes a plugin that works."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+from plugin_factory import check_that_the_others_run, listed
+
+from hhplug import InvalidInput, Simulator, Stimulus, cli, registry
+from hhplug.backend import API
+from hhplug.scaffold import TEMPLATE, new_backend
+
+MOST_LINES = 70  # of a complete backend
+
+FILES = {
+    ".github/workflows/ci.yml",
+    "README.md",
+    "pyproject.toml",
+    "src/hhplug_{module}/__init__.py",
+    "src/hhplug_{module}/backend.py",
+    "tests/test_conformance.py",
+}
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "class_name"),
+    [
+        ("abacus", "abacus", "AbacusBackend"),
+        ("pytorch", "pytorch", "PytorchBackend"),
+        ("my-chip_2", "my_chip_2", "MyChip2Backend"),
+        ("mychip2", "mychip2", "Mychip2Backend"),
+    ],
+)
+def test_the_files_are_named_for_the_backend_and_so_is_what_they_say(
+    tmp_path, name, module, class_name
+):
+    folder = new_backend(name, tmp_path)
+    assert folder == tmp_path / f"hhplug-{name}"
+    assert files(folder) == {path.format(module=module) for path in FILES}
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["name"] == f"hhplug-{name}"
+    assert project["entry-points"]["hhplug"] == {name: f"hhplug_{module}"}
+    record = (folder / "src" / f"hhplug_{module}" / "__init__.py").read_text()
+    assert f'"{name}"' in record
+    assert f'"hhplug_{module}.backend:{class_name}"' in record
+
+
+@pytest.mark.parametrize("name", ["abacus", "two-words"])
+def test_nothing_of_the_templates_name_is_left(tmp_path, name):
+    folder = new_backend(name, tmp_path)
+    for path in folder.rglob("*"):
+        assert "mychip" not in path.name.lower()
+        assert not path.is_file() or "mychip" not in path.read_text().lower()
+
+
+def test_under_its_own_name_the_template_is_copied_as_it_is(tmp_path):
+    folder = new_backend("mychip", tmp_path)
+    for path in files(folder):
+        assert (folder / path).read_bytes() == (TEMPLATE / path).read_bytes()
+
+
+def test_the_template_is_a_backend_for_the_contract_of_today_in_a_few_lines():
+    record = (TEMPLATE / "src/hhplug_mychip/__init__.py").read_text()
+    assert re.findall('api="(.*)"', record) == [API]
+    lines = (TEMPLATE / "src/hhplug_mychip/backend.py").read_text().splitlines()
+    assert len(lines) <= MOST_LINES
+
+
+def test_what_compiling_an_installed_template_leaves_is_not_copied(tmp_path, monkeypatch):
+    template = tmp_path / "template"
+    cache = template / "src" / "hhplug_mychip" / "__pycache__"
+    cache.mkdir(parents=True)
+    (cache / "backend.cpython-311.pyc").write_bytes(b"\xff\xfe")
+    (template / "README.md").write_text("mychip")
+    monkeypatch.setattr("hhplug.scaffold.TEMPLATE", template)
+    assert files(new_backend("abacus", tmp_path)) == {"README.md"}
+
+
+def test_the_plugin_is_found_and_computes_what_the_reference_computes(plugins):
+    plugins.install_folder(new_backend("two-words", plugins.folder))
+    assert listed("two-words").source == "hhplug-two-words 0.1.0"
+    check_that_the_others_run("two-words")
+    arguments = {
+        "T": 15.0,
+        "stimulus": Stimulus.step(np.linspace(5.0, 30.0, 7), 1.0, 14.0),
+        "record_all": True,
+        "record_every": 3,
+        "record_neurons": [5, 0, 6],
+    }
+    ours, expected = (Simulator(name).run(**arguments) for name in ("two-words", "reference"))
+    assert len(expected.spikes) > 7
+    for name in "Vmhn":
+        assert np.abs(ours[name] - expected[name]).max() < 1e-8  # mV, the kit's bound
+    np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
+    np.testing.assert_allclose(ours.spikes.time, expected.spikes.time, rtol=0.0, atol=1e-9)
+
+
+def test_it_is_certified_as_it_stands(plugins):
+    """In a process of its own, with the short horizon; .ci/run installs it and takes the long."""
+    folder = new_backend("abacus", plugins.folder)
+    plugins.install_folder(folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "hhplug", "test-backend", "abacus", "--horizon", "short"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, plugins.paths))},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error budget of abacus" in done.stdout
+    assert "BROKEN" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["", "Chip", "2d", "a b", "../up", "a.b", "auto", "chip\n"])
+def test_a_name_that_no_backend_may_have_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInput, match=re.escape(f"got {name!r}")):
+        new_backend(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["chip-", "chip_"])
+def test_a_name_that_no_distribution_may_have_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInput, match=f"cannot end in '{name[-1]}', got '{name}'"):
+        new_backend(name, tmp_path)
+
+
+def test_the_name_of_an_installed_backend_is_refused_broken_ones_too(plugins):
+    plugins.offer("toy", version="2.5")
+    plugins.install("evil_x", "raise RuntimeError", entry_point="evil")
+    for name, owner in (("toy", "toy 2.5"), ("evil", "evil_x 1.0"), ("reference", "hhplug ")):
+        with pytest.raises(InvalidInput, match=f"'{name}' is taken by {owner}.*; choose another"):
+            new_backend(name, plugins.folder)
+
+
+def test_a_name_that_differs_by_its_dashes_alone_is_refused(plugins):
+    plugins.offer("my_toy")
+    with pytest.raises(InvalidInput, match="the name 'my_toy' is taken"):
+        new_backend("my-toy", plugins.folder)
+
+
+def test_the_name_of_a_first_party_backend_that_is_not_installed_is_free(plugins, monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [])  # noqa: ARG005
+    assert listed("numpy").problem is not None
+    assert new_backend("numpy", plugins.folder).is_dir()
+
+
+def test_nothing_is_written_over_and_no_folder_is_made_up(tmp_path):
+    (tmp_path / "hhplug-abacus").mkdir()
+    with pytest.raises(InvalidInput, match=r"hhplug-abacus exists already; remove it, or choose"):
+        new_backend("abacus", tmp_path)
+    with pytest.raises(InvalidInput, match=r"no folder .*gone to write hhplug-abacus into"):
+        new_backend("abacus", tmp_path / "gone")
+
+
+def test_the_command_says_what_to_do_next(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new-backend", "abacus"]) == 0
+    assert capsys.readouterr().out == (
+        "wrote hhplug-abacus, a plugin that works. Next:\n"
+        "    pip install -e 'hhplug-abacus[test]'\n"
+        "    hhplug test-backend abacus\n"
+        "and put your chip's work into hhplug-abacus/src/hhplug_abacus/backend.py\n"
+    )
+    (tmp_path / "plugins").mkdir()
+    assert cli.main(["new-backend", "abacus", "--dest", "plugins"]) == 0
+    assert (tmp_path / "plugins" / "hhplug-abacus").is_dir()
+
+
+def test_the_command_exits_with_2_for_what_it_cannot_write(tmp_path, capsys):
+    assert cli.main(["new-backend", "Chip", "--dest", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("hhplug: a backend's name must be of a-z")
