@@ -32,7 +32,8 @@ class Budget:
 
     def table(self) -> Table:
         """For the end of a run."""
-        table = Table(title=f"Error budget of {self.name}, {self.device}", title_justify="left")
+        of = ", ".join(filter(None, (self.name, self.device)))
+        table = Table(title=f"Error budget of {of}", title_justify="left")
         for heading in ("", "worst error", "bound", ""):
             table.add_column(heading, justify="left" if not heading else "right")
         for (dtype, quantity), (error, bound) in sorted(self.errors.items()):

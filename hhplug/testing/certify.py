@@ -13,7 +13,7 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
 
     Raises BackendUnavailable if it cannot run here, InvalidInput for a name nobody knows.
     """
-    registry.choose(name)
+    name = registry.choose(name).entry.name
     arguments = ["--pyargs", "hhplug.testing.suite", f"{plugin.NAME}={name}"]
     arguments += [f"{plugin.HORIZON}={horizon}"]
     if level is not None:
@@ -21,4 +21,6 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
     # Nothing of the folder that it happens to be called in.
     arguments += ["-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-q"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hhplug is imported already
-    return 0 if pytest.main(arguments) == pytest.ExitCode.OK else 1
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("PYTEST_ADDOPTS", raising=False)
+        return 0 if pytest.main(arguments) == pytest.ExitCode.OK else 1

@@ -9,6 +9,7 @@ NAME, HORIZON, LEVEL = "--hhplug-backend", "--hhplug-horizon", "--hhplug-kit-lev
 
 BUDGETS = pytest.StashKey[dict[str, Any]]()
 OUTCOMES = pytest.StashKey[dict[str, int]]()
+BEGUN = pytest.StashKey[set[str]]()  # tests of the suite, by id
 
 pytest.register_assert_rewrite("hhplug.testing.topics", "hhplug.testing.kit")
 
@@ -33,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kit_level(level): the level of the kit that it came with")
     config.stash[BUDGETS] = {}
-    config.stash[OUTCOMES] = {"run": 0, "rerun": 0}
+    config.stash[OUTCOMES] = {"run": 0}
+    config.stash[BEGUN] = set()
 
 
 def budgets(config: pytest.Config) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _level(item: pytest.Item) -> int:
     marker = item.get_closest_marker("kit_level")
-    return marker.args[0] if marker else 1
+    return int(marker.args[0]) if marker and marker.args else 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,6 +70,11 @@ def pytest_runtest_makereport(
     report = yield
     if not _is_ours(item):
         return report
+    begun = item.config.stash[BEGUN]
+    if report.when == "setup" and item.nodeid in begun:
+        report.outcome = "failed"
+        report.longrepr = "a test of the suite may not be repeated until it passes"
+    begun.add(item.nodeid)
     if report.when == "call":
         item.config.stash[OUTCOMES]["run"] += not report.skipped
     if hasattr(report, "wasxfail"):
@@ -82,12 +89,6 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.outcome == "rerun":
-        report.outcome = "failed"
-        report.longrepr = "a test of the suite may not be repeated until it passes"
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ours = any(map(_is_ours, session.items)) if hasattr(session, "items") else False
@@ -96,7 +97,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    found = budgets(terminalreporter.config).values()
+    found = [b for b in budgets(terminalreporter.config).values() if b.errors or b.speeds]
     if not found:
         return
     from rich.console import Console

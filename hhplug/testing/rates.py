@@ -44,7 +44,8 @@ def worst_rate_error(step: Callable[..., Result], dtype: str) -> float:
             dt = Z_MAX / 2.0 ** (exponent + 1)
             ours = _inferred(step, gate, V[some], dt)
             shows = beta[some] > LEAST_SHARE * (alpha + beta)[some]
-            errors = (ours[0] / alpha[some] - 1.0, (ours[1] / beta[some] - 1.0)[shows])
+            scale = np.where(shows, beta[some], (alpha + beta)[some])
+            errors = (ours[0] / alpha[some] - 1.0, (ours[1] - beta[some]) / scale)
             found = [np.abs(e).max() for e in errors if e.size]
             worst = max(worst, *found) if np.isfinite(found).all() else np.inf
     return worst

@@ -8,9 +8,12 @@ from hhplug.testing.accuracy import accuracy_problem
 
 
 @cache
-def reference_runs() -> tuple[Result, Result]:
-    """V over 50 ms; spikes over 200 ms."""
-    return (
-        simulate(accuracy_problem(50.0), "reference"),
-        simulate(accuracy_problem(200.0, record=()), "reference"),
-    )
+def trace() -> Result:
+    """V over 50 ms."""
+    return simulate(accuracy_problem(50.0), "reference")
+
+
+@cache
+def trains() -> Result:
+    """Spikes over 200 ms."""
+    return simulate(accuracy_problem(200.0, record=()), "reference")

@@ -29,6 +29,9 @@ TOPICS = (
 )
 
 
+FIXED = {"kit", "hhplug_suite", "pytest_generate_tests", "_name"}
+
+
 class BackendSuite(*TOPICS):
     """What a backend must hold. A subclass names it: `backend = "mine"`; tests may be added."""
 
@@ -37,8 +40,10 @@ class BackendSuite(*TOPICS):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        theirs = {name for name in vars(cls) if hasattr(BackendSuite, name)}
-        changed = sorted(name for name in theirs if name.startswith("test_") or name == "kit")
+        before = cls.__mro__[: cls.__mro__.index(BackendSuite)]
+        theirs = {name for base in before for name in vars(base)}
+        ours = FIXED | {name for name in dir(BackendSuite) if name.startswith("test_")}
+        changed = sorted(theirs & ours)
         if changed:
             raise TypeError(f"{cls.__name__} overrides {', '.join(changed)} of the suite")
 

@@ -5,11 +5,11 @@ from time import perf_counter
 import numpy as np
 
 from hhplug.stimulus import Stimulus
+from hhplug.testing import runs
 from hhplug.testing.accuracy import BOUNDS, accuracy_problem
 from hhplug.testing.kit import Kit, reference
 from hhplug.testing.problems import Population
 from hhplug.testing.rates import worst_rate_error
-from hhplug.testing.runs import reference_runs
 from hhplug.testing.topics.currents import SPIKING
 
 ORDER = (3.8, 4.2)
@@ -36,7 +36,7 @@ class NumericsTests:
     def test_a_trace_of_5_ms_is_within_bounds(self, kit: Kit):
         problem = accuracy_problem(5.0, kit.dtype)
         ours = kit.by_hand(problem, [500])
-        error = np.abs(ours.samples["V"] - reference_runs()[0].V[:500]).max()
+        error = np.abs(ours.samples["V"] - runs.trace().V[:500]).max()
         bound = BOUNDS[kit.dtype].V_5_ms
         kit.budget.note(kit.dtype, "V over 5 ms", error, bound)
         assert error < bound
@@ -44,7 +44,7 @@ class NumericsTests:
     def test_a_trace_of_50_ms_is_within_bounds(self, kit: Kit):
         if kit.needs_long_horizon("V over 50 ms"):
             ours = kit.by_hand(accuracy_problem(50.0, kit.dtype), [5000])
-            error = np.abs(ours.samples["V"] - reference_runs()[0].V).max()
+            error = np.abs(ours.samples["V"] - runs.trace().V).max()
             bound = BOUNDS[kit.dtype].V_50_ms
             kit.budget.note(kit.dtype, "V over 50 ms", error, bound)
             assert error < bound
@@ -52,7 +52,7 @@ class NumericsTests:
     def test_spike_times_and_the_fi_curve_over_200_ms_are_the_references(self, kit: Kit):
         if kit.needs_long_horizon("spike time over 200 ms"):
             ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
-            expected = reference_runs()[1]
+            expected = runs.trains()
             bound = BOUNDS[kit.dtype].spike_time
             equal = np.array_equal(ours.spikes.neuron, expected.spikes.neuron)
             error = np.abs(ours.spikes.time - expected.spikes.time).max() if equal else np.inf

@@ -1,5 +1,6 @@
 """What a plugin says of its backend before anything runs."""
 
+import os
 import subprocess
 import sys
 
@@ -37,8 +38,15 @@ class RecordTests:
     def test_listing_imports_nothing_heavy(self, kit: Kit):
         spec = kit.spec
         script = HEAVY.format(name=kit.name)
-        command = [sys.executable, "-c", script]
-        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        paths = os.pathsep.join(path for path in sys.path if path)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+        assert done.returncode == 0, done.stderr
+        loaded = done.stdout.split()
         heavy = {spec.factory.partition(":")[0]} - {"hhplug.reference"}
         heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
         assert not heavy & set(loaded)

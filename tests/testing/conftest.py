@@ -1,0 +1,3 @@
+"""What the tests of the kit share."""
+
+from kit_bench import bench as bench

@@ -1,0 +1,72 @@
+"""The six rates that the kit infers from single steps, of a backend whose rates are known."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from hhplug import model
+from hhplug.problem import Problem
+from hhplug.simulate import simulate
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.rates import GATES, voltages, worst_rate_error
+
+RATES = [f"{kind}_{gate}" for gate in GATES for kind in ("alpha", "beta")]
+BOUND = BOUNDS["float64"].rate
+OFF = 1e-3  # relative
+NOISE = 1e-10  # relative: what the inference adds to an error of this size, and more
+
+
+def step(T, **arguments):
+    return simulate(Problem(T, dtype="float64", **arguments), "reference")
+
+
+def step_with(name, change):
+    """A step of the reference, one of its rates changed by change(V, rate)."""
+    right = getattr(model, name)
+
+    def changed(T, **arguments):
+        with patch.object(model, name, lambda V: change(np.asarray(V), right(V))):
+            return step(T, **arguments)
+
+    return changed
+
+
+def test_the_references_rates_are_inferred_to_rounding():
+    assert worst_rate_error(step, "float64") < BOUND
+    assert worst_rate_error(step, "float32") < BOUND  # at the voltages of float32
+
+
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_constant_that_is_off_is_seen_at_its_size(name, sign):
+    error = worst_rate_error(step_with(name, lambda _, rate: rate * (1 + sign * OFF)), "float64")
+    assert error == pytest.approx(OFF, abs=NOISE)
+
+
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("V", [-149.0, -40.0, -20.0, 20.0, 149.0])
+def test_a_rate_that_is_off_around_one_voltage_is_seen(name, V):
+    def change(voltage, rate):
+        return np.where(np.abs(voltage - V) < 0.5, rate * (1 + OFF), rate)
+
+    assert worst_rate_error(step_with(name, change), "float64") > BOUND
+
+
+@pytest.mark.filterwarnings("ignore:.* became NaN:RuntimeWarning")
+@pytest.mark.parametrize(("name", "V"), [("alpha_m", -40.0), ("alpha_n", -55.0)])
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_a_singular_voltage_alone_is_seen(name, V, value):
+    error = worst_rate_error(
+        step_with(name, lambda voltage, rate: np.where(voltage == V, value, rate)), "float64"
+    )
+    assert error == np.inf if np.isnan(value) else error == 1.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_voltages_are_exact_in_the_backends_precision(dtype):
+    V = voltages(dtype)
+    np.testing.assert_array_equal(V, V.astype(dtype))
+    assert (V.min(), V.max()) == (-150.0, 150.0)
+    for singular in np.array([-40.0, -55.0], dtype):
+        assert {np.nextafter(singular, -200), singular, np.nextafter(singular, 200)} <= set(V)

@@ -1,0 +1,99 @@
+"""`hhplug test-backend`, run in this process."""
+
+import sys
+
+import pytest
+
+from hhplug import cli
+
+SHORT = ("--horizon", "short")
+
+
+@pytest.fixture
+def certify(bench, capsys, monkeypatch, tmp_path_factory):
+    """Run the command in an empty folder: (exit code, standard output, standard error)."""
+    del bench  # it offers backends and forgets them
+    monkeypatch.chdir(tmp_path_factory.mktemp("anywhere"))
+
+    def run(*arguments):
+        code = cli.main(["test-backend", *arguments])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_a_backend_that_holds_is_certified_with_its_error_budget(certify):
+    code, output, errors = certify("reference", *SHORT)
+    assert (code, errors) == (0, "")
+    assert "Error budget of reference, " in output
+    assert "│ float64  rate  " in output
+    assert "│ V over 50 ms (float64)  " in output
+    assert "BROKEN" not in output
+    assert " passed, 2 skipped" in output
+
+
+def test_a_backend_that_fails_exits_with_1_and_says_what_is_broken(bench, certify):
+    bench.offer("off", "sabotaged:CapacitanceOffByAMillionth")
+    code, output, _ = certify("off", *SHORT)
+    assert code == 1
+    assert "BROKEN" in output
+    assert "test_a_trace_of_5_ms_is_within_bounds" in output
+
+
+def test_an_unavailable_backend_exits_with_3_and_the_fix(bench, certify):
+    bench.offer("lacking", "sabotaged:Faultless", requires=("no-such-package",))
+    code, output, errors = certify("lacking", *SHORT)
+    assert (code, output) == (3, "")
+    assert "'lacking' cannot run here: [missing_package] no-such-package is not" in errors
+    assert "Fix: pip install 'no-such-package'" in errors
+
+
+def test_a_backend_whose_factory_fails_exits_with_3(bench, certify):
+    bench.offer("gone", "no_such_module:factory")
+    code, output, errors = certify("gone", *SHORT)
+    assert (code, output) == (3, "")
+    assert "[import_failed] ModuleNotFoundError: No module named 'no_such_module'" in errors
+
+
+def test_an_unknown_name_exits_with_2_and_a_hint(certify):
+    code, output, errors = certify("nump", *SHORT)
+    assert (code, output) == (2, "")
+    assert errors.startswith("hhplug: no backend 'nump'; installed: ")
+    assert errors.endswith(" Did you mean 'numpy'?\n")
+
+
+def test_without_pytest_it_says_what_to_install(certify, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    monkeypatch.delitem(sys.modules, "hhplug.testing.certify", raising=False)
+    code, output, errors = certify("reference", *SHORT)
+    assert (code, output) == (2, "")
+    assert errors == "hhplug: hhplug test-backend needs pytest: pip install 'hhplug[testing]'\n"
+
+
+def test_nothing_of_the_folder_is_read_or_written(bench, certify, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (folder / "conftest.py").write_text("raise RuntimeError('read')\n")
+    (folder / "test_theirs.py").write_text("def test_theirs():\n    assert False\n")
+    before = sorted(folder.iterdir())
+    monkeypatch.chdir(folder)
+    bench.offer("toy", "sabotaged:Faultless")
+    code, output, _ = certify("toy", *SHORT)
+    assert code == 0
+    assert "theirs" not in output
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("options", ["-k test_the_record_is_complete", "--no-such-option"])
+def test_the_environments_options_are_not_read(bench, certify, monkeypatch, options):
+    monkeypatch.setenv("PYTEST_ADDOPTS", options)
+    bench.offer("off", "sabotaged:RateOffByOnePercent")
+    code, output, _ = certify("off", *SHORT)
+    assert code == 1
+    assert "BROKEN" in output
+
+
+def test_a_level_with_no_test_certifies_nothing(certify):
+    code, output, _ = certify("reference", *SHORT, "--kit-level", "0")
+    assert code == 1
+    assert "deselected" in output

@@ -1,0 +1,370 @@
+"""Each fault that a backend may have, planted once, is seen by the test that is there for it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from hhplug.testing import BackendSuite
+
+# How a test of the suite says that something is wrong, as against a run that ends in an error.
+JUDGED = ("AssertionError", "assert ", "Failed: DID NOT ", "Failed: Regex pattern did not match")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A class of `sabotaged`, or a record of the faultless one that is wrong."""
+
+    name: str
+    fails: tuple[str, ...]  # the tests that are there for it
+    passes: tuple[str, ...]  # tests that look elsewhere
+    horizon: str = "short"
+    raises: str = ""  # what the run itself ends with, where no test judges it
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+FAULTS = [
+    Fault(
+        "UnguardedSingularity",
+        fails=("test_the_singular_voltages_are_harmless", "test_the_rates_are_within_bounds"),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "RateOffByOnePercent",
+        fails=("test_the_rates_are_within_bounds",),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "Float32PosingAsFloat64",
+        fails=("test_float64_is_float64_throughout", "test_the_rates_are_within_bounds"),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "OneRateInFloat32",
+        fails=("test_float64_is_float64_throughout", "test_the_rates_are_within_bounds"),
+        passes=("test_the_order_of_convergence_is_four",),
+    ),
+    Fault(
+        "SecondOrder",
+        fails=("test_the_order_of_convergence_is_four",),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "CapacitanceOffByAMillionth",
+        fails=("test_a_trace_of_5_ms_is_within_bounds",),
+        passes=("test_the_rates_are_within_bounds",),
+    ),
+    Fault(
+        "CurrentOffAfter10ms",
+        fails=("test_a_trace_of_50_ms_is_within_bounds",),
+        passes=("test_a_trace_of_5_ms_is_within_bounds",),
+        horizon="long",
+    ),
+    Fault(
+        "CurrentOffAfter60ms",
+        fails=("test_spike_times_and_the_fi_curve_over_200_ms_are_the_references",),
+        passes=("test_a_trace_of_5_ms_is_within_bounds",),
+        horizon="long",
+    ),
+    Fault(
+        "DriftingGate",
+        fails=("test_a_long_run_stays_finite",),
+        passes=("test_the_order_of_convergence_is_four",),
+    ),
+    Fault(
+        "StaleLastNeuron",
+        fails=(
+            "test_a_neuron_is_the_same_in_a_population_of_any_size",
+            "test_a_permutation_of_neurons_permutes_the_result",
+        ),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "RestOfAVectorRoundsOtherwise",
+        fails=(
+            "test_a_neuron_is_the_same_in_a_population_of_any_size",
+            "test_a_permutation_of_neurons_permutes_the_result",
+        ),
+        passes=("test_a_trace_of_5_ms_is_within_bounds",),
+    ),
+    Fault(
+        "ParametersOfNeuron0",
+        fails=("test_every_parameter_may_be_per_neuron",),
+        passes=("test_uniform_and_per_neuron_parameters_are_the_same",),
+    ),
+    Fault(
+        "UniformParametersRoundOtherwise",
+        fails=("test_uniform_and_per_neuron_parameters_are_the_same",),
+        passes=("test_every_parameter_may_be_per_neuron",),
+        horizon="long",  # of V at rest, the difference is lost in rounding
+    ),
+    Fault(
+        "NaNThatStays",
+        fails=("test_a_neuron_that_blows_up_stays_alone_and_leaves_nothing_behind",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "NaNThatSpreads",
+        fails=("test_a_neuron_that_blows_up_stays_alone_and_leaves_nothing_behind",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "NaNThatIsHidden",
+        fails=("test_a_neuron_that_blows_up_is_warned_of",),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "ClockOfTheBlock",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_two_runs_laid_end_to_end_are_one_run",),
+    ),
+    Fault(
+        "Float32Clock",
+        fails=("test_time_is_the_step_times_dt_however_late",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "RowsOfABlockReversed",
+        fails=("test_a_form_of_current_gives_the_references_trace",),
+        passes=("test_time_is_the_step_times_dt_however_late",),
+    ),
+    Fault(
+        "RowsOfTheNextNeuron",
+        fails=("test_a_form_of_current_gives_the_references_trace",),
+        passes=("test_two_runs_laid_end_to_end_are_one_run",),
+    ),
+    Fault(
+        "RowsUsedAsRoom",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "RowsCountedFromTimeZero",
+        fails=("test_two_runs_laid_end_to_end_are_one_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "LiveState",
+        fails=("test_what_was_read_stays_as_it_was",),
+        passes=("test_two_runs_laid_end_to_end_are_one_run",),
+    ),
+    Fault(
+        "Float32State",
+        fails=("test_the_first_sample_is_the_initial_state_and_the_final_state_is_none",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "StateOneStepTooFar",
+        fails=("test_two_runs_laid_end_to_end_are_one_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "StateMovedToRestAndBack",
+        fails=("test_two_runs_laid_end_to_end_are_one_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "SamplesCountedFromTheBlock",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_what_is_recorded_selects_and_does_not_change",),
+    ),
+    Fault(
+        "OneBufferForTwoBlocks",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_what_is_recorded_selects_and_does_not_change",),
+    ),
+    Fault(
+        "RecordedNeuronsSorted",
+        fails=("test_what_is_recorded_selects_and_does_not_change",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "RecordingRoundsOtherwise",
+        fails=("test_what_is_recorded_selects_and_does_not_change",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "AtomicSums",
+        fails=("test_the_same_run_again_is_the_same",),
+        passes=("test_a_trace_of_5_ms_is_within_bounds",),
+    ),
+    Fault(
+        "DeviceSamplesOfEveryStep",
+        fails=("test_device_arrays_hold_what_the_host_would_have",),
+        passes=("test_what_is_recorded_selects_and_does_not_change",),
+        record={"capabilities": {"device_arrays": True}},
+    ),
+    Fault(
+        "ReusedSpikeArrays",
+        fails=("test_what_was_read_stays_as_it_was",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikeLostInABlocksLastStep",
+        fails=("test_a_spike_on_a_block_boundary_is_found_once",),
+        passes=("test_without_spikes_the_trajectory_is_the_same",),
+    ),
+    Fault(
+        "SpikeOfABlocksLastStepTwice",
+        fails=("test_a_spike_on_a_block_boundary_is_found_once",),
+        passes=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
+    ),
+    Fault(
+        "OneSpikePerNeuronAndBlock",
+        fails=("test_two_spikes_in_a_short_time_and_one_in_the_last_step_are_found",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikesOneStepLate",
+        fails=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
+        passes=("test_counts_do_not_depend_on_whether_times_are_kept",),
+    ),
+    Fault(
+        "ThresholdIgnored",
+        fails=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "CountsDoubledWithoutTimes",
+        fails=("test_counts_do_not_depend_on_whether_times_are_kept",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikesRoundOtherwise",
+        fails=("test_without_spikes_the_trajectory_is_the_same",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "ParametersOfTheLatestSession",
+        fails=("test_two_sessions_at_once_do_not_disturb_each_other",),
+        passes=("test_the_same_run_again_is_the_same",),
+    ),
+    Fault(
+        "SessionThatClosesOnce",
+        fails=("test_a_session_may_be_closed_twice_and_unfinished",),
+        passes=("test_the_same_run_again_is_the_same",),
+        raises="RuntimeError: this session is closed",
+    ),
+    Fault(
+        "NamelessDevice",
+        fails=("test_the_factory_makes_a_backend_that_names_its_device",),
+        passes=("test_the_record_is_complete",),
+    ),
+    Fault(
+        "no_summary",
+        fails=("test_the_record_is_complete",),
+        passes=("test_listing_imports_nothing_heavy",),
+        record={"summary": " "},
+    ),
+    Fault(
+        "no_install_hint",
+        fails=("test_the_record_is_complete",),
+        passes=("test_the_same_run_again_is_the_same",),
+        record={"requires": ("numpy",)},
+    ),
+    Fault(
+        "heavy_listing",
+        fails=("test_listing_imports_nothing_heavy",),
+        passes=("test_the_record_is_complete",),
+        record={"before": "import sabotaged"},
+    ),
+    Fault(
+        "probe_that_crashes",
+        fails=("test_the_probe_answers_also_where_no_device_shows",),
+        passes=("test_the_record_is_complete",),
+        record={"probe": "sabotaged:probe_that_crashes"},
+    ),
+    Fault(
+        "probe_that_offers_no_fix",
+        fails=("test_the_probe_answers_also_where_no_device_shows",),
+        passes=("test_the_record_is_complete",),
+        record={"probe": "sabotaged:probe_that_offers_no_fix"},
+    ),
+    Fault(
+        "every_device_taken",
+        fails=("test_a_device_that_is_not_there_is_refused",),
+        passes=("test_the_record_is_complete",),
+        record={"capabilities": {"device_index": True}},
+    ),
+    Fault(
+        "SpikesBeyondTheRoomLost",
+        fails=("test_two_spikes_in_a_short_time_and_one_in_the_last_step_are_found",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikeFromTheThresholdItself",
+        fails=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "StepCountOf32Bits",
+        fails=("test_time_is_the_step_times_dt_however_late",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+]
+
+# Promises that the core keeps whatever the backend does, and a number that nobody judges.
+NO_BACKENDS_FAULT = {
+    "test_the_result_says_what_ran_and_where",
+    "test_a_precision_that_is_not_declared_is_refused",
+    "test_device_arrays_that_are_not_declared_are_refused",
+    "test_the_speed_is_told",
+}
+
+SUITE = {name for name in dir(BackendSuite) if name.startswith("test_")}
+KEPT = "test_closed_sessions_give_the_hosts_memory_back"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_fault_is_caught_by_the_test_that_is_there_for_it(bench, fault):
+    factory = "Faultless" if fault.name.islower() else fault.name
+    name = fault.name.lower()
+    bench.offer(name, f"sabotaged:{factory}", **fault.record)
+    outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)
+    assert set(outcome.failed) == set(fault.fails)
+    assert outcome.passed == set(fault.passes)
+    assert outcome.exit_code == pytest.ExitCode.TESTS_FAILED
+    for said in outcome.failed.values():
+        assert said.startswith(fault.raises or JUDGED)
+
+
+def test_a_state_kept_of_every_session_is_caught_in_a_process_of_its_own(bench):
+    # In this process, memory that earlier tests have freed takes the kept states unseen.
+    bench.offer("keeps", "sabotaged:EverySessionKept")
+    result = bench.suite_in_a_process("keeps", KEPT, "test_the_same_run_again_is_the_same")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*AssertionError: a state is kept of every session*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_every_test_of_the_suite_is_seen_to_fail():
+    seen = {KEPT} | {test for fault in FAULTS for test in fault.fails}
+    assert seen | NO_BACKENDS_FAULT == SUITE
+    assert not seen & NO_BACKENDS_FAULT
+
+
+def test_without_a_fault_the_whole_suite_passes_and_skips_nothing(bench):
+    bench.offer(
+        "faultless",
+        "sabotaged:KeepsSamplesOnDevice",
+        capabilities={"device_arrays": True},
+        probe="sabotaged:probe_that_answers",
+    )
+    outcome = bench.suite("faultless")
+    assert outcome.failed == {}
+    assert outcome.skipped == set()
+    assert outcome.passed == SUITE
+    assert outcome.exit_code == pytest.ExitCode.OK
+
+
+def test_the_reference_passes_the_whole_suite(bench):
+    outcome = bench.suite("reference")
+    assert outcome.failed == {}
+    assert outcome.skipped == {
+        "test_the_probe_answers_also_where_no_device_shows",
+        "test_device_arrays_hold_what_the_host_would_have",
+    }
+    assert outcome.exit_code == pytest.ExitCode.OK
