@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Block, Recorded, Session
 from hhplug.device.interface import Array, Device, Event
+from hhplug.model import folded
 from hhplug.problem import Problem
 from hhplug.stimulus import ArrayCurrent
 
@@ -62,7 +63,7 @@ class DeviceSession(Session):
         self._steps = problem.sample_steps(problem.start_step, problem.n_steps)
         self._step = problem.start_step
         self._blocks = 0
-        parameters, gain = _folded(problem), _gain(problem)
+        parameters, gain = folded(problem.parameters), _gain(problem)
         self.parameters_per_neuron = parameters.shape[1] > 1
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
         self.array_current = isinstance(problem.current, ArrayCurrent)
@@ -258,15 +259,6 @@ class DeviceBlock(Block):
                 self._give_spikes(out, ready, int(total[0]), self._first + done)
             session.stream.copy(start, end)
             done += steps
-
-
-def _folded(problem: Problem) -> NDArray[Any]:
-    """The rows of "parameters"."""
-    p = {name: np.atleast_1d(value) for name, value in vars(problem.parameters).items()}
-    over = 1.0 / p["C_m"]
-    conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
-    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
-    return np.stack(np.broadcast_arrays(*rows))
 
 
 def _gain(problem: Problem) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.model import VARIABLES
+from hhplug.model import VARIABLES, folded
 from hhplug.problem import Problem
 from hhplug.stimulus import SeparableCurrent
 from hhplug_numba import kernels
@@ -68,7 +68,7 @@ class NumbaSession(Session):
         n_groups = -(-n // width)
         neuron = np.minimum(np.arange(n_groups * width), n - 1).reshape(n_groups, width)
         gain = _per_neuron(_gains(problem), neuron, self.dtype)
-        places = _placed(problem.initial_state, _folded(problem), neuron, self.dtype)
+        places = _placed(problem.initial_state, folded(problem.parameters), neuron, self.dtype)
         for group, g in enumerate(places):
             first, last = group * width, min((group + 1) * width, n)
             column = lane = np.empty(0, np.int64)
@@ -194,15 +194,6 @@ def _per_neuron(values: Array, neuron: Array, dtype: np.dtype) -> Array:
     if values.shape[1] > 1:
         return values.astype(dtype)[:, neuron]
     return np.broadcast_to(values.astype(dtype)[:, :, np.newaxis], (len(values), *neuron.shape))
-
-
-def _folded(problem: Problem) -> Array:
-    """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: (7, n) or (7, 1)."""
-    p = {name: np.atleast_1d(value) for name, value in vars(problem.parameters).items()}
-    over = 1.0 / p["C_m"]
-    conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
-    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
-    return np.stack(np.broadcast_arrays(*rows))
 
 
 def _gains(problem: Problem) -> Array:
