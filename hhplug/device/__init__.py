@@ -5,7 +5,15 @@ kernel to `DeviceSession`, which does the rest of a session: uploads, blocks, sa
 while the next block computes, spikes beyond the room for them.
 """
 
-from hhplug.device.interface import Array, Arrays, Device, Event, Stream, not_enough_memory
+from hhplug.device.interface import (
+    Array,
+    Arrays,
+    Device,
+    Event,
+    Stream,
+    chosen_index,
+    not_enough_memory,
+)
 from hhplug.device.session import DeviceSession, Launch, SpikeRoom
 from hhplug.device.transfers import Transfers
 
@@ -19,5 +27,6 @@ __all__ = [
     "SpikeRoom",
     "Stream",
     "Transfers",
+    "chosen_index",
     "not_enough_memory",
 ]

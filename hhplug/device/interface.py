@@ -1,7 +1,7 @@
 """A device as a session needs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.device.transfers import Transfers
-from hhplug.errors import NotEnoughMemory
+from hhplug.errors import BackendUnavailable, NotEnoughMemory
 
 Array = Any
 """Elements of one type on the device, in one dimension; a slice shares their memory."""
@@ -104,4 +104,20 @@ def not_enough_memory(free: float, size: float) -> NotEnoughMemory:
     return NotEnoughMemory(
         f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed; use a "
         "smaller batch_size, record less, or spikes='counts'"
+    )
+
+
+def chosen_index(device: int | None, names: Sequence[str], library: str) -> int:
+    """The device asked for, the first by default, among those whose names a library shows.
+
+    Raises BackendUnavailable where there is none of that index.
+    """
+    index = device or 0
+    if index < len(names):
+        return index
+    raise BackendUnavailable(
+        "no_such_device",
+        f"device {index} was asked for, but {library} shows {len(names)}: {', '.join(names)}",
+        f"use a device from 0 to {len(names) - 1}; variables such as CUDA_VISIBLE_DEVICES may "
+        "hide others",
     )

@@ -20,6 +20,7 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
         arguments += [f"{plugin.LEVEL}={level}"]
     # Nothing of the folder that it happens to be called in.
     arguments += ["-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-q"]
+    arguments += ["-p", "hhplug"]  # also where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hhplug is imported already
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("PYTEST_ADDOPTS", raising=False)

@@ -17,7 +17,6 @@ from under_test import NAMES
 import hhplug
 from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus, registry
 from hhplug.device import session as device_session
-from hhplug.recording import Recording
 
 DTYPES = ("float32", "float64")
 FIRST_RESULT = 1.0  # s, from the import of hhplug, that of PyTorch not counted
@@ -87,25 +86,6 @@ def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(
     scarce = Simulator(backend, dtype).run(T, stimulus=current, record=())
     assert replays
     assert_same(scarce, plenty)
-
-
-@every_gpu_backend
-def test_two_sessions_at_once_do_not_disturb_each_other(backend):
-    prepare = registry.choose(backend).backend.prepare
-    problems = [
-        Problem(5.0, stimulus=sweep(n), dtype=dtype, record=())
-        for n, dtype in ((100, "float32"), (3000, "float64"))
-    ]
-    recordings = [Recording(problem) for problem in problems]
-    with prepare(problems[0], 50) as one, prepare(problems[1], 50) as other:
-        for first in range(0, 500, 50):
-            blocks = [session.advance(50) for session in (one, other)]
-            for block, recording in zip(blocks, recordings, strict=True):
-                block.read(recording.block(first, 50))
-        states = one.state(), other.state()
-    for problem, state in zip(problems, states, strict=True):
-        alone = Simulator(backend, problem.dtype).run(5.0, stimulus=problem.stimulus, record=())
-        np.testing.assert_array_equal(state, alone.final_state)
 
 
 @every_gpu_backend

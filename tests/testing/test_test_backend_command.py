@@ -93,6 +93,13 @@ def test_the_environments_options_are_not_read(bench, certify, monkeypatch, opti
     assert "BROKEN" in output
 
 
+def test_the_options_of_the_suite_are_known_where_pytest_loads_no_plugins(certify, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    code, output, _ = certify("reference", *SHORT)
+    assert code == 0
+    assert "Error budget of reference, " in output
+
+
 def test_a_level_with_no_test_certifies_nothing(certify):
     code, output, _ = certify("reference", *SHORT, "--kit-level", "0")
     assert code == 1

@@ -15,6 +15,7 @@ from rates import awkward_voltages
 from hhplug import HHParameters, Simulator, Stimulus
 from hhplug.device import session as device_session
 from hhplug_triton import kernels
+from hhplug_triton.equations import constants
 
 DTYPES = ("float32", "float64")
 N_STEPS, BLOCK_STEPS = 12, 5  # two whole blocks and a shorter one; a step takes 30 ms
@@ -56,7 +57,7 @@ def six_rates(dtype, fast, device, block):
     """The rates at the awkward voltages, by the kernel."""
     V = awkward_voltages(dtype)
     kind = getattr(torch, dtype)
-    table = torch.tensor(kernels.constants(0.01, 0.0), dtype=kind, device=device)
+    table = torch.tensor(constants(0.01, 0.0), dtype=kind, device=device)
     rates = torch.full((6, len(V)), torch.nan, dtype=kind, device=device)
     kernels.six_rates[(triton.cdiv(len(V), block),)](
         len(V),

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch
+from hhplug.device import DeviceSession, Launch, chosen_index
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
@@ -21,13 +20,7 @@ class PyCudaBackend(Backend):
     def __init__(self, device: int | None = None):
         names = probe.devices()
         probe.compiler()
-        index = device or 0
-        if index >= len(names):
-            raise BackendUnavailable(
-                "no_such_device",
-                f"device {index} was asked for, but CUDA shows {len(names)}: {', '.join(names)}",
-                f"use a device from 0 to {len(names) - 1}; CUDA_VISIBLE_DEVICES may hide others",
-            )
+        index = chosen_index(device, names, "CUDA")
         self.device = names[index]
         self.gpu = gpu(index)
 

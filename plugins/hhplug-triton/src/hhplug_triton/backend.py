@@ -9,11 +9,12 @@ import triton
 
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch
+from hhplug.device import DeviceSession, Launch, chosen_index
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug.stimulus import SeparableCurrent
 from hhplug_triton import kernels
+from hhplug_triton.equations import constants
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TorchDevice, torch_device
 
@@ -46,13 +47,7 @@ INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
 class TritonBackend(Backend):
     def __init__(self, device: int | None = None):
         kind, names = _devices()
-        index = device or 0
-        if index >= len(names):
-            raise BackendUnavailable(
-                "no_such_device",
-                f"device {index} was asked for, but PyTorch shows {len(names)}: {', '.join(names)}",
-                f"use a device from 0 to {len(names) - 1}",
-            )
+        index = chosen_index(device, names, "PyTorch")
         self.device = names[index]
         try:
             self.torch_device = torch_device(torch.device(kind, index))
@@ -85,7 +80,7 @@ def _devices() -> tuple[str, list[str]]:
 
 class TritonSession(DeviceSession):
     def __init__(self, device: TorchDevice, problem: Problem, max_steps: int):
-        table = kernels.constants(problem.dt, problem.spike_threshold)
+        table = constants(problem.dt, problem.spike_threshold)
         super().__init__(device, problem, max_steps, table)
         n, fast = problem.n_neurons, is_nvidia(device.device)
         shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
