@@ -8,6 +8,8 @@ import pytest
 from device.made_up_driver import driver as driver
 from hypothesis import settings
 from plugin_factory import plugins as plugins
+from short_runs import plain as plain
+from short_runs import spiking as spiking
 
 pytest_plugins = ["pytester"]
 

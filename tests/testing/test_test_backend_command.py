@@ -33,7 +33,7 @@ def test_a_backend_that_holds_is_certified_with_its_error_budget(certify):
 
 
 def test_a_backend_that_fails_exits_with_1_and_says_what_is_broken(bench, certify):
-    bench.offer("off", "sabotaged:CapacitanceOffByAMillionth")
+    bench.offer("off", "sabotaged.numerics:CapacitanceOffByAMillionth")
     code, output, _ = certify("off", *SHORT)
     assert code == 1
     assert "BROKEN" in output
@@ -41,7 +41,7 @@ def test_a_backend_that_fails_exits_with_1_and_says_what_is_broken(bench, certif
 
 
 def test_an_unavailable_backend_exits_with_3_and_the_fix(bench, certify):
-    bench.offer("lacking", "sabotaged:Faultless", requires=("no-such-package",))
+    bench.offer("lacking", "sabotaged.faultless:Faultless", requires=("no-such-package",))
     code, output, errors = certify("lacking", *SHORT)
     assert (code, output) == (3, "")
     assert "'lacking' cannot run here: [missing_package] no-such-package is not" in errors
@@ -77,7 +77,7 @@ def test_nothing_of_the_folder_is_read_or_written(bench, certify, tmp_path_facto
     (folder / "test_theirs.py").write_text("def test_theirs():\n    assert False\n")
     before = sorted(folder.iterdir())
     monkeypatch.chdir(folder)
-    bench.offer("toy", "sabotaged:Faultless")
+    bench.offer("toy", "sabotaged.faultless:Faultless")
     code, output, _ = certify("toy", *SHORT)
     assert code == 0
     assert "theirs" not in output
@@ -87,7 +87,7 @@ def test_nothing_of_the_folder_is_read_or_written(bench, certify, tmp_path_facto
 @pytest.mark.parametrize("options", ["-k test_the_record_is_complete", "--no-such-option"])
 def test_the_environments_options_are_not_read(bench, certify, monkeypatch, options):
     monkeypatch.setenv("PYTEST_ADDOPTS", options)
-    bench.offer("off", "sabotaged:RateOffByOnePercent")
+    bench.offer("off", "sabotaged.numerics:RateOffByOnePercent")
     code, output, _ = certify("off", *SHORT)
     assert code == 1
     assert "BROKEN" in output

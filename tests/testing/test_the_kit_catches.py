@@ -25,6 +25,14 @@ class Fault:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def factory(self) -> str:
+        """Where it is: `sabotaged` has a module for each topic, here that of the test."""
+        if self.name.islower():
+            return "sabotaged.faultless:Faultless"
+        topic = getattr(BackendSuite, self.fails[0]).__module__.rpartition(".")[2]
+        return f"sabotaged.{topic}:{self.name}"
+
 
 FAULTS = [
     Fault(
@@ -269,19 +277,19 @@ FAULTS = [
         "heavy_listing",
         fails=("test_listing_imports_nothing_heavy",),
         passes=("test_the_record_is_complete",),
-        record={"before": "import sabotaged"},
+        record={"before": "import sabotaged.faultless"},
     ),
     Fault(
         "probe_that_crashes",
         fails=("test_the_probe_answers_also_where_no_device_shows",),
         passes=("test_the_record_is_complete",),
-        record={"probe": "sabotaged:probe_that_crashes"},
+        record={"probe": "sabotaged.record:probe_that_crashes"},
     ),
     Fault(
         "probe_that_offers_no_fix",
         fails=("test_the_probe_answers_also_where_no_device_shows",),
         passes=("test_the_record_is_complete",),
-        record={"probe": "sabotaged:probe_that_offers_no_fix"},
+        record={"probe": "sabotaged.record:probe_that_offers_no_fix"},
     ),
     Fault(
         "every_device_taken",
@@ -320,9 +328,8 @@ KEPT = "test_closed_sessions_give_the_hosts_memory_back"
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_is_caught_by_the_test_that_is_there_for_it(bench, fault):
-    factory = "Faultless" if fault.name.islower() else fault.name
     name = fault.name.lower()
-    bench.offer(name, f"sabotaged:{factory}", **fault.record)
+    bench.offer(name, fault.factory, **fault.record)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)
     assert set(outcome.failed) == set(fault.fails)
     assert outcome.passed == set(fault.passes)
@@ -333,7 +340,7 @@ def test_a_fault_is_caught_by_the_test_that_is_there_for_it(bench, fault):
 
 def test_a_state_kept_of_every_session_is_caught_in_a_process_of_its_own(bench):
     # In this process, memory that earlier tests have freed takes the kept states unseen.
-    bench.offer("keeps", "sabotaged:EverySessionKept")
+    bench.offer("keeps", "sabotaged.sessions:EverySessionKept")
     result = bench.suite_in_a_process("keeps", KEPT, "test_the_same_run_again_is_the_same")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*AssertionError: a state is kept of every session*"])
@@ -349,9 +356,9 @@ def test_every_test_of_the_suite_is_seen_to_fail():
 def test_without_a_fault_the_whole_suite_passes_and_skips_nothing(bench):
     bench.offer(
         "faultless",
-        "sabotaged:KeepsSamplesOnDevice",
+        "sabotaged.faultless:KeepsSamplesOnDevice",
         capabilities={"device_arrays": True},
-        probe="sabotaged:probe_that_answers",
+        probe="sabotaged.faultless:probe_that_answers",
     )
     outcome = bench.suite("faultless")
     assert outcome.failed == {}

@@ -59,7 +59,7 @@ def added(body: str) -> str:
 
 
 def test_every_test_fails_on_an_unavailable_backend(bench):
-    bench.offer("lacking", "sabotaged:Faultless", requires=("no-such-package",))
+    bench.offer("lacking", "sabotaged.faultless:Faultless", requires=("no-such-package",))
     outcome = bench.suite("lacking", horizon="long")
     assert (outcome.passed, outcome.skipped) == (set(), set())
     assert len(outcome.failed) == sum(name.startswith("test_") for name in dir(BackendSuite))
@@ -193,7 +193,7 @@ def test_a_subclass_adds_tests_which_may_ask_for_the_kit(bench):
 
 def test_the_documented_subclass_runs_the_suite_in_a_test_file(bench):
     documented = hhplug.testing.__doc__.partition("in a plugin's own tests,\n")[2]
-    bench.offer("mine", "sabotaged:StaleLastNeuron")
+    bench.offer("mine", "sabotaged.populations:StaleLastNeuron")
     outcome = bench.file(textwrap.dedent(documented), "--hhplug-horizon=short")
     assert len(outcome.passed) > 10
     assert "test_a_neuron_is_the_same_in_a_population_of_any_size" in outcome.failed
@@ -248,7 +248,7 @@ def test_the_short_horizon_takes_at_most_5000_steps_and_names_what_it_did_not_sh
 
 
 def test_the_report_has_each_error_beside_its_bound_and_says_which_is_broken(bench):
-    bench.offer("off", "sabotaged:RateOffByOnePercent")
+    bench.offer("off", "sabotaged.numerics:RateOffByOnePercent")
     measured = "test_the_rates_are_within_bounds", "test_a_trace_of_5_ms_is_within_bounds"
     broken = bench.suite("off", *measured).output
     assert re.search(r"float64  rate +│ 1\.0e-02 relative │ 1e-13 relative │ BROKEN", broken)

@@ -1,0 +1,57 @@
+"""The record of a backend is checked where it is made."""
+
+import re
+from typing import Any
+
+import pytest
+
+from hhplug import InvalidInput
+from hhplug.backend import API, BackendSpec, Capabilities
+
+
+def spec(**fields: Any) -> BackendSpec:
+    return BackendSpec(**{"name": "toy", "factory": "a.b:C", "api": API, "summary": ""} | fields)
+
+
+@pytest.mark.parametrize("name", ["", "auto", "Toy", "2d", "-x", "a b", "a.b", "toy\n", "naïve"])
+def test_a_spec_refuses_a_bad_name(name: str):
+    with pytest.raises(InvalidInput, match=re.escape(f"got {name!r}")):
+        spec(name=name)
+
+
+@pytest.mark.parametrize("field", ["factory", "probe"])
+@pytest.mark.parametrize("reference", ["a.b", "a.b:", ":c", "a:b:c", "a b:c", "a:b.c", "a:b()"])
+def test_a_spec_refuses_a_bad_reference(field: str, reference: str):
+    with pytest.raises(InvalidInput, match=re.escape(f"'module:attribute', got {reference!r}")):
+        spec(**{field: reference})
+
+
+@pytest.mark.parametrize("requirement", ["", ">=2", "numpy>=two", "numpy 2", "numpy=>2"])
+def test_a_spec_refuses_a_bad_requirement(requirement: str):
+    with pytest.raises(InvalidInput, match=re.escape(f"not a requirement: {requirement!r}")):
+        spec(requires=("numpy>=2.0", requirement))
+
+
+def test_a_spec_accepts_names_and_references_that_only_look_odd():
+    odd = spec(name="py-cuda_2", factory="a._b.c2:_D", probe="p:q", requires=("x[y]>=1,!=2",))
+    assert odd.name == "py-cuda_2"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"priority": "40"},
+        {"factory": ""},
+        {"capabilities": None},
+    ],
+)
+def test_a_record_that_would_break_the_listing_is_refused(wrong):
+    fields = {"name": "toy", "factory": "a:b", "api": "1.0", "summary": ""} | wrong
+    with pytest.raises(InvalidInput):
+        BackendSpec(**fields)
+
+
+@pytest.mark.parametrize("dtypes", [(), "float64", ("float16",)])
+def test_capabilities_name_precisions(dtypes):
+    with pytest.raises(InvalidInput, match="dtypes must be some of"):
+        Capabilities(dtypes=dtypes)

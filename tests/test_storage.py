@@ -1,0 +1,127 @@
+"""A saved result comes back whole, and no other file is taken for one."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from short_runs import run
+
+import hhplug
+from hhplug import HHParameters, InvalidInput, Stimulus
+
+STATE = [[-60, -70, -65], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.3, 0.4, 0.5]]
+
+ROUND_TRIPS = {
+    "nothing": {},
+    "constant": {"stimulus": Stimulus.constant(0.1)},
+    "step": {"stimulus": Stimulus.step([1, 2, 3], 0.1, 0.7)},
+    "pulse train": {"stimulus": Stimulus.pulse_train(30.0, 0.1, 0.1, 1 / 3, 3)},
+    "ramp": {"stimulus": Stimulus.ramp(-1.0, [5, 6, 7], 0.1, 0.8)},
+    "sine": {"stimulus": Stimulus.sine([1, 2, 3], 400.0, 0.3, [4, 5, 6])},
+    "sum": {"stimulus": Stimulus.constant([1, 2, 3]) + Stimulus.step([20, 10, 5], 0.2, 0.5)},
+    "array for all": {"stimulus": np.linspace(0, 1, 10, dtype=np.float32), "batch_size": 3},
+    "array per neuron": {"stimulus": np.arange(30, dtype=np.int16).reshape(10, 3)},
+    "parameters": {"parameters": HHParameters(C_m=[1, 2, 0.5], g_K=30, E_L=[-50, -54, -60])},
+    "record_neurons": {"batch_size": 5, "record_neurons": [3, 0]},
+    "no neurons": {"batch_size": 5, "record_neurons": []},
+    "state per neuron": {"initial_state": STATE},
+    "one state": {"initial_state": [-60, 0.1, 0.5, 0.4], "batch_size": 3},
+    "late": {"start_step": 7, "record_every": 3, "stimulus": Stimulus.sine(5.0, 100.0)},
+    "all variables": {"record_all": True},
+    "no variables": {"record": ()},
+    "counts": {"spikes": "counts"},
+    "off": {"spikes": "off"},
+    "threshold": {"spike_threshold": -64.5, "stimulus": Stimulus.constant(20.0)},
+}
+
+
+def assert_same_current(one, other):
+    if isinstance(one, Stimulus):
+        assert repr(one) == repr(other)
+        for mine, theirs in zip(one.gains, other.gains, strict=True):
+            assert_array_equal(mine, theirs)
+    else:
+        assert one.dtype == other.dtype
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("arguments", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
+def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, tmp_path):
+    result = run(**arguments)
+    result.save(tmp_path / "run")
+    loaded = hhplug.load_result(tmp_path / "run")
+
+    assert repr(loaded) == repr(result)
+    for name in ("backend", "backend_version", "device", "timing", "dtype", "next_step"):
+        assert getattr(loaded, name) == getattr(result, name)
+    assert loaded.samples.keys() == result.samples.keys()
+    for name in result.samples:
+        assert_array_equal(loaded[name], result[name])
+        assert loaded[name].dtype == result[name].dtype
+    assert_array_equal(loaded.final_state, result.final_state)
+    assert_array_equal(loaded.time, result.time)
+    assert_array_equal(loaded.spike_counts, result.spike_counts)
+    assert (loaded.spike_times is None) == (result.spike_times is None)
+    if result.spike_times is not None:
+        assert_array_equal(loaded.spikes.neuron, result.spikes.neuron)
+        assert_array_equal(loaded.spikes.time, result.spikes.time)
+
+    for field in fields(result.problem):
+        mine, theirs = getattr(result.problem, field.name), getattr(loaded.problem, field.name)
+        if field.name == "parameters":
+            for parameter in fields(mine):
+                assert_array_equal(getattr(mine, parameter.name), getattr(theirs, parameter.name))
+        elif field.name == "stimulus":
+            assert_same_current(mine, theirs)
+        elif field.name != "current":
+            assert_array_equal(mine, theirs)
+
+    again = hhplug.simulate(loaded.problem, backend="reference")
+    for name in result.samples:
+        assert_array_equal(again[name], result[name])
+    assert_array_equal(again.final_state, result.final_state)
+    assert_array_equal(again.spike_counts, result.spike_counts)
+
+
+def test_the_threshold_round_trip_has_spikes_to_lose():
+    assert run(**ROUND_TRIPS["threshold"]).spike_count == 1
+
+
+def test_a_result_is_saved_under_exactly_the_name_given(plain, tmp_path):
+    plain.save(str(tmp_path / "run.hh"))
+    assert [file.name for file in tmp_path.iterdir()] == ["run.hh"]
+
+
+def archive(path, **arrays):
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_text("V,time\n"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: archive(path, V=np.ones(3)),
+        lambda path: archive(path, metadata=np.array("not JSON")),
+        lambda path: archive(path, metadata=np.array("[1, 2]")),
+        lambda path: archive(path, metadata=np.array('{"format": 1, "hhplug": "0"}')),
+    ],
+)
+def test_a_file_that_is_no_saved_result_is_refused_by_name(plain, spoil, tmp_path):
+    path = tmp_path / "other.npz"
+    plain.save(path)
+    hhplug.load_result(path)
+    spoil(path)
+    with pytest.raises(InvalidInput, match=r"other\.npz is not a result saved by hhplug, or dama"):
+        hhplug.load_result(path)
+
+
+def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("hhplug.result.FORMAT", 99)
+    plain.save(tmp_path / "run")
+    monkeypatch.undo()
+    with pytest.raises(InvalidInput, match=f"format 99.*reads 1.*hhplug {hhplug.__version__}"):
+        hhplug.load_result(tmp_path / "run")

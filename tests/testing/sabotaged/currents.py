@@ -1,0 +1,54 @@
+"""Currents of another time, or of another neuron."""
+
+import numpy as np
+
+from sabotaged.changes import with_rows
+from sabotaged.faultless import Faultless
+
+
+class Float32Clock(Faultless):
+    """t += dt in float32, from the run's start; array currents have no clock."""
+
+    def understood(self, problem):
+        dt, start = problem.dt, problem.start_step
+
+        def drifting(first, count):
+            t = np.float32(start * dt)
+            for k in range(start, first + count):
+                if k >= first:
+                    step = np.array([t / dt])
+                    waves = [w for term in problem.stimulus.terms for w in term.waveforms(step, dt)]
+                    yield sum(map(np.multiply, problem.current.gain, waves), np.zeros(1))
+                t += np.float32(dt)
+
+        return problem if isinstance(problem.stimulus, np.ndarray) else with_rows(problem, drifting)
+
+
+class StepCountOf32Bits(Faultless):
+    """It becomes negative after 2³¹ steps; rows of an array are counted from the run's start."""
+
+    def understood(self, problem):
+        rows = problem.current.rows
+        if isinstance(problem.stimulus, np.ndarray):
+            return problem
+        return with_rows(problem, lambda first, n: rows(int(np.int64(first).astype(np.int32)), n))
+
+
+class RowsOfABlockReversed(Faultless):
+    """Of an array current."""
+
+    def understood(self, problem):
+        rows = problem.current.rows
+        if not isinstance(problem.stimulus, np.ndarray):
+            return problem
+        return with_rows(problem, lambda first, count: list(rows(first, count))[::-1])
+
+
+class RowsOfTheNextNeuron(Faultless):
+    """The columns of an array current, off by one."""
+
+    def understood(self, problem):
+        rows = problem.current.rows
+        if np.ndim(problem.stimulus) != 2:
+            return problem
+        return with_rows(problem, lambda *span: (np.roll(row, 1) for row in rows(*span)))

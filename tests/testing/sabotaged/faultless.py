@@ -1,0 +1,91 @@
+"""The backend that every fault is planted in, and what it needs for the whole suite."""
+
+from typing import Any
+
+import numpy as np
+
+from hhplug.backend import Block, Recorded
+from hhplug.problem import Problem
+from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
+
+
+class Faultless(ReferenceBackend):
+    """The reference, in methods for a fault to override."""
+
+    def prepare(self, problem: Problem, max_steps: int) -> "FaultySession":  # noqa: ARG002
+        return FaultySession(self, self.understood(problem))
+
+    def understood(self, problem: Problem) -> Problem:
+        return problem
+
+    def enqueue(self, session: "FaultySession", steps: range) -> None:
+        pass
+
+    def read(self, session: "FaultySession", steps: range, out: Recorded) -> None:
+        ReferenceBlock(session, steps.start, len(steps)).read(out)
+
+    def state(self, session: "FaultySession") -> Any:
+        return session.current_state.copy()
+
+    def close(self, session: "FaultySession") -> None:
+        session.closed = True
+
+
+class FaultySession(ReferenceSession):
+    def __init__(self, backend: Faultless, problem: Problem):
+        super().__init__(problem)
+        self.backend = backend
+        self.closed = False
+        self.kept: list[Any] = []  # what a fault leaves from one block to the next
+
+    def advance(self, n_steps: int) -> Block:
+        steps = range(self._step, self._step + n_steps)
+        self._step += n_steps
+        self.backend.enqueue(self, steps)
+        return FaultyBlock(self, steps)
+
+    def state(self) -> Any:
+        return self.backend.state(self)
+
+    def device_samples(self) -> dict[str, Any]:
+        names = self.problem.record
+        return {name: OnDevice(np.concatenate([b[name] for b in self.kept])) for name in names}
+
+    def close(self) -> None:
+        self.backend.close(self)
+
+
+class FaultyBlock(Block):
+    def __init__(self, session: FaultySession, steps: range):
+        self._session, self._steps = session, steps
+
+    def read(self, out: Recorded) -> None:
+        self._session.backend.read(self._session, self._steps, out)
+
+
+class OnDevice:
+    """An array that is not NumPy's."""
+
+    def __init__(self, array: Any):
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def get(self) -> Any:
+        return self._array
+
+
+class KeepsSamplesOnDevice(Faultless):
+    """Without a fault: what it needs for the capability device_arrays."""
+
+    def read(self, session, steps, out):
+        problem = session.problem
+        if problem.device_arrays:
+            shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
+            samples = {name: np.empty(shape) for name in problem.record}
+            session.kept.append(samples)
+            out = Recorded(samples, out.spike_count, out.spikes)
+        super().read(session, steps, out)
+
+
+def probe_that_answers() -> str:
+    return "a fine device"

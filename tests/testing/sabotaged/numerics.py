@@ -1,0 +1,92 @@
+"""Rates, steps and currents that are not accurate."""
+
+from unittest.mock import patch
+
+import numpy as np
+
+from hhplug import model, reference
+from hhplug.model import HHParameters
+from hhplug_numpy.backend import NumpyBackend, NumpySession
+from sabotaged.changes import but, with_rows
+from sabotaged.faultless import Faultless
+
+
+class UnguardedSingularity(Faultless):
+    """0/0 at −40 and −55 mV."""
+
+    def read(self, session, steps, out):
+        def naive(x):
+            return x / (1.0 - np.exp(-x))
+
+        with patch.object(model, "_x_over_one_minus_exp_minus", naive):
+            super().read(session, steps, out)
+
+
+class RateOffByOnePercent(Faultless):
+    def read(self, session, steps, out):
+        right = model.beta_h
+        with patch.object(model, "beta_h", lambda V: 1.01 * right(V)):
+            super().read(session, steps, out)
+
+
+class OneRateInFloat32(Faultless):
+    def read(self, session, steps, out):
+        right = model.beta_m
+        with patch.object(model, "beta_m", lambda V: right(V).astype(np.float32)):
+            super().read(session, steps, out)
+
+
+class Float32PosingAsFloat64(NumpyBackend):
+    def prepare(self, problem, max_steps):  # noqa: ARG002
+        return Float32Session(problem.with_dtype("float32"))
+
+
+class Float32Session(NumpySession):
+    def state(self):
+        return super().state().astype(np.float64)
+
+
+class SecondOrder(Faultless):
+    """The midpoint method."""
+
+    def read(self, session, steps, out):
+        def midpoint(state, I_ext, dt, p):
+            half = state + 0.5 * dt * reference.derivative(state, I_ext, p)
+            return state + dt * reference.derivative(half, I_ext, p)
+
+        with patch.object(reference, "rk4_step", midpoint):
+            super().read(session, steps, out)
+
+
+class CapacitanceOffByAMillionth(Faultless):
+    def understood(self, problem):
+        parameters = vars(problem.parameters)
+        C_m = parameters["C_m"] * (1.0 + 1e-6)
+        return but(problem, parameters=HHParameters(**(parameters | {"C_m": C_m})))
+
+
+class CurrentOffAfter10ms(Faultless):
+    """By a millionth, at a dt of 0.01 ms."""
+
+    after = 1000  # steps
+
+    def understood(self, problem):
+        rows, late = problem.current.rows, problem.start_step + self.after
+
+        def drifting(first, count):
+            for k, row in enumerate(rows(first, count), first):
+                yield row * (1.0 + 1e-6) if k >= late else row
+
+        return with_rows(problem, drifting)
+
+
+class CurrentOffAfter60ms(CurrentOffAfter10ms):
+    after = 6000
+
+
+class DriftingGate(Faultless):
+    """h rises, and does not stop at 1."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        session.current_state[2] += 0.02 * len(steps)

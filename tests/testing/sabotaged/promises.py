@@ -1,0 +1,10 @@
+"""What keeps the core from its promises to users."""
+
+import numpy as np
+
+from sabotaged.faultless import Faultless
+
+
+class NaNThatIsHidden(Faultless):
+    def state(self, session):
+        return np.nan_to_num(session.current_state)

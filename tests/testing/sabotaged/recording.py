@@ -1,0 +1,74 @@
+"""Records that are not of what was computed, that change it, or that do not last."""
+
+import numpy as np
+
+from hhplug.backend import Recorded
+from sabotaged.changes import but, nudged
+from sabotaged.faultless import Faultless, KeepsSamplesOnDevice
+
+
+class LiveState(Faultless):
+    """`state` gives the array that the session computes in."""
+
+    def read(self, session, steps, out):
+        live = session.current_state
+        super().read(session, steps, out)
+        live[:] = session.current_state
+        session.current_state = live
+
+    def state(self, session):
+        return session.current_state
+
+
+class Float32State(Faultless):
+    def state(self, session):
+        return session.current_state.astype(np.float32)
+
+
+class RecordedNeuronsSorted(Faultless):
+    def understood(self, problem):
+        chosen = problem.record_neurons
+        return problem if chosen is None else but(problem, record_neurons=np.sort(chosen))
+
+
+class RecordingRoundsOtherwise(Faultless):
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        if out.samples:
+            session.current_state = nudged(session.current_state)
+
+
+class AtomicSums(Faultless):
+    """The order of a sum, and so its rounding, is chance."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        V = session.current_state[0]
+        some = np.random.default_rng().random(V.size) < 0.5
+        V[some] = nudged(V[some])
+
+
+class DeviceSamplesOfEveryStep(KeepsSamplesOnDevice):
+    """record_every is forgotten where samples stay on the device."""
+
+    def understood(self, problem):
+        return but(problem, record_every=1) if problem.device_arrays else problem
+
+
+class ReusedSpikeArrays(Faultless):
+    """A block's spikes are written over by the next block's."""
+
+    def __init__(self, device: int | None = None):
+        super().__init__(device)
+        room = 10_000
+        self._arrays = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
+
+    def read(self, session, steps, out):
+        ours = Recorded(out.samples, out.spike_count, [])
+        super().read(session, steps, ours)
+        if ours.spikes:
+            found = list(map(np.concatenate, zip(*ours.spikes, strict=True)))
+            views = [array[: len(found[0])] for array in self._arrays]
+            for view, values in zip(views, found, strict=True):
+                view[:] = values
+            out.add_spikes(*views)

@@ -1,0 +1,118 @@
+"""Runs that change where they are cut, continued or interleaved, and sessions that close badly."""
+
+from typing import Any
+
+import numpy as np
+
+from hhplug import reference
+from hhplug.backend import Recorded
+from sabotaged.changes import but, with_parameters, with_rows
+from sabotaged.faultless import Faultless
+
+
+class ClockOfTheBlock(Faultless):
+    """Each block has the current of the run's first steps."""
+
+    def understood(self, problem):
+        rows, start = problem.current.rows, problem.start_step
+        return with_rows(problem, lambda _, count: rows(start, count))
+
+
+class RowsUsedAsRoom(Faultless):
+    """The user's array of currents is written over once it has been read."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        array = session.problem.stimulus
+        if isinstance(array, np.ndarray) and array.flags.writeable:
+            array[:] = 0
+
+
+class RowsCountedFromTimeZero(Faultless):
+    """An array current's first row is taken for step 0, not for the run's first."""
+
+    def understood(self, problem):
+        rows, start, last = problem.current.rows, problem.start_step, problem.end_step - 1
+
+        def late(first, count):
+            for k in range(first, first + count):
+                yield from rows(min(k + start, last), 1)
+
+        return with_rows(problem, late) if isinstance(problem.stimulus, np.ndarray) else problem
+
+
+class StateOneStepTooFar(Faultless):
+    def state(self, session):
+        problem = session.problem
+        (I_ext,) = problem.current.rows(problem.end_step - 1, 1)
+        return reference.rk4_step(session.current_state, I_ext, problem.dt, problem.parameters)
+
+
+class StateMovedToRestAndBack(Faultless):
+    """V − rest is what is computed; adding 65 mV and taking them away rounds."""
+
+    def understood(self, problem):
+        V, *gates = problem.initial_state
+        return but(problem, initial_state=np.stack([(V + 65.0) - 65.0, *gates]))
+
+
+class SamplesCountedFromTheBlock(Faultless):
+    """record_every is taken from each block's first step."""
+
+    def read(self, session, steps, out):
+        problem = session.problem
+        shape = len(steps), problem.n_recorded
+        every_step = {name: np.empty(shape) for name in out.samples}
+        session.problem = but(problem, record_every=1)
+        super().read(session, steps, Recorded(every_step, out.spike_count, out.spikes))
+        session.problem = problem
+        for name, samples in out.samples.items():
+            samples[:] = every_step[name][:: problem.record_every][: len(samples)]
+
+
+class OneBufferForTwoBlocks(Faultless):
+    """What the block before recorded, and nobody has read, is written over."""
+
+    def enqueue(self, session, steps):
+        problem = session.problem
+        shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
+        samples = {name: np.empty(shape) for name in problem.record}
+        buffer = Recorded(samples, np.zeros(problem.n_neurons, np.int64), [])
+        super().read(session, steps, buffer)
+        session.kept = [buffer]
+
+    def read(self, session, steps, out):  # noqa: ARG002
+        (buffer,) = session.kept
+        for name, samples in out.samples.items():
+            rows = min(len(samples), len(buffer.samples[name]))
+            samples[:rows] = buffer.samples[name][:rows]
+        out.spike_count += buffer.spike_count
+        out.spikes.extend(buffer.spikes)
+
+
+class ParametersOfTheLatestSession(Faultless):
+    def prepare(self, problem, max_steps):
+        self._latest = problem.parameters
+        return super().prepare(problem, max_steps)
+
+    def read(self, session, steps, out):
+        n = session.problem.n_neurons
+        problem = but(session.problem, parameters=self._latest)
+        session.problem = with_parameters(problem, lambda x: x[:n] if np.ndim(x) else x)
+        super().read(session, steps, out)
+
+
+class SessionThatClosesOnce(Faultless):
+    def close(self, session):
+        if session.closed:
+            raise RuntimeError("this session is closed")
+        super().close(session)
+
+
+class EverySessionKept(Faultless):
+    def __init__(self, device: int | None = None):
+        super().__init__(device)
+        self._sessions: list[Any] = []
+
+    def close(self, session):
+        self._sessions.append(session)
