@@ -1,0 +1,45 @@
+"""Name this machine after what decides its speed, and tell asv.
+
+`asv run --machine "$(python -m benchmarks.machine)"` records results under that name.
+"""
+
+import platform
+import re
+import subprocess
+from typing import Any
+
+from asv.machine import Machine, MachineCollection
+
+from hhplug.machine import cpu_name
+
+
+def gpu() -> str | None:
+    """The first GPU and its driver."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    name, driver = listed.splitlines()[0].split(", ")
+    return f"{name} driver {driver}"
+
+
+def named() -> dict[str, Any]:
+    """asv's record of this machine."""
+    record = Machine.get_defaults() | {"cpu": cpu_name(), "os": platform.system()}
+    name = gpu()
+    record["gpu"] = name or "none"
+    name = name or f"{record['cpu']} {record['num_cpu']} cores"
+    record["machine"] = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower()
+    return record
+
+
+def save() -> dict[str, Any]:
+    """Tell asv of this machine, for this user; its record."""
+    record = named()
+    MachineCollection.save(record["machine"], record)
+    return record
+
+
+if __name__ == "__main__":
+    print(save()["machine"])

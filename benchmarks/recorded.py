@@ -1,0 +1,71 @@
+"""What asv has recorded in benchmarks/results, as measurements by name."""
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from asv.results import Results, iter_results_for_machine
+
+RESULTS = Path(__file__).with_name("results")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One benchmark with one choice of its parameters, at one commit on one machine."""
+
+    value: float | None  # NaN: skipped, or not asked for; None: failed
+    stats: dict[str, Any] | None
+    samples: list[float] | None
+    version: str  # of the benchmark: what has another doesn't compare
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None and not math.isnan(self.value)
+
+
+Measurements = dict[tuple[str, ...], Measurement]
+"""By name and parameters: ("step.Step.time_million_neuron_steps", "numpy", "float32", "100")."""
+
+
+def machines(folder: Path = RESULTS) -> list[str]:
+    return sorted(file.parent.name for file in folder.glob("*/machine.json"))
+
+
+def commits(machine: str, folder: Path = RESULTS) -> list[str]:
+    """Whole hashes of the commits measured there, oldest first."""
+    found = {result.commit_hash: result.date for result in _files(machine, folder)}
+    return sorted(found, key=lambda commit: found[commit])
+
+
+def measurements(machine: str, commit: str, folder: Path = RESULTS) -> Measurements:
+    """What was measured of a commit, given by any part of its hash that tells it from others.
+
+    Raises LookupError where there is none.
+    """
+    found: Measurements = {}
+    for result in _files(machine, folder):
+        if result.commit_hash.startswith(commit):
+            for name in result.get_all_result_keys():
+                found |= _of_benchmark(result, name)
+    if not found:
+        known = ", ".join(known[:8] for known in commits(machine, folder)) or "none"
+        raise LookupError(f"no results of commit {commit} on {machine!r}; there are: {known}")
+    return found
+
+
+def _files(machine: str, folder: Path) -> list[Results]:
+    return list(iter_results_for_machine(str(folder), machine))
+
+
+def _of_benchmark(result: Results, name: str) -> Measurements:
+    params = result.get_result_params(name)
+    version = result.benchmark_version[name]
+    columns = (result.get_result_value, result.get_result_stats, result.get_result_samples)
+    values = zip(*(column(name, params) for column in columns), strict=True)
+    choices = product(*([value.strip("'") for value in choice] for choice in params))
+    return {
+        (name, *chosen): Measurement(value, stats, samples, version)
+        for chosen, (value, stats, samples) in zip(choices, values, strict=True)
+    }

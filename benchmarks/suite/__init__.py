@@ -1,0 +1,1 @@
+"""Speed and accuracy of every backend, a topic a file, for airspeed velocity."""

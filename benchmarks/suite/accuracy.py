@@ -1,0 +1,149 @@
+"""Errors against the reference of the same commit, so that a faster wrong change shows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import HHParameters, Simulator
+
+from .contestants import checked_run, population_simulator
+from .inputs import (
+    ACCURACY_STEPS,
+    BACKENDS,
+    COARSENESS,
+    DTYPES,
+    EXACT_DT,
+    EXACT_T,
+    STEPS,
+    Population,
+    clear_of_spikes,
+)
+
+POPULATION = Population(100)
+NEVER = float("inf")
+
+
+def setup_cache() -> dict[tuple[str, str], dict[str, float] | Exception]:
+    """The errors of every backend and dtype, or why there are none; once for all that follow."""
+    reference = Reference()
+    return {(name, dtype): reference.errors(name, dtype) for name in BACKENDS for dtype in DTYPES}
+
+
+class Reference:
+    def __init__(self) -> None:
+        sim = population_simulator("reference", "float64", POPULATION)
+        self.V, self.spikes = trace(sim), trains(sim)
+        self.exact = coarse(sim, EXACT_DT)
+
+    def errors(self, name: str, dtype: str) -> dict[str, float] | Exception:
+        """V over 50 ms (mV), spike times over 200 ms (ms), rates (relative), and V by dt (mV)."""
+        try:
+            sim = population_simulator(name, dtype, POPULATION)
+            found = {
+                "V": greatest(trace(sim), self.V),
+                "spike time": greatest(trains(sim), self.spikes),
+                **{str(dt): greatest(coarse(sim, dt), self.exact) for dt in COARSENESS},
+            }
+            return found | rate_error(name, dtype)
+        except NotImplementedError as error:
+            return error
+        except Exception as error:  # it fails this backend and no other
+            return RuntimeError(repr(error))
+
+
+def greatest(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The greatest difference; infinite where there is a NaN or another number of values."""
+    if ours.shape != theirs.shape:
+        return NEVER
+    worst = float(np.abs(ours.astype(np.float64) - theirs).max())
+    return worst if np.isfinite(worst) else NEVER
+
+
+def trace(sim: Simulator) -> NDArray[Any]:
+    steps = clear_of_spikes(ACCURACY_STEPS)
+    return checked_run(sim, POPULATION, steps, record=("V",))[1].V
+
+
+def trains(sim: Simulator) -> NDArray[Any]:
+    steps = clear_of_spikes(STEPS - 1000)
+    return checked_run(sim, POPULATION, steps, spikes="times")[1].spikes.time
+
+
+def coarse(sim: Simulator, dt: float) -> NDArray[Any]:
+    """V on the grid of the coarsest dt."""
+    result = sim.run(
+        EXACT_T,
+        dt,
+        stimulus=POPULATION.stimulus,
+        initial_state=POPULATION.row("state"),
+        record_every=round(COARSENESS[0] / dt),
+    )
+    return result.V
+
+
+def rate_error(name: str, dtype: str) -> dict[str, float]:
+    """Empty for commits before the kit."""
+    try:
+        from hhplug.testing.rates import worst_rate_error
+    except ImportError:
+        return {}
+
+    def step(T: float, parameters: HHParameters, **arguments: Any) -> Any:
+        return Simulator(name, dtype, parameters).run(T, **arguments)
+
+    return {"rate": float(worst_rate_error(step, dtype))}
+
+
+class Looked:
+    """A benchmark that looks up what `setup_cache` found."""
+
+    version = "1"
+
+    def setup(self, found: dict, name: str, dtype: str, *_: Any) -> None:
+        errors = found[name, dtype]
+        if isinstance(errors, Exception):
+            raise errors
+
+
+class TraceError(Looked):
+    params = (BACKENDS, DTYPES)
+    param_names = ("backend", "dtype")
+    unit = "mV"
+
+    def track_V_over_50_ms(self, found: dict, name: str, dtype: str) -> float:
+        return found[name, dtype]["V"]
+
+
+class SpikeTimeError(Looked):
+    params = (BACKENDS, DTYPES)
+    param_names = ("backend", "dtype")
+    unit = "ms"
+
+    def track_spike_time_over_190_ms(self, found: dict, name: str, dtype: str) -> float:
+        return found[name, dtype]["spike time"]
+
+
+class RateError(Looked):
+    params = (BACKENDS, DTYPES)
+    param_names = ("backend", "dtype")
+    unit = "relative"
+
+    def setup(self, found: dict, name: str, dtype: str, *_: Any) -> None:
+        super().setup(found, name, dtype)
+        if "rate" not in found[name, dtype]:
+            raise NotImplementedError("hhplug.testing.rates came later than this commit")
+
+    def track_rate(self, found: dict, name: str, dtype: str) -> float:
+        return found[name, dtype]["rate"]
+
+
+class WorkPrecision(Looked):
+    """Against the reference's solution at a dt that is finer by far."""
+
+    params = (BACKENDS, DTYPES, COARSENESS)
+    param_names = ("backend", "dtype", "dt")
+    unit = "mV"
+
+    def track_V_over_10_ms(self, found: dict, name: str, dtype: str, dt: float) -> float:
+        return found[name, dtype][str(dt)]

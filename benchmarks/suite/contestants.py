@@ -1,0 +1,134 @@
+"""Backends and peers behind one call, and the check that every run must pass."""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import BackendUnavailable, InvalidInput, Simulator
+
+from . import peers
+from .inputs import DT, PEERS, Population, clear_of_spikes
+
+REQUIRE = "HHPLUG_BENCH_REQUIRE"  # names, with commas between, whose absence is a failure
+
+# Neuron-steps and steps of a run, some 0.2 s on the first machines, and the most neurons.
+WORK = {
+    "reference": (10**6, 2000, 10_000),
+    "numpy": (5 * 10**6, 2000, 10**6),
+    "numba": (5 * 10**7, 19_000, 10**6),
+    "triton": (2 * 10**10, 19_000, 8 * 10**6),
+    "pycuda": (2 * 10**10, 19_000, 8 * 10**6),
+    "peer-textbook": (10**6, 2000, 10_000),
+    "peer-jax": (10**7, 2000, 10**6),
+    "peer-jax on a GPU": (4 * 10**9, 4000, 8 * 10**6),
+    "peer-launches": (4 * 10**9, 4000, 8 * 10**6),
+}
+LEAST_STEPS = 20
+
+
+class InvalidRun(Exception):
+    """The run is wrong, so that its time counts for nothing."""
+
+
+def absent(name: str, reason: object) -> Exception:
+    """What to raise where a backend or peer is missing: asv skips on NotImplementedError."""
+    if name in os.environ.get(REQUIRE, "").split(","):
+        return RuntimeError(f"{name} is required by {REQUIRE}, but: {reason}")
+    return NotImplementedError(str(reason))
+
+
+def population_simulator(name: str, dtype: str | None, population: Population) -> Simulator:
+    """The backend; NotImplementedError where it is absent or has no such dtype."""
+    try:
+        Simulator(name)
+    except (BackendUnavailable, InvalidInput) as error:
+        raise absent(name, error) from None
+    try:
+        return Simulator(name, dtype, population.parameters)
+    except InvalidInput as error:
+        raise NotImplementedError(str(error)) from None
+
+
+def check(state: NDArray[Any], spike_count: NDArray[Any], population: Population, steps: int):
+    """Raise InvalidRun where a final state is not finite or a neuron's spikes are miscounted."""
+    if not np.isfinite(state).all():
+        raise InvalidRun(f"{np.count_nonzero(~np.isfinite(state))} values are not finite")
+    wrong = np.flatnonzero(spike_count != population.spike_count(steps))
+    if wrong.size:
+        raise InvalidRun(f"{wrong.size:,} of {population.n:,} neurons have a wrong spike count")
+
+
+def checked_run(
+    sim: Simulator, population: Population, steps: int, **changes: Any
+) -> tuple[float, Any]:
+    """The seconds of a call and its result: first steps of the population, nothing recorded."""
+    arguments = {
+        "stimulus": population.stimulus,
+        "initial_state": population.row("state"),
+        "record": (),
+        "spikes": "counts",
+    }
+    began = perf_counter()
+    result = sim.run(steps * DT, DT, **arguments | changes)
+    seconds = perf_counter() - began
+    check(result.final_state, result.spike_count, population, steps)
+    return seconds, result
+
+
+class Contestant:
+    """A backend or a peer with n neurons, whose runs are timed and checked.
+
+    Raises NotImplementedError, with the reason, for what is not here or would take too long.
+    """
+
+    def __init__(self, name: str, dtype: str, n: int):
+        on_gpu = name == "peer-jax" and peers.jax_has_a_gpu()
+        work, most_steps, most_neurons = WORK[f"{name} on a GPU" if on_gpu else name]
+        if n > most_neurons:
+            raise NotImplementedError(f"{n:,} neurons would take {name} too long")
+        self.steps = clear_of_spikes(min(max(work // n, LEAST_STEPS), most_steps))
+        self._population = Population(n, varied=name not in PEERS)
+        run = self._peer if name in PEERS else self._backend
+        self._run = run(name, dtype)
+        self._warm: set[int] = set()
+
+    def _backend(self, name: str, dtype: str) -> Callable[[int], float]:
+        sim = population_simulator(name, dtype, self._population)
+        return lambda steps: checked_run(sim, self._population, steps)[1].timing.run
+
+    def _peer(self, name: str, dtype: str) -> Callable[[int], float]:
+        current, state = self._population.row("I_ext"), self._population.row("state")
+        try:
+            peer = peers.MAKE[name](current, state, DT, dtype)
+        except ImportError as error:
+            raise absent(name, error) from None
+
+        def run(steps: int) -> float:
+            began = perf_counter()
+            final_state, spike_count = peer(steps)
+            seconds = perf_counter() - began
+            check(final_state, spike_count, self._population, steps)
+            return seconds
+
+        return run
+
+    def seconds(self, steps: int) -> float:
+        """What a run of so many steps takes, compiling and the first launch left out."""
+        if steps not in self._warm:
+            self._run(steps)
+            self._warm.add(steps)
+        return self._run(steps)
+
+    def seconds_per_step(self) -> float:
+        """By the difference of a long run and a short: what is the same for both falls away."""
+        short = clear_of_spikes(self.steps // 4)
+        return (self.seconds(self.steps) - self.seconds(short)) / (self.steps - short)
+
+
+contestant = cache(Contestant)
+"""One of a kind in a process: asv sets up anew before each sample."""

@@ -1,0 +1,71 @@
+"""What is measured: names, sizes, one population. Frozen, so that years compare: append only."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import HHParameters, Stimulus
+
+BACKENDS = ("reference", "numpy", "numba", "triton", "pycuda")
+ON_GPU = ("triton", "pycuda")
+COMPILED = ("numba", "triton", "pycuda")
+PEERS = ("peer-textbook", "peer-jax", "peer-launches")  # as in peers.py
+DTYPES = ("float32", "float64")
+SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)  # neurons
+DT = 0.01  # ms
+
+CALL = (10_000, 5000)  # neurons, steps of a whole call
+ACCURACY_STEPS = 5000  # 50 ms of V; spikes over STEPS
+COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision picture
+EXACT_DT = 0.00125  # ms: of order 4, so that its own error is below 1e-3 of theirs
+EXACT_T = 10.0  # ms
+
+STEPS = 20_000  # over which spikes are known
+CLEAR = 2  # steps round the end of a run without a spike, so that rounding moves none across it
+
+_BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
+
+
+class Population:
+    """n neurons: a hundred over and over, all firing, each begun at some phase of its own.
+
+    varied: with g_Na and g_K of their own; else with the model's.
+    """
+
+    def __init__(self, n: int, varied: bool = True):
+        self.n, self._which = n, "varied" if varied else "default"
+
+    def row(self, name: str) -> NDArray[np.float64]:
+        """I_ext (µA/cm²), g_Na or g_K (mS/cm²), (n,); or the initial state V m h n, (4, n)."""
+        values = np.array(_BASE[name])
+        return np.take(values, np.arange(self.n) % values.shape[-1], axis=-1)
+
+    @property
+    def stimulus(self) -> Stimulus:
+        return Stimulus.constant(self.row("I_ext"))
+
+    @property
+    def parameters(self) -> HHParameters:
+        if self._which == "default":
+            return HHParameters()
+        return HHParameters(g_Na=self.row("g_Na"), g_K=self.row("g_K"))
+
+    def spike_count(self, steps: int) -> NDArray[np.int64]:
+        """How often each spikes within that many steps, by the reference, (n,)."""
+        trains = _BASE["spikes"][self._which]
+        counts = np.array([np.searchsorted(train, steps) for train in trains])
+        return counts[np.arange(self.n) % len(counts)]
+
+
+@cache
+def clear_of_spikes(steps: int) -> int:
+    """The next number of steps at whose end no neuron spikes."""
+    trains = [train for which in _BASE["spikes"].values() for train in which]
+    spikes = np.unique(np.concatenate(trains))
+    while np.abs(spikes - steps).min() <= CLEAR:
+        steps += 1
+    return steps

@@ -1,0 +1,63 @@
+"""Memory: of the host with V of every step recorded, and of the device."""
+
+import ctypes
+from ctypes import byref, c_int, c_size_t, c_void_p
+from typing import Any
+
+from .call import TRACES, call, ready
+from .contestants import checked_run, population_simulator
+from .inputs import BACKENDS, DTYPES, ON_GPU, Population, clear_of_spikes
+
+FEW, MANY = Population(100), Population(8_000_000)
+STEPS = clear_of_spikes(100)
+
+
+class Host:
+    """The most that the process held, Python and its libraries included; the result is 200 MB."""
+
+    params = (BACKENDS, DTYPES)
+    param_names = ("backend", "dtype")
+    version = "1"
+    timeout = 300
+
+    def setup(self, name: str, dtype: str) -> None:
+        ready(name, dtype)
+
+    def peakmem_V_of_every_step(self, name: str, dtype: str) -> None:
+        call(ready(name, dtype), TRACES["V of every step"])
+
+
+class Device:
+    """What a run takes of the GPU's memory."""
+
+    params = (ON_GPU, DTYPES)
+    param_names = ("backend", "dtype")
+    unit = "bytes a neuron"
+    version = "1"
+    timeout = 300
+
+    def setup(self, name: str, dtype: str) -> None:
+        population_simulator(name, dtype, FEW)
+
+    def track_bytes_a_neuron(self, name: str, dtype: str) -> float:
+        sim = population_simulator(name, dtype, FEW)
+        checked_run(sim, FEW, STEPS)  # the context, the kernel, pinned buffers
+        before, during = free_on_device(), []
+        sim = population_simulator(name, dtype, MANY)
+        checked_run(sim, MANY, STEPS, progress=lambda _: during.append(free_on_device()))
+        return (before - min(during)) / MANY.n
+
+
+def free_on_device() -> int:
+    """Bytes free on the first GPU."""
+    cuda: Any = ctypes.CDLL("libcuda.so.1")
+    context, free, total, device = c_void_p(), c_size_t(), c_size_t(), c_int()
+    cuda.cuDeviceGet(byref(device), 0)
+    cuda.cuDevicePrimaryCtxRetain(byref(context), device)
+    cuda.cuCtxPushCurrent_v2(context)
+    status = cuda.cuMemGetInfo_v2(byref(free), byref(total))
+    cuda.cuCtxPopCurrent_v2(byref(context))
+    cuda.cuDevicePrimaryCtxRelease_v2(device)
+    if status:
+        raise RuntimeError(f"cuMemGetInfo: CUDA's error {status}")
+    return free.value

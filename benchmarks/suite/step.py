@@ -1,0 +1,42 @@
+"""The time of a neuron-step, by backend, precision and number of neurons; peers beside them."""
+
+from .clock import clock
+from .contestants import contestant
+from .inputs import BACKENDS, DTYPES, PEERS, SIZES
+
+
+class Step:
+    """Spikes counted, nothing recorded; parameters per neuron, for peers the model's."""
+
+    params = (BACKENDS + PEERS, DTYPES, SIZES)
+    param_names = ("backend", "dtype", "neurons")
+    version = "1"
+    timeout = 300
+    timer = clock
+    number, repeat, rounds, warmup_time = 1, 6, 2, 0
+
+    def setup(self, name: str, dtype: str, n: int) -> None:
+        contestant(name, dtype, n)
+
+    def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
+        clock.add(contestant(name, dtype, n).seconds_per_step() / n * 1e6)
+
+
+class OverPeer:
+    """The time of a step over that of a peer, in float32, both taken in turn in one process."""
+
+    params = (BACKENDS, PEERS, (10_000,))
+    param_names = ("backend", "peer", "neurons")
+    unit = "of the peer's time"
+    version = "1"
+    timeout = 300
+    ROUNDS = 5
+
+    def setup(self, name: str, peer: str, n: int) -> None:
+        contestant(name, "float32", n)
+        contestant(peer, "float32", n)
+
+    def track_time_over_peer(self, name: str, peer: str, n: int) -> float:
+        ours, theirs = contestant(name, "float32", n), contestant(peer, "float32", n)
+        times = [(ours.seconds_per_step(), theirs.seconds_per_step()) for _ in range(self.ROUNDS)]
+        return min(ours for ours, _ in times) / min(theirs for _, theirs in times)
