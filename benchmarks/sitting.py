@@ -37,7 +37,8 @@ def measure(commit: str, name: str, bench: list[str]) -> int:
         for pattern in bench:
             run += ["--bench", pattern]
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return subprocess.run(run, cwd=TOP, env=os.environ | {"PYTHONPATH": path}).returncode
+        paths = {"PYTHONPATH": path, "ASV_PYTHONPATH": path}  # asv hands on only the latter
+        return subprocess.run(run, cwd=TOP, env=os.environ | paths).returncode
 
 
 def main() -> int:
