@@ -2,59 +2,80 @@
 
 `python -m benchmarks.sitting [--bench REGEX] COMMIT ...` is for a GPU machine whose Python has all
 that the backends need, but not hhplug itself: each commit is installed from an export of its own
-into a folder that comes first on the path. A process starts slowly there, so each benchmark gets
-one, with all its samples in it.
+into a folder that comes first on the path.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import machine
 
 TOP = Path(__file__).parents[1]
-IN_ONE_PROCESS = ("rounds=1", "repeat=12")
+# Of each benchmark one process, with samples enough for asv's statistics.
+IN_ONE_PROCESS = ("rounds=1", "repeat=8")
+
+GPU = "'(triton|pycuda)', "
+ON_A_GPU = (  # some forty sets of parameters, and those of accuracy, which only look up
+    rf"step.Step.*\({GPU}'float32'",
+    rf"step.Step.*\({GPU}'float64', (10000|8000000)\)",
+    r"step.Step.*\('peer-(jax|launches)', 'float32', \d\d",
+    rf"step.OverPeer.*\({GPU}'peer-(jax|launches)'",
+    rf"call.Call.*\({GPU}'float32'",
+    rf"memory.*\({GPU}'float32'",
+    r"accuracy.*'(triton|pycuda)'",
+    r"start.FirstResult.*\('(triton|pycuda)'",
+)
 
 
-def measure(commit: str, name: str, bench: list[str]) -> int:
-    """asv's exit status."""
+def measure(commit: str, name: str, patterns: Sequence[str]) -> int:
+    """How many runs of asv failed, of one for each pattern: what is done is done if time ends."""
     with TemporaryDirectory() as folder:
-        tree, site = Path(folder, "tree"), Path(folder, "site")
-        tree.mkdir()
-        archive = subprocess.run(
-            ["git", "archive", commit], cwd=TOP, capture_output=True, check=True
-        )
-        subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)
-        install = [sys.executable, TOP / "benchmarks" / "install.py", tree]
-        subprocess.run([*install, "--target", site, "--quiet"], check=True)
+        site = install(commit, Path(folder))
+        path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         run = [sys.executable, "-m", "asv", "run", "-E", f"existing:{sys.executable}"]
         run += ["--set-commit-hash", commit, "--machine", name, "--record-samples", "--show-stderr"]
-        for attribute in IN_ONE_PROCESS:
-            run += ["-a", attribute]
-        for pattern in bench:
-            run += ["--bench", pattern]
-        path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+        run += [word for attribute in IN_ONE_PROCESS for word in ("-a", attribute)]
         paths = {"PYTHONPATH": path, "ASV_PYTHONPATH": path}  # asv hands on only the latter
-        return subprocess.run(run, cwd=TOP, env=os.environ | paths).returncode
+        runs = [
+            subprocess.run([*run, "--bench", pattern], cwd=TOP, env=os.environ | paths)
+            for pattern in patterns
+        ]
+    return sum(done.returncode != 0 for done in runs)
+
+
+def install(commit: str, folder: Path) -> Path:
+    """Where the core and the plugins of a commit are now."""
+    tree, site = folder / "tree", folder / "site"
+    tree.mkdir()
+    archive = subprocess.run(["git", "archive", commit], cwd=TOP, capture_output=True, check=True)
+    subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)
+    command = [sys.executable, TOP / "benchmarks" / "install.py", tree, "--target", site, "--quiet"]
+    subprocess.run(command, check=True)
+    return site
+
+
+def commit_hash(revision: str) -> str:
+    parse = ["git", "rev-parse", "--verify", f"{revision}^{{commit}}"]
+    done = subprocess.run(parse, cwd=TOP, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure commits in turn with this Python.")
     parser.add_argument("commits", nargs="+", metavar="COMMIT")
-    parser.add_argument("--bench", action="append", default=[], help="a pattern, as asv takes it")
+    parser.add_argument(
+        "--bench", action="append", help="a pattern, as asv takes it; by default those for a GPU"
+    )
     arguments = parser.parse_args()
-    record = machine.save()
-    parse = ["git", "rev-parse", "--verify"]
-    hashes = [
-        subprocess.run(
-            [*parse, f"{c}^{{commit}}"], cwd=TOP, capture_output=True, text=True, check=True
-        )
-        for c in arguments.commits
-    ]
-    return max(measure(h.stdout.strip(), record["machine"], arguments.bench) for h in hashes)
+    name = machine.save()["machine"]
+    patterns = arguments.bench or ON_A_GPU
+    failed = [measure(commit_hash(commit), name, patterns) for commit in arguments.commits]
+    return int(any(failed))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,14 @@ from hhplug import HHParameters, Simulator
 
 from .contestants import checked_run, population_simulator
 from .inputs import (
-    ACCURACY_STEPS,
     BACKENDS,
     COARSENESS,
     DTYPES,
     EXACT_DT,
     EXACT_T,
-    STEPS,
+    TRACE_STEPS,
+    TRAIN_STEPS,
     Population,
-    clear_of_spikes,
 )
 
 POPULATION = Population(100)
@@ -28,6 +27,9 @@ def setup_cache() -> dict[tuple[str, str], dict[str, float] | Exception]:
     """The errors of every backend and dtype, or why there are none; once for all that follow."""
     reference = Reference()
     return {(name, dtype): reference.errors(name, dtype) for name in BACKENDS for dtype in DTYPES}
+
+
+setup_cache.timeout = 600  # pyright: ignore[reportFunctionMemberAccess]  # of asv; s
 
 
 class Reference:
@@ -61,13 +63,11 @@ def greatest(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
 
 
 def trace(sim: Simulator) -> NDArray[Any]:
-    steps = clear_of_spikes(ACCURACY_STEPS)
-    return checked_run(sim, POPULATION, steps, record=("V",))[1].V
+    return checked_run(sim, POPULATION, TRACE_STEPS, record=("V",))[1].V
 
 
 def trains(sim: Simulator) -> NDArray[Any]:
-    steps = clear_of_spikes(STEPS - 1000)
-    return checked_run(sim, POPULATION, steps, spikes="times")[1].spikes.time
+    return checked_run(sim, POPULATION, TRAIN_STEPS, spikes="times")[1].spikes.time
 
 
 def coarse(sim: Simulator, dt: float) -> NDArray[Any]:
@@ -120,7 +120,7 @@ class SpikeTimeError(Looked):
     param_names = ("backend", "dtype")
     unit = "ms"
 
-    def track_spike_time_over_190_ms(self, found: dict, name: str, dtype: str) -> float:
+    def track_spike_time_over_200_ms(self, found: dict, name: str, dtype: str) -> float:
         return found[name, dtype]["spike time"]
 
 

@@ -2,18 +2,21 @@
 
 import gc
 from functools import cache
-from typing import Any
 
 from hhplug import Simulator
 
 from .clock import clock
 from .contestants import checked_run, population_simulator
-from .inputs import BACKENDS, CALL, DTYPES, Population, clear_of_spikes
+from .inputs import BACKENDS, CALL, DTYPES, Population
 
-N, STEPS = CALL[0], clear_of_spikes(CALL[1])
+N, STEPS = CALL
 POPULATION = Population(N)
 TOO_SLOW = ("reference",)
-TRACES = {"none": (), "V of every step": ("V",)}
+TRACES = {
+    "none": {"record": ()},
+    "V of every step": {"record": ("V",)},
+    "V m h n of every tenth": {"record_all": True, "record_every": 10},
+}
 
 
 @cache
@@ -22,18 +25,19 @@ def ready(name: str, dtype: str) -> Simulator:
     if name in TOO_SLOW:
         raise NotImplementedError(f"{name} would take seconds; step.py has its speed")
     sim = population_simulator(name, dtype, POPULATION)
-    for record in TRACES.values():
-        call(sim, record)
+    for traces in TRACES:
+        call(sim, traces)
     return sim
 
 
-def call(sim: Simulator, record: tuple[str, ...]) -> tuple[float, Any]:
+def call(sim: Simulator, traces: str) -> float:
+    """Seconds, the result being checked and dropped outside."""
     gc.collect()
-    return checked_run(sim, POPULATION, STEPS, record=record, spikes="times")
+    return checked_run(sim, POPULATION, STEPS, spikes="times", **TRACES[traces])[0]
 
 
 class Call:
-    """Spike times found; the result is checked and dropped outside the timed part."""
+    """Spike times found, samples brought home to the host."""
 
     params = (BACKENDS, DTYPES, list(TRACES))
     param_names = ("backend", "dtype", "traces")
@@ -46,24 +50,4 @@ class Call:
         ready(name, dtype)
 
     def time_call(self, name: str, dtype: str, traces: str) -> None:
-        seconds, _ = call(ready(name, dtype), TRACES[traces])
-        clock.add(seconds)
-
-
-class Recording:
-    """What recording V of every step adds, brought home to the host, for a million samples."""
-
-    params = (BACKENDS, DTYPES)
-    param_names = ("backend", "dtype")
-    version = "1"
-    timeout = 300
-    timer = clock
-    number, repeat, rounds, warmup_time = 1, 6, 2, 0
-
-    def setup(self, name: str, dtype: str) -> None:
-        ready(name, dtype)
-
-    def time_million_samples(self, name: str, dtype: str) -> None:
-        sim = ready(name, dtype)
-        with_traces, without = (call(sim, record)[0] for record in (("V",), ()))
-        clock.add((with_traces - without) / (N * STEPS) * 1e6)
+        clock.add(call(ready(name, dtype), traces))

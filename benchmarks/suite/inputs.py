@@ -1,7 +1,6 @@
 """What is measured: names, sizes, one population. Frozen, so that years compare: append only."""
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,15 @@ DTYPES = ("float32", "float64")
 SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)  # neurons
 DT = 0.01  # ms
 
+# Steps of a run, at whose end no neuron spikes: rounding moves none across it.
+LENGTHS = (5, 20, 80, 325, 1256, 5000, 20_008, 100_000)
+
 CALL = (10_000, 5000)  # neurons, steps of a whole call
-ACCURACY_STEPS = 5000  # 50 ms of V; spikes over STEPS
+TRACE_STEPS = 5000  # of the accuracy benchmarks, and …
+TRAIN_STEPS = 20_008
 COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision picture
 EXACT_DT = 0.00125  # ms: of order 4, so that its own error is below 1e-3 of theirs
 EXACT_T = 10.0  # ms
-
-STEPS = 20_000  # over which spikes are known
-CLEAR = 2  # steps round the end of a run without a spike, so that rounding moves none across it
 
 _BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
 
@@ -55,17 +55,6 @@ class Population:
         return HHParameters(g_Na=self.row("g_Na"), g_K=self.row("g_K"))
 
     def spike_count(self, steps: int) -> NDArray[np.int64]:
-        """How often each spikes within that many steps, by the reference, (n,)."""
-        trains = _BASE["spikes"][self._which]
-        counts = np.array([np.searchsorted(train, steps) for train in trains])
+        """How often each spikes in its first steps, one of LENGTHS, by the reference, (n,)."""
+        counts = np.array(_BASE["spike_count"][self._which][str(steps)])
         return counts[np.arange(self.n) % len(counts)]
-
-
-@cache
-def clear_of_spikes(steps: int) -> int:
-    """The next number of steps at whose end no neuron spikes."""
-    trains = [train for which in _BASE["spikes"].values() for train in which]
-    spikes = np.unique(np.concatenate(trains))
-    while np.abs(spikes - steps).min() <= CLEAR:
-        steps += 1
-    return steps
