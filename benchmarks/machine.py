@@ -27,9 +27,7 @@ def gpu() -> str | None:
 def named() -> dict[str, Any]:
     """asv's record of this machine."""
     record = Machine.get_defaults() | {"cpu": cpu_name(), "os": platform.system()}
-    name = gpu()
-    record["gpu"] = name or "none"
-    name = name or f"{record['cpu']} {record['num_cpu']} cores"
+    name = gpu() or f"{record['cpu']} {record['num_cpu']} cores"
     record["machine"] = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower()
     return record
 

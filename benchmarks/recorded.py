@@ -28,6 +28,9 @@ class Measurement:
 Measurements = dict[tuple[str, ...], Measurement]
 """By name and parameters: ("step.Step.time_million_neuron_steps", "numpy", "float32", "100")."""
 
+Values = dict[tuple[str, ...], float]
+"""Of measurements that are known."""
+
 
 def machines(folder: Path = RESULTS) -> list[str]:
     return sorted(file.parent.name for file in folder.glob("*/machine.json"))
@@ -48,11 +51,23 @@ def measurements(machine: str, commit: str, folder: Path = RESULTS) -> Measureme
     for result in _files(machine, folder):
         if result.commit_hash.startswith(commit):
             for name in result.get_all_result_keys():
-                found |= _of_benchmark(result, name)
+                for key, one in _of_benchmark(result, name).items():
+                    if one.known or key not in found:  # another environment may have known it
+                        found[key] = one
     if not found:
         known = ", ".join(known[:8] for known in commits(machine, folder)) or "none"
         raise LookupError(f"no results of commit {commit} on {machine!r}; there are: {known}")
     return found
+
+
+def values(machine: str, commit: str, folder: Path = RESULTS) -> Values:
+    found = measurements(machine, commit, folder)
+    return {key: one.value for key, one in found.items() if one.value is not None and one.known}
+
+
+def newest(machine: str, folder: Path = RESULTS) -> Values:
+    """Of the newest commit measured there."""
+    return values(machine, commits(machine, folder)[-1], folder)
 
 
 def _files(machine: str, folder: Path) -> list[Results]:

@@ -127,7 +127,7 @@ class SpikeTimeError(Looked):
 class RateError(Looked):
     params = (BACKENDS, DTYPES)
     param_names = ("backend", "dtype")
-    unit = "relative"
+    unit = "of the rate"
 
     def setup(self, found: dict, name: str, dtype: str, *_: Any) -> None:
         super().setup(found, name, dtype)

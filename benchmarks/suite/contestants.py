@@ -117,17 +117,16 @@ class Contestant:
 
         return run
 
-    def seconds_per_step(self, tries: int = 1) -> float:
+    def seconds_per_step(self) -> float:
         """By the difference of a long run and a short: what is the same for both falls away."""
-        long, short = self._best(self._long, tries), self._best(self._short, tries)
-        return (long - short) / (self._long - self._short)
+        return (self._seconds(self._long) - self._seconds(self._short)) / (self._long - self._short)
 
-    def _best(self, steps: int, tries: int) -> float:
+    def _seconds(self, steps: int) -> float:
         """What a run takes, compiling and the first launch left out."""
         if steps not in self._warm:
             self._run(steps)
             self._warm.add(steps)
-        return min(self._run(steps) for _ in range(tries))
+        return self._run(steps)
 
 
 contestant = cache(Contestant)

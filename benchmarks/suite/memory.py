@@ -10,6 +10,7 @@ from .inputs import BACKENDS, DTYPES, ON_GPU, Population
 
 FEW, MANY = Population(100), Population(8_000_000)
 STEPS = 80
+TRACES = "V of every step"
 
 
 class Host:
@@ -21,10 +22,10 @@ class Host:
     timeout = 300
 
     def setup(self, name: str, dtype: str) -> None:
-        ready(name, dtype)
+        ready(name, dtype, TRACES)
 
     def peakmem_V_of_every_step(self, name: str, dtype: str) -> None:
-        call(ready(name, dtype), "V of every step")
+        call(ready(name, dtype, TRACES), TRACES)
 
 
 class Device:

@@ -1,0 +1,169 @@
+"""Fail where a commit is slower, less accurate or less complete than another.
+
+`python -m benchmarks.gate BASE HEAD` judges what is recorded of two commits on this machine. --run
+measures both first, round by round in turn, so that a slow spell of the machine meets both; what
+is slower is measured a second time, and that counts.
+Exit codes: 0; 1 for a commit that fails, or where nothing can be compared; 2 for bad input.
+"""
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks import machine
+from benchmarks.compare import Finding, compare
+from benchmarks.recorded import RESULTS, measurements
+
+TOP = Path(__file__).parents[1]
+FACTOR = 1.2
+WIDTH = 150  # characters: names are long, and a log has no width of its own
+MEASURED = (0, 2)  # asv's exit status; 2: a benchmark failed, which is recorded
+STDERR = 2  # asv's progress goes there: standard output is for the verdict
+FAILS, BAD_INPUT = 1, 2
+
+
+class BadInput(Exception):
+    """What was given and what would do, in a line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        findings = _findings(options)
+    except BadInput as error:
+        print(f"gate: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return _report(findings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gate",
+        description="Fail where HEAD is slower, less accurate or less complete than BASE.",
+    )
+    parser.add_argument("base", metavar="BASE", help="a revision, as git takes it")
+    parser.add_argument("head", metavar="HEAD", help="another")
+    parser.add_argument("--machine", metavar="NAME", help="whose results (default: this one's)")
+    parser.add_argument(
+        "--factor",
+        type=float,
+        default=FACTOR,
+        help=f"by which a benchmark may be slower (default {FACTOR})",
+    )
+    parser.add_argument("--run", action="store_true", help="measure both commits first")
+    parser.add_argument(
+        "--bench",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="REGEX",
+        help="these benchmarks alone, by patterns as asv takes them",
+    )
+    return parser
+
+
+def _findings(options: argparse.Namespace) -> list[Finding]:
+    if not options.factor > 1:
+        raise BadInput(f"--factor must be above 1, got {options.factor:g}")
+    wanted = [_pattern(text) for text in options.bench]
+    base, head = _commit(options.base), _commit(options.head)
+    if base == head:
+        raise BadInput(f"{options.base} and {options.head} are one commit, {base[:8]}")
+    name = options.machine or machine.named()["machine"]
+    if options.run:
+        _measure(base, head, name, options.bench)
+    findings = _recorded(base, head, name, options.factor, wanted)
+    slower = [f for f in findings if f.slower]
+    if options.run and slower:
+        print(f"gate: once more: {', '.join(f.name for f in slower)}", file=sys.stderr)
+        _measure(base, head, name, [_pattern_of(f) for f in slower])
+        findings = _recorded(base, head, name, options.factor, wanted)
+    return findings
+
+
+def _recorded(
+    base: str, head: str, name: str, factor: float, wanted: Sequence[re.Pattern[str]]
+) -> list[Finding]:
+    try:
+        before, after = (measurements(name, commit, RESULTS) for commit in (base, head))
+    except LookupError as error:
+        raise BadInput(f"{error}. --run measures both commits") from None
+    findings = compare(before, after, factor)
+    return [f for f in findings if not wanted or any(p.search(f.name) for p in wanted)]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Without the quotes that asv has round strings: recorded parameters have lost them."""
+    try:
+        return re.compile(text.replace("'", ""))
+    except re.error as error:
+        raise BadInput(f"--bench takes regular expressions, got {text!r}: {error}") from None
+
+
+def _pattern_of(finding: Finding) -> str:
+    """For asv, which has quotes round strings."""
+    name, *params = finding.key
+    params = [f"'?{re.escape(value)}'?" for value in params]
+    return rf"^{re.escape(name)}" + (rf"\({', '.join(params)}\)$" if params else "$")
+
+
+def _commit(revision: str) -> str:
+    """Its whole hash."""
+    parse = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    found = subprocess.run(parse, cwd=TOP, capture_output=True, text=True)
+    if found.returncode:
+        raise BadInput(f"git knows no commit {revision!r} in {TOP}")
+    return found.stdout.strip()
+
+
+def _measure(base: str, head: str, name: str, patterns: Sequence[str]) -> None:
+    machine.save()
+    run = [sys.executable, "-m", "asv", "run", "HASHFILE:-", "--machine", name]
+    run += ["--interleave-rounds", "--record-samples"]
+    for pattern in patterns:
+        run += ["--bench", pattern]
+    both = f"{base}\n{head}\n"
+    status = subprocess.run(run, cwd=TOP, input=both, text=True, stdout=STDERR).returncode
+    if status not in MEASURED:
+        raise BadInput(f"asv run ended with status {status}, so that there is nothing to judge")
+
+
+def _report(findings: list[Finding]) -> int:
+    """Print what there is to say; the exit code."""
+    console = Console(highlight=False, width=WIDTH)
+    spoken = sorted((f for f in findings if f.what), key=lambda f: not f.fails)
+    if spoken:
+        console.print(_table(spoken))
+    failing = sum(f.fails for f in findings)
+    compared = [f for f in findings if f.compared]
+    ratios = [(f.ratio, f.name) for f in compared if f.ratio > 0]
+    worst = "; worst ratio {:.2f}: {}".format(*max(ratios)) if ratios else ""
+    console.print(Text(f"{len(compared)} benchmarks compared, {failing} fail{worst}"))
+    if not compared and not failing:
+        console.print("Nothing could be compared, which is no pass")
+    return FAILS if failing or not compared else 0
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("benchmark", overflow="fold")
+    for heading in ("BASE", "HEAD", "ratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for f in findings:
+        numbers = ("" if math.isnan(n) else f"{n:.4g}" for n in (f.base, f.head, f.ratio))
+        table.add_row(Text(f.name), *numbers, Text(f.what, "red" if f.fails else "yellow"))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Draw docs/speed.png and docs/work-precision.png from what asv has recorded.
+
+`python -m benchmarks.pictures` draws both.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.recorded import RESULTS, Values, machines, newest
+from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
+from benchmarks.tables import STEP
+
+DOCS = Path(__file__).parents[1] / "docs"
+ERROR = "accuracy.WorkPrecision.track_V_over_10_ms"
+NEURONS = 10_000  # of the work-precision picture
+
+COLORS = dict(
+    zip(BACKENDS + PEERS, ("0.2", "C0", "C2", "C1", "C3", "0.6", "C4", "C5"), strict=True)
+)
+LINES = {"float32": "-", "float64": "--"}
+Curve = list[tuple[float, float]]
+
+
+def speeds(found: Values, name: str, dtype: str) -> Curve:
+    """Number of neurons, neuron-steps a second."""
+    keys = [(n, (STEP, name, dtype, str(n))) for n in SIZES]
+    return [(n, 1e6 / found[key]) for n, key in keys if key in found]
+
+
+def work_precision(found: Values, name: str, dtype: str) -> Curve:
+    """Seconds of computing for a simulated ms of NEURONS, worst error of V in mV; by dt."""
+    step = found.get((STEP, name, dtype, str(NEURONS)))
+    keys = [(dt, (ERROR, name, dtype, str(dt))) for dt in COARSENESS]
+    return [(step * NEURONS / 1e6 / dt, found[key]) for dt, key in keys if step and key in found]
+
+
+def picture(curve: Callable[[Values, str, str], Curve], x: str, y: str, folder: Path) -> Figure:
+    """A panel a machine, a line for each backend or peer and dtype."""
+    names = machines(folder)
+    figure = Figure(figsize=(5.5 * len(names), 4.5), layout="constrained")
+    for ax, machine in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        draw(ax, newest(machine, folder), curve)
+        ax.set(title=machine, xlabel=x, ylabel=y)
+    return figure
+
+
+def draw(ax: Axes, found: Values, curve: Callable[[Values, str, str], Curve]) -> None:
+    for name in BACKENDS + PEERS:
+        for dtype in DTYPES:
+            if points := curve(found, name, dtype):
+                ax.plot(
+                    *np.transpose(points),
+                    color=COLORS[name],
+                    linestyle=LINES[dtype],
+                    marker="o",
+                    markersize=4,
+                    label=f"{name} {dtype}",
+                )
+    ax.set(xscale="log", yscale="log")
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize="x-small", frameon=False)
+
+
+PICTURES = {
+    "speed.png": (speeds, "neurons", "neuron-steps/s"),
+    "work-precision.png": (
+        work_precision,
+        f"computing for 1 ms of {NEURONS:,} neurons (s)",
+        "worst error of V over 10 ms (mV)",
+    ),
+}
+
+
+def main(docs: Path = DOCS, folder: Path = RESULTS) -> None:
+    for name, (curve, x, y) in PICTURES.items():
+        picture(curve, x, y, folder).savefig(docs / name, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

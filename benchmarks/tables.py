@@ -1,0 +1,186 @@
+"""Write the tables of README.md and benchmarks/README.md from what asv has recorded.
+
+`python -m benchmarks.tables` puts each between its marks, `<!-- table NAME -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.recorded import RESULTS, Values, commits, machines, newest, values
+from benchmarks.suite.inputs import BACKENDS, DTYPES, ON_GPU, PEERS
+
+TOP = Path(__file__).parents[1]
+FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
+MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+STEP = "step.Step.time_million_neuron_steps"
+OVER_PEER = "step.OverPeer.track_time_over_peer"
+TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
+RATE_ERROR = "accuracy.RateError.track_rate"
+
+WHAT = {
+    "reference": "the paper's equations in float64, to compare with",
+    "numpy": "in-place NumPy on groups of neurons that fit the cache",
+    "numba": "loops that LLVM vectorises, on all cores",
+    "triton": "Triton kernels on PyTorch tensors",
+    "pycuda": "a CUDA C kernel that keeps neurons in registers",
+    "peer-textbook": "peer: NumPy as a textbook writes it",
+    "peer-jax": "peer: a jitted JAX `scan`",
+    "peer-launches": "peer: CuPy, a kernel launch each step",
+}
+LAST_OF = {  # commits, by what came to be with them
+    "the core and NumPy": "16149676",
+    "PyCUDA": "24bbc107",
+    "Triton": "aef28b3c",
+    "the kit and Numba": "4997b99a",
+}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A benchmark as a table: its last parameter across, the others down."""
+
+    benchmark: str
+    title: str
+    written: Callable[[float], str]
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"
+
+
+def speed(seconds: float) -> str:
+    """Neuron-steps a second, of the time of a million."""
+    return f"{1e6 / seconds:.3g}"
+
+
+TOPICS = (
+    Topic(STEP, "Neuron-steps a second, by number of neurons", speed),
+    Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
+    Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),
+    Topic("start.FirstResult.time_first_result", "First result of a process", milliseconds),
+    Topic("start.FirstResultEver.track_first_result_ever", "… nothing cached", milliseconds),
+    Topic("start.Package.time_import", "`import hhplug`", milliseconds),
+    Topic("start.Package.time_discovery", "`hhplug backends`", milliseconds),
+    Topic(
+        "memory.Host.peakmem_V_of_every_step",
+        "Most memory of the process in a call with V of every step",
+        lambda size: f"{size / 1e6:.0f} MB",
+    ),
+    Topic("memory.Device.track_bytes_a_neuron", "Bytes of the GPU a neuron", "{:.0f}".format),
+    Topic(TRACE_ERROR, "Worst error of V over 50 ms", "{:.1e} mV".format),
+    Topic(
+        "accuracy.SpikeTimeError.track_spike_time_over_200_ms",
+        "Worst error of a spike time over 200 ms",
+        "{:.1e} ms".format,
+    ),
+    Topic(RATE_ERROR, "Worst relative error of a rate", "{:.1e}".format),
+    Topic(
+        "accuracy.WorkPrecision.track_V_over_10_ms",
+        "Worst error of V over 10 ms against the exact solution, by dt in ms",
+        "{:.1e} mV".format,
+    ),
+)
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def topic(found: Values, of: Topic) -> str:
+    """Its table; rows of which nothing is known are left out, and "" where nothing is."""
+    known = {key[1:]: value for key, value in found.items() if key[0] == of.benchmark}
+    if not known:
+        return ""
+    if () in known:
+        return f"{of.title}: {of.written(known[()])}\n"
+    across = list(dict.fromkeys(params[-1] for params in known))
+    down = list(dict.fromkeys(params[:-1] for params in known))
+    rows = [
+        [" ".join(row), *(of.written(known[*row, c]) if (*row, c) in known else "" for c in across)]
+        for row in down
+    ]
+    return f"{of.title}\n\n" + markdown(["", *map(number, across)], rows)
+
+
+def number(text: str) -> str:
+    return f"{int(text):,}" if text.isdigit() else text
+
+
+def backends(folder: Path) -> str:
+    """A line for each backend and peer: errors, and speeds on the CPU and on the GPU."""
+    on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
+    rows = []
+    for name in BACKENDS + PEERS:
+        here = on_gpu if name in ON_GPU else on_cpu
+        for dtype in DTYPES:
+            cells = [
+                cell(here, (TRACE_ERROR, name, dtype), "{:.0e} mV".format),
+                cell(here, (RATE_ERROR, name, dtype), "{:.0e}".format),
+                cell(on_cpu, (STEP, name, dtype, "10000"), speed),
+                cell(on_gpu, (STEP, name, dtype, "8000000"), speed),
+            ]
+            if any(cells):
+                rows.append([f"`{name}` {dtype}", WHAT[name], *cells])
+    header = ["", "", "V over 50 ms", "a rate", "CPU, 10,000 neurons", "H100, 8 million"]
+    return markdown(header, rows)
+
+
+def cell(found: Values, key: tuple[str, ...], written: Callable[[float], str]) -> str:
+    return written(found[key]) if key in found else ""
+
+
+def cpu_and_gpu(folder: Path) -> tuple[str, str]:
+    """The two machines whose results are kept."""
+    gpu = next(machine for machine in machines(folder) if "nvidia" in machine)
+    cpu = next(machine for machine in machines(folder) if "nvidia" not in machine)
+    return cpu, gpu
+
+
+def history(folder: Path) -> str:
+    """By commit: speed at 10,000 neurons in float32, and the time over JAX's beside it."""
+    names = [name for name in BACKENDS if name != "reference"]
+    rows = []
+    for machine in machines(folder):
+        for commit in commits(machine, folder):
+            found = values(machine, commit, folder)
+            what = next((what for what, last in LAST_OF.items() if commit.startswith(last)), "")
+            rows.append([machine, f"{commit[:8]} {what}".strip()])
+            for name in names:
+                faster = cell(found, (STEP, name, "float32", "10000"), speed)
+                ratio = cell(found, (OVER_PEER, name, "peer-jax", "10000"), "{:.2g}".format)
+                rows[-1].append(f"{faster} ({ratio or '–'})" if faster else "")
+    return markdown(["machine", "commit", *names], rows)
+
+
+def machine_tables(machine: str, folder: Path) -> str:
+    found = newest(machine, folder)
+    tables = [table for of in TOPICS if (table := topic(found, of))]
+    return f"At {commits(machine, folder)[-1][:8]}.\n\n" + "\n".join(tables)
+
+
+def table(name: str, folder: Path = RESULTS) -> str:
+    """What belongs between the marks of that name: "backends", "history" or a machine's."""
+    if name == "backends":
+        return backends(folder)
+    if name == "history":
+        return history(folder)
+    return machine_tables(name, folder)
+
+
+def written(text: str, folder: Path = RESULTS) -> str:
+    """The text with its tables as the results have them."""
+    return MARKED.sub(lambda mark: f"{mark[1]}{table(mark[2], folder)}{mark[3]}", text)
+
+
+def main() -> None:
+    for file in FILES:
+        file.write_text(written(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

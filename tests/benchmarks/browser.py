@@ -1,0 +1,117 @@
+"""The site that `asv publish` makes of recorded results, open in a headless Chromium."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from cdn import fetched, without_hashes_of_stand_ins
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+
+from benchmarks.recorded import RESULTS, machines
+
+ROOT = Path(__file__).parents[2]
+SIZE = {"width": 1280, "height": 1000}
+FLAGS = (
+    "--no-sandbox",  # which root can't have
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# On a busy machine the network may be idle between two of asv's requests.
+LOADED = "() => $.asv.main_json && $.active === 0"
+
+
+class BrokenPage(Exception):
+    """A page with an error on its console."""
+
+
+class Site:
+    def __init__(self, context: BrowserContext, address: str):
+        self._context, self._address = context, address
+
+    def open(self, view: str = "") -> Page:
+        """A tab with the grid, "summarylist", "regressions" or a benchmark, all data loaded."""
+        errors: list[str] = []
+
+        def heed(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                errors.append(f"{message.text} ({message.location['url']})")
+
+        page = self._context.new_page()
+        page.on("console", heed)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        try:
+            page.goto(f"{self._address}/#{view}", wait_until="networkidle")
+            if not errors:
+                page.wait_for_function(LOADED)
+        finally:
+            if errors:
+                raise BrokenPage(f"#{view}: " + "; ".join(errors))
+        return page
+
+
+@contextmanager
+def published(folder: Path, results: Path = RESULTS) -> Iterator[Site]:
+    """The site of the results; all its files go into the folder, none into the checkout."""
+    if not machines(results):
+        raise FileNotFoundError(f"no recorded results in {results}")
+    files = fetched(folder)
+
+    def from_npm(route: Route) -> None:
+        if route.request.url in files:
+            headers = {"Access-Control-Allow-Origin": "*"}
+            route.fulfill(path=files[route.request.url], headers=headers)
+        else:
+            route.abort()
+
+    with (
+        served(publish(folder, results)) as address,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium(), args=FLAGS) as browser,
+    ):
+        context = browser.new_context(viewport=SIZE)
+        context.route(lambda url: not url.startswith(address), from_npm)
+        yield Site(context, address)
+
+
+def publish(folder: Path, results: Path) -> Path:
+    """The folder that asv has written the site into."""
+    html, configuration = folder / "html", folder / "asv.conf.json"
+    ours = json.loads((ROOT / "asv.conf.json").read_text(encoding="utf-8"))
+    changes = {"repo": str(ROOT), "results_dir": str(results), "html_dir": str(html)}
+    configuration.write_text(json.dumps(ours | changes), encoding="utf-8")
+    asv = [sys.executable, "-m", "asv", "publish", "--no-pull", "--config", configuration]
+    subprocess.run(asv, check=True)
+    index = html / "index.html"
+    page = without_hashes_of_stand_ins(index.read_text(encoding="utf-8"))
+    index.write_text(page, encoding="utf-8")
+    return html
+
+
+@contextmanager
+def served(html: Path) -> Iterator[str]:
+    """The address of a server of these files."""
+    handler = partial(SimpleHTTPRequestHandler, directory=html)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def chromium() -> str:
+    path = shutil.which("chromium")
+    if path is None:
+        raise FileNotFoundError("chromium is not on the path. Fix: apt-get install chromium")
+    return path

@@ -1,0 +1,132 @@
+"""The gate on real runs: faults planted in a clone of this checkout, each measured and judged.
+
+`python tests/benchmarks/planted.py` wants an otherwise idle machine for half an hour, and the
+network for asv's environment. It ends with 1 where a verdict is not as expected.
+"""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from rich.console import Console
+from rich.table import Table
+
+TOP = Path(__file__).parents[2]
+NUMPY = "plugins/hhplug-numpy"
+BENCH = (
+    r"step.Step.*\('numpy', 'float(32|64)', (100|10000)\)",
+    r"accuracy.TraceError.*\('numpy'",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A commit: one text of a file in place of another, or nothing at all."""
+
+    name: str
+    verdicts: tuple[str, ...] = ()  # any of them is right; none: it must pass
+    file: str = ""
+    old: str = ""
+    new: str = ""
+
+
+CASES = (
+    Case(
+        "every second step done twice",
+        ("slower",),
+        f"{NUMPY}/src/hhplug_numpy/backend.py",
+        "            self._stepper.step(state, I_ext, group.membrane)\n",
+        "            self._stepper.step(state, I_ext, group.membrane)\n"
+        "            if k % 2:\n"
+        "                scratch = State.of(state.array.copy())\n"
+        "                self._stepper.step(scratch, I_ext, group.membrane)\n",
+    ),
+    Case(
+        "no entry point",
+        ("skipped",),
+        f"{NUMPY}/pyproject.toml",
+        '[project.entry-points.hhplug]\nnumpy = "hhplug_numpy"\n',
+        "",
+    ),
+    Case(
+        "β_n larger by 0.1 %",
+        ("an error above", "failed"),
+        f"{NUMPY}/src/hhplug_numpy/kernels.py",
+        "0.125 * math.exp(-25 / 80)",
+        "0.125125 * math.exp(-25 / 80)",
+    ),
+    *(Case(f"nothing ({number} of 5)") for number in range(1, 6)),
+)
+
+
+def git(clone: Path, *arguments: str) -> None:
+    author = ["-c", "user.name=planted", "-c", "user.email=planted@localhost"]
+    subprocess.run(["git", *author, *arguments], cwd=clone, check=True)
+
+
+def cloned(folder: Path) -> Path:
+    """HEAD with the benchmarks as they stand here, on a branch `base`."""
+    clone = folder / "clone"
+    git(folder, "clone", "--quiet", str(TOP), str(clone))
+    results = shutil.ignore_patterns("results", "__pycache__")
+    shutil.copytree(TOP / "benchmarks", clone / "benchmarks", ignore=results, dirs_exist_ok=True)
+    git(clone, "checkout", "--quiet", "-b", "base")
+    git(clone, "add", "benchmarks")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "The benchmarks of the checkout")
+    return clone
+
+
+def plant(clone: Path, case: Case) -> None:
+    """Commit it on a branch `planted`, off `base`."""
+    git(clone, "checkout", "--quiet", "-B", "planted", "base")
+    if case.file:
+        path = clone / case.file
+        text = path.read_text()
+        if text.count(case.old) != 1:
+            raise ValueError(f"{case.file} has not got, or not once: {case.old!r}")
+        path.write_text(text.replace(case.old, case.new))
+    git(clone, "commit", "--quiet", "--all", "--allow-empty", "--message", case.name)
+
+
+def judged(clone: Path) -> subprocess.CompletedProcess[str]:
+    """By the gate; asv's progress goes where standard error goes."""
+    gate = [sys.executable, "-m", "benchmarks.gate", "base", "planted", "--run", "--bench", *BENCH]
+    return subprocess.run(gate, cwd=clone, stdout=subprocess.PIPE, text=True)
+
+
+def right(case: Case, code: int, output: str) -> bool:
+    if case.verdicts:
+        return code == 1 and any(verdict in output for verdict in case.verdicts)
+    return code == 0
+
+
+def main() -> int:
+    table = Table("case", "expected", "verdict", "exit code", "seconds", box=None, pad_edge=False)
+    wrong = 0
+    with TemporaryDirectory() as folder:
+        clone = cloned(Path(folder))
+        for case in CASES:
+            plant(clone, case)
+            began = perf_counter()
+            gate = judged(clone)
+            seconds = perf_counter() - began
+            as_expected = right(case, gate.returncode, gate.stdout)
+            wrong += not as_expected
+            print(f"\n{case.name}\n{gate.stdout}", flush=True)
+            table.add_row(
+                case.name,
+                " or ".join(case.verdicts) or "pass",
+                "as expected" if as_expected else "[red]wrong",
+                str(gate.returncode),
+                f"{seconds:.0f}",
+            )
+    Console().print(table)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

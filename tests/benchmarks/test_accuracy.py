@@ -1,0 +1,34 @@
+"""The accuracy benchmarks see a wrong backend, and one that fails hides no other."""
+
+import numpy as np
+
+from benchmarks.suite import accuracy
+from hhplug import Simulator
+from hhplug.testing.accuracy import BOUNDS
+
+
+def test_numpy_is_within_bounds_and_its_error_over_dt_falls_with_the_fourth_power():
+    errors = accuracy.Reference().errors("numpy", "float64")
+    bounds = BOUNDS["float64"]
+    assert 0 < errors["V"] < bounds.V_50_ms
+    assert errors["spike time"] < bounds.spike_time
+    assert 0 < errors["rate"] < bounds.rate
+    coarse, fine = (errors[str(dt)] for dt in (0.02, 0.01))
+    assert 12 < coarse / fine < 24  # 2⁴, near enough at these dt
+
+
+def test_a_backend_without_a_value_is_infinitely_wrong():
+    assert accuracy.greatest(np.array([1.0, np.nan]), np.array([1.0, 1.0])) == np.inf
+    assert accuracy.greatest(np.zeros(3), np.zeros(2)) == np.inf
+    assert accuracy.greatest(np.zeros(2), np.array([0.0, -3.0])) == 3.0
+
+
+def test_what_fails_fails_alone(monkeypatch):
+    reference = accuracy.Reference()
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(Simulator, "run", broken)
+    assert isinstance(reference.errors("numpy", "float32"), RuntimeError)
+    assert isinstance(reference.errors("reference", "float32"), NotImplementedError)

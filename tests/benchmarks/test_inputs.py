@@ -1,0 +1,57 @@
+"""The inputs of the benchmarks are those of all years."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.suite import inputs
+from benchmarks.suite.inputs import DT, LENGTHS, Population
+from hhplug import Simulator
+
+# As first recorded; what is appended later stands behind.
+POPULATION = "5405dc4f3f5f6d9c206e37087236f35e961ef57cfaf59643267be254cb820cbc"
+BACKENDS = ("reference", "numpy", "numba", "triton", "pycuda")
+PEERS = ("peer-textbook", "peer-jax", "peer-launches")
+SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)
+
+
+def test_what_was_measured_once_is_measured_for_good():
+    file = Path(inputs.__file__).with_name("population.json")
+    assert sha256(file.read_bytes()).hexdigest() == POPULATION
+    assert inputs.BACKENDS[: len(BACKENDS)] == BACKENDS
+    assert inputs.PEERS[: len(PEERS)] == PEERS
+    assert inputs.SIZES[: len(SIZES)] == SIZES
+    assert inputs.LENGTHS == (5, 20, 80, 325, 1256, 5000, 20_008, 100_000)
+    assert (inputs.DT, inputs.CALL, inputs.EXACT_DT, inputs.EXACT_T) == (
+        0.01,
+        (10_000, 5000),
+        0.00125,
+        10.0,
+    )
+
+
+@pytest.mark.parametrize("varied", [True, False])
+def test_the_spikes_are_those_of_the_reference_and_none_is_near_the_end_of_a_run(varied):
+    population = Population(100, varied)
+    steps = LENGTHS[-2]
+    result = Simulator("reference", parameters=population.parameters).run(
+        (steps + 3) * DT,
+        stimulus=population.stimulus,
+        initial_state=population.row("state"),
+        record=(),
+    )
+    at = np.floor(result.spikes.time / DT + 1e-9)
+    for length in LENGTHS[:-1]:
+        counts = np.bincount(result.spikes.neuron[at < length], minlength=100)
+        np.testing.assert_array_equal(counts, population.spike_count(length))
+        assert np.abs(at - length).min() > 2
+
+
+def test_a_population_is_a_hundred_neurons_over_and_over():
+    large, small = Population(257), Population(100)
+    for name in ("I_ext", "g_Na", "g_K", "state"):
+        np.testing.assert_array_equal(large.row(name)[..., 200:257], small.row(name)[..., :57])
+    np.testing.assert_array_equal(large.spike_count(5000)[100:200], small.spike_count(5000))
+    assert small.spike_count(5000).min() > 0  # all fire

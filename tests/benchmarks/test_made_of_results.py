@@ -1,0 +1,93 @@
+"""What is shown agrees with what is recorded."""
+
+import json
+
+import pytest
+from matplotlib.colors import to_rgba
+
+from benchmarks import pictures, recorded, sitting, tables
+
+MACHINES = recorded.machines()
+
+
+@pytest.mark.parametrize("file", tables.FILES, ids=lambda file: str(file.relative_to(tables.TOP)))
+def test_tables_are_those_of_the_recorded_results(file):
+    text = file.read_text(encoding="utf-8")
+    assert tables.MARKED.search(text)
+    assert tables.written(text) == text, "run python -m benchmarks.tables"
+
+
+def test_a_table_that_is_not_up_to_date_is_seen():
+    text = tables.FILES[0].read_text(encoding="utf-8")
+    name = tables.MARKED.search(text)[2]
+    assert tables.written(f"<!-- table {name} -->\nold\n<!-- end -->") != text
+
+
+def test_every_machine_has_its_table():
+    names = {mark[2] for mark in tables.MARKED.finditer(tables.FILES[1].read_text("utf-8"))}
+    assert names == {"history", *MACHINES}
+
+
+@pytest.mark.parametrize("curve", [pictures.speeds, pictures.work_precision])
+def test_a_picture_has_every_backend_that_was_measured(curve):
+    figure = pictures.picture(curve, "x", "y", recorded.RESULTS)
+    assert len(figure.axes) == len(MACHINES)
+    for ax, machine in zip(figure.axes, MACHINES, strict=True):
+        found = recorded.newest(machine)
+        drawn = {line.get_label(): line for line in ax.lines}
+        for name in pictures.BACKENDS + pictures.PEERS:
+            for dtype in pictures.DTYPES:
+                line = drawn.get(f"{name} {dtype}")
+                assert (line is not None) == bool(curve(found, name, dtype))
+                assert line is None or to_rgba(line.get_color()) == to_rgba(pictures.COLORS[name])
+
+
+def test_of_two_environments_what_one_knows_is_kept(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "machine.json").write_text('{"machine": "m", "version": 1}')
+    for name, value in (("a", 0.25), ("b", float("nan"))):
+        write_result(tmp_path / "m" / f"{'0' * 8}-{name}.json", name, value)
+    found = recorded.measurements("m", "0000", tmp_path)
+    assert found["topic.time_it", "numpy"].value == 0.25
+
+
+def test_results_of_an_unknown_commit_are_asked_for_in_vain(tmp_path):
+    with pytest.raises(LookupError, match="no results of commit abc on 'm'; there are: none"):
+        recorded.measurements("m", "abc", tmp_path)
+
+
+def test_a_sitting_keeps_the_path_of_python_out_of_its_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(sitting.sys, "executable", "/opt/secret/bin/python3")
+    version = f"{sitting.sys.version_info.major}.{sitting.sys.version_info.minor}"
+    mine = tmp_path / "abcdef12-existing-py_opt_secret_bin_python3.json"
+    public = tmp_path / f"abcdef12-existing-py{version}.json"
+    for _ in range(2):
+        with sitting.the_path_of_python_kept_out(tmp_path, "abcdef1234"):
+            assert not public.exists()  # asv finds its own file, and adds to it
+            runs = json.loads(mine.read_text())["runs"] if mine.exists() else 0
+            python = {"python": "/opt/secret/bin/python3", "env_name": mine.stem[9:]}
+            mine.write_text(json.dumps(python | {"runs": runs + 1}))
+        assert not mine.exists()
+        assert "secret" not in public.read_text()
+    assert json.loads(public.read_text())["runs"] == 2
+
+
+def write_result(path, env_name, value):
+    """A file of asv's with one benchmark."""
+    path.write_text(
+        json.dumps(
+            {
+                "version": 2,
+                "commit_hash": "0" * 40,
+                "env_name": env_name,
+                "date": 0,
+                "params": {"machine": "m"},
+                "python": "3.11",
+                "requirements": {},
+                "env_vars": {},
+                "result_columns": ["result", "params", "version"],
+                "results": {"topic.time_it": [[value], [["'numpy'"]], "1"]},
+                "durations": {},
+            }
+        )
+    )
