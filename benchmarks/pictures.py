@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 ERROR = "accuracy.WorkPrecision.track_V_over_10_ms"
 NEURONS = 10_000  # of the work-precision picture
 
-COLORS = dict(
+COLORS: dict[str, str] = dict(
     zip(BACKENDS + PEERS, ("0.2", "C0", "C2", "C1", "C3", "0.6", "C4", "C5"), strict=True)
 )
 LINES = {"float32": "-", "float64": "--"}
@@ -38,32 +39,44 @@ def work_precision(found: Values, name: str, dtype: str) -> Curve:
     return [(step * NEURONS / 1e6 / dt, found[key]) for dt, key in keys if step and key in found]
 
 
+Curves = dict[tuple[str, str], Curve]
+"""By backend or peer, and dtype."""
+
+
+def curves(curve: Callable[[Values, str, str], Curve], machine: str, folder: Path) -> Curves:
+    """Those of which something is known."""
+    found, known = newest(machine, folder), {}
+    for name, dtype in product(BACKENDS + PEERS, DTYPES):
+        if points := curve(found, name, dtype):
+            known[name, dtype] = points
+    return known
+
+
 def picture(curve: Callable[[Values, str, str], Curve], x: str, y: str, folder: Path) -> Figure:
-    """A panel a machine, a line for each backend or peer and dtype."""
-    names = machines(folder)
-    figure = Figure(figsize=(5.5 * len(names), 4.5), layout="constrained")
-    for ax, machine in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        draw(ax, newest(machine, folder), curve)
+    """A panel for each machine that has curves."""
+    panels = {m: known for m in machines(folder) if (known := curves(curve, m, folder))}
+    figure = Figure(figsize=(5.5 * len(panels), 4.5), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (machine, known) in zip(axes, panels.items(), strict=True):
+        draw(ax, known)
         ax.set(title=machine, xlabel=x, ylabel=y)
     return figure
 
 
-def draw(ax: Axes, found: Values, curve: Callable[[Values, str, str], Curve]) -> None:
-    for name in BACKENDS + PEERS:
-        for dtype in DTYPES:
-            if points := curve(found, name, dtype):
-                ax.plot(
-                    *np.transpose(points),
-                    color=COLORS[name],
-                    linestyle=LINES[dtype],
-                    marker="o",
-                    markersize=4,
-                    label=f"{name} {dtype}",
-                )
+def draw(ax: Axes, known: Curves) -> None:
+    for (name, dtype), points in known.items():
+        ax.plot(
+            *np.transpose(points),
+            color=COLORS[name],
+            linestyle=LINES[dtype],
+            marker="o",
+            markersize=3,
+            label=f"{name} {dtype}",
+        )
     ax.set(xscale="log", yscale="log")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize="x-small", frameon=False)
+    ax.legend(fontsize="x-small", frameon=False, handlelength=3.5)
 
 
 PICTURES = {

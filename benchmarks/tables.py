@@ -4,6 +4,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,8 @@ WHAT = {
 }
 LAST_OF = {  # commits, by what came to be with them
     "the core and NumPy": "16149676",
-    "PyCUDA": "24bbc107",
-    "Triton": "aef28b3c",
+    "PyCUDA": "24bbc10a",
+    "Triton": "aef28b37",
     "the kit and Numba": "4997b99a",
 }
 
@@ -47,13 +48,23 @@ class Topic:
     written: Callable[[float], str]
 
 
+def scientific(value: float, digits: int = 2) -> str:
+    """As one says it: 1.4e11, 2e-6."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}" if value else "0"
+
+
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e3:,.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def millivolts(error: float) -> str:
+    return f"{scientific(error)} mV"
 
 
 def speed(seconds: float) -> str:
     """Neuron-steps a second, of the time of a million."""
-    return f"{1e6 / seconds:.3g}"
+    return scientific(1e6 / seconds, 3)
 
 
 TOPICS = (
@@ -70,17 +81,17 @@ TOPICS = (
         lambda size: f"{size / 1e6:.0f} MB",
     ),
     Topic("memory.Device.track_bytes_a_neuron", "Bytes of the GPU a neuron", "{:.0f}".format),
-    Topic(TRACE_ERROR, "Worst error of V over 50 ms", "{:.1e} mV".format),
+    Topic(TRACE_ERROR, "Worst error of V over 50 ms", millivolts),
     Topic(
         "accuracy.SpikeTimeError.track_spike_time_over_200_ms",
         "Worst error of a spike time over 200 ms",
-        "{:.1e} ms".format,
+        lambda error: f"{scientific(error)} ms",
     ),
-    Topic(RATE_ERROR, "Worst relative error of a rate", "{:.1e}".format),
+    Topic(RATE_ERROR, "Worst relative error of a rate", scientific),
     Topic(
         "accuracy.WorkPrecision.track_V_over_10_ms",
         "Worst error of V over 10 ms against the exact solution, by dt in ms",
-        "{:.1e} mV".format,
+        millivolts,
     ),
 )
 
@@ -98,8 +109,9 @@ def topic(found: Values, of: Topic) -> str:
         return ""
     if () in known:
         return f"{of.title}: {of.written(known[()])}\n"
-    across = list(dict.fromkeys(params[-1] for params in known))
-    down = list(dict.fromkeys(params[:-1] for params in known))
+    down = Counter(params[:-1] for params in known)
+    whole_rows_first = sorted(known, key=lambda params: -down[params[:-1]])
+    across = list(dict.fromkeys(params[-1] for params in whole_rows_first))
     rows = [
         [" ".join(row), *(of.written(known[*row, c]) if (*row, c) in known else "" for c in across)]
         for row in down
@@ -116,16 +128,17 @@ def backends(folder: Path) -> str:
     on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
     rows = []
     for name in BACKENDS + PEERS:
-        here = on_gpu if name in ON_GPU else on_cpu
+        here, what = on_gpu if name in ON_GPU else on_cpu, WHAT[name]
         for dtype in DTYPES:
             cells = [
-                cell(here, (TRACE_ERROR, name, dtype), "{:.0e} mV".format),
-                cell(here, (RATE_ERROR, name, dtype), "{:.0e}".format),
+                cell(here, (TRACE_ERROR, name, dtype), millivolts),
+                cell(here, (RATE_ERROR, name, dtype), scientific),
                 cell(on_cpu, (STEP, name, dtype, "10000"), speed),
                 cell(on_gpu, (STEP, name, dtype, "8000000"), speed),
             ]
             if any(cells):
-                rows.append([f"`{name}` {dtype}", WHAT[name], *cells])
+                rows.append([f"`{name}` {dtype}", what, *cells])
+                what = ""  # said once
     header = ["", "", "V over 50 ms", "a rate", "CPU, 10,000 neurons", "H100, 8 million"]
     return markdown(header, rows)
 
