@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,12 +21,13 @@ from rich.text import Text
 
 from benchmarks import machine
 from benchmarks.compare import Finding, compare
+from benchmarks.configuration import TOP, configuration
 from benchmarks.recorded import RESULTS, measurements
 
-TOP = Path(__file__).parents[1]
+MEASURED = TOP / ".asv" / "gate" / "results"  # by --run: no part of what is kept
 FACTOR = 1.2
 WIDTH = 150  # characters: names are long, and a log has no width of its own
-MEASURED = (0, 2)  # asv's exit status; 2: a benchmark failed, which is recorded
+DONE = (0, 2)  # asv's exit status; 2: a benchmark failed, which is recorded
 STDERR = 2  # asv's progress goes there: standard output is for the verdict
 FAILS, BAD_INPUT = 1, 2
 
@@ -79,22 +81,25 @@ def _findings(options: argparse.Namespace) -> list[Finding]:
     if base == head:
         raise BadInput(f"{options.base} and {options.head} are one commit, {base[:8]}")
     name = options.machine or machine.named()["machine"]
-    if options.run:
-        _measure(base, head, name, options.bench)
-    findings = _recorded(base, head, name, options.factor, wanted)
+    judged = partial(_judged, base, head, name, options.factor, wanted)
+    if not options.run:
+        return judged(RESULTS)
+    _measure(base, head, name, options.bench)
+    findings = judged(MEASURED)
     slower = [f for f in findings if f.slower]
-    if options.run and slower:
+    if slower:
         print(f"gate: once more: {', '.join(f.name for f in slower)}", file=sys.stderr)
         _measure(base, head, name, [_pattern_of(f) for f in slower])
-        findings = _recorded(base, head, name, options.factor, wanted)
+        findings = judged(MEASURED)
     return findings
 
 
-def _recorded(
-    base: str, head: str, name: str, factor: float, wanted: Sequence[re.Pattern[str]]
+def _judged(
+    base: str, head: str, name: str, factor: float, wanted: Sequence[re.Pattern[str]], folder: Path
 ) -> list[Finding]:
+    """What the results in a folder say of the benchmarks that are wanted; all, if none is named."""
     try:
-        before, after = (measurements(name, commit, RESULTS) for commit in (base, head))
+        before, after = (measurements(name, commit, folder) for commit in (base, head))
     except LookupError as error:
         raise BadInput(f"{error}. --run measures both commits") from None
     findings = compare(before, after, factor)
@@ -129,11 +134,12 @@ def _measure(base: str, head: str, name: str, patterns: Sequence[str]) -> None:
     machine.save()
     run = [sys.executable, "-m", "asv", "run", "HASHFILE:-", "--machine", name]
     run += ["--interleave-rounds", "--record-samples"]
+    run += ["--config", str(configuration(MEASURED.parent, results_dir=MEASURED))]
     for pattern in patterns:
         run += ["--bench", pattern]
     both = f"{base}\n{head}\n"
     status = subprocess.run(run, cwd=TOP, input=both, text=True, stdout=STDERR).returncode
-    if status not in MEASURED:
+    if status not in DONE:
         raise BadInput(f"asv run ended with status {status}, so that there is nothing to judge")
 
 

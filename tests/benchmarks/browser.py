@@ -1,6 +1,5 @@
 """The site that `asv publish` makes of recorded results, open in a headless Chromium."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from threading import Thread
 from cdn import fetched, without_hashes_of_stand_ins
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
+from benchmarks.configuration import configuration
 from benchmarks.recorded import RESULTS, machines
 
-ROOT = Path(__file__).parents[2]
 SIZE = {"width": 1280, "height": 1000}
 FLAGS = (
     "--no-sandbox",  # which root can't have
@@ -85,12 +84,14 @@ def published(folder: Path, results: Path = RESULTS) -> Iterator[Site]:
 
 
 def publish(folder: Path, results: Path) -> Path:
-    """The folder that asv has written the site into."""
-    html, configuration = folder / "html", folder / "asv.conf.json"
-    ours = json.loads((ROOT / "asv.conf.json").read_text(encoding="utf-8"))
-    changes = {"repo": str(ROOT), "results_dir": str(results), "html_dir": str(html)}
-    configuration.write_text(json.dumps(ours | changes), encoding="utf-8")
-    asv = [sys.executable, "-m", "asv", "publish", "--no-pull", "--config", configuration]
+    """The folder that asv has written the site into, of the machines that are kept."""
+    html, kept = folder / "html", folder / "results"
+    for name in ("benchmarks.json", *machines(results)):
+        copy = shutil.copytree if (results / name).is_dir() else shutil.copy
+        kept.mkdir(exist_ok=True)
+        copy(results / name, kept / name)
+    written = configuration(folder, results_dir=kept, html_dir=html)
+    asv = [sys.executable, "-m", "asv", "publish", "--no-pull", "--config", written]
     subprocess.run(asv, check=True)
     index = html / "index.html"
     page = without_hashes_of_stand_ins(index.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """In place of asv: notes what it was asked for, and lays down results that were made beforehand.
 
-The n-th call copies the folder `measured-n` that lies beside this file to `results`; it ends with
-2, as asv does where a benchmark failed.
+The n-th call copies the folder `measured-n` that lies beside this file to `asv/results`; it ends
+with 2, as asv does where a benchmark failed.
 """
 
 import json
@@ -16,5 +16,5 @@ with calls.open("a") as file:
     file.write(json.dumps([sys.argv[1:], sys.stdin.read().split()]) + "\n")
 print("asv at work")
 number = len(calls.read_text().splitlines())
-shutil.copytree(HERE / f"measured-{number}", HERE / "results", dirs_exist_ok=True)
+shutil.copytree(HERE / f"measured-{number}", HERE / "asv" / "results", dirs_exist_ok=True)
 sys.exit(2)

@@ -23,6 +23,7 @@ def commits(tmp_path, monkeypatch):
     """Two, of a repository of their own, with room for results."""
     monkeypatch.setattr(gate, "TOP", tmp_path)
     monkeypatch.setattr(gate, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(gate, "MEASURED", tmp_path / "asv" / "results")
     monkeypatch.setenv("HOME", str(tmp_path))  # where asv keeps its list of machines
 
     def git(*arguments):
@@ -150,7 +151,7 @@ def test_bad_input_is_a_line(judge, arguments, message):
 
 
 def test_old_results_are_not_judged_where_asv_could_not_measure(commits, record, judge):
-    """As here, where the repository has no configuration of asv."""
+    """As here, where the commits are of another repository."""
     record(commits[0], numpy=1.0)
     record(commits[1], numpy=1.0)
     assert judge(*commits)[0] == 0
@@ -170,7 +171,8 @@ def made_up_asv(tmp_path):
 
 def test_run_measures_both_commits_in_turn_and_judges_that(commits, record, judge, made_up_asv):
     record(commits[0], numpy=1.0)
-    record(commits[1], numpy=9.0)
+    record(commits[1], numpy=9.0)  # which is kept, and says nothing here
+    record(commits[0], into="measured-1", numpy=1.0)
     record(commits[1], into="measured-1", numpy=1.1)
     code, output, error = judge(*commits, "--run", "--bench", "numpy", "numba")
     assert (code, output.count("\n")) == (0, 1)
