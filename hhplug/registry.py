@@ -242,7 +242,10 @@ def _found() -> Iterator[Entry]:
 
 def _with_origin(point: EntryPoint) -> tuple[str, str, EntryPoint]:
     """Distribution and version of an entry point; metadata may be damaged."""
-    metadata = point.dist.metadata.json if point.dist else {}
+    try:
+        metadata = point.dist.metadata.json if point.dist else {}
+    except FileNotFoundError:  # raised by newer finders, which a library may have put in place
+        metadata = {}
     return str(metadata.get("name") or point.value), str(metadata.get("version") or ""), point
 
 

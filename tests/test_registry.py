@@ -2,7 +2,7 @@
 
 import json
 import re
-from importlib.metadata import version
+from importlib.metadata import PathDistribution, version
 
 import numpy as np
 import pytest
@@ -236,10 +236,20 @@ def test_a_listing_can_be_written_as_json(plugins: Plugins):
     assert rows["evil"]["code"] == "load_failed"
 
 
-def test_damaged_metadata_does_not_hide_the_others(plugins):
+@pytest.mark.parametrize("raises", [False, True])
+def test_damaged_metadata_does_not_hide_the_others(plugins, monkeypatch, raises):
     plugins.offer("toy")
     damaged = plugins.folder / "gone-1.0.dist-info"
     damaged.mkdir()
     (damaged / "entry_points.txt").write_text("[hhplug]\ngone = gone\n")
+    if raises:  # as importlib_metadata does, which replaces Python's own finder when imported
+        own = PathDistribution.metadata.fget
+
+        def metadata(distribution):
+            if distribution.read_text("METADATA") is None:
+                raise FileNotFoundError("No package metadata was found.")
+            return own(distribution)
+
+        monkeypatch.setattr(PathDistribution, "metadata", property(metadata))
     registry.forget()
     assert {"toy", "gone", "reference"} <= {entry.name for entry in backends()}
