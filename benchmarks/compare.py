@@ -22,6 +22,7 @@ class Finding:
     compared: bool
     fails: bool
     what: str  # to say of it, if anything
+    suspect: bool = False  # it looks slower, whatever statistics say
 
     @property
     def name(self) -> str:
@@ -30,17 +31,9 @@ class Finding:
         return f"{name}({', '.join(params)})" if params else name
 
     @property
-    def is_error(self) -> bool:
-        return self.key[0] in errors.NAMES
-
-    @property
-    def slower(self) -> bool:
-        return self.fails and self.compared and not self.is_error
-
-    @property
     def ratio(self) -> float:
         """HEAD's value over BASE's, NaN for errors and where it says nothing."""
-        says = self.compared and not self.is_error and self.base > 0
+        says = self.compared and self.key[0] not in errors.NAMES and self.base > 0
         return self.head / self.base if says else math.nan
 
 
@@ -60,16 +53,17 @@ def _finding(
         fails = what == "failed" or not math.isnan(before)
         return Finding(key, before, after, compared=False, fails=fails, what=what)
     comparable = base if base and base.known and base.version == head.version else None
-    fails, what = False, ""
+    fails, what, suspect = False, "", False
     if key[0] in errors.NAMES:
         limit = errors.greatest(key, before if comparable else math.nan)
         if not after <= limit:
             fails, what = True, f"an error above {limit:.3g}"
     elif comparable:
         fails, what = _slower(comparable, head, factor)
+        suspect = _looks_slower(comparable, head, factor)
     if not (comparable or fails or math.isnan(before)):
         what = "not compared: the benchmark has another version"
-    return Finding(key, before, after, comparable is not None, fails, what)
+    return Finding(key, before, after, comparable is not None, fails, what, suspect)
 
 
 def _slower(base: Measurement, head: Measurement, factor: float) -> tuple[bool, str]:
@@ -80,6 +74,14 @@ def _slower(base: Measurement, head: Measurement, factor: float) -> tuple[bool, 
     before, after = ((m.stats, m.samples) for m in (base, head))
     fails = _is_result_better(base.value, head.value, before, after, factor)
     return fails, "slower" if fails else ""
+
+
+def _looks_slower(base: Measurement, head: Measurement, factor: float) -> bool:
+    """By its median or its best sample: of a slowdown, a slow spell of BASE may hide either."""
+    pairs = [(base.value, head.value)]
+    if base.samples and head.samples:
+        pairs.append((min(base.samples), min(head.samples)))
+    return any(_is_result_better(before, after, None, None, factor) for before, after in pairs)
 
 
 def _value(measurement: Measurement | None) -> float:

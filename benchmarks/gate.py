@@ -2,13 +2,14 @@
 
 `python -m benchmarks.gate BASE HEAD` judges what is recorded of two commits on this machine. --run
 measures both first, round by round in turn, so that a slow spell of the machine meets both; what
-is slower is measured a second time, and that counts.
+then looks slower is measured again in more rounds, and that counts.
 Exit codes: 0; 1 for a commit that fails, or where nothing can be compared; 2 for bad input.
 """
 
 import argparse
 import math
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ from benchmarks.recorded import RESULTS, measurements
 
 MEASURED = TOP / ".asv" / "gate" / "results"  # by --run: no part of what is kept
 FACTOR = 1.2
+# A machine's slow spells last a round, so that few rounds tell little: with two, on a busy machine,
+# one of five A/A comparisons failed, and two of four benchmarks that were 1.5 times slower passed.
+MORE_ROUNDS = ("--attribute", "rounds=6")
 WIDTH = 150  # characters: names are long, and a log has no width of its own
 DONE = (0, 2)  # asv's exit status; 2: a benchmark failed, which is recorded
 STDERR = 2  # asv's progress goes there: standard output is for the verdict
@@ -84,12 +88,13 @@ def _findings(options: argparse.Namespace) -> list[Finding]:
     judged = partial(_judged, base, head, name, options.factor, wanted)
     if not options.run:
         return judged(RESULTS)
+    shutil.rmtree(MEASURED, ignore_errors=True)
     _measure(base, head, name, options.bench)
     findings = judged(MEASURED)
-    slower = [f for f in findings if f.slower]
-    if slower:
-        print(f"gate: once more: {', '.join(f.name for f in slower)}", file=sys.stderr)
-        _measure(base, head, name, [_pattern_of(f) for f in slower])
+    suspects = [f for f in findings if f.suspect]
+    if suspects:
+        print(f"gate: once more: {', '.join(f.name for f in suspects)}", file=sys.stderr)
+        _measure(base, head, name, [_pattern_of(f) for f in suspects], MORE_ROUNDS)
         findings = judged(MEASURED)
     return findings
 
@@ -130,10 +135,12 @@ def _commit(revision: str) -> str:
     return found.stdout.strip()
 
 
-def _measure(base: str, head: str, name: str, patterns: Sequence[str]) -> None:
+def _measure(
+    base: str, head: str, name: str, patterns: Sequence[str], options: Sequence[str] = ()
+) -> None:
     machine.save()
     run = [sys.executable, "-m", "asv", "run", "HASHFILE:-", "--machine", name]
-    run += ["--interleave-rounds", "--record-samples"]
+    run += ["--interleave-rounds", "--record-samples", *options]
     run += ["--config", str(configuration(MEASURED.parent, results_dir=MEASURED))]
     for pattern in patterns:
         run += ["--bench", pattern]

@@ -41,8 +41,8 @@ def commits(tmp_path, monkeypatch):
 def record(tmp_path):
     """Save times of backends as asv does."""
 
-    def save(commit, into="results", on=HERE, samples=QUIET, **slowdown):
-        results = Results({"machine": on}, {}, commit, 0, "3.11", "virtualenv", {})
+    def save(commit, into="results", on=HERE, env="virtualenv", samples=QUIET, **slowdown):
+        results = Results({"machine": on}, {}, commit, 0, "3.11", env, {})
         samples = [[s * factor for s in samples] for factor in slowdown.values()]
         params = [[f"'{backend}'" for backend in slowdown], ["100"]]
         measured = BenchmarkResult([0] * len(samples), samples, [1] * len(samples), 0, "", None)
@@ -184,8 +184,18 @@ def test_run_measures_both_commits_in_turn_and_judges_that(commits, record, judg
     assert arguments[-4:] == ["--bench", "numpy", "--bench", "numba"]
 
 
+@pytest.mark.usefixtures("made_up_asv")
+def test_run_judges_nothing_that_an_earlier_one_measured(commits, record, judge):
+    for commit, slowdown in zip(commits, (1.0, 9.0), strict=True):
+        record(commit, into="asv/results", env="of-old-pins", numba=slowdown)
+        record(commit, into="measured-1", numpy=1.0)
+    code, output, _ = judge(*commits, "--run")
+    assert code == 0
+    assert output.startswith("1 benchmarks compared")
+
+
 @pytest.mark.parametrize(("again", "expected"), [(1.0, 0), (1.5, 1)])
-def test_what_is_slower_is_measured_once_more_and_that_counts(
+def test_what_is_slower_is_measured_again_in_more_rounds_and_that_counts(
     commits, record, judge, made_up_asv, again, expected
 ):
     record(commits[0], into="measured-1", numpy=1.0, numba=1.0)
@@ -195,8 +205,22 @@ def test_what_is_slower_is_measured_once_more_and_that_counts(
     first, (arguments, hashes) = made_up_asv()
     assert "--bench" not in first[0]
     assert hashes == list(commits)
+    assert "rounds=6" not in first[0]
+    assert arguments[arguments.index("--attribute") + 1] == "rounds=6"
     *_, option, pattern = arguments
     assert option == "--bench"
     assert re.search(pattern, f"{STEP}('numpy', 100)")  # as asv names it
     assert not re.search(pattern, f"{STEP}('numpy', 1000)")
     assert not re.search(pattern, f"{STEP}('numba', 100)")
+
+
+@pytest.mark.usefixtures("made_up_asv")
+def test_a_slowdown_that_two_rounds_could_not_tell_from_a_slow_spell_is_caught(
+    commits, record, judge
+):
+    spells = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    record(commits[0], into="measured-1", samples=sorted(3.0 - s for s in spells), numpy=1.0)
+    record(commits[1], into="measured-1", samples=spells, numpy=1.0)
+    record(commits[0], into="measured-2", numpy=1.0)
+    record(commits[1], into="measured-2", numpy=1.5)
+    assert judge(*commits, "--run")[0] == 1
