@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug import spare
 from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
@@ -45,7 +46,7 @@ class Recording:
         _refuse_too_large(problem, shape)
         try:
             names = () if problem.device_arrays else problem.record
-            self.samples = {name: np.empty(shape, problem.dtype) for name in names}
+            self.samples = {name: spare.empty(shape, np.dtype(problem.dtype)) for name in names}
             self.spike_count = np.zeros(problem.n_neurons, np.int64)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
             raise NotEnoughMemory(
@@ -68,13 +69,16 @@ class Recording:
             return
         neuron, step, fraction = map(np.concatenate, zip(*block.spikes, strict=True))
         # One integer orders spikes by neuron, then step.
-        key = neuron.astype(np.int64) * self._problem.n_steps
-        key += step.astype(np.int64) - self._problem.start_step
+        key = neuron.astype(np.int64)
+        key *= self._problem.n_steps
+        key += step.astype(np.int64, copy=False)
+        key -= self._problem.start_step
         self._spikes.append((key, fraction))
         self._n_spikes += len(key)
-        if self._n_spikes * SPIKE_BYTES > 2**28 and self._n_spikes * SPIKE_BYTES > free_memory():
+        needed = self._n_spikes * SPIKE_BYTES
+        if needed > 2**28 and needed > (free := _free_for(needed)):
             raise NotEnoughMemory(
-                f"{self._n_spikes:,} spike times so far, and {_size(free_memory())} is free; "
+                f"{self._n_spikes:,} spike times so far, and {_size(free)} is free; "
                 "use spikes='counts', or shorter runs joined by initial_state and start_step"
             )
 
@@ -91,9 +95,9 @@ class Recording:
         order = np.argsort(key)
         key, fraction = key[order], fraction[order]
         del order
-        neuron, step = np.divmod(key, self._problem.n_steps)
-        time = (step + self._problem.start_step + fraction.astype(np.float64)) * self._problem.dt
-        return Spikes(neuron, time)
+        neuron = key // self._problem.n_steps
+        step = key - neuron * self._problem.n_steps + self._problem.start_step
+        return Spikes(neuron, np.add(step, fraction, dtype=np.float64) * self._problem.dt)
 
 
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
@@ -104,7 +108,7 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
     sample = itemsize * recorded * shape[1]
     if states + sample * shape[0] < UNASKED:
         return
-    free = free_memory()
+    free = _free_for(states + sample * shape[0])
     room = free * MEMORY_SHARE
     if states > room:
         raise NotEnoughMemory(
@@ -125,6 +129,13 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
         f"{_described(problem)} needs {_size(sample * shape[0])}, and {_size(free)} is free; "
         f"use {_listed(advice, 'or')}"
     )
+
+
+def _free_for(needed: float) -> int:
+    """The free memory, what dropped results left included if the rest is too little."""
+    if needed > free_memory() * MEMORY_SHARE:
+        spare.give_back()
+    return free_memory()
 
 
 def _described(problem: Problem) -> str:
