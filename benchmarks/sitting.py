@@ -43,10 +43,15 @@ def measure(commit: str, name: str, patterns: Sequence[str]) -> int:
         run = [sys.executable, "-m", "asv", "run", "-E", f"existing:{sys.executable}"]
         run += ["--set-commit-hash", commit, "--machine", name, "--record-samples", "--show-stderr"]
         run += [word for attribute in IN_ONE_PROCESS for word in ("-a", attribute)]
-        paths = {"PYTHONPATH": path, "ASV_PYTHONPATH": path}  # asv hands on only the latter
+        environment = os.environ | {
+            "PYTHONPATH": path,
+            "ASV_PYTHONPATH": path,  # what asv hands on in its place
+            "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode"),  # installed packages have theirs
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         with the_path_of_python_kept_out(RESULTS / name, commit):
             runs = [
-                subprocess.run([*run, "--bench", pattern], cwd=TOP, env=os.environ | paths)
+                subprocess.run([*run, "--bench", pattern], cwd=TOP, env=environment)
                 for pattern in patterns
             ]
     return sum(done.returncode != 0 for done in runs)

@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 import re
 import subprocess
 import sys
@@ -143,8 +144,11 @@ def test_a_population_that_does_not_fit_the_gpu_is_refused_with_what_is_needed(b
     assert bytes_taken(backend) <= before  # what earlier runs left to be collected goes too
 
 
-def seconds_to_first_result(backend):
-    """From the import of hhplug, in a new process, without what the import of PyTorch takes."""
+def seconds_to_first_result(backend, bytecode):
+    """From the import of hhplug, in a new process, without what the import of PyTorch takes.
+
+    Bytecode is cached in a folder, whatever the environment says: as for every installed package.
+    """
     script = f"""
 import time; began = time.perf_counter()
 from hhplug import Simulator
@@ -152,15 +156,17 @@ Simulator({backend!r}).run(T=1.0, batch_size=10)
 print(time.perf_counter() - began)
 """
     command = [sys.executable, "-X", "importtime", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    cached = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(bytecode)}
+    env = os.environ | cached
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     pytorch = re.search(r"\| *(\d+) \| *torch$", done.stderr, re.MULTILINE)
     return float(done.stdout) - (int(pytorch[1]) * 1e-6 if pytorch else 0.0)
 
 
 @every_gpu_backend
-def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second(backend):
-    Simulator(backend).run(T=1.0, batch_size=10)
-    assert min(seconds_to_first_result(backend) for _ in range(3)) < FIRST_RESULT
+def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second(backend, tmp_path):
+    seconds_to_first_result(backend, tmp_path)
+    assert min(seconds_to_first_result(backend, tmp_path) for _ in range(3)) < FIRST_RESULT
 
 
 @every_gpu_backend
