@@ -48,12 +48,19 @@ def test_one_thread_gives_what_several_give(monkeypatch, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_spikes_beyond_the_room_of_a_group_are_all_kept(monkeypatch, dtype):
-    arguments = {"T": 100.0, "stimulus": Stimulus.constant(np.linspace(7.0, 60.0, 40))}
+@pytest.mark.parametrize("n", [40, 1500])  # in one group; in several, whose shares each spike
+def test_spikes_beyond_the_room_of_a_share_are_all_kept(monkeypatch, dtype, n):
+    """And the samples go on where the kernel was called again."""
+    arguments = {
+        "T": 100.0,
+        "stimulus": Stimulus.constant(np.linspace(7.0, 60.0, n)),
+        "record_every": 7,
+        "record_neurons": [n - 1, 3, 0],
+    }
     plenty = Simulator("numba", dtype).run(**arguments)
     monkeypatch.setattr(backend, "ROOM", 0)
     scarce = Simulator("numba", dtype).run(**arguments)
-    assert plenty.spike_count.sum() > 2 * 40
+    assert plenty.spike_count.sum() > 2 * n
     assert_same(scarce, plenty)
 
 

@@ -1,8 +1,7 @@
 """The Numba backend: groups of neurons that fit the cache, spread over the cores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -15,14 +14,13 @@ from hhplug.model import VARIABLES, folded
 from hhplug.problem import Problem
 from hhplug.stimulus import SeparableCurrent
 from hhplug_numba import kernels
-from hhplug_numba.kernels import LANES, PARAMETERS, ROWS, STRIDE, WIDTH
+from hhplug_numba.kernels import PARAMETERS, STATE
+from hhplug_numba.layout import Groups
 
 Array = NDArray[Any]
-Crossings = tuple[Array, Array, Array]  # neuron, step of the block, fraction
+Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction
 
-SPREAD_FROM = 64  # neurons, below which a second thread costs more than it brings
-ROOM = 4096  # spikes that a group notes before it hands them over
-CACHE_LINE = 64  # bytes
+ROOM = 2**16  # spikes that a share notes before it hands them over
 SHARES = 4  # of a block, for each thread: a core that others use too gets fewer
 
 
@@ -37,46 +35,20 @@ class NumbaBackend(Backend):
         return NumbaSession(self, problem)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Neurons first ≤ i < last, padded with copies of the last."""
-
-    first: int
-    last: int
-    g: Array  # as `kernels` has it
-    gain: Array  # (J, width): of a separable current, over C_m
-    column: NDArray[np.int64]  # of the recording, and the neuron in it, counted from first; …
-    lane: NDArray[np.int64]  # … both empty where all neurons are recorded
-
-
 class NumbaSession(Session):
     def __init__(self, backend: NumbaBackend, problem: Problem):
-        self.problem, self._pool, self._threads = problem, backend.pool, backend.threads
+        self.problem, self._pool = problem, backend.pool
         self.dtype = np.dtype(problem.dtype)
         self._step = problem.start_step
-        self._groups = list(self._grouped())
+        self._groups = Groups(problem.n_neurons, self.dtype, backend.threads)
+        self._groups.put(STATE, problem.initial_state)
+        self._groups.put(PARAMETERS, folded(problem.parameters))
+        gain = self._groups.cut(_gains(problem)).swapaxes(0, 1)
+        self._gain = np.ascontiguousarray(gain)
+        self._chosen = self._groups.chosen(problem.record_neurons)
+        self._n_shares = min(len(self._groups.at), SHARES * backend.threads)
         nowhere = Recorded({}, np.zeros(problem.n_neurons, np.int64), [])
-        self._run_groups(self._groups[:1], self.current(self._step, 0), 0, nowhere)  # compiles
-
-    def _grouped(self) -> Iterator[Group]:
-        problem, n = self.problem, self.problem.n_neurons
-        most = WIDTH[self.dtype.name]
-        n_groups = -(-n // most)
-        if n >= SPREAD_FROM * self._threads:
-            n_groups = -(-n_groups // self._threads) * self._threads  # as many for each
-        width = -(-n // (n_groups * LANES)) * LANES
-        n_groups = -(-n // width)
-        neuron = np.minimum(np.arange(n_groups * width), n - 1).reshape(n_groups, width)
-        gain = _per_neuron(_gains(problem), neuron, self.dtype)
-        places = _placed(problem.initial_state, folded(problem.parameters), neuron, self.dtype)
-        for group, g in enumerate(places):
-            first, last = group * width, min((group + 1) * width, n)
-            column = lane = np.empty(0, np.int64)
-            if problem.record_neurons is not None:
-                chosen = problem.record_neurons
-                column = np.flatnonzero((first <= chosen) & (chosen < last))
-                lane = chosen[column] - first
-            yield Group(first, last, g, np.ascontiguousarray(gain[:, group]), column, lane)
+        self.run(self._step, 0, nowhere)  # compiles
 
     def current(self, first: int, count: int) -> tuple[Array, Array]:
         """Waveform and array of these steps, one of them empty, in the run's precision."""
@@ -96,69 +68,41 @@ class NumbaSession(Session):
         """Take every group through the steps first ≤ k < first + count."""
         current = self.current(first, count)
         sample = self.problem.sample_steps(first, count).start - first
-        n_shares = SHARES * self._threads
-        shares = [self._groups[share::n_shares] for share in range(n_shares)]
-        if len(self._groups) == 1:
-            done = [self._run_groups(self._groups, current, count, out, sample)]
-        else:
-            done = self._pool.map(
-                lambda groups: self._run_groups(groups, current, count, out, sample), shares
-            )
-        for crossings in done:
-            for neuron, step, fraction in crossings:
-                out.add_spikes(neuron, step + np.int64(first), fraction)
 
-    def _run_groups(
-        self,
-        groups: Sequence[Group],
-        current: tuple[Array, Array],
-        count: int,
-        out: Recorded,
-        sample: int = 0,
-    ) -> list[Crossings]:
-        """A share of a block, which is sampled from its step `sample` on."""
-        return [
-            crossings
-            for group in groups
-            for crossings in self._run_group(group, current, count, out, sample)
-        ]
+        def run(share: int) -> list[Spikes]:
+            return list(self._run_share(share, current, count, out, sample))
 
-    def _run_group(
-        self, group: Group, current: tuple[Array, Array], count: int, out: Recorded, sample: int
-    ) -> Iterator[Crossings]:
-        problem, real = self.problem, self.dtype.type
-        neurons = group.last - group.first
+        shares = range(self._n_shares)
+        for spikes in map(run, shares) if len(shares) == 1 else self._pool.map(run, shares):
+            for neuron, step, fraction in spikes:
+                out.add_spikes(neuron, step + first, fraction)
+
+    def _run_share(
+        self, share: int, current: tuple[Array, Array], count: int, out: Recorded, sample: int
+    ) -> Iterator[Spikes]:
+        """Every n-th group from the share-th on; samples begin with step `sample` of the block."""
+        problem, groups, real = self.problem, self._groups, self.dtype.type
         none = np.empty((0, 0), self.dtype)
-        unrecorded = problem.record_neurons is not None and not group.column.size
-        V, m, h, n = (none if unrecorded else out.samples.get(v, none) for v in VARIABLES)
-        counted = slice(group.first, group.last if problem.spikes != "off" else group.first)
-        room = max(ROOM, neurons) if problem.spikes == "times" else 0
-        lane, step = np.empty((2, room), np.int32)
+        V, m, h, n = (out.samples.get(name, none) for name in VARIABLES)
+        counted = out.spike_count[: None if problem.spikes != "off" else 0]
+        room = max(ROOM, groups.width) if problem.spikes == "times" else 0
+        neuron, step = np.empty((2, room), np.int64)
         fraction = np.empty(room, self.dtype)
         advance: Any = kernels.advance
-        waveform, array = current
-        done, row = 0, 0
-        while True:
-            done, found, row, sample = advance(
-                group.g, neurons, group.first,
-                done, count, real(problem.dt),
-                group.gain, waveform, array,
-                V, m, h, n, row, sample, problem.record_every, group.column, group.lane,
-                real(problem.spike_threshold), out.spike_count[counted], lane, step, fraction,
+        group, done = share, 0
+        while group < len(groups.at):
+            group, done, found = advance(
+                groups.elements, groups.at, groups.n, groups.width,
+                group, self._n_shares, done, count, real(problem.dt),
+                self._gain, *current,
+                V, m, h, n, sample, problem.record_every, *self._chosen,
+                real(problem.spike_threshold), counted, neuron, step, fraction,
             )  # fmt: skip
             if found:
-                yield group.first + lane[:found], step[:found].copy(), fraction[:found].copy()
-            if done == count:
-                return
+                yield neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()
 
     def state(self) -> Array:
-        state = np.empty((len(VARIABLES), self.problem.n_neurons), self.dtype)
-        for group in self._groups:
-            for row in range(len(VARIABLES)):
-                start = row * STRIDE
-                neurons = group.last - group.first
-                state[row, group.first : group.last] = group.g[start : start + neurons]
-        return state
+        return self._groups.state()
 
 
 class NumbaBlock(Block):
@@ -169,31 +113,6 @@ class NumbaBlock(Block):
 
     def read(self, out: Recorded) -> None:
         self._session.run(self._first, self._count, out)
-
-
-def _placed(state: Array, parameters: Array, neuron: Array, dtype: np.dtype) -> Iterator[Array]:
-    """The groups as `kernels` has them, as many side by side in the same rows as a STRIDE holds."""
-    n_groups, width = neuron.shape
-    side_by_side = (STRIDE - LANES) // WIDTH[dtype.name]
-    shape = (-(-n_groups // side_by_side), ROWS, STRIDE)
-    room = np.zeros(np.prod(shape) + CACHE_LINE // dtype.itemsize, dtype)
-    start = -room.ctypes.data % CACHE_LINE // dtype.itemsize
-    places = room[start : start + np.prod(shape)].reshape(shape)
-    for side in range(side_by_side):
-        mine, left = neuron[side::side_by_side], side * WIDTH[dtype.name]
-        rows = places[: len(mine), :, left : left + width].swapaxes(0, 1)
-        rows[: len(VARIABLES)] = state[:, mine]
-        rows[PARAMETERS.start :] = _per_neuron(parameters, mine, dtype)
-    for group in range(n_groups):
-        place, side = divmod(group, side_by_side)
-        yield places[place].reshape(-1)[side * WIDTH[dtype.name] :]
-
-
-def _per_neuron(values: Array, neuron: Array, dtype: np.dtype) -> Array:
-    """Rows of values for n neurons, or for all one, as (rows, groups, width)."""
-    if values.shape[1] > 1:
-        return values.astype(dtype)[:, neuron]
-    return np.broadcast_to(values.astype(dtype)[:, :, np.newaxis], (len(values), *neuron.shape))
 
 
 def _gains(problem: Problem) -> Array:

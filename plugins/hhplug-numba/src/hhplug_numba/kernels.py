@@ -43,7 +43,8 @@ STRIDE = 256 + LANES  # between rows; not a power of two, whose multiples share 
     I_ext_, g_Na_, g_K_, g_L_, E_Na_, E_K_, leak_, per_C_m_,
 ) = (row * STRIDE for row in range(22))  # fmt: skip
 ROWS = 22
-PARAMETERS = range(15, 22)  # rows g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, conductances over C_m
+STATE = slice(0, 4)
+PARAMETERS = slice(15, 22)  # rows g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, conductances over C_m
 
 # No reference counts (_nrt): passing an array on would cost atomic operations at every step. A
 # division by zero gives infinity and takes no branch (error_model).
@@ -242,64 +243,54 @@ def take_array_current(g, k, array, first, neurons):
 
 
 @njit(**INLINE)
-def take_sample(out, row, g, variable, first, neurons, column, lane):
+def take_sample(out, row, g, variable, first, neurons, chosen, column, lane):
     """A row of out, if there is any: all of the group's neurons side by side, or those in lane."""
     if not len(out):
         return
-    if len(column) == 0:
+    if chosen:
+        for c in range(len(column)):
+            out[row, column[c]] = g[lane[c] + variable]
+    else:
         mine = out[row, first : first + neurons]
         for i in range(neurons):
             mine[i] = g[i + variable]
-    else:
-        for c in range(len(column)):
-            out[row, column[c]] = g[lane[c] + variable]
 
 
 @njit(**INLINE)
-def note_spikes(g, k, threshold, neurons, count, lane, step, fraction, found):
+def note_spikes(g, k, threshold, first, neurons, count, neuron, step, fraction, found):
+    mine = count[first : first + neurons]
     for i in range(neurons):
         if g[i + V_] >= threshold and g[i + stage_V] < threshold:  # the rarer one first
-            count[i] += 1
-            if len(lane):
+            mine[i] += 1
+            if len(neuron):
                 V, V_next = g[i + stage_V], g[i + V_]
-                lane[found], step[found] = i, k
+                neuron[found], step[found] = first + i, k
                 fraction[found] = (threshold - V) / (V_next - V)
                 found += 1
     return found
 
 
-@njit(**ENTRY)
-def advance(
-    g, neurons, first,
-    start, stop, dt,
+@njit(**HOT)
+def advance_group(
+    g, first, neurons, start, stop, dt,
     gain, waveform, array,
-    V_out, m_out, h_out, n_out, row, next_sample, every, column, column_lane,
-    threshold, count, lane, step, fraction,
+    V_out, m_out, h_out, n_out, sample, every, chosen, column, lane,
+    threshold, count, neuron, step, fraction, found,
 ):  # fmt: skip
-    """Take a group through the steps start ≤ k < stop of a block.
-
-    Returns the step reached, the spikes noted, the next row and step of the samples.
-
-    g: the group; `neurons` of it count, from neuron `first` of the population on; the rest, up to
-    a multiple of LANES, holds copies.
-    gain (J, width) and waveform (steps, J); or array (steps, N) or (steps, 1), else (0, 0).
-    V_out …: (samples, columns), or (0, 0): sampled into `row` at step next_sample, and so on after
-    every further `every`. column, column_lane: the columns and their neurons; empty: all.
-    count (neurons): upward crossings are added. lane, step, fraction: the crossings, or empty.
-    It stops early, and is to be called again, when they may not hold those of another step.
-    """
+    """The step that a group reached, and the spikes noted so far."""
     width = (neurons + LANES - 1) // LANES * LANES
-    found = 0
+    row = max(0, -((sample - start) // every))  # of the next sample, and …
+    sample += row * every  # … its step
     for k in range(start, stop):
-        if len(lane) and found + neurons > len(lane):
-            return k, found, row, next_sample
-        if k == next_sample:  # of every variable that is recorded
-            take_sample(V_out, row, g, V_, first, neurons, column, column_lane)
-            take_sample(m_out, row, g, m_, first, neurons, column, column_lane)
-            take_sample(h_out, row, g, h_, first, neurons, column, column_lane)
-            take_sample(n_out, row, g, n_, first, neurons, column, column_lane)
+        if len(neuron) and found + neurons > len(neuron):
+            return k, found
+        if k == sample:  # of every variable that is recorded
+            take_sample(V_out, row, g, V_, first, neurons, chosen, column, lane)
+            take_sample(m_out, row, g, m_, first, neurons, chosen, column, lane)
+            take_sample(h_out, row, g, h_, first, neurons, chosen, column, lane)
+            take_sample(n_out, row, g, n_, first, neurons, chosen, column, lane)
             row += 1
-            next_sample += every
+            sample += every
         if len(array):
             take_array_current(g, k, array, first, neurons)
         else:
@@ -309,8 +300,50 @@ def advance(
             if new:
                 take_current(g, k, gain, waveform, width)
         if rk4_step(g, dt, threshold, width) and len(count):
-            found = note_spikes(g, k, threshold, neurons, count, lane, step, fraction, found)
-    return stop, found, row, next_sample
+            found = note_spikes(
+                g, k, threshold, first, neurons, count, neuron, step, fraction, found
+            )
+    return stop, found
+
+
+@njit(**ENTRY)
+def advance(
+    groups, at, N, width, group, share, k, stop, dt,
+    gain, waveform, array,
+    V_out, m_out, h_out, n_out, sample, every, starts, column, lane,
+    threshold, count, neuron, step, fraction,
+):  # fmt: skip
+    """Take a group, and every share-th after it, from step k of a block to its end, `stop`.
+
+    Returns the group and the step reached, and the spikes noted. It stops early, and is to be
+    called again from there, when the spikes of another step may not fit.
+
+    groups: elements, of which a group's begin at[group]; of N neurons each has `width`, the last
+    what is left, up to a multiple of LANES filled with copies.
+    gain (groups, J, width) and waveform (steps, J); or array (steps, N) or (steps, 1), else (0, 0).
+    V_out …: (samples, columns), or (0, 0): sampled at step `sample` and every further `every`.
+    starts (groups + 1): where each group's begin in column, of V_out …, and lane, its neurons; or
+    empty: all neurons are sampled.
+    count (N): upward crossings are added; or empty. neuron, step, fraction: the spikes; or empty.
+    """
+    found = 0
+    while group < len(at):
+        first = group * width
+        neurons = min(width, N - first)
+        mine = slice(0, 0)
+        if len(starts):
+            mine = slice(starts[group], starts[group + 1])
+        k, found = advance_group(
+            groups[at[group] :], first, neurons, k, stop, dt,
+            gain[group], waveform, array,
+            V_out, m_out, h_out, n_out, sample, every, len(starts) > 0, column[mine], lane[mine],
+            threshold, count, neuron, step, fraction, found,
+        )  # fmt: skip
+        if k < stop:
+            break
+        group += share
+        k = 0
+    return group, k, found
 
 
 @njit(**ENTRY)
