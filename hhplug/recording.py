@@ -92,12 +92,31 @@ class Recording:
         key = np.concatenate([key for key, _ in self._spikes] or [np.zeros(0, np.int64)])
         fraction = np.concatenate([f for _, f in self._spikes] or [np.zeros(0)])
         self._spikes.clear()
-        order = np.argsort(key)
-        key, fraction = key[order], fraction[order]
-        del order
+        fraction = fraction[_sort(key, self._problem.n_neurons * self._problem.n_steps)]
         neuron = key // self._problem.n_steps
-        step = key - neuron * self._problem.n_steps + self._problem.start_step
-        return Spikes(neuron, np.add(step, fraction, dtype=np.float64) * self._problem.dt)
+        key -= neuron * self._problem.n_steps
+        key += self._problem.start_step
+        time = np.add(key, fraction, dtype=np.float64)
+        time *= self._problem.dt
+        return Spikes(neuron, time)
+
+
+def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:
+    """Put 0 ≤ key < end in order, in place; where each stood before.
+
+    Numbers that hold both are sorted in a third of argsort's time.
+    """
+    bits = len(key).bit_length()
+    if end << bits > 2**63:  # more than an int64 holds
+        order = np.argsort(key)
+        key[:] = key[order]
+        return order
+    key <<= bits
+    key |= np.arange(len(key))
+    key.sort()
+    order = key & ((1 << bits) - 1)
+    key >>= bits
+    return order
 
 
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:

@@ -208,14 +208,22 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     assert_array_equal(spikes.time, (step + fraction.astype(np.float64))[order] * 0.01)
 
 
-def test_spikes_of_a_large_population_are_sorted_without_overflow():
-    n, n_steps = 3_000_000, 1000  # neuron · n_steps reaches 3e9, past an int32
+@pytest.mark.parametrize(
+    "n_steps",
+    [
+        1000,  # neuron · n_steps reaches 3e9, past an int32, …
+        3 * 10**12,  # … 9e18, an int64 with no bit to spare
+    ],
+)
+def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):
+    n, last = 3_000_000, n_steps - 1
     problem = Problem(n_steps, 1.0, batch_size=n, record=())
     neuron = np.array([n - 1, 0, 2_200_000, n - 1], np.int32)
-    step = np.array([999, 999, 1, 0], np.int32)
-    spikes = record_spikes(problem, [(neuron, step, np.zeros(4, np.float32))]).spikes()
+    step = np.array([last, last, 1, 0])
+    fraction = np.array([0.0, 0.25, 0.5, 0.75])
+    spikes = record_spikes(problem, [(neuron, step, fraction)]).spikes()
     assert_array_equal(spikes.neuron, [0, 2_200_000, n - 1, n - 1])
-    assert_array_equal(spikes.time, [999, 1, 0, 999])
+    assert_array_equal(spikes.time, [last + 0.25, 1.5, 0.75, last])
 
 
 def test_a_spike_stands_at_step_plus_fraction_times_dt():
