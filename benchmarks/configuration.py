@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-TOP = Path(__file__).parents[1]
+from benchmarks.checkout import TOP
+
 FOLDERS = ("repo", "benchmark_dir", "results_dir", "env_dir", "html_dir")
 
 

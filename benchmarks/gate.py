@@ -21,8 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import machine
+from benchmarks.checkout import TOP, commit_hash
 from benchmarks.compare import Finding, compare
-from benchmarks.configuration import TOP, configuration
+from benchmarks.configuration import configuration
 from benchmarks.recorded import RESULTS, measurements
 
 MEASURED = TOP / ".asv" / "gate" / "results"  # by --run: no part of what is kept
@@ -81,7 +82,10 @@ def _findings(options: argparse.Namespace) -> list[Finding]:
     if not options.factor > 1:
         raise BadInput(f"--factor must be above 1, got {options.factor:g}")
     wanted = [_pattern(text) for text in options.bench]
-    base, head = _commit(options.base), _commit(options.head)
+    try:
+        base, head = commit_hash(options.base, TOP), commit_hash(options.head, TOP)
+    except LookupError as error:
+        raise BadInput(str(error)) from None
     if base == head:
         raise BadInput(f"{options.base} and {options.head} are one commit, {base[:8]}")
     name = options.machine or machine.named()["machine"]
@@ -124,15 +128,6 @@ def _pattern_of(finding: Finding) -> str:
     name, *params = finding.key
     params = [f"'?{re.escape(value)}'?" for value in params]
     return rf"^{re.escape(name)}" + (rf"\({', '.join(params)}\)$" if params else "$")
-
-
-def _commit(revision: str) -> str:
-    """Its whole hash."""
-    parse = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    found = subprocess.run(parse, cwd=TOP, capture_output=True, text=True)
-    if found.returncode:
-        raise BadInput(f"git knows no commit {revision!r} in {TOP}")
-    return found.stdout.strip()
 
 
 def _measure(

@@ -11,11 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.checkout import TOP
 from benchmarks.recorded import RESULTS, Values, machines, newest
 from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
 from benchmarks.tables import STEP
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = TOP / "docs"
 ERROR = "accuracy.WorkPrecision.track_V_over_10_ms"
 NEURONS = 10_000  # of the work-precision picture
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import machine
+from benchmarks.checkout import TOP, commit_hash
 from benchmarks.recorded import RESULTS
 
-TOP = Path(__file__).parents[1]
 # Of each benchmark one process, with samples enough for asv's statistics.
 IN_ONE_PROCESS = ("rounds=1", "repeat=8")
 
@@ -97,12 +97,6 @@ def install(commit: str, folder: Path) -> Path:
     return site
 
 
-def commit_hash(revision: str) -> str:
-    parse = ["git", "rev-parse", "--verify", f"{revision}^{{commit}}"]
-    done = subprocess.run(parse, cwd=TOP, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure commits in turn with this Python.")
     parser.add_argument("commits", nargs="+", metavar="COMMIT")
@@ -110,9 +104,12 @@ def main() -> int:
         "--bench", action="append", help="a pattern, as asv takes it; by default those for a GPU"
     )
     arguments = parser.parse_args()
+    try:
+        commits = [commit_hash(revision) for revision in arguments.commits]
+    except LookupError as error:
+        parser.error(str(error))
     name = machine.save()["machine"]
-    patterns = arguments.bench or ON_A_GPU
-    failed = [measure(commit_hash(commit), name, patterns) for commit in arguments.commits]
+    failed = [measure(commit, name, arguments.bench or ON_A_GPU) for commit in commits]
     return int(any(failed))
 
 

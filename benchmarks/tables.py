@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.checkout import TOP
 from benchmarks.recorded import RESULTS, Values, commits, machines, newest, values
 from benchmarks.suite.inputs import BACKENDS, DTYPES, ON_GPU, PEERS
 
-TOP = Path(__file__).parents[1]
 FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

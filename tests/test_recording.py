@@ -61,6 +61,13 @@ def test_what_is_needed_is_counted_from_what_is_recorded(free, arguments, descri
     assert f"needs {needed}" in str(error.value)
 
 
+def test_what_is_free_is_asked_once_where_it_is_enough(monkeypatch):
+    asked = Mock(return_value=10**12)
+    monkeypatch.setattr("hhplug.recording.free_memory", asked)
+    Recording(Problem(50.0, 0.01, batch_size=1000, dtype="float32"))  # 20 MB
+    assert asked.call_count == 1  # each takes 0.3 ms in a container
+
+
 def test_nothing_is_allocated_before_a_refusal(free):
     free(10e6)
     problem = Problem(10.0, 0.01, batch_size=10_000, dtype="float64")
