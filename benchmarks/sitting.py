@@ -1,8 +1,8 @@
 """Measure commits in turn with this Python, where asv can make no environments.
 
 `python -m benchmarks.sitting [--bench REGEX] COMMIT ...` is for a GPU machine whose Python has all
-that the backends need, but not hhplug itself: each commit is installed from an export of its own
-into a folder that comes first on the path.
+that the backends need, and hatchling, but not hhplug itself: each commit is installed from an
+export of its own into a folder that comes first on the path.
 """
 
 import argparse
