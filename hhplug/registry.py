@@ -74,7 +74,7 @@ class Entry:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chosen:
     """A backend ready to run, and the entry it came from."""
 

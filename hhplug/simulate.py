@@ -3,7 +3,8 @@
 import warnings
 from collections import deque
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def simulate(
     problem = problem.with_dtype(problem.dtype or default_dtype(backend))
     recording = Recording(problem)
     max_steps = _max_steps(problem)
-    pace = _Pace(max_steps)
+    pace = _Pace(backend, problem, max_steps)
     unread = deque()
     step = problem.start_step
     with (
@@ -67,6 +68,7 @@ def simulate(
             report(1.0 - (problem.end_step - step + sum(c for *_, c in unread)) / problem.n_steps)
         final_state = session.state()
         samples = session.device_samples() if problem.device_arrays else recording.samples
+        pace.finish()
         ran = perf_counter()
     _warn_of_nonfinite(final_state, problem.dt)
     spikes = recording.spikes() if problem.spikes == "times" else None
@@ -112,19 +114,37 @@ def _warn_of_nonfinite(final_state: NDArray[Any], dt: float) -> None:
 
 
 class _Pace:
-    """How many steps make a block: as many as take BLOCK_SECONDS, found while running."""
+    """How many steps make a block: as many as take BLOCK_SECONDS, found while running.
 
-    def __init__(self, max_steps: int):
-        self._max_steps = max_steps
-        self.steps = min(FIRST_STEPS, max_steps)
-        self._last = 0.0
+    The next run of the same Chosen begins with what a step of this one took.
+    """
+
+    _known: ClassVar[WeakKeyDictionary[Chosen, tuple[float, int]]] = (
+        WeakKeyDictionary()
+    )  # s, neurons
+
+    def __init__(self, backend: Chosen, problem: Problem, max_steps: int):
+        self._backend, self._problem, self._max_steps = backend, problem, max_steps
+        self._began = self._last = 0.0
+        n = problem.n_neurons
+        seconds, of = self._known.get(backend, (BLOCK_SECONDS / FIRST_STEPS, n))
+        # More neurons take longer, in proportion at most; fewer may take as long.
+        self.steps = self._possible(BLOCK_SECONDS / (seconds * max(1.0, n / of)))
+
+    def _possible(self, steps: float) -> int:
+        return round(min(self._max_steps, max(1.0, steps)))
 
     def start(self) -> None:
-        self._last = perf_counter()
+        self._began = self._last = perf_counter()
 
     def took(self, count: int) -> None:
         """A block of count steps has been read since the last call."""
         now = perf_counter()
         change = min(MOST_GROWTH, max(0.25, BLOCK_SECONDS / max(now - self._last, 1e-9)))
-        self.steps = max(1, min(self._max_steps, round(count * change)))
+        self.steps = self._possible(count * change)
         self._last = now
+
+    def finish(self) -> None:
+        """All blocks have been read."""
+        seconds = (self._last - self._began) / self._problem.n_steps
+        self._known[self._backend] = max(seconds, 1e-9), self._problem.n_neurons

@@ -101,8 +101,12 @@ def log():
         sessions.append(Log(problem, max_steps))
         return sessions[-1]
 
+    def run(sim=None, **arguments):
+        (sim or Simulator("numpy")).run(**arguments)
+        return sessions[-1]
+
     with patch("hhplug_numpy.backend.NumpyBackend.prepare", prepare):
-        yield lambda **arguments: (Simulator("numpy").run(**arguments), sessions[-1])[1]
+        yield run
 
 
 def test_the_next_block_is_enqueued_before_one_is_read_and_two_at_most_wait(log):
@@ -131,6 +135,28 @@ def test_blocks_stay_within_their_bytes(log):
     for session, most in ((recorded, 7), (thinned, 21), (current, 14)):
         assert session.max_steps == most
         assert max(n for _, n in session.calls) <= most
+
+
+def test_a_run_begins_with_blocks_as_long_as_the_last_one_showed_possible(log, monkeypatch):
+    now, read = [0.0], LogBlock.read
+
+    def timed_read(block, out):
+        now[0] += 1e-7 * block.n_steps * block.session.problem.n_neurons
+        read(block, out)
+
+    monkeypatch.setattr(LogBlock, "read", timed_read)
+    monkeypatch.setattr(sys.modules["hhplug.simulate"], "perf_counter", lambda: now[0])
+
+    def first_block(sim, batch_size):
+        return log(sim, T=1000.0, batch_size=batch_size, record=()).calls[0][1]
+
+    sim = Simulator("numpy")
+    assert first_block(sim, 100) == 64  # nothing is known
+    assert first_block(sim, 100) == 10_000  # 0.1 s
+    assert first_block(sim, 1000) == 1000
+    assert first_block(sim, 10) == 1000  # a step of fewer neurons may take as long
+    assert first_block(sim, 100_000_000) == 1
+    assert first_block(Simulator("numpy"), 100) == 64
 
 
 def test_a_session_is_closed_when_the_backend_fails(log):

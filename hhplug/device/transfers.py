@@ -94,7 +94,7 @@ class Transfers:
                     buffer.event.synchronize()
                     buffer.futures = self._spread(target, _viewed(buffer, target))
             for buffer in buffers:
-                buffer.finish()
+                buffer.settle()
 
     def to_device(self, target: "Array", rows: NDArray[Any], dtype: np.dtype) -> "Event":
         """Enqueue a copy of rows, as dtype, to the device; the event tells when it is there.

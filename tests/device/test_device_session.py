@@ -57,7 +57,7 @@ def device(request):
 def blocks_of(n_steps):
     """Blocks of this many steps, however fast they are."""
     return patch.multiple(
-        "hhplug.simulate", BLOCK_STEPS=n_steps, FIRST_STEPS=n_steps, BLOCK_SECONDS=np.inf
+        "hhplug.simulate", BLOCK_STEPS=n_steps, FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9
     )
 
 
