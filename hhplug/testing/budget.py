@@ -30,6 +30,14 @@ class Budget:
         """Keep an error for the report. Asserting it is the test's affair."""
         self.errors[dtype, quantity] = float(error), bound
 
+    def add(self, other: "Budget") -> None:
+        """What other tests of the backend have measured."""
+        self.errors |= other.errors
+        self.speeds |= other.speeds
+        self.not_shown += other.not_shown
+        self.device = self.device or other.device
+        self.steps += other.steps
+
     def table(self) -> Table:
         """For the end of a run."""
         of = ", ".join(filter(None, (self.name, self.device)))

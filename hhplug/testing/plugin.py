@@ -1,6 +1,7 @@
 """The kit's side of pytest: options, strictness, the error budget. Pytest always loads it."""
 
 from collections.abc import Generator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -94,6 +95,18 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ours = any(map(_is_ours, session.items)) if hasattr(session, "items") else False
     if ours and exitstatus == 0 and not session.config.stash[OUTCOMES]["run"]:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    workeroutput = getattr(session.config, "workeroutput", {})  # sent on by pytest-xdist
+    workeroutput["hhplug"] = list(map(asdict, budgets(session.config).values()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process of pytest-xdist has measured."""
+    from hhplug.testing.budget import Budget
+
+    for fields in getattr(node, "workeroutput", {}).get("hhplug", []):
+        budget = Budget(**fields)
+        budgets(node.config).setdefault(budget.name, Budget(budget.name)).add(budget)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

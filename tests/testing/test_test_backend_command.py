@@ -1,5 +1,6 @@
 """`hhplug test-backend`, run in this process."""
 
+import subprocess
 import sys
 
 import pytest
@@ -98,6 +99,16 @@ def test_the_options_of_the_suite_are_known_where_pytest_loads_no_plugins(certif
     code, output, _ = certify("reference", *SHORT)
     assert code == 0
     assert "Error budget of reference, " in output
+
+
+def test_processes_that_share_the_tests_give_one_budget():
+    command = [sys.executable, "-m", "pytest", "--pyargs", "hhplug.testing.suite", "-q", "-n2"]
+    command += ["--hhplug-backend=numpy", "--hhplug-horizon=short", "-k", "rate"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
+    assert ran.stdout.count("Error budget of numpy") == 1
+    assert "float32  rate" in ran.stdout
+    assert "float64  rate" in ran.stdout
 
 
 def test_a_level_with_no_test_certifies_nothing(certify):
