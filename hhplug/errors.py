@@ -1,4 +1,7 @@
-"""Everything that hhplug raises on purpose."""
+"""Everything that hhplug raises on purpose, and how it warns."""
+
+import sys
+import warnings
 
 
 class HHPlugError(Exception):
@@ -44,3 +47,11 @@ class BackendUnavailable(HHPlugError, RuntimeError):
         if self.backend:
             text += f" (hhplug backends --why {self.backend})"
         return text
+
+
+def warn(message: str) -> None:
+    """A RuntimeWarning of the line outside hhplug that called it, so that each is heard of."""
+    frame, level = sys._getframe(1), 2
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "hhplug":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, RuntimeWarning, stacklevel=level)

@@ -6,7 +6,6 @@ never hides the others; the core's own come first, so that nobody can take their
 
 import os
 import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from hhplug import checks, hookspecs, probes
 from hhplug.backend import API, Backend, BackendSpec
-from hhplug.errors import BackendUnavailable, InvalidInput
+from hhplug.errors import BackendUnavailable, InvalidInput, warn
 from hhplug.problem import DType
 
 GROUP = "hhplug"
@@ -74,7 +73,7 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # equal to none, so that what is known of it may be kept by it
 class Chosen:
     """A backend ready to run, and the entry it came from."""
 
@@ -118,14 +117,20 @@ def choose(name: str = "auto", dtype: DType | None = None, device: int | None = 
     spec = entry.spec
     if entry.problem or spec is None:
         raise _raisable(entry)
-    if dtype and dtype not in spec.capabilities.dtypes:
-        raise InvalidInput(
-            f"backend {name!r} computes in {' and '.join(spec.capabilities.dtypes)}, "
-            f"got dtype={dtype!r}; leave dtype out or choose another backend"
-        )
+    if dtype:
+        refuse_dtype(spec, dtype)
     if device is not None and not spec.capabilities.device_index:
         raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
     return _opened(entry, spec, device)
+
+
+def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
+    """Raise InvalidInput for a dtype that the backend hasn't."""
+    if dtype not in spec.capabilities.dtypes:
+        raise InvalidInput(
+            f"backend {spec.name!r} computes in {' and '.join(spec.capabilities.dtypes)}, "
+            f"got dtype={dtype!r}; leave dtype out or choose another backend"
+        )
 
 
 def _raisable(entry: Entry) -> BackendUnavailable:
@@ -150,7 +155,7 @@ def _best(dtype: DType | None, device: int | None) -> Chosen:
         try:
             return _opened(entry, spec, device)
         except BackendUnavailable as problem:  # its probe had not seen this
-            warnings.warn(f"passed over by 'auto': {problem}", RuntimeWarning, stacklevel=4)
+            warn(f"passed over by 'auto': {problem}")
             problems.append(problem)
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"

@@ -55,6 +55,38 @@ def test_neurons_that_blow_up_are_told_of():
         Simulator("numpy").run(T=1.0, stimulus=Stimulus.constant([0.0, 1e36, 0.0]))
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda problem: Simulator("numpy", "float64").run(1.0, stimulus=problem.stimulus),
+        lambda problem: simulate(problem, "numpy"),
+    ],
+)
+def test_every_line_that_makes_neurons_blow_up_is_named(run):
+    problem = Problem(1.0, stimulus=Stimulus.constant(1e306), dtype="float64")
+    with pytest.warns(RuntimeWarning, match="1 of 1 neurons") as warned:
+        run(problem)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
+    chosen = registry.choose("reference")
+    assert simulate(Problem(0.1), chosen).dtype == "float64"
+    with pytest.raises(InvalidInput, match=r"'reference' computes in float64, got dtype='float32'"):
+        simulate(Problem(0.1, dtype="float32"), chosen)
+    with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
+        simulate(Problem(0.1), chosen, device=0)
+
+
+def test_a_backend_without_memory_for_the_neurons_is_told_of():
+    full = MemoryError("Unable to allocate 2.18 GiB")
+    with (
+        patch("hhplug_numpy.backend.NumpyBackend.prepare", side_effect=full),
+        pytest.raises(NotEnoughMemory, match=r"no room for 7 neurons: Unable .*smaller batch_size"),
+    ):
+        Simulator("numpy").run(T=1.0, batch_size=7)
+
+
 def test_a_recording_that_does_not_fit_is_refused_before_the_backend_prepares():
     with (
         patch("hhplug.recording.free_memory", return_value=10**6),
@@ -132,7 +164,8 @@ def test_blocks_stay_within_their_bytes(log):
         recorded = log(T=10.0, batch_size=100, record=("V", "m"))
         thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
         current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())
-    for session, most in ((recorded, 7), (thinned, 21), (current, 14)):
+        bytewise = log(T=10.0, stimulus=np.zeros((1000, 100), np.int8), record=())
+    for session, most in ((recorded, 7), (thinned, 21), (current, 14), (bytewise, 14)):
         assert session.max_steps == most
         assert max(n for _, n in session.calls) <= most
 
@@ -141,22 +174,30 @@ def test_a_run_begins_with_blocks_as_long_as_the_last_one_showed_possible(log, m
     now, read = [0.0], LogBlock.read
 
     def timed_read(block, out):
-        now[0] += 1e-7 * block.n_steps * block.session.problem.n_neurons
+        now[0] += 1e-5 * block.n_steps
         read(block, out)
 
     monkeypatch.setattr(LogBlock, "read", timed_read)
-    monkeypatch.setattr(sys.modules["hhplug.simulate"], "perf_counter", lambda: now[0])
+    monkeypatch.setattr("hhplug.pace.perf_counter", lambda: now[0])
 
-    def first_block(sim, batch_size):
-        return log(sim, T=1000.0, batch_size=batch_size, record=()).calls[0][1]
+    def first_block(sim):
+        return log(sim, T=1000.0, record=()).calls[0][1]
 
     sim = Simulator("numpy")
-    assert first_block(sim, 100) == 64  # nothing is known
-    assert first_block(sim, 100) == 10_000  # 0.1 s
-    assert first_block(sim, 1000) == 1000
-    assert first_block(sim, 10) == 1000  # a step of fewer neurons may take as long
-    assert first_block(sim, 100_000_000) == 1
-    assert first_block(Simulator("numpy"), 100) == 64
+    assert first_block(sim) == 64  # nothing is known
+    assert first_block(sim) == 10_000  # 0.1 s
+    assert first_block(Simulator("numpy")) == 64
+
+
+def test_a_slow_progress_function_does_not_shorten_the_blocks(log, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("hhplug.pace.perf_counter", lambda: now[0])
+
+    def slow(_):
+        now[0] += 10.0
+
+    blocks = [n for call, n in log(T=1000.0, record=(), progress=slow).calls if call == "read"]
+    assert blocks == [64, 64, 64 * 128, 64 * 128, 65_536, 17_952]
 
 
 def test_a_session_is_closed_when_the_backend_fails(log):

@@ -1,0 +1,50 @@
+"""How many steps make a block: as many as take BLOCK_SECONDS, found while running."""
+
+from time import perf_counter
+
+BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answers
+FIRST_STEPS = 64  # before any speed is known …
+FIRST_WORK = 2**26  # … and neuron-steps: a second or two of NumPy's
+MOST_GROWTH, MOST_SHRINKAGE = 128.0, 4.0  # from one block to the next
+APART = 3.0  # one block the other's multiple, so that they tell the time of steps from the rest
+BESIDE = 0.2  # of a block's time, that it may take beside its steps, however long it then lasts
+
+
+class Pace:
+    """Of one run; known: of an earlier one on the same backend."""
+
+    def __init__(self, n_neurons: int, max_steps: int, known: "Pace | None" = None):
+        self._n_neurons, self._max_steps = n_neurons, max_steps
+        if known:  # more neurons take longer, in proportion at most; fewer may take as long
+            self._step = known._step * max(1.0, n_neurons / known._n_neurons)  # s
+        else:
+            self._step = BLOCK_SECONDS / min(FIRST_STEPS, FIRST_WORK / n_neurons)
+        self.steps = self._possible(BLOCK_SECONDS / self._step)
+        self._beside = 0.0  # s, that a block takes whatever its steps
+        self._compared = 0, 0.0  # an earlier block's steps and seconds
+        self.go_on()
+
+    def _possible(self, steps: float) -> int:
+        return round(min(self._max_steps, max(1.0, steps)))
+
+    def go_on(self) -> None:
+        """The time since a block was read was not the backend's."""
+        self._last = perf_counter()
+
+    def took(self, count: int) -> None:
+        """A block of count steps has been read."""
+        seconds = max(perf_counter() - self._last, 1e-9)
+        other, its_seconds = self._compared
+        apart = max(count, other) >= APART * min(count, other)
+        if other and apart:
+            slope = (seconds - its_seconds) / (count - other)
+            self._beside = seconds - slope * count
+        if apart or count == other:
+            self._compared = count, seconds
+        beside = min(max(self._beside, 0.0), seconds / 2)
+        self._step = (seconds - beside) / count
+        aim = max(BLOCK_SECONDS, beside / BESIDE) - beside
+        self.steps = self._possible(
+            min(MOST_GROWTH * count, max(count / MOST_SHRINKAGE, aim / self._step))
+        )
+        self.go_on()
