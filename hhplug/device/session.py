@@ -3,6 +3,7 @@ while the next computes."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +18,10 @@ from hhplug.stimulus import ArrayCurrent
 
 SLOTS = 2  # blocks that may be unread
 SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
-LEAST_ROOM, MOST_ROOM = 2**12, 2**26  # spikes; one a neuron at any rate
+LEAST_ROOM, MOST_ROOM = 2**12, 2**24  # spikes; one a neuron at any rate
 
 INT = np.dtype(np.int32)
+UNSIGNED = np.dtype(np.uint32)  # what "total" counts up to, beyond any room
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class Launch:
     current: Array  # (n_steps × J) of the waveform, or the rows of an array current
     held: bool  # the rows are all alike, and only the first is there
     samples: Mapping[str, Array]  # variable → where the first sample goes, and the next behind it
-    first_sample: int  # the step of this launch that is sampled first
+    first_sample: int  # the step of this launch that is sampled first; n_steps: none
     spike_count: Array | None  # (N,) int32: upward crossings in this launch; None: not wanted
     spikes: SpikeRoom | None  # None: their times are not wanted
 
 
 class DeviceSession(Session):
-    """A plugin's session adds `launch`. These arrays are there before the first:
+    """A plugin's session adds `make_ready` and `launch`. These arrays are there before both:
 
     "constants": what the plugin gave;
     "parameters", (7, N) or (7, 1): g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m;
@@ -66,30 +68,42 @@ class DeviceSession(Session):
         parameters, gain = folded(problem.parameters), _gain(problem)
         self.parameters_per_neuron = parameters.shape[1] > 1
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
-        self.array_current = isinstance(problem.current, ArrayCurrent)
-        self.row_length = self.current(self._step, 1).size  # elements of a step's current
+        array = problem.current.array if isinstance(problem.current, ArrayCurrent) else None
+        self.array_current = array is not None
+        self.row_length = self.J if array is None else array[0].size  # elements of a step's current
+        self.every = min(problem.record_every, max_steps)  # more than a block has is all one
         times = problem.spikes == "times"
         expected = int(problem.n_neurons * max_steps * problem.dt * SPIKES_PER_MS)
         room = max(problem.n_neurons, min(max(expected, LEAST_ROOM), MOST_ROOM))
         self.room = room if times else 0  # spikes of a launch that have a place
-        self._open = True
-        with device.current():
-            self._kept = {}
+        self.done: dict[int, Event] = {}  # of the last block in a slot
+        fixed = {"constants": np.array(constants), "parameters": parameters, "gain": gain}
+        sizes = {name: (rows.size, self.dtype) for name, rows in fixed.items()}
+        with device.current(), ExitStack() as undo:
+            self._kept: dict[str, tuple[Any, Array]] = {}
+            undo.callback(self._kept.clear)  # those given out are the user's
             if problem.device_arrays:
                 shape = (len(self._steps), problem.n_recorded)
-                self._kept = {name: device.kept(shape, self.dtype) for name in problem.record}
-            fixed = {"constants": np.array(constants), "parameters": parameters, "gain": gain}
-            sizes = {name: (rows.size, self.dtype) for name, rows in fixed.items()}
+                for name in problem.record:
+                    self._kept[name] = device.kept(shape, self.dtype)
             self.arrays = device.arrays(sizes | self._shapes(max_steps))
+            undo.callback(self.arrays.free)
             self.stream: Any = device.stream()  # the plugin's own kind
-            device.transfers.wait(self.stream.record())
-            self.upload("state", problem.initial_state)
-            for name, rows in fixed.items():
-                self.upload(name, rows)
-            if problem.record_neurons is not None:
-                column = np.full(problem.n_neurons, -1, np.int32)
-                column[problem.record_neurons] = np.arange(problem.n_recorded)
-                self.upload("column", column)
+            undo.callback(self._end_stream)
+            self._upload_all(fixed)
+            self.make_ready()
+            self._undo = undo.pop_all()
+
+    def _upload_all(self, fixed: Mapping[str, NDArray[Any]]) -> None:
+        problem = self.problem
+        self.device.transfers.wait(self.stream.record())
+        self.upload("state", problem.initial_state)
+        for name, rows in fixed.items():
+            self.upload(name, rows)
+        if problem.record_neurons is not None:
+            column = np.full(problem.n_neurons, -1, np.int32)
+            column[problem.record_neurons] = np.arange(problem.n_recorded)
+            self.upload("column", column)
 
     def current(self, first: int, count: int) -> NDArray[Any]:
         """The rows of these steps: of the waveform, one of zeros for none, or of the array."""
@@ -98,6 +112,10 @@ class DeviceSession(Session):
             return current.chunk(first, count)
         rows = current.waveform(first, count).astype(self.dtype)
         return rows if rows.size else np.zeros((count, 1), self.dtype)
+
+    @abstractmethod
+    def make_ready(self) -> None:
+        """Compile, and whatever else comes before the first launch."""
 
     @abstractmethod
     def launch(self, work: Launch) -> None:
@@ -118,7 +136,7 @@ class DeviceSession(Session):
             shapes |= {
                 f"current{slot}": (max_steps * self.row_length, real),
                 f"start{slot}": state if times else (0, real),
-                f"count{slot}": (n, INT),
+                f"count{slot}": (n if problem.spikes != "off" else 0, INT),
                 f"total{slot}": (1, INT),
                 f"neuron{slot}": (self.room, INT),
                 f"step{slot}": (self.room, INT),
@@ -158,7 +176,7 @@ class DeviceSession(Session):
         return {name: array for name, (array, _) in self._kept.items()}
 
     def work(self, n_steps: int, slot: int, first_sample: int, held: bool) -> Launch:
-        """The next n_steps, whose first sample, if any, is of this step of them."""
+        """The next n_steps, whose first sample is of this step of them, if they have it."""
         spikes = self.problem.spikes
         names = ("total", "neuron", "step", "fraction")
         return Launch(
@@ -167,7 +185,7 @@ class DeviceSession(Session):
             current=self.arrays[f"current{slot}"],
             held=held,
             samples=self._sample_arrays(self._step + first_sample, slot),
-            first_sample=first_sample,
+            first_sample=min(first_sample, n_steps),
             spike_count=None if spikes == "off" else self.arrays[f"count{slot}"],
             spikes=SpikeRoom(*(self.arrays[f"{name}{slot}"] for name in names))
             if spikes == "times"
@@ -183,12 +201,13 @@ class DeviceSession(Session):
         return {name: elements[offset:] for name, (_, elements) in self._kept.items()}
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
-            with self.device.current():
-                self.stream.synchronize()
-                self.arrays.free()
-                del self.stream
+        with self.device.current():
+            self._undo.close()
+
+    def _end_stream(self) -> None:
+        self.stream.synchronize()
+        self.done.clear()  # some libraries free events and streams only while its device is current
+        del self.stream
 
 
 class DeviceBlock(Block):
@@ -204,7 +223,7 @@ class DeviceBlock(Block):
         self._work = session.work(count, slot, first_sample, held)
         if self._work.spikes:
             session.stream.copy(self._array("start"), session.arrays["state"])
-        self._done = session.enqueue(self._work)
+        session.done[slot] = session.enqueue(self._work)
 
     def _array(self, name: str) -> Array:
         return self._session.arrays[f"{name}{self._slot}"]
@@ -212,21 +231,21 @@ class DeviceBlock(Block):
     def read(self, out: Recorded) -> None:
         session, problem = self._session, self._session.problem
         count = np.zeros(problem.n_neurons, np.int32)
-        total = np.zeros(1, np.int32)
+        total = np.zeros(1, UNSIGNED)
         copies = [(array, self._array(name)) for name, array in out.samples.items()]
         if problem.spikes != "off":
             copies.append((count, self._array("count")))
         if problem.spikes == "times":
-            copies.append((total, self._array("total")))
+            copies.append((total.view(INT), self._array("total")))
         with session.device.current():
-            session.device.transfers.to_host(self._done, copies)
+            ready = session.done[self._slot]
+            session.device.transfers.to_host(ready, copies)
             if problem.spikes != "off":
                 out.spike_count += count
             if total[0] > session.room:
                 self._replay(out)
             elif total[0]:
-                self._give_spikes(out, self._done, int(total[0]), self._first)
-            del self._done  # some libraries free an event only while its device is current
+                self._give_spikes(out, ready, int(total[0]), self._first)
 
     def _give_spikes(self, out: Recorded, ready: Event, total: int, first: int) -> None:
         """Bring home the spikes of a launch that began with step `first`."""
@@ -250,8 +269,8 @@ class DeviceBlock(Block):
             current = whole.current if whole.held else whole.current[done * session.row_length :]
             session.stream.copy(end, start)
             ready = session.enqueue(replace(work, n_steps=steps, current=current))
-            total = np.empty(1, np.int32)
-            session.device.transfers.to_host(ready, [(total, self._array("total"))])
+            total = np.empty(1, UNSIGNED)
+            session.device.transfers.to_host(ready, [(total.view(INT), self._array("total"))])
             if total[0] > session.room:
                 steps = max(1, steps // 2)
                 continue

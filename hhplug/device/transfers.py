@@ -6,7 +6,7 @@ eight threads empty reaches 15 GB/s and more (H100, PCIe 5).
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -37,7 +37,8 @@ class _Buffer:
     futures: list[Future[None]] = field(default_factory=list)
 
     def settle(self) -> None:
-        """Wait for the threads."""
+        """Wait for the threads, whatever becomes of their work; the first failure is raised."""
+        wait(self.futures)  # interrupted, it leaves them to be waited for
         futures, self.futures = self.futures, []
         for future in futures:
             future.result()
@@ -80,6 +81,8 @@ class Transfers:
                 for target, fits in [(array.reshape(-1), BUFFER_BYTES // array.itemsize)]
                 for at in range(0, target.size, fits)
             ]
+            if not pieces:
+                ready.synchronize()
             ahead = len(buffers) - 1
             for i in range(len(pieces) + ahead):
                 if i < len(pieces):  # enqueue this piece …

@@ -157,11 +157,14 @@ class HostSession(DeviceSession):
     def __init__(self, device, problem, max_steps):
         super().__init__(device, problem, max_steps, [problem.dt, problem.spike_threshold])
 
+    def make_ready(self):
+        self.device.check_current()
+
     def launch(self, work):
         self.stream.enqueue(partial(self._kernel, work))
 
     def _kernel(self, work):
-        n, every = self.problem.n_neurons, self.problem.record_every
+        n, every = self.problem.n_neurons, self.every
         dt, threshold = self.arrays["constants"]
         *conductances, E_Na, E_K, leak, over_C_m = self.arrays["parameters"].reshape(7, -1)
         parameters = HHParameters(1.0, *conductances, E_Na, E_K, E_L=0.0)

@@ -2,8 +2,9 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from host_device import HostBackend, HostDevice, HostSession, backend_on
 from hhplug import HHParameters, NotEnoughMemory, Problem, Stimulus, simulate
 from hhplug.device import not_enough_memory
 from hhplug.device import session as device_session
+from hhplug.recording import Recording
 from hhplug.testing.accuracy import BOUNDS
 
 BOUND = 1e-9  # mV, ms and probabilities; 2e-12 is reached
@@ -54,11 +56,14 @@ def device(request):
     return HostDevice(prompt=request.param)
 
 
+@contextmanager
 def blocks_of(n_steps):
     """Blocks of this many steps, however fast they are."""
-    return patch.multiple(
-        "hhplug.simulate", BLOCK_STEPS=n_steps, FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9
-    )
+    with (
+        patch("hhplug.simulate.BLOCK_STEPS", n_steps),
+        patch.multiple("hhplug.pace", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9),
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -296,6 +301,44 @@ def test_close_waits_and_frees_the_memory_once():
     assert done == [True]
     session.close()
     assert device.free == before
+
+
+@pytest.mark.parametrize("method", ["make_ready", "upload", "launch"])
+def test_what_fails_or_is_interrupted_leaves_no_memory_behind(monkeypatch, method):
+    device = HostDevice()
+    before = device.free
+    problem = problem_of_current("waves", False, device_arrays=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(HostSession, method, Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt) as held:
+            simulate(problem, backend_on(device))
+    assert held.tb  # as a notebook holds it
+    assert device.free >= before - 4 * N_STEPS * N * 8  # of device arrays, that Python frees
+    assert_agrees(simulate(problem, backend_on(device)), expected_of(problem))
+
+
+@pytest.mark.parametrize("spikes", ["off", "counts"])
+def test_a_block_is_done_when_it_has_been_read_whatever_it_brings(device, monkeypatch, spikes):
+    done, kernel = [], HostSession._kernel
+    monkeypatch.setattr(
+        HostSession, "_kernel", lambda self, work: (kernel(self, work), done.append(work))
+    )
+    problem = problem_of_current("waves", False, spikes=spikes, record_all=False, record=())
+    recording = Recording(problem)
+    with HostBackend(device).prepare(problem, BLOCK) as session:
+        for count in (1, 2, 3):
+            session.advance(BLOCK).read(recording.block(0, BLOCK))
+            assert len(done) == count
+
+
+def test_a_device_is_told_no_number_beyond_its_integers(device, launches):
+    problem = problem_of_current("waves", True, record_every=2**40 + 1, start_step=2**40 - 20)
+    with HostBackend(device).prepare(problem, BLOCK) as session:
+        assert session.every == BLOCK
+    ours = simulate(problem, backend_on(device))
+    assert_agrees(ours, expected_of(problem))
+    assert len(ours.time) == 1
+    assert all(work.first_sample <= work.n_steps for work in launches)
 
 
 def test_only_spike_times_take_room_for_spikes():

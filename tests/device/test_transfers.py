@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from host_device import HostDevice
 
+from hhplug.device import transfers
+
 SMALL, BUFFER_BYTES = 2**6, 2**10  # 8 and 128 of float64
 SMALL_BUFFERS, BUFFERS = 3, 2
 FLOAT64 = np.dtype(np.float64)
@@ -215,6 +217,49 @@ def test_copies_to_the_device_may_follow_one_another(device, size):
     there.synchronize()
     for target, rows in copied:
         np.testing.assert_array_equal(target, rows)
+
+
+def test_an_interrupted_copy_leaves_no_thread_that_writes_into_the_next(device, monkeypatch):
+    def convert(target, source, real=transfers._convert):
+        if source[-1] == before[-1]:  # one thread of several is slow
+            time.sleep(0.1)
+        real(target, source)
+
+    def interrupt(futures):
+        if futures:
+            raise KeyboardInterrupt
+
+    before, rows, target = numbers(100), numbers(100) + 1.0, np.empty(100)
+    monkeypatch.setattr(transfers, "_convert", convert)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(transfers, "wait", interrupt)
+        for _ in range(BUFFERS):
+            with pytest.raises(KeyboardInterrupt):
+                device.transfers.to_device(np.empty(100), before, FLOAT64)
+    there = device.transfers.to_device(target, rows, FLOAT64)
+    device.transfers._threads.shutdown()
+    there.synchronize()
+    np.testing.assert_array_equal(target, rows)
+
+
+def test_a_failed_copy_is_told_after_all_its_threads_have_ended(device, monkeypatch):
+    def convert(target, source, real=transfers._convert):
+        if source[0] == 0.0:
+            raise OSError("the file is gone")
+        real(target, source)
+
+    monkeypatch.setattr(transfers, "_convert", convert)
+    with pytest.raises(OSError, match="the file is gone"):
+        device.transfers.to_device(np.empty(100), np.arange(100.0), FLOAT64)
+    for rows in (numbers(100), numbers(100) + 1.0):
+        np.testing.assert_array_equal(arrived(device, rows), rows)
+
+
+def test_no_copies_at_all_wait_until_the_work_before_is_done(device):
+    stream, done = device.stream(), []
+    stream.enqueue(partial(done.append, True))
+    device.transfers.to_host(stream.record(), [])
+    assert done
 
 
 @pytest.mark.parametrize("size", [5, 300])

@@ -29,20 +29,23 @@ class PyCudaBackend(Backend):
 
 
 class PyCudaSession(DeviceSession):
+    device: Gpu
+
     def __init__(self, gpu: Gpu, problem: Problem, max_steps: int):
         super().__init__(gpu, problem, max_steps, CONSTANTS)
-        n = problem.n_neurons
-        threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
-        with gpu.current():
-            module = gpu.module(
-                REAL64=self.dtype == np.float64,
-                RECORD=bool(problem.record),
-                ARRAY=self.array_current,
-                LATENCY=n < FEW,
-                UNROLL=unroll,
-                THREADS=threads,
-            )
-            self._kernel = module.get_function("hh")
+
+    def make_ready(self) -> None:
+        n = self.problem.n_neurons
+        threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
+        module = self.device.module(
+            REAL64=self.dtype == np.float64,
+            RECORD=bool(self.problem.record),
+            ARRAY=self.array_current,
+            LATENCY=n < FEW,
+            UNROLL=unroll,
+            THREADS=threads,
+        )
+        self._kernel = module.get_function("hh")
         self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
         self._template = self._arguments()
 
@@ -58,7 +61,7 @@ class PyCudaSession(DeviceSession):
         current["gain_per_neuron"] = self.gain_per_neuron
         current["array_per_neuron"] = self.array_current and self.row_length > 1
         b["samples"]["columns"] = problem.n_recorded
-        b["samples"]["every"] = problem.record_every
+        b["samples"]["every"] = self.every
         if problem.record_neurons is not None:
             b["samples"]["column"] = arrays["column"].address
         b["spikes"]["threshold"], b["spikes"]["room"] = problem.spike_threshold, self.room

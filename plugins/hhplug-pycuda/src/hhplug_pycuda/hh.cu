@@ -69,6 +69,7 @@ DEVICE real reciprocal(real x) {
 }
 
 // 2^x: 2^k by the exponent's bits, 2^f for |f| ≤ 1/2 by interpolation at Chebyshev nodes (3e-17).
+// |x| < 1022: V within ±12,000 mV, from beyond which no neuron comes back.
 DEVICE real exp2_(real x) {
   const real magic = 6755399441055744.0;  // 1.5·2^52: a sum with it is rounded to an integer
   const real k_plus_magic = x + magic;

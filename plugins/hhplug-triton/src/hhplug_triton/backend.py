@@ -1,7 +1,7 @@
 """The Triton backend: the kernel of `kernels`, launched for the sessions of `hhplug.device`."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ import triton
 
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch, chosen_index
+from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug.stimulus import SeparableCurrent
@@ -41,6 +41,7 @@ SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
+SPIKES = [field.name for field in fields(SpikeRoom)]
 INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
 
 
@@ -79,11 +80,16 @@ def _devices() -> tuple[str, list[str]]:
 
 
 class TritonSession(DeviceSession):
+    device: TorchDevice
+
     def __init__(self, device: TorchDevice, problem: Problem, max_steps: int):
         table = constants(problem.dt, problem.spike_threshold)
         super().__init__(device, problem, max_steps, table)
-        n, fast = problem.n_neurons, is_nvidia(device.device)
-        shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[str(problem.dtype)]
+
+    def make_ready(self) -> None:
+        problem = self.problem
+        n, fast = problem.n_neurons, is_nvidia(self.device.device)
+        shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
         block = shape.block
         if interpreted():
             block = min(triton.next_power_of_2(n), INTERPRETED_BLOCK)
@@ -96,7 +102,7 @@ class TritonSession(DeviceSession):
             "array_per_neuron": int(self.array_current and self.row_length > 1),
             "some": int(problem.record_neurons is not None),
             "columns": problem.n_recorded,
-            "every": problem.record_every,
+            "every": self.every,
             "room": self.room,
             "ARRAY": self.array_current,
             "RECORD": bool(problem.record),
@@ -107,18 +113,12 @@ class TritonSession(DeviceSession):
             "enable_fp_fusion": False,
             **({"maxnreg": shape.maxnreg} if fast else {}),
         }
-        with device.current():
-            self._compile()
-
-    def _compile(self) -> None:
-        """Launch, for no steps, what the run will launch."""
-        current = self.problem.current
-        constant = isinstance(current, SeparableCurrent) and current.is_constant
-        for held in {constant, not self.array_current}:
+        for held in _possibly_held(problem):  # a launch for no steps compiles
             self.launch(self.work(0, slot=0, first_sample=0, held=held))
 
     def launch(self, work: Launch) -> None:
-        arrays, spikes = self.arrays, work.spikes
+        arrays = self.arrays
+        spikes = vars(work.spikes) if work.spikes else dict.fromkeys(SPIKES)
         with self.stream.active():
             self._kernel(
                 steps=work.n_steps,
@@ -133,12 +133,16 @@ class TritonSession(DeviceSession):
                 recorded=sum(1 << VARIABLES.index(name) for name in work.samples),
                 first=work.first_sample,
                 spike_count=work.spike_count,
-                total=spikes and spikes.total,
-                neuron=spikes and spikes.neuron,
-                step=spikes and spikes.step,
-                fraction=spikes and spikes.fraction,
+                **spikes,
                 **self._numbers,
             )
+
+
+def _possibly_held(problem: Problem) -> tuple[bool, ...]:
+    """Whether a block's current may be one row, held; and whether it may not."""
+    if not isinstance(problem.current, SeparableCurrent):
+        return (False,)
+    return (True,) if problem.current.is_constant else (True, False)
 
 
 def is_nvidia(device: torch.device) -> bool:

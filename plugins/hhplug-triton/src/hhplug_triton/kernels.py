@@ -34,7 +34,7 @@ NOTE_SPIKE = """{
   @!up bra DONE;
   add.s32 $0, $0, 1;
   atom.relaxed.gpu.global.add.u32 at, [$7], 1;
-  setp.lt.s32 up, at, $11;
+  setp.lt.u32 up, at, $11;
   @!up bra DONE;
   mad.wide.s32 place, at, 4, $8;
   st.global.b32 [place], $5;
