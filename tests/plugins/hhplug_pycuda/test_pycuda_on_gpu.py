@@ -3,12 +3,19 @@
 `HHPLUG_TEST_BACKENDS=pycuda pytest` runs it, and fails without one.
 """
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 from under_test import NAMES
 
 from hhplug import HHParameters, Simulator, Stimulus, registry
+from hhplug_pycuda.probe import compiler
 
 pytestmark = pytest.mark.skipif(
     "pycuda" not in NAMES, reason="HHPLUG_TEST_BACKENDS does not name pycuda"
@@ -53,3 +60,30 @@ def test_parameters_dt_and_size_do_not_recompile():
         Simulator("pycuda", parameters=parameters).run(1.0, dt, stimulus=stimulus)
     assert Gpu.module.cache_info().currsize == compiled
     assert gpu is registry.choose("pycuda").backend.gpu
+
+
+def test_the_compiler_may_stand_in_cuda_home_alone(tmp_path):
+    nvcc = Path(compiler()).resolve()
+    folders = os.environ["PATH"].split(os.pathsep)
+    elsewhere = [folder for folder in folders if not (Path(folder) / "nvcc").exists()]
+    environment = os.environ | {
+        "PATH": os.pathsep.join(elsewhere),
+        "CUDA_HOME": str(nvcc.parent.parent),
+        "XDG_CACHE_HOME": str(tmp_path),
+    }
+    script = "from hhplug import Simulator; Simulator('pycuda').run(0.1)"
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    assert list(tmp_path.rglob("*.cubin"))
+
+
+def test_two_threads_may_compile_the_same_kernel(tmp_path):
+    gpu = registry.choose("pycuda").backend.gpu
+    cubin = tmp_path / "hh.cubin"
+
+    def compile_it(_):
+        gpu._compile('extern "C" __global__ void nothing() {}', [], compiler(), cubin)
+        return cubin.read_bytes()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(compile_it, range(4)))) == 1
+    assert list(tmp_path.iterdir()) == [cubin]

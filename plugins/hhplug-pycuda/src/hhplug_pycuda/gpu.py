@@ -1,12 +1,12 @@
 """One GPU: its memory, streams and context, and the compiled kernels."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -175,19 +175,20 @@ class Gpu(Device):
         key = sha256("\0".join(made_of).encode()).hexdigest()
         cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
         if not cubin.exists():
-            self._compile(source, options, cubin)
+            self._compile(source, options, str(nvcc), cubin)
         return cuda.module_from_buffer(cubin.read_bytes())
 
-    def _compile(self, source: str, options: list[str], cubin: Path) -> None:
+    def _compile(self, source: str, options: list[str], nvcc: str, cubin: Path) -> None:
         from pycuda import compiler  # pyright: ignore[reportMissingImports]  # 70 ms; seldom needed
 
         code = compiler.compile(
-            source, arch=self._arch, options=options, no_extern_c=True, cache_dir=False
+            source, nvcc, options, arch=self._arch, no_extern_c=True, cache_dir=False
         )
         cubin.parent.mkdir(parents=True, exist_ok=True)
-        partial = cubin.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(code)
-        partial.replace(cubin)
+        # A file for each who compiles, process or thread; the last to finish is as good.
+        with NamedTemporaryFile(dir=cubin.parent, delete=False) as partial:
+            partial.write(code)
+        Path(partial.name).replace(cubin)
 
 
 gpu = cache(Gpu)
