@@ -1,6 +1,7 @@
 """What is Numba's own; what every backend must hold: the kit."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,31 @@ print(process.memory_info().rss - before - result.final_state.nbytes)
 def test_a_new_process_finds_the_kernel_compiled():
     Simulator("numba").run(T=1.0, batch_size=10)
     assert seconds_to_first_result("numba") < 3.0  # compiling takes longer
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_simulator_goes_on_in_a_forked_process():
+    script = """
+import os, signal
+from hhplug import Simulator
+simulator = Simulator("numba")
+simulator.run(0.1, 0.01, batch_size=10_000)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    simulator.run(0.1, 0.01, batch_size=10_000)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+
+
+def test_a_simulator_is_sent_to_another_process_whole():
+    simulator = pickle.loads(pickle.dumps(Simulator("numba", "float64")))
+    ours, expected = simulator.run(1.0), Simulator("numba", "float64").run(1.0)
+    np.testing.assert_array_equal(ours.V, expected.V)
 
 
 def test_it_takes_the_cores_that_this_process_may_use():

@@ -1,7 +1,9 @@
 """The Numba backend: groups of neurons that fit the cache, spread over the cores."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numba
@@ -29,15 +31,19 @@ class NumbaBackend(Backend):
         del device  # it has none to choose from
         self.device = cpu_name()
         self.threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="hhplug-numba")
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:  # noqa: ARG002
         return NumbaSession(self, problem)
 
 
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001 (forked, it has none)
+    return ThreadPoolExecutor(threads, thread_name_prefix="hhplug-numba")
+
+
 class NumbaSession(Session):
     def __init__(self, backend: NumbaBackend, problem: Problem):
-        self.problem, self._pool = problem, backend.pool
+        self.problem, self._pool = problem, _pool(os.getpid(), backend.threads)
         self.dtype = np.dtype(problem.dtype)
         self._step = problem.start_step
         self._groups = Groups(problem.n_neurons, self.dtype, backend.threads)
