@@ -10,11 +10,10 @@ from hhplug import spare
 from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
-from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 
 MEMORY_SHARE = 0.95  # of the free memory, that a run may take
-STATES = 3  # of the population held at once: initial, current, final
+ROWS = 40  # numbers a neuron, that the hungriest backend (Numba) holds beside what is recorded
 UNASKED = 2**24  # bytes, taken without asking what is free: that takes 0.3 ms in a container
 SPIKE_BYTES = 36  # a spike time at its dearest: logged, keyed, ordered and in the result
 
@@ -75,7 +74,8 @@ class Recording:
         key -= self._problem.start_step
         self._spikes.append((key, fraction))
         self._n_spikes += len(key)
-        needed = self._n_spikes * SPIKE_BYTES
+        logged = sum(key.nbytes + fraction.nbytes for key, fraction in self._spikes)
+        needed = self._n_spikes * SPIKE_BYTES - logged
         if needed > 2**28 and needed > (free := _free_for(needed)):
             raise NotEnoughMemory(
                 f"{self._n_spikes:,} spike times so far, and {_size(free)} is free; "
@@ -122,7 +122,7 @@ def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
     """Compare what the run needs with what is free, and look for what would fit."""
     itemsize = np.dtype(problem.dtype).itemsize
-    states = problem.n_neurons * STATES * len(VARIABLES) * itemsize
+    states = problem.n_neurons * ROWS * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)
     sample = itemsize * recorded * shape[1]
     if states + sample * shape[0] < UNASKED:
@@ -134,6 +134,8 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
             f"the states of {problem.n_neurons:,} neurons need {_size(states)}, "
             f"and {_size(free)} is free; use a smaller batch_size"
         )
+    beside = f" beside {_size(states)} for the neurons" if sample * shape[0] <= room else ""
+    room -= states
     if sample * shape[0] <= room:
         return
     advice = ["record=() for spikes alone"]
@@ -145,7 +147,8 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
             advice.insert(0, f"record_every={every} ({_size(kept)})")
             break
     raise NotEnoughMemory(
-        f"{_described(problem)} needs {_size(sample * shape[0])}, and {_size(free)} is free; "
+        f"{_described(problem)} needs {_size(sample * shape[0])}{beside}, "
+        f"and {_size(free)} is free; "
         f"use {_listed(advice, 'or')}"
     )
 

@@ -97,6 +97,7 @@ def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     free, monkeypatch, arguments, free_bytes, every, size
 ):
     monkeypatch.setattr("hhplug.recording.UNASKED", 0)
+    monkeypatch.setattr("hhplug.recording.ROWS", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments
     with pytest.raises(NotEnoughMemory, match=rf"use record_every={every} \({size}\)"):
@@ -113,7 +114,7 @@ def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free, mon
         dtype="float64",
         record_all=True,
     )
-    monkeypatch.setattr("hhplug.recording.STATES", 0)
+    monkeypatch.setattr("hhplug.recording.ROWS", 0)
     free(30e6)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(problem)
@@ -122,10 +123,16 @@ def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free, mon
 
 
 def test_a_population_whose_states_do_not_fit_is_refused(free):
-    # 10⁹ neurons, four float32 variables, three copies.
     free(1e9)
     problem = Problem(1.0, batch_size=10**9, record=(), dtype="float32")
-    with pytest.raises(NotEnoughMemory, match=r"the states of 1,000,000,000 neurons need 48\.0 GB"):
+    with pytest.raises(NotEnoughMemory, match=r"states of 1,000,000,000 neurons need 160\.0 GB"):
+        Recording(problem)
+
+
+def test_what_fits_alone_but_not_beside_the_neurons_is_refused(free):
+    free(250e6)
+    problem = Problem(0.16, 0.01, batch_size=1_200_000, dtype="float32")
+    with pytest.raises(NotEnoughMemory, match=r"needs 76\.8 MB beside 0\.2 GB for the neurons"):
         Recording(problem)
 
 
@@ -133,7 +140,7 @@ def test_the_advised_record_every_fits_where_samples_do_not_divide_evenly(free, 
     # Five samples of 8 MB, 20 MB of room: every second step would still be three of them.
     free(21.06e6)
     problem = Problem(5.0, 1.0, batch_size=2_000_000, dtype="float32")
-    monkeypatch.setattr("hhplug.recording.STATES", 0)
+    monkeypatch.setattr("hhplug.recording.ROWS", 0)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(problem)
     assert "record_every=5 (8.0 MB)" in str(error.value)
@@ -260,6 +267,16 @@ def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, 
     record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
     with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):
         record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])], [([0], [7], [0.5])])
+
+
+def test_spikes_that_are_logged_do_not_count_twice(free):
+    problem, n = Problem(1.0, 0.1, batch_size=2), 12_000_000
+    neuron, step = np.zeros(n, np.int64), np.ones(n, np.int64)
+    free(290e6)  # beside 144 MB of log; 432 MB are held at most
+    record_spikes(problem, [(neuron, step, step.astype(np.float32))])
+    free(280e6)
+    with pytest.raises(NotEnoughMemory, match="12,000,000 spike times so far"):
+        record_spikes(problem, [(neuron, step, step.astype(np.float32))])
 
 
 def test_an_allocation_that_fails_is_told_also_where_nothing_is_recorded(monkeypatch):
