@@ -35,6 +35,11 @@ class Simulator:
         self.dtype = checked_dtype(dtype)
         self.parameters = HHParameters() if parameters is None else parameters
         self._chosen = registry.choose(backend, self.dtype, device)
+        self._device = device
+
+    def __reduce__(self) -> tuple:
+        """Another process opens the backend for itself."""
+        return type(self), (self.backend, self.dtype, self.parameters, self._device)
 
     @property
     def backend(self) -> str:

@@ -1,5 +1,7 @@
 """The loop: blocks, progress, interruption, warnings, timing."""
 
+import copy
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +14,16 @@ import pytest
 from under_test import seconds_to_first_result
 
 import hhplug
-from hhplug import InvalidInput, NotEnoughMemory, Problem, Simulator, Stimulus, registry, simulate
+from hhplug import (
+    HHParameters,
+    InvalidInput,
+    NotEnoughMemory,
+    Problem,
+    Simulator,
+    Stimulus,
+    registry,
+    simulate,
+)
 from hhplug.backend import Block, Capabilities, Session
 from hhplug.reference import ReferenceSession
 
@@ -67,6 +78,14 @@ def test_every_line_that_makes_neurons_blow_up_is_named(run):
     with pytest.warns(RuntimeWarning, match="1 of 1 neurons") as warned:
         run(problem)
     assert [warning.filename for warning in warned] == [__file__]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda sim: pickle.loads(pickle.dumps(sim))])
+def test_a_simulator_is_copied_by_what_it_was_made_of(copied):
+    made = Simulator("numpy", "float64", HHParameters(g_Na=[100.0, 130.0]))
+    ours, theirs = copied(made), made
+    assert repr(ours) == repr(theirs)
+    assert np.array_equal(ours.run(1.0).V, theirs.run(1.0).V)
 
 
 def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():

@@ -60,6 +60,7 @@ class DeviceSession(Session):
     def __init__(
         self, device: Device, problem: Problem, max_steps: int, constants: Sequence[float]
     ):
+        device.transfers.refuse_fork()
         self.device, self.problem = device, problem
         self.dtype = np.dtype(problem.dtype)
         self._steps = problem.sample_steps(problem.start_step, problem.n_steps)

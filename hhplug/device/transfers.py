@@ -4,6 +4,7 @@ A plain copy into fresh memory runs at 2 GB/s, held up by page faults; a ring of
 eight threads empty reaches 15 GB/s and more (H100, PCIe 5).
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hhplug.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from hhplug.device.interface import Array, Event, Stream
@@ -54,6 +57,7 @@ class Transfers:
 
     def __init__(self, stream: "Stream", pinned: Callable[[int], NDArray[np.uint8]]):
         self._stream, self._pinned = stream, pinned
+        self._process = os.getpid()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hhplug-copy")
         self._lock = Lock()
         self._small = self._ring(SMALL_BUFFERS, SMALL)
@@ -64,6 +68,16 @@ class Transfers:
 
     def _ring(self, count: int, size: int) -> deque[_Buffer]:
         return deque(_Buffer(self._pinned(size), self._stream.record()) for _ in range(count))
+
+    def refuse_fork(self) -> None:
+        """Raise BackendUnavailable in a process forked since: no device follows there."""
+        if os.getpid() != self._process:
+            raise BackendUnavailable(
+                "forked",
+                "this process was forked from one that had begun to use the device",
+                "start processes by multiprocessing.get_context('spawn'), or choose the backend "
+                "in each of them alone",
+            )
 
     def wait(self, event: "Event") -> None:
         """Let copies enqueued from now on wait for an event."""

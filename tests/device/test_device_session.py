@@ -1,5 +1,6 @@
 """Sessions on a device of NumPy arrays, against the reference."""
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from host_device import HostBackend, HostDevice, HostSession, backend_on
 
-from hhplug import HHParameters, NotEnoughMemory, Problem, Stimulus, simulate
+from hhplug import BackendUnavailable, HHParameters, NotEnoughMemory, Problem, Stimulus, simulate
 from hhplug.device import not_enough_memory
 from hhplug.device import session as device_session
 from hhplug.recording import Recording
@@ -339,6 +340,13 @@ def test_a_device_is_told_no_number_beyond_its_integers(device, launches):
     assert_agrees(ours, expected_of(problem))
     assert len(ours.time) == 1
     assert all(work.first_sample <= work.n_steps for work in launches)
+
+
+def test_a_forked_process_is_told_that_no_device_followed(device, monkeypatch):
+    problem, process = problem_of_current("held", False), os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: process + 1)
+    with pytest.raises(BackendUnavailable, match=r"\[forked\].*get_context\('spawn'\)"):
+        simulate(problem, backend_on(device))
 
 
 def test_only_spike_times_take_room_for_spikes():

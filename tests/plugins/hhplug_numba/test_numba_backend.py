@@ -1,7 +1,6 @@
 """What is Numba's own; what every backend must hold: the kit."""
 
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -148,12 +147,6 @@ print(os.waitpid(child, 0)[1])
     command = [sys.executable, "-W", "ignore", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
-
-
-def test_a_simulator_is_sent_to_another_process_whole():
-    simulator = pickle.loads(pickle.dumps(Simulator("numba", "float64")))
-    ours, expected = simulator.run(1.0), Simulator("numba", "float64").run(1.0)
-    np.testing.assert_array_equal(ours.V, expected.V)
 
 
 def test_it_takes_the_cores_that_this_process_may_use():
