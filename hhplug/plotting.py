@@ -8,8 +8,8 @@ from hhplug.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
+    from hhplug.figure import Figure
     from hhplug.result import Result
 
 TRACES = 5
@@ -43,9 +43,9 @@ def plot(result: "Result") -> "Figure":
 
 
 def require_matplotlib() -> "type[Figure]":
-    """matplotlib's Figure, or MissingExtra."""
+    """hhplug's kind of matplotlib's Figure, or MissingExtra."""
     try:
-        from matplotlib.figure import Figure
+        from hhplug.figure import Figure
     except ImportError as error:
         raise MissingExtra(
             "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"

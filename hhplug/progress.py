@@ -1,7 +1,9 @@
 """Tell how much of a run is done."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from hhplug.errors import InvalidInput
 
@@ -14,8 +16,12 @@ def reporter(progress: Progress) -> Iterator[Callable[[float], object]]:
     if progress is None or progress is False:
         yield lambda _: None
     elif progress is True:
+        from rich import get_console
         from rich.progress import Progress as Bars  # 60 ms, and seldom wanted
 
+        if get_console().is_jupyter and not find_spec("ipywidgets"):  # rich would only warn
+            yield _write_line
+            return
         with Bars(transient=True) as bars:
             task = bars.add_task("simulating", total=1.0)
             yield lambda done: bars.update(task, completed=done)
@@ -25,3 +31,8 @@ def reporter(progress: Progress) -> Iterator[Callable[[float], object]]:
         raise InvalidInput(
             f"progress must be None, True or a function of the fraction done, got {progress!r}"
         )
+
+
+def _write_line(done: float) -> None:
+    """A line that is written over until all is done."""
+    print(f"\rsimulating {done:4.0%}", end="" if done < 1.0 else "\n", file=sys.stderr, flush=True)

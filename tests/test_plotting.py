@@ -1,5 +1,8 @@
 """A plot shows what a result has kept."""
 
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -65,6 +68,27 @@ def test_a_plot_of_many_neurons_shows_a_few_traces_and_part_of_the_raster():
     shown = raster.lines[0].get_ydata()
     assert len(shown) == 2000
     assert (shown[0], shown[-1]) == (0, n - 1)
+
+
+def test_a_plot_is_a_picture_to_a_notebook_before_pyplot_is_set_up():
+    pytest.importorskip("matplotlib")
+    script = """
+import sys
+from hhplug import Simulator
+result = Simulator("reference").run(T=0.1)
+assert "matplotlib" not in sys.modules
+picture = result.plot()._repr_png_()  # what a notebook asks for
+assert "matplotlib.pyplot" not in sys.modules
+sys.stdout.buffer.write(picture)
+"""
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert shown.startswith(b"\x89PNG")
+
+
+def test_a_plot_can_be_pickled(plain):
+    pytest.importorskip("matplotlib")
+    again = pickle.loads(pickle.dumps(plain.plot()))
+    assert len(again.axes) == 3
 
 
 @pytest.mark.parametrize("arguments", [{"record": ()}, {"record": ("m",)}, {"record_neurons": []}])

@@ -195,6 +195,7 @@ def test_a_dataset_counts_the_spikes_of_the_recorded_neurons(spiking):
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     plain, monkeypatch, modules, ask, command
 ):
+    monkeypatch.delitem(sys.modules, "hhplug.figure", raising=False)
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=command):

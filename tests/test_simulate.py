@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import rich
 from under_test import seconds_to_first_result
 
 import hhplug
@@ -59,6 +61,16 @@ def test_progress_true_draws_a_bar_and_anything_else_is_refused(capsys):
     assert "\N{ESC}" not in capsys.readouterr().out  # not a terminal: no control characters
     with pytest.raises(InvalidInput, match="progress must be None, True or a function"):
         Simulator("numpy").run(T=0.1, progress="loud")
+
+
+def test_progress_in_a_notebook_without_widgets_is_a_line_written_over(monkeypatch, capsys):
+    monkeypatch.setattr(rich.get_console(), "is_jupyter", True)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"(\rsimulating  *\d+%)+\n", err)
+    assert err.endswith("\rsimulating 100%\n")
 
 
 def test_neurons_that_blow_up_are_told_of():
