@@ -23,8 +23,10 @@ DTYPES: tuple[DType, ...] = ("float32", "float64")
 SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
 
 WHOLE_STEPS_TOLERANCE = 1e-6  # of a step, by which T may miss a whole number of steps
+QUOTIENT_ERROR = 1.5 * 2.0**-52  # of T/dt, relative: T, dt and the quotient are rounded
 GATE_TOLERANCE = 1e-6  # by which float32 rounding may put a gate of a final state outside [0, 1]
 MOST_STEPS = 2**53  # above, time = step·dt no longer tells steps apart
+MOST_NEURONS = 2**58 - 1  # above, the bytes of their state, (4, n) float64, exceed an int64
 SCAN_BYTES = 2**24  # of an array current looked through for NaN at a time
 
 
@@ -72,7 +74,7 @@ class Problem:
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = _whole_steps(checks.positive("T", T, "ms"), dt)
-        start_step = checks.whole("start_step", start_step, 0)
+        start_step = _checked_start(start_step, n_steps)
         checked_parameters = _checked_parameters(parameters)
         checked_stimulus = _checked_stimulus(stimulus, n_steps)
         state = None if initial_state is None else _checked_state(initial_state)
@@ -94,7 +96,8 @@ class Problem:
             "stimulus": checked_stimulus,
             "current": current,
             "record": VARIABLES if record_all else _checked_record(record),
-            "record_every": checks.whole("record_every", record_every, 1),
+            # A longer one keeps step 0 alone too, and may not fit an int64.
+            "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
             "record_neurons": _checked_neurons(record_neurons, n_neurons),
             "spikes": checks.choice("spikes mode", spikes, SPIKE_MODES),
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
@@ -149,14 +152,25 @@ def _whole_steps(T: float, dt: float) -> int:
             f"T={T:g} ms is {steps:g} steps of dt={dt:g} ms, more than can be counted"
         )
     n_steps = round(steps)
-    if n_steps < 1 or abs(steps - n_steps) > WHOLE_STEPS_TOLERANCE:
+    if n_steps < 1 or abs(steps - n_steps) > max(WHOLE_STEPS_TOLERANCE, QUOTIENT_ERROR * steps):
         below = max(1, int(steps))
+        digits = 15 if steps < 1e8 else 17  # 15 of a longer T would not do
         raise InvalidInput(
-            f"T must be a whole number of steps of dt={dt:g} ms, got {T:.15g} ms "
-            f"({steps:.10g} steps); the nearest that would do are "
-            f"{below * dt:.15g} and {(below + 1) * dt:.15g} ms"
+            f"T must be a whole number of steps of dt={dt:g} ms, got {T:.{digits}g} ms "
+            f"({steps:.{digits}g} steps); the nearest that would do are "
+            f"{below * dt:.{digits}g} and {(below + 1) * dt:.{digits}g} ms"
         )
     return n_steps
+
+
+def _checked_start(start_step: int, n_steps: int) -> int:
+    start_step = checks.whole("start_step", start_step, 0)
+    if start_step + n_steps > MOST_STEPS:
+        raise InvalidInput(
+            f"start_step must be at most {MOST_STEPS - n_steps} for a run of {n_steps} steps, "
+            f"got {start_step}: later steps can't be counted"
+        )
+    return start_step
 
 
 def _checked_parameters(parameters: HHParameters | None) -> HHParameters:
@@ -245,6 +259,11 @@ def _population(
     said: dict[str, int] = {}
     if batch_size is not None:
         said["batch_size"] = checks.whole("batch_size", batch_size, 1)
+        if said["batch_size"] > MOST_NEURONS:
+            raise InvalidInput(
+                f"batch_size must be at most {MOST_NEURONS}, got {batch_size}: "
+                "the state of more neurons can't be addressed"
+            )
     for field in fields(parameters):
         value = getattr(parameters, field.name)
         if np.ndim(value):
@@ -303,12 +322,12 @@ def _checked_neurons(record_neurons: ArrayLike | None, n_neurons: int) -> NDArra
             "record_neurons must be a list of neuron indices, "
             f"got dtype {chosen.dtype} and shape {chosen.shape}"
         )
-    chosen = chosen.astype(np.int64)
     outside = chosen[(chosen < 0) | (chosen >= n_neurons)]
     if outside.size:
         raise InvalidInput(
             f"record_neurons must be between 0 and {n_neurons - 1}, got {outside[0]}"
         )
+    chosen = chosen.astype(np.int64)
     values, counts = np.unique(chosen, return_counts=True)
     if np.any(counts > 1):
         raise InvalidInput(

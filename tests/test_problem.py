@@ -54,6 +54,8 @@ def one_nan(shape, where, dtype=np.float64):
         ({"batch_size": 2.5}, "batch_size", "2.5", "whole number"),
         ({"batch_size": True}, "batch_size", "True", "whole number"),
         ({"batch_size": "many"}, "batch_size", "'many'", "whole number"),
+        ({"batch_size": 2**58}, "batch_size", f"got {2**58}", f"at most {2**58 - 1}"),
+        ({"batch_size": 2**70}, "batch_size", f"got {2**70}", f"at most {2**58 - 1}"),
         ({"stimulus": 5.0}, "stimulus", "the number 5.0", "Stimulus.constant(5.0)"),
         ({"stimulus": np.ones(9)}, "stimulus", "(9,)", "(10,)"),
         ({"stimulus": np.ones((3, 10))}, "stimulus", "(3, 10)", "(10, n)"),
@@ -118,11 +120,13 @@ def one_nan(shape, where, dtype=np.float64):
         ({"record_neurons": [0.0]}, "record_neurons", "float64", "list of neuron indices"),
         ({"record_neurons": [True]}, "record_neurons", "bool", "list of neuron indices"),
         ({"record_neurons": 0}, "record_neurons", "shape ()", "list of neuron indices"),
+        ({"record_neurons": [2**63]}, "record_neurons", f"got {2**63}", "between 0 and 0"),
         ({"record_neurons": "all"}, "record_neurons", "<U3", "list of neuron indices"),
         ({"spike_threshold": NAN}, "spike_threshold", "nan", "finite number of mV"),
         ({"spike_threshold": None}, "spike_threshold", "None", "finite number of mV"),
         ({"start_step": -1}, "start_step", "-1", "0 or more"),
         ({"start_step": 0.5}, "start_step", "0.5", "whole number"),
+        ({"start_step": 2**53 - 9}, "start_step", f"got {2**53 - 9}", f"at most {2**53 - 10}"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_by_name(arguments, named, given, would_do):
@@ -208,21 +212,36 @@ def test_a_problem_is_one_resting_neuron_unless_told():
         (1.00000005, 0.1, 10),  # off by half of a millionth of a step
         (5, 5, 1),
         (1e6, 0.01, 10**8),
+        (10_798_440_571 * 0.007, 0.007, 10_798_440_571),  # T/dt is 1.9e-6 above in float64
+        (271_147_984.956, 0.034, 7_974_940_734),  # 1.9e-6 below: T, dt and T/dt are all rounded
     ],
 )
 def test_n_steps_is_T_over_dt_to_the_nearest_step(T, dt, n_steps):
     assert Problem(T, dt).n_steps == n_steps
 
 
-@given(st.integers(1, 10**7), st.floats(1e-4, 10.0))
+@given(st.integers(1, 10**7) | st.integers(10**9, 2**50), st.floats(1e-4, 10.0))
 def test_every_whole_number_of_steps_is_accepted(n_steps, dt):
     assert Problem(n_steps * dt, dt).n_steps == n_steps
 
 
-@given(st.floats(0.01, 1e4), st.floats(0.01, 1.0))
+@given(st.integers(2**32, 2**46), st.integers(1, 10**6))
+def test_a_T_and_dt_rounded_from_decimals_are_a_whole_number_of_steps(n_steps, dt):
+    T = float(Fraction(n_steps * dt, 10**6))
+    assert Problem(T, float(Fraction(dt, 10**6))).n_steps == n_steps
+
+
+@pytest.mark.parametrize("n_steps", [1, 10**6, 2**32 - 1])
+def test_below_four_billion_steps_a_T_may_miss_by_a_millionth_of_a_step(n_steps):
+    assert Problem(n_steps + 0.99e-6, 1.0).n_steps == n_steps
+    with pytest.raises(InvalidInput, match="T must be a whole number"):
+        Problem(n_steps + 1.01e-6 + np.spacing(float(n_steps)), 1.0)
+
+
+@given(st.floats(0.01, 1e4) | st.floats(1e7, 1e9), st.floats(0.01, 1.0))
 def test_the_two_durations_that_a_refusal_names_are_the_nearest_that_would_do(T, dt):
     steps = Fraction(T) / Fraction(dt)
-    assume(abs(steps - round(steps)) > 1e-5)
+    assume(abs(steps - round(steps)) > 1e-4)
     with pytest.raises(InvalidInput) as error:
         Problem(T, dt)
     named = str(error.value).partition("would do are ")[2].removesuffix(" ms").split(" and ")
@@ -334,6 +353,8 @@ def test_recorded_neurons_keep_the_users_order():
     assert_array_equal(problem(batch_size=5, record_neurons=(4, 0, 2)).neurons, [4, 0, 2])
     assert_array_equal(problem(batch_size=5, record_neurons=range(1, 3)).neurons, [1, 2])
     assert_array_equal(problem(batch_size=3).neurons, [0, 1, 2])
+    small = np.array([127, 5], np.int8)
+    assert_array_equal(problem(batch_size=1000, record_neurons=small).neurons, [127, 5])
     assert len(problem(batch_size=3, record_neurons=[]).neurons) == 0
 
 
@@ -352,6 +373,18 @@ def test_recorded_neurons_keep_the_users_order():
 )
 def test_the_steps_kept_are_those_that_record_every_divides(every, first, count, kept):
     assert list(problem(record_every=every).sample_steps(first, count)) == kept
+
+
+def test_a_record_every_beyond_any_int64_keeps_step_zero_alone():
+    made = problem(record_every=2**70)
+    assert np.int64(made.record_every) > made.end_step
+    assert list(made.sample_steps(0, 10)) == [0]
+    assert list(made.sample_steps(2**53 - 10, 10)) == []
+
+
+def test_the_most_neurons_and_steps_that_can_be_counted_are_accepted():
+    assert problem(batch_size=2**58 - 1).initial_state.shape == (4, 2**58 - 1)
+    assert problem(start_step=2**53 - 10).end_step == 2**53
 
 
 def test_a_run_ends_where_the_next_one_starts():
