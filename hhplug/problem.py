@@ -6,6 +6,7 @@ Units: mV, ms, µA/cm², mS/cm², µF/cm². A `Problem` that exists is valid: ba
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -116,10 +117,14 @@ class Problem:
         """The step at which the final state stands, and at which the next run goes on."""
         return self.start_step + self.n_steps
 
-    @property
+    @cached_property
     def neurons(self) -> NDArray[np.int64]:
         """Indices of the recorded neurons, in the order of the recorded columns."""
-        return np.arange(self.n_neurons) if self.record_neurons is None else self.record_neurons
+        if self.record_neurons is not None:
+            return self.record_neurons
+        every = np.arange(self.n_neurons)
+        every.flags.writeable = False
+        return every
 
     @property
     def n_recorded(self) -> int:

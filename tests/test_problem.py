@@ -327,6 +327,8 @@ def test_the_arrays_of_a_problem_are_read_only():
         made.initial_state,
         made.current.gain,
         made.record_neurons,
+        made.neurons,
+        problem().neurons,
     ):
         assert not array.flags.writeable
 
@@ -385,6 +387,13 @@ def test_a_record_every_beyond_any_int64_keeps_step_zero_alone():
 def test_the_most_neurons_and_steps_that_can_be_counted_are_accepted():
     assert problem(batch_size=2**58 - 1).initial_state.shape == (4, 2**58 - 1)
     assert problem(start_step=2**53 - 10).end_step == 2**53
+
+
+def test_a_backend_may_ask_for_the_neurons_at_every_sample():
+    made = problem(batch_size=1000)
+    assert made.neurons is made.neurons
+    for copied in (made.with_dtype("float32"), made.with_device_arrays(True)):
+        assert_array_equal(copied.neurons, np.arange(1000))
 
 
 def test_a_run_ends_where_the_next_one_starts():
