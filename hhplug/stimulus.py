@@ -20,6 +20,7 @@ Steps = NDArray[np.int64]
 Waveform = NDArray[np.float64]
 
 UNIT = "µA/cm²"
+MEAN_STEPS = 2**16  # of a waveform held at a time while its mean is taken
 
 
 class Term(Protocol):
@@ -139,6 +140,12 @@ class Stimulus:
     __array_ufunc__ = None  # array + Stimulus comes to __radd__, not to NumPy's broadcasting
 
     def __init__(self, terms: tuple[Term, ...] = ()):
+        kinds = tuple(KINDS.values())
+        if not (isinstance(terms, tuple) and all(isinstance(term, kinds) for term in terms)):
+            raise InvalidInput(
+                "make a Stimulus with Stimulus.constant(amplitude), step, pulse_train, ramp or "
+                f"sine, and add them with +; Stimulus(...) got {type(terms).__name__}"
+            )
         self.terms = terms
         self.gains: tuple[PerNeuron, ...] = tuple(g for term in terms for g in term.gains())
         sizes = {len(gain) for gain in self.gains if isinstance(gain, np.ndarray)}
@@ -280,7 +287,10 @@ class SeparableCurrent:
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
-        return self.waveform(first, count).mean(axis=0) @ self.gain
+        end, total = first + count, np.zeros(len(self.gain))
+        for step in range(first, end, MEAN_STEPS):
+            total += self.waveform(step, min(MEAN_STEPS, end - step)).sum(axis=0)
+        return total / count @ self.gain
 
 
 class ArrayCurrent:

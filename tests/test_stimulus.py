@@ -1,6 +1,7 @@
 """Expected currents are worked by hand from the definitions in the docstrings and design.md."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hhplug import InvalidInput, Stimulus
-from hhplug.stimulus import ArrayCurrent, SeparableCurrent
+from hhplug.stimulus import MEAN_STEPS, ArrayCurrent, SeparableCurrent
 
 DTS = (0.01, 0.025, 0.1, 0.3, 1 / 3, 0.7)  # ms; most have no exact binary form
 
@@ -105,6 +106,23 @@ def test_a_sine_counts_its_frequency_in_hertz_and_its_phase_in_radians():
     assert_allclose(plain.sample(1.0, 5), [0, 2, 0, -2, 0], rtol=0, atol=ROUNDING)
     shifted = Stimulus.sine(2.0, frequency=250.0, phase=math.pi / 2, offset=0.5)
     assert_allclose(shifted.sample(1.0, 4), [2.5, 0.5, -1.5, 0.5], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("terms", "given"),
+    [
+        (10, "int"),
+        (np.zeros(4), "ndarray"),
+        ([Stimulus.constant(1)], "list"),
+        ((Stimulus.constant(1),), "tuple"),
+    ],
+)
+def test_a_stimulus_is_made_by_its_class_methods_and_says_so(terms, given):
+    with pytest.raises(
+        InvalidInput, match=rf"Stimulus\.constant\(amplitude\).* got {given}"
+    ) as error:
+        Stimulus(terms)
+    assert "add them with +" in str(error.value)
 
 
 def test_no_stimulus_is_no_current():
@@ -277,6 +295,37 @@ def test_a_waveform_far_into_a_run_counts_from_time_zero():
     sine = SeparableCurrent(Stimulus.sine(1.0, 250.0), 1.0)
     wave = sine.waveform(10_000_001, 1)[0, 0]
     assert abs(wave - 1.0) < 1e-8  # 2π · 2.5e6 turns has an ulp of 1.9e-9
+
+
+LONG = 3 * MEAN_STEPS + 5
+
+
+@pytest.mark.parametrize("amplitude", [0.1, -7.3, [0.1, 1 / 3]])
+def test_the_mean_of_a_constant_current_is_that_current_to_the_last_bit(amplitude):
+    current = SeparableCurrent(Stimulus.constant(amplitude), 0.01)
+    assert_array_equal(current.mean(7, LONG), np.atleast_1d(amplitude))
+
+
+def test_the_mean_of_a_long_current_is_that_of_its_steps():
+    current = SeparableCurrent(MIXED, 0.07)
+    expected = [math.fsum(column) / LONG for column in current.waveform(3, LONG).T] @ current.gain
+    assert_allclose(current.mean(3, LONG), expected, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        SeparableCurrent(MIXED, 0.07),
+        ArrayCurrent(np.ones(20 * MEAN_STEPS, np.float32), 0),
+        ArrayCurrent(np.ones((20 * MEAN_STEPS, 2), np.int16), 0),
+    ],
+)
+def test_the_mean_of_a_long_current_is_taken_in_little_memory(current):
+    tracemalloc.start()
+    current.mean(0, 20 * MEAN_STEPS)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16 * MEAN_STEPS * 8  # bytes; a float64 of every step is 20 · MEAN_STEPS · 8
 
 
 @pytest.mark.parametrize("shape", [(23,), (23, 1), (23, 4)])
