@@ -10,6 +10,7 @@ from hhplug.errors import (
     InvalidInput,
     MissingExtra,
     NotEnoughMemory,
+    NotRecorded,
 )
 from hhplug.hookspecs import hookimpl
 from hhplug.model import HHParameters
@@ -30,6 +31,7 @@ __all__ = [
     "InvalidInput",
     "MissingExtra",
     "NotEnoughMemory",
+    "NotRecorded",
     "Problem",
     "Result",
     "Simulator",

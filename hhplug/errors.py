@@ -12,6 +12,12 @@ class InvalidInput(HHPlugError, ValueError):
     """An argument that can't be simulated; says which, what was given and what would do."""
 
 
+class NotRecorded(InvalidInput, KeyError, AttributeError):
+    """What a run didn't keep, asked of its result; `hasattr` is False for it."""
+
+    __str__ = Exception.__str__  # a KeyError's own shows its message in quotes
+
+
 class NotEnoughMemory(HHPlugError, MemoryError):
     """What was asked for doesn't fit; says what it needs, what is free and what to change."""
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import plotting, storage
-from hhplug.errors import InvalidInput, MissingExtra
+from hhplug.errors import InvalidInput, MissingExtra, NotRecorded
 from hhplug.model import PARAMETER_UNITS, VARIABLES, HHParameters
 from hhplug.problem import Problem
 from hhplug.recording import Spikes
@@ -53,7 +54,8 @@ class Result:
     """What a run recorded, and what made it.
 
     `result["V"]` and `result.V` are the same (n_samples, n_recorded) array; so for m, h, n and
-    time. Sample k is the state at t = k·dt, at the start of step k.
+    time. Iterating gives the names recorded; what a run didn't keep raises NotRecorded.
+    Sample k is the state at t = k·dt, at the start of step k.
     """
 
     problem: Problem
@@ -100,8 +102,14 @@ class Result:
         if name in VARIABLES:
             kept = ", ".join(self.samples) or "nothing"
             wanted = (*self.samples, name)
-            raise KeyError(f"{name} was not recorded ({kept} was); run with record={wanted}")
+            raise NotRecorded(f"{name} was not recorded ({kept} was); run with record={wanted}")
         raise KeyError(f"unknown variable {name!r}; choose from time, {', '.join(VARIABLES)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name == "time" or name in self.samples
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.samples)
 
     @property
     def neurons(self) -> NDArray[np.int64]:
@@ -112,7 +120,7 @@ class Result:
     def spikes(self) -> Spikes:
         """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms)."""
         if self.spike_times is None:
-            raise InvalidInput(
+            raise NotRecorded(
                 f"spike times were not kept: the run had spikes={self.problem.spikes!r}"
             )
         return self.spike_times
@@ -121,7 +129,7 @@ class Result:
     def spike_count(self) -> NDArray[np.int64]:
         """Spikes of each neuron: (n,)."""
         if self.spike_counts is None:
-            raise InvalidInput("spikes were not counted: the run had spikes='off'")
+            raise NotRecorded("spikes were not counted: the run had spikes='off'")
         return self.spike_counts
 
     @property

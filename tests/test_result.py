@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
-from hhplug import HHParameters, InvalidInput, MissingExtra, Stimulus
+from hhplug import HHParameters, InvalidInput, MissingExtra, NotRecorded, Stimulus
 from hhplug.result import Timing
 
 
@@ -61,6 +61,25 @@ def test_a_variable_that_is_not_there_is_a_key_error_that_says_why(name, recorde
         result[name]
     for word in words:
         assert word in error.value.args[0]
+
+
+def test_a_result_says_which_variables_it_holds():
+    result = run(record=("V", "n"))
+    assert list(result) == ["V", "n"]
+    assert all(name in result for name in ("V", "n", "time"))
+    assert not any(name in result for name in ("m", "Vm", 0))
+    assert list(run(record=())) == []
+
+
+def test_what_was_not_kept_is_an_attribute_that_is_not_there():
+    bare = run(record=(), spikes="off")
+    for name in ("V", "m", "h", "n", "spikes", "spike_count"):
+        assert not hasattr(bare, name)
+        assert getattr(bare, name, None) is None
+    with pytest.raises(NotRecorded) as error:
+        _ = bare.m
+    # The message itself, not its repr as of any other KeyError.
+    assert str(error.value) == "m was not recorded (nothing was); run with record=('m',)"
 
 
 def test_a_run_without_spikes_says_so_when_asked_for_them():
