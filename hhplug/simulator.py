@@ -77,7 +77,8 @@ class Simulator:
         """Simulate T ms in steps of dt ms.
 
         batch_size: number of neurons n; may be left out where an array gives it.
-        stimulus: a Stimulus, or an array (n_steps,) or (n_steps, n) in µA/cm²; None for rest.
+        stimulus: a Stimulus, or an array (n_steps,) or (n_steps, n) in µA/cm²; None for rest. An
+            array is not copied: change it later, and results that hold it say what it says then.
         record: variables kept, of V (mV) and m, h, n; () for spikes alone.
         record_all: keep all four.
         record_every: keep the steps that this divides.
