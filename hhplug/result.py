@@ -2,20 +2,18 @@
 
 import json
 import platform
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import plotting, storage
-from hhplug.errors import InvalidInput, MissingExtra, NotRecorded
+from hhplug.errors import InvalidInput, MissingExtra, NotEnoughMemory, NotRecorded
 from hhplug.model import PARAMETER_UNITS, VARIABLES, HHParameters
 from hhplug.problem import Problem
 from hhplug.recording import Spikes
@@ -274,15 +272,18 @@ class Result:
 
 def load_result(path: str | Path) -> Result:
     """Read what `Result.save` wrote. Raises InvalidInput for any other file."""
-    try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            metadata = json.loads(str(file["metadata"]))
-            arrays = {name: file[name] for name in file.files if name != "metadata"}
-        written = metadata["format"], metadata["hhplug"]
-        if written[0] == FORMAT:
-            return _unpacked(metadata, arrays)
-    except (KeyError, TypeError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
+    with Path(path).open("rb") as raw:
+        try:
+            with np.load(raw, allow_pickle=False) as file:
+                metadata = json.loads(str(file["metadata"]))
+                arrays = {name: file[name] for name in file.files if name != "metadata"}
+            written = metadata["format"], metadata["hhplug"]
+            if written[0] == FORMAT:
+                return _unpacked(metadata, arrays)
+        except MemoryError as error:
+            raise NotEnoughMemory(f"{path} doesn't fit, or is damaged: {error}") from error
+        except Exception as error:  # NumPy, zipfile and json raise many kinds
+            raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
     raise InvalidInput(
         f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
         f"it was written by hhplug {written[1]}"
@@ -291,6 +292,7 @@ def load_result(path: str | Path) -> Result:
 
 def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
     problem = storage.unpack(metadata["problem"], arrays)
+    _check_arrays(problem, arrays)
     spikes = None
     if "spike_time" in arrays:
         spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"])
@@ -305,6 +307,23 @@ def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Resu
         spike_times=spikes,
         spike_counts=arrays.get("spike_count"),
     )
+
+
+def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise KeyError or InvalidInput unless the arrays are those that the problem asks for."""
+    steps = problem.sample_steps(problem.start_step, problem.n_steps)
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {  # name → kind of dtype, shape
+        name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
+    }
+    wanted["final_state"] = "f", (4, problem.n_neurons)
+    if problem.spikes != "off":
+        wanted["spike_count"] = "i", (problem.n_neurons,)
+    if problem.spikes == "times":
+        spikes = (int(arrays["spike_count"].sum()),)
+        wanted |= {"spike_neuron": ("i", spikes), "spike_time": ("f", spikes)}
+    for name, (kind, shape) in wanted.items():
+        if arrays[name].dtype.kind != kind or arrays[name].shape != shape:
+            raise InvalidInput(f"{name} must be of shape {shape}, got {arrays[name].shape}")
 
 
 def _unit(variable: str) -> str:

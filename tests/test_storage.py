@@ -1,6 +1,8 @@
 """A saved result comes back whole, and no other file is taken for one."""
 
+import json
 from dataclasses import fields
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from numpy.testing import assert_array_equal
 from short_runs import run
 
 import hhplug
-from hhplug import HHParameters, InvalidInput, Stimulus
+from hhplug import HHParameters, InvalidInput, NotEnoughMemory, Stimulus
 
 STATE = [[-60, -70, -65], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.3, 0.4, 0.5]]
 
@@ -98,6 +100,24 @@ def archive(path, **arrays):
         np.savez(file, **arrays)
 
 
+def rewrite(path, **changes):
+    """Save again, with some arrays changed by functions of the old ones."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    archive(path, **arrays | {name: change(arrays[name]) for name, change in changes.items()})
+
+
+def with_a_word_for_its_problem(metadata):
+    return np.array(json.dumps(json.loads(str(metadata)) | {"problem": "x"}))
+
+
+def patch_directory(path, offset, value):
+    """Put a byte into the first entry of the archive's directory (APPNOTE.TXT, 4.3.12)."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] = value
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -108,6 +128,15 @@ def archive(path, **arrays):
         lambda path: archive(path, metadata=np.array("not JSON")),
         lambda path: archive(path, metadata=np.array("[1, 2]")),
         lambda path: archive(path, metadata=np.array('{"format": 1, "hhplug": "0"}')),
+        lambda path: rewrite(path, metadata=with_a_word_for_its_problem),  # AttributeError
+        lambda path: patch_directory(path, 8, 1),  # encrypted: RuntimeError
+        lambda path: patch_directory(path, 10, 97),  # by an unknown method: NotImplementedError
+        lambda path: patch_directory(path, 45, 255),  # at a far offset
+        lambda path: rewrite(path, V=lambda V: V[:3]),
+        lambda path: rewrite(path, V=lambda V: V.astype(str)),
+        lambda path: rewrite(path, final_state=lambda state: state[:, :2]),
+        lambda path: rewrite(path, spike_count=lambda count: count[1:]),
+        lambda path: rewrite(path, spike_time=lambda _: np.ones(1)),
     ],
 )
 def test_a_file_that_is_no_saved_result_is_refused_by_name(plain, spoil, tmp_path):
@@ -117,6 +146,29 @@ def test_a_file_that_is_no_saved_result_is_refused_by_name(plain, spoil, tmp_pat
     spoil(path)
     with pytest.raises(InvalidInput, match=r"other\.npz is not a result saved by hhplug, or dama"):
         hhplug.load_result(path)
+
+
+def test_a_read_that_the_system_refuses_is_a_damaged_file(plain, tmp_path):
+    plain.save(tmp_path / "run")
+    with (
+        patch("hhplug.result.np.load", side_effect=OSError("no such sector")),
+        pytest.raises(InvalidInput, match="or damaged"),
+    ):
+        hhplug.load_result(tmp_path / "run")
+
+
+def test_arrays_that_memory_cannot_hold_are_told_with_the_file(plain, tmp_path):
+    plain.save(tmp_path / "run")
+    with (
+        patch("hhplug.result.np.load", side_effect=MemoryError("no 9 GB")),
+        pytest.raises(NotEnoughMemory, match="run doesn't fit, or is damaged: no 9 GB"),
+    ):
+        hhplug.load_result(tmp_path / "run")
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        hhplug.load_result(tmp_path / "run")
 
 
 def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatch):
