@@ -60,7 +60,8 @@ class BackendSpec:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name) or self.name == "auto":
             raise InvalidInput(
-                f"a backend's name must be of a-z, 0-9, - and _ and not 'auto', got {self.name!r}"
+                "a backend's name must begin with a letter, be of a-z, 0-9, - and _, "
+                f"and not be 'auto', got {self.name!r}"
             )
         for reference in (self.factory, "a:b" if self.probe is None else self.probe):
             if not re.fullmatch(r"[\w.]+:\w+", reference):

@@ -98,9 +98,9 @@ def entry(name: str) -> Entry:
     return _named(name)
 
 
-def installed() -> list[Entry]:
-    """The entries of every plugin that is installed, working or not; no probe, nothing heavy."""
-    return [e for e in _discovered() if not (e.problem and e.problem.code == "not_installed")]
+def known() -> tuple[Entry, ...]:
+    """The entries of all plugins that are installed or first-party; no probe, nothing heavy."""
+    return _discovered()
 
 
 def choose(name: str = "auto", dtype: DType | None = None, device: int | None = None) -> Chosen:

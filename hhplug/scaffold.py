@@ -33,7 +33,7 @@ def _check(name: str) -> None:
     BackendSpec(name=name, factory="a:b", api=API, summary="")  # refuses what is no name
     if not name[-1].isalnum():
         raise InvalidInput(f"a distribution's name cannot end in {name[-1]!r}, got {name!r}")
-    for entry in registry.installed():
+    for entry in registry.known():
         if _module(entry.name) == _module(name):
             raise InvalidInput(
                 f"the name {entry.name!r} is taken by {entry.source}; choose another name"

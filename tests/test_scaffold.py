@@ -145,10 +145,11 @@ def test_a_name_that_differs_by_its_dashes_alone_is_refused(plugins):
         new_backend("my-toy", plugins.folder)
 
 
-def test_the_name_of_a_first_party_backend_that_is_not_installed_is_free(plugins, monkeypatch):
+@pytest.mark.parametrize("name", registry.FIRST_PARTY)
+def test_the_name_of_a_first_party_backend_is_refused_installed_or_not(plugins, monkeypatch, name):
     monkeypatch.setattr(registry, "entry_points", lambda group: [])  # noqa: ARG005
-    assert listed("numpy").problem is not None
-    assert new_backend("numpy", plugins.folder).is_dir()
+    with pytest.raises(InvalidInput, match=f"'{name}' is taken by hhplug-{name}; choose another"):
+        new_backend(name, plugins.folder)
 
 
 def test_nothing_is_written_over_and_no_folder_is_made_up(tmp_path):
@@ -174,5 +175,8 @@ def test_the_command_says_what_to_do_next(tmp_path, monkeypatch, capsys):
 
 
 def test_the_command_exits_with_2_for_what_it_cannot_write(tmp_path, capsys):
-    assert cli.main(["new-backend", "Chip", "--dest", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("hhplug: a backend's name must be of a-z")
+    assert cli.main(["new-backend", "3dchip", "--dest", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        "hhplug: a backend's name must begin with a letter, be of a-z, 0-9, - and _, "
+        "and not be 'auto', got '3dchip'\n"
+    )
