@@ -31,7 +31,8 @@ FIRST_PARTY = {
     "triton": "hhplug-triton",
     "pycuda": "hhplug-pycuda",
 }
-DISABLE = "HHPLUG_DISABLE_PLUGINS"  # entry points to leave out, with commas between, or "all"
+# Entry points or distributions to leave out, with commas between, or "all".
+DISABLE = "HHPLUG_DISABLE_PLUGINS"
 
 
 @dataclass(frozen=True)
@@ -236,13 +237,21 @@ def _found() -> Iterator[Entry]:
         yield from _offers(manager, name, "hhplug", version("hhplug"), _importer(name))
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     points = sorted(map(_with_origin, entry_points(group=GROUP)), key=lambda found: found[:2])
+    _warn_of_unknown(disabled, points)
     for distribution, release, point in points:
-        if disabled & {point.name, "all"}:
+        if disabled & {point.name, distribution, "all"}:
             yield Entry(point.name, distribution, release).failed(
                 "disabled", f"{DISABLE}={os.environ[DISABLE]}", f"unset {DISABLE}"
             )
         else:
             yield from _offers(manager, point.name, distribution, release, point.load)
+
+
+def _warn_of_unknown(disabled: set[str], points: list[tuple[str, str, EntryPoint]]) -> None:
+    known = {"all", "reference", *FIRST_PARTY, *FIRST_PARTY.values()}
+    known |= {name for distribution, _, point in points for name in (point.name, distribution)}
+    for name in sorted(disabled - known - {""}):
+        warn(f"{DISABLE}: no plugin or distribution {name!r}.{checks.hint(name, known)}")
 
 
 def _with_origin(point: EntryPoint) -> tuple[str, str, EntryPoint]:

@@ -154,10 +154,10 @@ def test_an_installed_prerelease_meets_a_requirement(plugins: Plugins):
 def test_a_disabled_plugin_is_not_imported(plugins: Plugins, monkeypatch: pytest.MonkeyPatch):
     plugins.install("evil_x", "Path(__file__).with_suffix('.ran').touch()", entry_point="evil")
     plugins.offer("toy")
-    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "absent, evil")
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "reference, evil")
     problem = problem_of("evil")
     assert problem.code == "disabled"
-    assert problem.reason == "HHPLUG_DISABLE_PLUGINS=absent, evil"
+    assert problem.reason == "HHPLUG_DISABLE_PLUGINS=reference, evil"
     assert problem.fix == "unset HHPLUG_DISABLE_PLUGINS"
     assert not (plugins.folder / "evil_x.ran").exists()
     check_that_the_others_run("toy")
@@ -165,6 +165,27 @@ def test_a_disabled_plugin_is_not_imported(plugins: Plugins, monkeypatch: pytest
     registry.forget()
     assert problem_of("evil").code == "no_backend"
     assert (plugins.folder / "evil_x.ran").exists()
+
+
+def test_a_plugin_is_disabled_by_the_name_of_its_distribution_too(plugins, monkeypatch):
+    plugins.install("evil_x", "raise RuntimeError", entry_point="evil")
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "evil_x")
+    assert problem_of("evil").code == "disabled"
+
+
+def test_a_name_to_disable_that_nothing_has_is_warned_of_once(plugins, monkeypatch):
+    plugins.offer("abacus")
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "abacs")
+    with pytest.warns(RuntimeWarning, match=r"'abacs'\. Did you mean 'abacus'\?$") as caught:
+        check_that_the_others_run("abacus")
+    assert len(caught) == 1
+
+
+@pytest.mark.usefixtures("plugins")
+def test_hhplugs_own_plugins_may_be_disabled_where_they_are_not_installed(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [])  # noqa: ARG005
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "numba,hhplug-triton")
+    check_that_the_others_run()  # a warning would be an error
 
 
 @pytest.mark.parametrize("names", ["all", "all,reference", "toy,reference"])
