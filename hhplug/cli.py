@@ -1,11 +1,14 @@
 """The command line: `hhplug run | backends | bench | new-backend | test-backend`.
 
-Exit codes: 0; 1 for a backend that fails its tests; 2 for bad input; 3 for an unavailable backend;
-130 when interrupted. Errors are one or two lines on standard error.
+Exit codes: 0; 1 for a backend that fails its tests, or output that nobody reads; 2 for bad input;
+3 for an unavailable backend; 130 when interrupted. Errors are one or two lines on standard error.
 """
 
 import argparse
+import io
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,9 +21,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hhplug import bench, plotting, registry, scaffold
-from hhplug.checks import PerNeuron, choice, whole
-from hhplug.errors import BackendUnavailable, HHPlugError, InvalidInput, MissingExtra
+from hhplug import bench, plotting, recording, registry, scaffold
+from hhplug.checks import PerNeuron, choice, positive, whole
+from hhplug.errors import (
+    BackendUnavailable,
+    HHPlugError,
+    InvalidInput,
+    MissingExtra,
+    NotEnoughMemory,
+)
+from hhplug.machine import free_memory
+from hhplug.problem import DType, checked_dtype
 from hhplug.result import Result
 from hhplug.simulator import Simulator
 from hhplug.stimulus import KINDS, Stimulus
@@ -28,16 +39,29 @@ from hhplug.stimulus import KINDS, Stimulus
 ROWS = 11  # of the printed F-I relation
 BAR = 40  # characters
 
-BAD_INPUT, UNAVAILABLE, INTERRUPTED = 2, 3, 130
+NEURON_BYTES = 4 * recording.ROWS  # in float32: a run of any backend asks for no less
+
+UNREAD, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every encoding has µ and █
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Python flushes once more when it ends; see "Note on SIGPIPE" of its module signal.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except BackendUnavailable as error:
         return _fail(error, UNAVAILABLE)
+    except MemoryError as error:
+        known = isinstance(error, NotEnoughMemory)
+        return _fail((error.needs if known else f"no memory: {error}") + options.advice, BAD_INPUT)
     except (HHPlugError, OSError) as error:
         return _fail(error, BAD_INPUT)
     except KeyboardInterrupt:
@@ -61,10 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="hhplug", description="Simulate large populations of Hodgkin-Huxley neurons."
     )
     parser.add_argument("--version", action="version", version=f"hhplug {version('hhplug')}")
+    parser.set_defaults(advice="")  # against want of memory
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="simulate a population, by default an F-I sweep")
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run, advice="; use fewer --neurons or a shorter --duration")
     run.add_argument("--neurons", type=int, default=1000, help="population size (default 1000)")
     run.add_argument("--duration", type=float, default=100.0, help="ms (default 100)")
     run.add_argument("--dt", type=float, default=0.01, help="ms (default 0.01)")
@@ -104,20 +129,23 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print JSON")
 
     timing = commands.add_parser("bench", help="time backends side by side")
-    timing.set_defaults(command=_bench)
+    timing.set_defaults(command=_bench, advice="; use smaller --batch-sizes")
     timing.add_argument("--n-runs", type=int, default=5, help="timed runs (default 5)")
     timing.add_argument(
         "--batch-sizes", type=int, nargs="+", default=[1, 10, 100, 1000, 10000], metavar="N"
     )
     timing.add_argument(
-        "--backends", nargs="+", metavar="NAME", help="default: all that are available"
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="default: all that are available and have the dtype",
     )
     timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
     timing.add_argument("--json", action="store_true", help="print JSON")
 
     writing = commands.add_parser("new-backend", help="write a plugin of your own, to begin with")
     writing.set_defaults(command=_new_backend)
-    writing.add_argument("name", metavar="NAME", help="of the backend: a-z, 0-9, - and _")
+    writing.add_argument("name", metavar="NAME", help="a letter, then a-z, 0-9, - and _")
     writing.add_argument(
         "--dest",
         type=Path,
@@ -147,24 +175,40 @@ def _parser() -> argparse.ArgumentParser:
 def _range(text: str) -> tuple[float, float]:
     first, _, last = text.partition(":")
     try:
-        return float(first), float(last or first)
+        ends = float(first), float(last or first)
+        if not math.isfinite(ends[1] - ends[0]):
+            raise ValueError
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected VALUE or START:STOP in µA/cm², got {text!r}"
+            f"expected VALUE or a finite range START:STOP in µA/cm², got {text!r}"
         ) from None
+    return ends
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _population(option: str, count: int) -> int:
+    """A number of neurons, refused before an array of that length is made."""
+    neurons, most = whole(option, count, 1), free_memory() // NEURON_BYTES
+    if neurons > most:
+        raise InvalidInput(
+            f"{option} must be at most {most:,} in the memory that is free, got {neurons:,}"
+        )
+    return neurons
+
+
 def _run(options: argparse.Namespace) -> int:
-    neurons = whole("--neurons", options.neurons, 1)
+    neurons = _population("--neurons", options.neurons)
+    positive("--duration", options.duration, "ms")
     for path in filter(None, (options.plot, options.save)):
         if not path.parent.is_dir():
             raise InvalidInput(f"no folder {path.parent} to write {path.name} into")
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder; give the name of a file")
     if options.plot:
-        plotting.require_matplotlib()
+        plotting.check_file(options.plot)
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
     simulator = Simulator(options.backend, options.dtype)
@@ -195,19 +239,23 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
     fitted = {
         "constant": (),
         "step": (0.1 * T, 0.9 * T),
-        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8),
+        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8.0),
         "ramp": (0.0, T),
         "sine": (50.0,),
     }[kind]
     try:
         given = tuple(float(word) for word in words)
+        if not all(map(math.isfinite, given)):
+            raise ValueError
     except ValueError:
         raise InvalidInput(
-            f"--stimulus {kind} takes numbers after its colons, got {text!r}"
+            f"--stimulus {kind} takes finite numbers after its colons, got {text!r}"
         ) from None
     if len(given) > len(fitted):
         raise InvalidInput(f"--stimulus {kind} takes at most {len(fitted)} numbers, got {text!r}")
     times = given + fitted[len(given) :]
+    if kind == "pulse_train" and not times[3].is_integer():
+        raise InvalidInput(f"--stimulus {kind} takes a whole number of pulses, got {text!r}")
     make: dict[str, Callable[[], Stimulus]] = {
         "constant": lambda: Stimulus.constant(amplitude),
         "step": lambda: Stimulus.step(amplitude, *times),
@@ -215,7 +263,14 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
         "ramp": lambda: Stimulus.ramp(0.0, amplitude, *times),
         "sine": lambda: Stimulus.sine(amplitude, *times),
     }
-    return make[kind]()
+    try:
+        return make[kind]()
+    except InvalidInput as error:
+        if times == given:
+            raise
+        raise InvalidInput(
+            f"{error}; numbers left out of {text!r} are fitted to {T:g} ms: give all"
+        ) from None
 
 
 def _summary(result: Result) -> dict[str, object]:
@@ -314,8 +369,8 @@ def _print_why(
 def _bench(options: argparse.Namespace) -> int:
     whole("--n-runs", options.n_runs, 1)
     for size in options.batch_sizes:
-        whole("--batch-sizes", size, 1)
-    names = options.backends or [e.name for e in reversed(registry.backends()) if not e.problem]
+        _population("--batch-sizes", size)
+    names = options.backends or _available(checked_dtype(options.dtype))
     measurements = bench.measure(names, options.batch_sizes, options.n_runs, options.dtype)
     if options.json:
         print(json.dumps([asdict(m) for m in measurements], ensure_ascii=False))
@@ -344,6 +399,20 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _available(dtype: DType | None) -> list[str]:
+    """The backends that run, in the dtype if one is asked for; the best last."""
+    names = [
+        e.name
+        for e in reversed(registry.backends())
+        if e.spec and not e.problem and dtype in (None, *e.spec.capabilities.dtypes)
+    ]
+    if not names:
+        raise BackendUnavailable(
+            "none_available", f"no backend can run in {dtype}", "see hhplug backends"
+        )
+    return names
+
+
 def _new_backend(options: argparse.Namespace) -> int:
     folder = scaffold.new_backend(options.name, options.dest)
     (backend,) = folder.glob("src/*/backend.py")
@@ -357,6 +426,8 @@ def _new_backend(options: argparse.Namespace) -> int:
 
 
 def _test_backend(options: argparse.Namespace) -> int:
+    if options.kit_level is not None:
+        whole("--kit-level", options.kit_level, 1)
     try:
         from hhplug.testing.certify import certify
     except ModuleNotFoundError as error:

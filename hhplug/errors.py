@@ -19,7 +19,17 @@ class NotRecorded(InvalidInput, KeyError, AttributeError):
 
 
 class NotEnoughMemory(HHPlugError, MemoryError):
-    """What was asked for doesn't fit; says what it needs, what is free and what to change."""
+    """What was asked for doesn't fit.
+
+    needs: what it takes and what is free; advice: arguments that would do, after "use".
+    """
+
+    def __init__(self, needs: str, advice: str = ""):
+        super().__init__(needs, advice)
+        self.needs, self.advice = needs, advice
+
+    def __str__(self) -> str:
+        return f"{self.needs}; use {self.advice}" if self.advice else self.needs
 
 
 class MissingExtra(HHPlugError, ImportError):

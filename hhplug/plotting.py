@@ -1,5 +1,7 @@
 """One figure of a result: voltage traces, spike raster, F-I curve."""
 
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +53,16 @@ def require_matplotlib() -> "type[Figure]":
             "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
         ) from error
     return Figure
+
+
+def check_file(path: Path) -> None:
+    """Draw a word in the file's format; InvalidInput if matplotlib can't, or MissingExtra."""
+    figure = require_matplotlib()()
+    figure.text(0.0, 0.0, "V")
+    try:
+        figure.savefig(BytesIO(), format=path.suffix[1:])
+    except (ValueError, RuntimeError) as error:  # RuntimeError: .pgf without LaTeX
+        raise InvalidInput(f"cannot draw {str(path)!r}: {error}") from None
 
 
 def spread(count: int, most: int) -> np.ndarray:

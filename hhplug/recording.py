@@ -78,8 +78,8 @@ class Recording:
         needed = self._n_spikes * SPIKE_BYTES - logged
         if needed > 2**28 and needed > (free := _free_for(needed)):
             raise NotEnoughMemory(
-                f"{self._n_spikes:,} spike times so far, and {_size(free)} is free; "
-                "use spikes='counts', or shorter runs joined by initial_state and start_step"
+                f"{self._n_spikes:,} spike times so far, and {_size(free)} is free",
+                "spikes='counts', or shorter runs joined by initial_state and start_step",
             )
 
     def spikes(self) -> Spikes:
@@ -132,7 +132,8 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
     if states > room:
         raise NotEnoughMemory(
             f"the states of {problem.n_neurons:,} neurons need {_size(states)}, "
-            f"and {_size(free)} is free; use a smaller batch_size"
+            f"and {_size(free)} is free",
+            "a smaller batch_size",
         )
     beside = f" beside {_size(states)} for the neurons" if sample * shape[0] <= room else ""
     room -= states
@@ -148,8 +149,8 @@ def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
             break
     raise NotEnoughMemory(
         f"{_described(problem)} needs {_size(sample * shape[0])}{beside}, "
-        f"and {_size(free)} is free; "
-        f"use {_listed(advice, 'or')}"
+        f"and {_size(free)} is free",
+        _listed(advice, "or"),
     )
 
 

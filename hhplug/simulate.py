@@ -102,7 +102,7 @@ def _prepared(backend: Backend, problem: Problem, max_steps: int) -> Session:
         raise
     except MemoryError as error:
         raise NotEnoughMemory(
-            f"no room for {problem.n_neurons:,} neurons: {error}; use a smaller batch_size"
+            f"no room for {problem.n_neurons:,} neurons: {error}", "a smaller batch_size"
         ) from error
 
 

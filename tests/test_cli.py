@@ -1,6 +1,7 @@
 """The command line, run in this process unless a process is the point."""
 
 import json
+import os
 import subprocess
 import sys
 from unittest.mock import patch
@@ -8,7 +9,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from hhplug import cli, load_result
+from hhplug import cli, load_result, registry
 
 SHORT = ["run", "--neurons", "7", "--duration", "20"]
 
@@ -49,6 +50,27 @@ def test_run_prints_json(hhplug):
     assert summary["spikes"] == sum(rate * 0.02 for rate in summary["firing_rate_Hz"])
 
 
+@pytest.mark.parametrize("option", ["--plot", "--save"])
+def test_a_folder_is_no_file_to_write(hhplug, tmp_path, option):
+    with patch("hhplug.cli.Simulator") as simulator:
+        code, _, errors = hhplug(*SHORT, option, str(tmp_path))
+    assert (code, errors) == (2, f"hhplug: {tmp_path} is a folder; give the name of a file\n")
+    simulator.assert_not_called()
+
+
+@pytest.mark.parametrize(("name", "format_"), [("fi.xyz", "xyz"), ("fi.v2", "v2"), ("fig", "")])
+def test_a_plot_in_no_format_of_matplotlibs_is_refused_before_the_run(
+    hhplug, tmp_path, name, format_
+):
+    path = tmp_path / name
+    with patch("hhplug.cli.Simulator") as simulator:
+        code, _, errors = hhplug(*SHORT, "--plot", str(path))
+    assert code == 2
+    assert errors.startswith(f"hhplug: cannot draw '{path}': Format '{format_}' is not supported")
+    assert " png, " in errors
+    simulator.assert_not_called()
+
+
 def test_run_plots_and_saves(hhplug, tmp_path):
     plot, saved = tmp_path / "a.png", tmp_path / "a.npz"
     code, output, _ = hhplug(*SHORT, "--plot", str(plot), "--save", str(saved))
@@ -86,16 +108,28 @@ def test_stimuli_are_written_with_colons(hhplug, text, shown):
         (["run", "--dt", "nan"], "dt must be a positive number of ms, got nan"),
         (["run", "--duration", "0.015"], "nearest that would do are 0.01 and 0.02 ms"),
         (["run", "--neurons", "0"], "--neurons must be a whole number, 1 or more, got 0"),
+        (["run", "--neurons", "1" + "0" * 12], "--neurons must be at most "),
+        (["run", "--neurons", "9" * 23], "got 99,999,999,999,999,999,999,999"),
+        (["run", "--neurons", "9" * 23, "--current", "5"], "--neurons must be at most "),
         (["run", "--neurons", "many"], "invalid int value: 'many'"),
-        (["run", "--current", "low"], "expected VALUE or START:STOP in µA/cm², got 'low'"),
-        (["run", "--current", "nan"], "amplitude must be a finite number of µA/cm², got nan"),
+        (["run", "--current", "low"], "expected VALUE or a finite range START:STOP in µA/cm², got"),
+        (["run", "--current", "nan"], "got 'nan'"),
+        (["run", "--current", "1:inf"], "got '1:inf'"),
+        (["run", "--current", "1e308:-1e308"], "got '1e308:-1e308'"),
+        (["run", "--duration", "nan", "--stimulus", "step"], "--duration must be a positive num"),
         (["run", "--stimulus", "stepp"], "unknown stimulus 'stepp'"),
-        (["run", "--stimulus", "step:a"], "takes numbers after its colons, got 'step:a'"),
+        (["run", "--stimulus", "step:a"], "takes finite numbers after its colons, got 'step:a'"),
+        (["run", "--stimulus", "step:95"], "'step:95' are fitted to 100 ms: give all"),
+        (["run", "--stimulus", "pulse_train:0:1:10:nan"], "takes finite numbers after"),
+        (["run", "--stimulus", "pulse_train:0:1:10:1e400"], "takes finite numbers after"),
+        (["run", "--stimulus", "pulse_train:0:1:10:2.9"], "takes a whole number of pulses, got"),
         (["run", "--stimulus", "step:1:2:3"], "takes at most 2 numbers, got 'step:1:2:3'"),
         (["run", "--dtype", "float16"], "unknown dtype 'float16'; choose from float32, float64"),
         (["run", "--backend", "nump"], "Did you mean 'numpy'?"),
         (["run", "--plot", "/nowhere/a.png"], "no folder /nowhere to write a.png into"),
         (["bench", "--n-runs", "0"], "--n-runs must be a whole number, 1 or more, got 0"),
+        (["bench", "--batch-sizes", "1", "1" + "0" * 12], "--batch-sizes must be at most "),
+        (["bench", "--dtype", "float16"], "unknown dtype 'float16'"),
         (["bench", "--backends", "nump"], "Did you mean 'numpy'?"),
         (["backends", "--why", "nump"], "Did you mean 'numpy'?"),
         ([], "the following arguments are required: COMMAND"),
@@ -109,14 +143,28 @@ def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):
     assert errors.count("\n") <= 2
 
 
-def test_a_recording_that_does_not_fit_exits_with_2(hhplug, tmp_path):
+def test_a_recording_that_does_not_fit_exits_with_2_and_options_that_would_do(hhplug, tmp_path):
     with (
         patch("hhplug.recording.free_memory", return_value=10**5),
         patch("hhplug.recording.UNASKED", 0),
     ):
         code, _, errors = hhplug(*SHORT, "--save", str(tmp_path / "a.npz"), "--duration", "200")
     assert code == 2
-    assert "use record_every=" in errors
+    assert errors.endswith("is free; use fewer --neurons or a shorter --duration\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (SHORT, "fewer --neurons or a shorter --duration"),
+        (["bench", "--batch-sizes", "7"], "smaller --batch-sizes"),
+    ],
+)
+def test_an_allocation_that_fails_exits_with_2(hhplug, arguments, advice):
+    name = "--backend" if arguments is SHORT else "--backends"
+    with patch("hhplug_numpy.backend.NumpySession.run", side_effect=MemoryError("no 9 GB")):
+        code, _, errors = hhplug(*arguments, name, "numpy")
+    assert (code, errors) == (2, f"hhplug: no memory: no 9 GB; use {advice}\n")
 
 
 def test_an_unavailable_backend_exits_with_3(hhplug):
@@ -161,8 +209,6 @@ def test_backends_why_prints_the_whole_cause(hhplug, monkeypatch, tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[hhplug]\nbroken = broken\n")
     monkeypatch.syspath_prepend(tmp_path)
-    from hhplug import registry
-
     registry.forget()
     try:
         code, output, _ = hhplug("backends", "--why", "broken")
@@ -186,6 +232,50 @@ def test_bench_compares_backends(hhplug):
         speed = m["neurons"] * m["steps"] / m["seconds"]
         assert m["neuron_steps_per_second"] == pytest.approx(speed)
     assert measured[1]["speedup"] == pytest.approx(measured[0]["seconds"] / measured[1]["seconds"])
+
+
+def test_bench_takes_the_backends_that_have_the_dtype(hhplug, plugins, monkeypatch):
+    monkeypatch.setenv(registry.DISABLE, "numba,triton,pycuda")
+    plugins.offer("toy", dtypes=("float32",))
+    arguments = ["bench", "--n-runs", "1", "--batch-sizes", "1", "--json"]
+    by_dtype = {
+        dtype: {m["backend"] for m in json.loads(hhplug(*arguments, "--dtype", dtype)[1])}
+        for dtype in ("float32", "float64")
+    }
+    assert by_dtype == {"float32": {"numpy", "toy"}, "float64": {"numpy", "reference"}}
+
+
+@pytest.mark.usefixtures("plugins")
+def test_bench_without_a_backend_that_has_the_dtype_exits_with_3(hhplug, monkeypatch):
+    monkeypatch.setenv(registry.DISABLE, "all")
+    code, _, errors = hhplug("bench", "--dtype", "float32")
+    assert code == 3
+    assert "[none_available] no backend can run in float32." in errors
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_an_encoding_lacks_is_replaced(encoding):
+    done = subprocess.run(
+        [sys.executable, "-m", "hhplug", *SHORT, "--backend", "numpy"],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"100.0  ????" in done.stdout
+
+
+@pytest.mark.parametrize("how", [["--json"], []])
+def test_output_that_nobody_reads_is_no_bad_input(how):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "hhplug", *SHORT, "--backend", "numpy", *how],
+        env=os.environ | {"PYTHONUNBUFFERED": ""},  # written when the program ends
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_python_m_hhplug_is_the_same_program():

@@ -102,8 +102,8 @@ class Device(ABC):
 def not_enough_memory(free: float, size: float) -> NotEnoughMemory:
     """The error of an allocation that failed: bytes that are free, bytes that are needed."""
     return NotEnoughMemory(
-        f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed; use a "
-        "smaller batch_size, record less, or spikes='counts'"
+        f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed",
+        "a smaller batch_size, record less, or spikes='counts'",
     )
 
 

@@ -111,7 +111,8 @@ def test_processes_that_share_the_tests_give_one_budget():
     assert "float64  rate" in ran.stdout
 
 
-def test_a_level_with_no_test_certifies_nothing(certify):
-    code, output, _ = certify("reference", *SHORT, "--kit-level", "0")
-    assert code == 1
-    assert "deselected" in output
+@pytest.mark.parametrize("level", ["0", "-1"])
+def test_a_level_that_the_kit_never_had_exits_with_2(certify, level):
+    code, output, errors = certify("reference", *SHORT, "--kit-level", level)
+    assert (code, output) == (2, "")
+    assert errors == f"hhplug: --kit-level must be a whole number, 1 or more, got {level}\n"
