@@ -98,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_range,
         default=(0.0, 20.0),
         metavar="VALUE|START:STOP",
-        help="µA/cm², one for all or spread over the neurons (default 0:20)",
+        help="µA/cm², one for all or spread over the neurons (default 0:20); with a minus "
+        "in front --current=-5:5",
     )
     run.add_argument(
         "--stimulus",

@@ -40,6 +40,11 @@ def test_run_tells_what_ran_where_how_fast_and_the_f_i_relation(hhplug):
     assert rows[-1][:2] == ["20.00", "100.0"]  # two spikes in 20 ms
 
 
+def test_a_range_may_begin_below_zero(hhplug):
+    _, output, _ = hhplug(*SHORT, "--current=-5:1", "--json")
+    np.testing.assert_allclose(json.loads(output)["current_uA_per_cm2"], np.linspace(-5, 1, 7))
+
+
 def test_run_prints_json(hhplug):
     code, output, _ = hhplug(*SHORT, "--backend", "numpy", "--dtype", "float64", "--json")
     summary = json.loads(output)
