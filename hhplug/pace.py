@@ -6,26 +6,29 @@ BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answe
 FIRST_STEPS = 64  # before any speed is known …
 FIRST_WORK = 2**26  # … and neuron-steps: a second or two of NumPy's
 MOST_GROWTH, MOST_SHRINKAGE = 128.0, 4.0  # from one block to the next
+LEAST_BLOCKS = 4  # of a run: one's results come home while the next computes …
+LEAST_SECONDS = 5e-3  # … in blocks that take no less
 APART = 3.0  # one block the other's multiple, so that they tell the time of steps from the rest
 BESIDE = 0.2  # of a block's time, that it may take beside its steps, however long it then lasts
 
 
 class Pace:
-    """Of one run; known: of an earlier one on the same backend."""
+    """Of one run, in blocks of max_steps at most; known: of an earlier run on the same backend."""
 
-    def __init__(self, n_neurons: int, max_steps: int, known: "Pace | None" = None):
-        self._n_neurons, self._max_steps = n_neurons, max_steps
+    def __init__(self, n_neurons: int, n_steps: int, max_steps: int, known: "Pace | None" = None):
+        self._n_neurons, self._n_steps, self._max_steps = n_neurons, n_steps, max_steps
         if known:  # more neurons take longer, in proportion at most; fewer may take as long
             self._step = known._step * max(1.0, n_neurons / known._n_neurons)  # s
+            self.steps = self._possible(BLOCK_SECONDS / self._step)
         else:
-            self._step = BLOCK_SECONDS / min(FIRST_STEPS, FIRST_WORK / n_neurons)
-        self.steps = self._possible(BLOCK_SECONDS / self._step)
+            self.steps = max(1, min(FIRST_STEPS, max_steps, FIRST_WORK // n_neurons))
         self._beside = 0.0  # s, that a block takes whatever its steps
         self._compared = 0, 0.0  # an earlier block's steps and seconds
         self.go_on()
 
     def _possible(self, steps: float) -> int:
-        return round(min(self._max_steps, max(1.0, steps)))
+        overlapping = max(self._n_steps / LEAST_BLOCKS, LEAST_SECONDS / self._step)
+        return max(1, round(min(self._max_steps, overlapping, steps)))
 
     def go_on(self) -> None:
         """The time since a block was read was not the backend's."""

@@ -58,7 +58,7 @@ def simulate(
         _prepared(backend.backend, problem, max_steps) as session,
     ):
         prepared = perf_counter()
-        pace = Pace(problem.n_neurons, max_steps, _paces.get(backend))
+        pace = Pace(problem.n_neurons, problem.n_steps, max_steps, _paces.get(backend))
         while step < problem.end_step or unread:
             while step < problem.end_step and len(unread) < 2:
                 count = min(pace.steps, problem.end_step - step)

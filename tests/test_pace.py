@@ -4,7 +4,8 @@ import pytest
 
 from hhplug.pace import Pace
 
-MOST = 65_536  # steps
+MOST = 65_536  # steps of a block
+LONG = 10**9  # steps of a run
 FEW = 100  # neurons
 
 
@@ -32,32 +33,32 @@ def blocks(clock, pace, n_steps, step, beside=0.0, other=0.0):
 
 @pytest.mark.parametrize("step", [1e-8, 1e-6, 1e-4, 1e-3, 0.05, 0.5])
 def test_blocks_come_to_take_a_tenth_of_a_second(clock, step):
-    *_, (count, seconds), _ = blocks(clock, Pace(FEW, MOST), int(100 / step) + 300, step)
+    *_, (count, seconds), _ = blocks(clock, Pace(FEW, LONG, MOST), int(100 / step) + 300, step)
     assert seconds == pytest.approx(0.1, rel=0.1) or count in (1, MOST)
 
 
 def test_the_first_blocks_of_a_large_population_are_short():
-    assert Pace(10_000, MOST).steps == 64
-    assert Pace(2**23, MOST).steps == 8
-    assert Pace(10**9, MOST).steps == 1
-    assert Pace(1, 10).steps == 10
+    assert Pace(10_000, LONG, MOST).steps == 64
+    assert Pace(2**23, LONG, MOST).steps == 8
+    assert Pace(10**9, LONG, MOST).steps == 1
+    assert Pace(1, 10, 10).steps == 10
 
 
 @pytest.mark.parametrize("beside", [0.02, 0.09, 0.12, 0.3, 2.0])
 def test_what_a_block_takes_beside_its_steps_does_not_come_to_prevail(clock, beside):
-    done = blocks(clock, Pace(FEW, MOST), 50_000, step=1e-3, beside=beside)
+    done = blocks(clock, Pace(FEW, LONG, MOST), 50_000, step=1e-3, beside=beside)
     taken = sum(seconds for _, seconds in done)
     assert taken < 1.7 * 50.0
     assert max(seconds for _, seconds in done) < max(0.2, 8 * beside)
 
 
 def test_time_between_blocks_does_not_count(clock):
-    done = blocks(clock, Pace(FEW, MOST), 100_000, step=1e-4, other=0.3)
+    done = blocks(clock, Pace(FEW, LONG, MOST), 100_000, step=1e-4, other=0.3)
     assert len(done) == pytest.approx(100, abs=10)
 
 
 def test_a_slow_start_is_forgotten(clock):
-    pace = Pace(FEW, MOST)
+    pace = Pace(FEW, LONG, MOST)
     clock[0] += 5.0  # the device wakes up
     pace.took(64)
     *_, (count, _), _ = blocks(clock, pace, 20_000, step=1e-4)
@@ -65,8 +66,16 @@ def test_a_slow_start_is_forgotten(clock):
 
 
 def test_another_run_begins_with_what_is_known(clock):
-    known = Pace(FEW, MOST)
+    known = Pace(FEW, LONG, MOST)
     blocks(clock, known, 20_000, step=1e-4)
     for n, first in [(FEW, 1000), (10 * FEW, 100), (FEW // 10, 1000), (10**9, 1)]:
-        assert Pace(n, MOST, known).steps == pytest.approx(first, rel=0.01)
-    assert Pace(FEW, 700, known).steps == 700
+        assert Pace(n, LONG, MOST, known).steps == pytest.approx(first, rel=0.01)
+    assert Pace(FEW, LONG, 700, known).steps == 700
+
+
+def test_a_run_is_cut_so_that_results_come_home_while_others_compute(clock):
+    known = Pace(FEW, LONG, MOST)
+    blocks(clock, known, 20_000, step=1e-5)
+    assert Pace(FEW, 4000, 4000, known).steps == 1000
+    assert Pace(FEW, 1000, 1000, known).steps == pytest.approx(500, rel=0.01)  # 5 ms
+    assert Pace(FEW, 400, 400, known).steps == 400

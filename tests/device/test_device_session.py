@@ -62,7 +62,7 @@ def blocks_of(n_steps):
     """Blocks of this many steps, however fast they are."""
     with (
         patch("hhplug.simulate.BLOCK_STEPS", n_steps),
-        patch.multiple("hhplug.pace", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9),
+        patch.multiple("hhplug.pace", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9, LEAST_BLOCKS=1),
     ):
         yield
 
