@@ -68,8 +68,26 @@ def values(machine: str, commit: str, folder: Path = RESULTS) -> Values:
 
 
 def newest(machine: str, folder: Path = RESULTS) -> Values:
-    """Of the newest commit measured there."""
-    return values(machine, commits(machine, folder)[-1], folder)
+    """Of the newest commit measured there; what was left out of it, of the last that has it."""
+    return {key: value for key, (value, _) in newest_by_commit(machine, folder).items()}
+
+
+def newest_by_commit(
+    machine: str, folder: Path = RESULTS
+) -> dict[tuple[str, ...], tuple[float, str]]:
+    """The same, with the commit of each. A benchmark that failed is not left out."""
+    found: dict[tuple[str, ...], tuple[Measurement, str]] = {}
+    for commit in reversed(commits(machine, folder)):
+        for key, one in measurements(machine, commit, folder).items():
+            newer, _ = found.get(key, (one, commit))
+            left_out = not newer.known and newer.value is not None
+            if key not in found or (left_out and one.version == newer.version):
+                found[key] = one, commit
+    return {
+        key: (one.value, commit)
+        for key, (one, commit) in found.items()
+        if one.value is not None and one.known
+    }
 
 
 def _files(machine: str, folder: Path) -> list[Results]:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.checkout import TOP
-from benchmarks.recorded import RESULTS, Values, commits, machines, newest, values
+from benchmarks.recorded import (
+    RESULTS,
+    Values,
+    commits,
+    machines,
+    newest,
+    newest_by_commit,
+    values,
+)
 from benchmarks.suite.inputs import BACKENDS, DTYPES, ON_GPU, PEERS
 
 FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
@@ -171,9 +179,15 @@ def history(folder: Path) -> str:
 
 
 def machine_tables(machine: str, folder: Path) -> str:
-    found = newest(machine, folder)
-    tables = [table for of in TOPICS if (table := topic(found, of))]
-    return f"At {commits(machine, folder)[-1][:8]}.\n\n" + "\n".join(tables)
+    found, older = newest_by_commit(machine, folder), {}
+    for (_, *params), (_, commit) in found.items():
+        older.setdefault(commit, []).append(" ".join(map(number, params)))
+    new = commits(machine, folder)[-1]
+    older.pop(new, None)
+    at = "".join(f"; {', '.join(left_out)} at {commit[:8]}" for commit, left_out in older.items())
+    known = {key: value for key, (value, _) in found.items()}
+    tables = [table for of in TOPICS if (table := topic(known, of))]
+    return f"At {new[:8]}{at}.\n\n" + "\n".join(tables)
 
 
 def table(name: str, folder: Path = RESULTS) -> str:

@@ -1,6 +1,7 @@
 """What is shown agrees with what is recorded."""
 
 import json
+import math
 from itertools import product
 
 import pytest
@@ -52,6 +53,26 @@ def test_of_two_environments_what_one_knows_is_kept(tmp_path):
     assert found["topic.time_it", "numpy"].value == 0.25
 
 
+@pytest.mark.parametrize(
+    ("value", "version", "expected"),
+    [
+        (2.0, "1", (2.0, "1" * 40)),
+        (math.nan, "1", (0.25, "0" * 40)),  # left out
+        (math.nan, "2", None),  # another benchmark by now
+        (None, "1", None),  # failed
+    ],
+)
+def test_what_the_newest_commit_left_out_is_that_of_the_one_before(
+    tmp_path, value, version, expected
+):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "machine.json").write_text('{"machine": "m", "version": 1}')
+    write_result(tmp_path / "m" / "0-a.json", "a", 0.25)
+    write_result(tmp_path / "m" / "1-a.json", "a", value, "1", version)
+    found = recorded.newest_by_commit("m", tmp_path)
+    assert found.get(("topic.time_it", "numpy")) == expected
+
+
 def test_results_of_an_unknown_commit_are_asked_for_in_vain(tmp_path):
     with pytest.raises(LookupError, match="no results of commit abc on 'm'; there are: none"):
         recorded.measurements("m", "abc", tmp_path)
@@ -73,21 +94,21 @@ def test_a_sitting_keeps_the_path_of_python_out_of_its_results(tmp_path, monkeyp
     assert json.loads(public.read_text())["runs"] == 2
 
 
-def write_result(path, env_name, value):
+def write_result(path, env_name, value, commit="0", version="1"):
     """A file of asv's with one benchmark."""
     path.write_text(
         json.dumps(
             {
                 "version": 2,
-                "commit_hash": "0" * 40,
+                "commit_hash": commit * 40,
                 "env_name": env_name,
-                "date": 0,
+                "date": int(commit),
                 "params": {"machine": "m"},
                 "python": "3.11",
                 "requirements": {},
                 "env_vars": {},
                 "result_columns": ["result", "params", "version"],
-                "results": {"topic.time_it": [[value], [["'numpy'"]], "1"]},
+                "results": {"topic.time_it": [[value], [["'numpy'"]], version]},
                 "durations": {},
             }
         )
