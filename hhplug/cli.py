@@ -17,11 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from hhplug import bench, plotting, recording, registry, scaffold
+from hhplug import bench, display, plotting, recording, registry, scaffold
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.errors import (
     BackendUnavailable,
@@ -30,16 +27,9 @@ from hhplug.errors import (
     MissingExtra,
     NotEnoughMemory,
 )
-from hhplug.machine import free_memory
 from hhplug.problem import DType, checked_dtype
-from hhplug.result import Result
 from hhplug.simulator import Simulator
 from hhplug.stimulus import KINDS, Stimulus
-
-ROWS = 11  # of the printed F-I relation
-BAR = 40  # characters
-
-NEURON_BYTES = 4 * recording.ROWS  # in float32: a run of any backend asks for no less
 
 UNREAD, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
 
@@ -192,7 +182,7 @@ def _names(text: str) -> list[str]:
 
 def _population(option: str, count: int) -> int:
     """A number of neurons, refused before an array of that length is made."""
-    neurons, most = whole(option, count, 1), free_memory() // NEURON_BYTES
+    neurons, most = whole(option, count, 1), recording.most_neurons()
     if neurons > most:
         raise InvalidInput(
             f"{option} must be at most {most:,} in the memory that is free, got {neurons:,}"
@@ -227,9 +217,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.save:
         result.save(options.save)
     if options.json:
-        print(json.dumps(_summary(result), ensure_ascii=False))
+        print(json.dumps(display.summary(result), ensure_ascii=False))
     else:
-        _print_summary(result, [path for path in (options.plot, options.save) if path])
+        display.print_summary(result, [path for path in (options.plot, options.save) if path])
     return 0
 
 
@@ -274,52 +264,6 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
         ) from None
 
 
-def _summary(result: Result) -> dict[str, object]:
-    current, rate = result.fi_curve()
-    return {
-        "backend": result.backend,
-        "device": result.device,
-        "dtype": result.dtype,
-        "neurons": result.problem.n_neurons,
-        "steps": result.problem.n_steps,
-        "dt_ms": result.problem.dt,
-        "duration_ms": result.problem.T,
-        "stimulus": repr(result.stimulus),
-        "seconds": asdict(result.timing),
-        "neuron_steps_per_second": result.neuron_steps_per_second,
-        "spikes": int(result.spike_count.sum()),
-        "current_uA_per_cm2": current.tolist(),
-        "firing_rate_Hz": rate.tolist(),
-    }
-
-
-def _print_summary(result: Result, written: Sequence[Path]) -> None:
-    problem, timing = result.problem, result.timing
-    console = Console(highlight=False)
-    console.print(
-        Text(
-            f"{problem.n_neurons:,} neurons, {problem.T:g} ms in {problem.n_steps:,} steps of "
-            f"{problem.dt:g} ms\n"
-            f"{result.backend} {result.dtype} on {result.device}\n"
-            f"{timing.run:.3g} s, {result.neuron_steps_per_second:.3g} neuron-steps/s, "
-            f"{result.spike_count.sum():,} spikes"
-        )
-    )
-    current, rate = result.fi_curve()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("I_ext (µA/cm²)", justify="right")
-    table.add_column("rate (Hz)", justify="right")
-    table.add_column()
-    highest = max(rate.max(), 1e-9)
-    for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
-        bar = "█" * round(BAR * rate[i] / highest)
-        table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
-    console.print()
-    console.print(table)
-    for path in written:
-        console.print(Text(f"\nwrote {path}"))
-
-
 def _backends(options: argparse.Namespace) -> int:
     entries = registry.backends()
     named = {entry.name: entry for entry in reversed(entries)}
@@ -328,7 +272,7 @@ def _backends(options: argparse.Namespace) -> int:
     elif options.json:
         print(json.dumps([entry.as_dict() for entry in entries], ensure_ascii=False))
     else:
-        _print_backends(entries)
+        display.print_backends(entries)
     code = 0
     for name in options.require or []:
         if name not in named:
@@ -336,24 +280,6 @@ def _backends(options: argparse.Namespace) -> int:
         elif named[name].problem:
             code = _fail(named[name].problem, UNAVAILABLE)
     return code
-
-
-def _print_backends(entries: Sequence[registry.Entry]) -> None:
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("backend", "status", "precision", "from", "what"):
-        table.add_column(heading, no_wrap=heading != "what")
-    for entry in entries:
-        status = "[red]unavailable" if entry.problem else "[green]available"
-        precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
-        what = entry.device or (entry.spec.summary if entry.spec else "")
-        table.add_row(entry.name, status, precision, Text(entry.source), Text(what))
-    console.print(table)
-    for entry in entries:
-        if entry.problem:
-            fix = f". Fix: {entry.problem.fix}" if entry.problem.fix else ""
-            text = f"\n{entry.name}: [{entry.problem.code}] {entry.problem.reason}{fix}"
-            console.print(Text(text), soft_wrap=True)
 
 
 def _print_why(
@@ -372,31 +298,11 @@ def _bench(options: argparse.Namespace) -> int:
     for size in options.batch_sizes:
         _population("--batch-sizes", size)
     names = options.backends or _available(checked_dtype(options.dtype))
-    measurements = bench.measure(names, options.batch_sizes, options.n_runs, options.dtype)
+    measurements = list(bench.measure(names, options.batch_sizes, options.n_runs, options.dtype))
     if options.json:
         print(json.dumps([asdict(m) for m in measurements], ensure_ascii=False))
         return 0
-    table = Table(box=None, pad_edge=False)
-    for heading in ("neurons", "backend", "precision", "time (ms)", "neuron-steps/s", "speed-up"):
-        justify = "left" if heading in ("backend", "precision") else "right"
-        table.add_column(heading, justify=justify)
-    for m in measurements:
-        table.add_row(
-            f"{m.neurons:,}",
-            m.backend,
-            m.dtype,
-            f"{m.seconds * 1e3:.3g}",
-            f"{m.neuron_steps_per_second:.3g}",
-            f"{m.speedup:.2f}",
-        )
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
-        Text(
-            f"\nMedian of {options.n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
-            f"nothing recorded; speed-up over {names[0]}."
-        )
-    )
+    display.print_measurements(measurements, options.n_runs)
     return 0
 
 

@@ -74,8 +74,7 @@ class Recording:
         key -= self._problem.start_step
         self._spikes.append((key, fraction))
         self._n_spikes += len(key)
-        logged = sum(key.nbytes + fraction.nbytes for key, fraction in self._spikes)
-        needed = self._n_spikes * SPIKE_BYTES - logged
+        needed = self._n_spikes * (SPIKE_BYTES - key.itemsize - fraction.itemsize)  # yet
         if needed > 2**28 and needed > (free := _free_for(needed)):
             raise NotEnoughMemory(
                 f"{self._n_spikes:,} spike times so far, and {_size(free)} is free",
@@ -117,6 +116,11 @@ def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:
     order = key & ((1 << bits) - 1)
     key >>= bits
     return order
+
+
+def most_neurons() -> int:
+    """Of more, not even the states fit into the memory that is free, in any precision."""
+    return free_memory() // (ROWS * np.dtype(np.float32).itemsize)
 
 
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:

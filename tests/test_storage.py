@@ -148,21 +148,16 @@ def test_a_file_that_is_no_saved_result_is_refused_by_name(plain, spoil, tmp_pat
         hhplug.load_result(path)
 
 
-def test_a_read_that_the_system_refuses_is_a_damaged_file(plain, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "told", "message"),
+    [
+        (OSError("no such sector"), InvalidInput, "or damaged"),
+        (MemoryError("no 9 GB"), NotEnoughMemory, "run doesn't fit, or is damaged: no 9 GB"),
+    ],
+)
+def test_a_read_that_fails_is_told_with_the_file(plain, tmp_path, error, told, message):
     plain.save(tmp_path / "run")
-    with (
-        patch("hhplug.result.np.load", side_effect=OSError("no such sector")),
-        pytest.raises(InvalidInput, match="or damaged"),
-    ):
-        hhplug.load_result(tmp_path / "run")
-
-
-def test_arrays_that_memory_cannot_hold_are_told_with_the_file(plain, tmp_path):
-    plain.save(tmp_path / "run")
-    with (
-        patch("hhplug.result.np.load", side_effect=MemoryError("no 9 GB")),
-        pytest.raises(NotEnoughMemory, match="run doesn't fit, or is damaged: no 9 GB"),
-    ):
+    with patch("hhplug.result.np.load", side_effect=error), pytest.raises(told, match=message):
         hhplug.load_result(tmp_path / "run")
 
 

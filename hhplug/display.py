@@ -1,0 +1,109 @@
+"""What the command line prints: tables for people, a dict for JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hhplug import bench, plotting
+from hhplug.registry import Entry
+from hhplug.result import Result
+
+ROWS = 11  # of the printed F-I relation
+BAR = 40  # characters
+
+
+def summary(result: Result) -> dict[str, object]:
+    """Of a run, for JSON."""
+    current, rate = result.fi_curve()
+    return {
+        "backend": result.backend,
+        "device": result.device,
+        "dtype": result.dtype,
+        "neurons": result.problem.n_neurons,
+        "steps": result.problem.n_steps,
+        "dt_ms": result.problem.dt,
+        "duration_ms": result.problem.T,
+        "stimulus": repr(result.stimulus),
+        "seconds": asdict(result.timing),
+        "neuron_steps_per_second": result.neuron_steps_per_second,
+        "spikes": int(result.spike_count.sum()),
+        "current_uA_per_cm2": current.tolist(),
+        "firing_rate_Hz": rate.tolist(),
+    }
+
+
+def print_summary(result: Result, written: Sequence[Path]) -> None:
+    """What ran, its F-I relation, and the files that it wrote."""
+    problem, timing = result.problem, result.timing
+    console = Console(highlight=False)
+    console.print(
+        Text(
+            f"{problem.n_neurons:,} neurons, {problem.T:g} ms in {problem.n_steps:,} steps of "
+            f"{problem.dt:g} ms\n"
+            f"{result.backend} {result.dtype} on {result.device}\n"
+            f"{timing.run:.3g} s, {result.neuron_steps_per_second:.3g} neuron-steps/s, "
+            f"{result.spike_count.sum():,} spikes"
+        )
+    )
+    current, rate = result.fi_curve()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("I_ext (µA/cm²)", justify="right")
+    table.add_column("rate (Hz)", justify="right")
+    table.add_column()
+    highest = max(rate.max(), 1e-9)
+    for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
+        bar = "█" * round(BAR * rate[i] / highest)
+        table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
+    console.print()
+    console.print(table)
+    for path in written:
+        console.print(Text(f"\nwrote {path}"))
+
+
+def print_backends(entries: Sequence[Entry]) -> None:
+    """A line for each backend; below, what keeps those from running that cannot."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("backend", "status", "precision", "from", "what"):
+        table.add_column(heading, no_wrap=heading != "what")
+    for entry in entries:
+        status = "[red]unavailable" if entry.problem else "[green]available"
+        precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
+        what = entry.device or (entry.spec.summary if entry.spec else "")
+        table.add_row(entry.name, status, precision, Text(entry.source), Text(what))
+    console.print(table)
+    for entry in entries:
+        if entry.problem:
+            fix = f". Fix: {entry.problem.fix}" if entry.problem.fix else ""
+            text = f"\n{entry.name}: [{entry.problem.code}] {entry.problem.reason}{fix}"
+            console.print(Text(text), soft_wrap=True)
+
+
+def print_measurements(measurements: Sequence[bench.Measurement], n_runs: int) -> None:
+    """A line for each; the first backend is what the others are compared with."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("neurons", "backend", "precision", "time (ms)", "neuron-steps/s", "speed-up"):
+        justify = "left" if heading in ("backend", "precision") else "right"
+        table.add_column(heading, justify=justify)
+    for m in measurements:
+        table.add_row(
+            f"{m.neurons:,}",
+            m.backend,
+            m.dtype,
+            f"{m.seconds * 1e3:.3g}",
+            f"{m.neuron_steps_per_second:.3g}",
+            f"{m.speedup:.2f}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        Text(
+            f"\nMedian of {n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
+            f"nothing recorded; speed-up over {measurements[0].backend}."
+        )
+    )
