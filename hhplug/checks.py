@@ -5,6 +5,7 @@ Each returns the value in its one internal form, or raises InvalidInput.
 
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -67,19 +68,26 @@ def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
     array = array.astype(np.float64)
     if array.size == 0:
         raise InvalidInput(f"{name} must have one value per neuron, got an empty array")
-    refuse(~np.isfinite(array), name, array, f"a finite number of {unit}")
+    within(name, array, f"a finite number of {unit}")
     array.flags.writeable = False
     return array
 
 
-def refuse(bad: NDArray[np.bool_], name: str, values: PerNeuron, wanted: str) -> None:
-    """Raise InvalidInput for the first neuron where bad is True, if there is one."""
-    if np.any(bad):
-        where = ""
-        if np.ndim(values):
-            neuron = int(np.argmax(bad))
-            where, values = f" for neuron {neuron}", np.asarray(values)[neuron]
-        raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
+def within(
+    name: str,
+    values: PerNeuron,
+    wanted: str,
+    least: float = -sys.float_info.max,
+    most: float = sys.float_info.max,
+) -> None:
+    """Raise InvalidInput for the first neuron whose value isn't least ≤ value ≤ most."""
+    if least <= np.min(values) and np.max(values) <= most:  # neither allocates, and NaN fails
+        return
+    where = ""
+    if isinstance(values, np.ndarray):
+        neuron = int(np.argmin((least <= values) & (values <= most)))
+        where, values = f" for neuron {neuron}", values[neuron]
+    raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
 
 
 def real_array(name: str, value: Any) -> NDArray[Any]:

@@ -52,13 +52,13 @@ PARAMETER_UNITS = {
 }
 
 
-def folded(parameters: HHParameters) -> NDArray[np.float64]:
-    """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: (7, n) or (7, 1)."""
+def folded(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
+    """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: all (n,) or all (1,)."""
     p = {name: np.atleast_1d(value) for name, value in vars(parameters).items()}
     over = 1.0 / p["C_m"]
     conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
     rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
-    return np.stack(np.broadcast_arrays(*rows))
+    return tuple(np.broadcast_arrays(*rows))
 
 
 def alpha_m(V: ArrayLike) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ Units: mV, ms, µA/cm², mS/cm², µF/cm². A `Problem` that exists is valid: ba
 """
 
 import copy
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -190,9 +191,9 @@ def _checked_parameters(parameters: HHParameters | None) -> HHParameters:
     for name, unit in PARAMETER_UNITS.items():
         value = checks.per_neuron(name, getattr(parameters, name), unit)
         if name == "C_m":
-            checks.refuse(np.asarray(value) <= 0, name, value, f"a positive number of {unit}")
+            checks.within(name, value, f"a positive number of {unit}", least=math.ulp(0.0))
         if name.startswith("g_"):
-            checks.refuse(np.asarray(value) < 0, name, value, f"zero or more {unit}")
+            checks.within(name, value, f"zero or more {unit}", least=0.0)
         checked[name] = value
     return replace(parameters, **checked)
 
@@ -247,10 +248,11 @@ def _checked_state(initial_state: ArrayLike) -> NDArray[np.float64]:
     state = state.reshape(4, -1).astype(np.float64)
     for name, values in zip(VARIABLES, state, strict=True):
         label = f"{name} of initial_state"
-        checks.refuse(~np.isfinite(values), label, values, "a finite number")
-        if name != "V":
-            outside = (values < -GATE_TOLERANCE) | (values > 1.0 + GATE_TOLERANCE)
-            checks.refuse(outside, label, values, "between 0 and 1")
+        if name == "V":
+            checks.within(label, values, "a finite number")
+        else:
+            near = GATE_TOLERANCE
+            checks.within(label, values, "between 0 and 1", least=-near, most=1.0 + near)
     return state
 
 

@@ -67,7 +67,7 @@ class DeviceSession(Session):
         self._step = problem.start_step
         self._blocks = 0
         parameters, gain = folded(problem.parameters), _gain(problem)
-        self.parameters_per_neuron = parameters.shape[1] > 1
+        self.parameters_per_neuron = parameters[0].size > 1
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
         array = problem.current.array if isinstance(problem.current, ArrayCurrent) else None
         self.array_current = array is not None
@@ -77,9 +77,10 @@ class DeviceSession(Session):
         expected = int(problem.n_neurons * max_steps * problem.dt * SPIKES_PER_MS)
         room = max(problem.n_neurons, min(max(expected, LEAST_ROOM), MOST_ROOM))
         self.room = room if times else 0  # spikes of a launch that have a place
+        self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
         self.done: dict[int, Event] = {}  # of the last block in a slot
-        fixed = {"constants": np.array(constants), "parameters": parameters, "gain": gain}
-        sizes = {name: (rows.size, self.dtype) for name, rows in fixed.items()}
+        fixed = {"constants": [np.array(constants)], "parameters": parameters, "gain": [gain]}
+        sizes = {name: (sum(r.size for r in rows), self.dtype) for name, rows in fixed.items()}
         with device.current(), ExitStack() as undo:
             self._kept: dict[str, tuple[Any, Array]] = {}
             undo.callback(self._kept.clear)  # those given out are the user's
@@ -95,12 +96,12 @@ class DeviceSession(Session):
             self.make_ready()
             self._undo = undo.pop_all()
 
-    def _upload_all(self, fixed: Mapping[str, NDArray[Any]]) -> None:
+    def _upload_all(self, fixed: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         problem = self.problem
         self.device.transfers.wait(self.stream.record())
         self.upload("state", problem.initial_state)
         for name, rows in fixed.items():
-            self.upload(name, rows)
+            self.upload(name, *rows)
         if problem.record_neurons is not None:
             column = np.full(problem.n_neurons, -1, np.int32)
             column[problem.record_neurons] = np.arange(problem.n_recorded)
@@ -148,7 +149,7 @@ class DeviceSession(Session):
                 shapes |= {f"{name}{slot}": recorded for name in problem.record}
         return shapes
 
-    def upload(self, name: str, rows: NDArray[Any]) -> None:
+    def upload(self, name: str, *rows: NDArray[Any]) -> None:
         """Let what is enqueued from now on see rows in an array; they have been read on return."""
         kind = INT if name == "column" else self.dtype
         self.stream.wait(self.device.transfers.to_device(self.arrays[name], rows, kind))
@@ -231,7 +232,7 @@ class DeviceBlock(Block):
 
     def read(self, out: Recorded) -> None:
         session, problem = self._session, self._session.problem
-        count = np.zeros(problem.n_neurons, np.int32)
+        count = session.spike_count
         total = np.zeros(1, UNSIGNED)
         copies = [(array, self._array(name)) for name, array in out.samples.items()]
         if problem.spikes != "off":

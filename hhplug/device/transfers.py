@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -113,25 +113,29 @@ class Transfers:
             for buffer in buffers:
                 buffer.settle()
 
-    def to_device(self, target: "Array", rows: NDArray[Any], dtype: np.dtype) -> "Event":
-        """Enqueue a copy of rows, as dtype, to the device; the event tells when it is there.
+    def to_device(
+        self, target: "Array", arrays: Sequence[NDArray[Any]], dtype: np.dtype
+    ) -> "Event":
+        """Enqueue a copy of arrays, one behind another and as dtype, to the device.
 
-        Returns when the rows have been read.
+        The event tells when it is there. Returns when the arrays have been read.
         """
-        rows = rows.reshape(len(rows), -1 if rows.size else 0)
-        width = rows.shape[1]
+        small = sum(array.size for array in arrays) * dtype.itemsize <= SMALL
+        if small and len(arrays) > 1:
+            arrays = [np.concatenate([array.reshape(-1) for array in arrays])]
         with self._lock:
-            buffers = self._small if rows.size * dtype.itemsize <= SMALL else self._large
-            for first, last, left, right in _tiles(rows.shape, dtype.itemsize):
-                tile = rows[first:last, left:right]
+            buffers = self._small if small else self._large
+            at = 0
+            for tile in chain.from_iterable(_tiles(array, dtype.itemsize) for array in arrays):
                 buffer = buffers[0]
                 buffers.rotate(-1)
                 buffer.finish()
                 staged = buffer.memory[: tile.size * dtype.itemsize].view(dtype)
                 buffer.futures = self._spread(staged.reshape(tile.shape), tile)
                 buffer.settle()
-                self._stream.to_device(target[first * width + left :], staged)
+                self._stream.to_device(target[at:], staged)
                 buffer.event = self._stream.record()
+                at += tile.size
             return self._stream.record()
 
     def _spread(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
@@ -156,17 +160,13 @@ def _viewed(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
     return buffer.memory[: like.nbytes].view(like.dtype)
 
 
-def _tiles(shape: tuple[int, int], itemsize: int) -> Iterator[tuple[int, int, int, int]]:
-    """Whole rows, as many as a buffer holds, or pieces of one row: first, last, left, right."""
-    count, width = shape
-    fits = BUFFER_BYTES // itemsize
-    if width == 0:
+def _tiles(array: NDArray[Any], itemsize: int) -> Iterator[NDArray[Any]]:
+    """Whole rows, as many as a buffer holds, or pieces of one row; in two dimensions."""
+    if not array.size:
         return
-    if width <= fits:
-        step = fits // width
-        for first in range(0, count, step):
-            yield first, min(first + step, count), 0, width
-    else:
-        for row in range(count):
-            for left in range(0, width, fits):
-                yield row, row + 1, left, min(left + fits, width)
+    rows = array.reshape(len(array), -1)
+    fits = BUFFER_BYTES // itemsize
+    step = max(1, fits // rows.shape[1])
+    for first in range(0, len(rows), step):
+        for left in range(0, rows.shape[1], fits):
+            yield rows[first : first + step, left : left + fits]

@@ -64,7 +64,7 @@ def brought_home(device, *arrays):
 def arrived(device, rows, dtype=FLOAT64):
     """What is on the device when rows have been copied there."""
     target = np.full(rows.size + SPARE, 77, dtype)
-    device.transfers.to_device(target, rows, np.dtype(dtype)).synchronize()
+    device.transfers.to_device(target, [rows], np.dtype(dtype)).synchronize()
     np.testing.assert_array_equal(target[rows.size :], 77)
     return target[: rows.size].reshape(rows.shape)
 
@@ -164,6 +164,15 @@ def test_rows_in_any_layout_arrive(device, view, shape):
     np.testing.assert_array_equal(arrived(device, rows), rows)
 
 
+@pytest.mark.parametrize("size", [1, 2, 129, 300])
+def test_arrays_arrive_one_behind_another(device, size):
+    arrays = [numbers(size), np.broadcast_to(3.5, size), numbers(2, size), numbers(0), numbers(5)]
+    target = np.full(4 * size + 5 + SPARE, 77.0)
+    device.transfers.to_device(target, arrays, FLOAT64).synchronize()
+    expected = np.concatenate([*map(np.ravel, arrays), np.full(SPARE, 77.0)])
+    np.testing.assert_array_equal(target, expected)
+
+
 def test_rows_of_a_file_arrive(device, tmp_path):
     rows = numbers(41, 29)
     rows.tofile(tmp_path / "rows")
@@ -178,9 +187,9 @@ def test_rows_are_never_copied_whole():
     with patch("hhplug.device.transfers.BUFFER_BYTES", 2**17):
         device = HostDevice()
         with device.current():
-            device.transfers.to_device(target, rows, target.dtype).synchronize()  # makes buffers
+            device.transfers.to_device(target, [rows], target.dtype).synchronize()  # makes buffers
             tracemalloc.start()
-            device.transfers.to_device(target, rows, target.dtype).synchronize()
+            device.transfers.to_device(target, [rows], target.dtype).synchronize()
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
     np.testing.assert_array_equal(target.reshape(rows.shape), rows.astype(np.float32))
@@ -190,7 +199,7 @@ def test_rows_are_never_copied_whole():
 @pytest.mark.parametrize("size", [5, 100, 300])
 def test_rows_have_been_read_when_the_copy_to_the_device_returns(device, size):
     rows, target = numbers(size), np.empty(size)
-    there = device.transfers.to_device(target, rows, FLOAT64)
+    there = device.transfers.to_device(target, [rows], FLOAT64)
     rows[:] = -1.0
     there.synchronize()
     np.testing.assert_array_equal(target, numbers(size))
@@ -202,7 +211,7 @@ def test_a_copy_to_the_device_does_not_wait_for_it(size):
     with device.current():
         stream, target = device.stream(), np.zeros(size)
         device.transfers.wait(stream.record())
-        there = device.transfers.to_device(target, numbers(size), FLOAT64)
+        there = device.transfers.to_device(target, [numbers(size)], FLOAT64)
         assert not target[-1]
         stream.wait(there)
         stream.synchronize()
@@ -213,7 +222,7 @@ def test_a_copy_to_the_device_does_not_wait_for_it(size):
 def test_copies_to_the_device_may_follow_one_another(device, size):
     copied = [(np.empty(size), numbers(size) + number) for number in range(7)]
     for target, rows in copied:
-        there = device.transfers.to_device(target, rows, FLOAT64)
+        there = device.transfers.to_device(target, [rows], FLOAT64)
     there.synchronize()
     for target, rows in copied:
         np.testing.assert_array_equal(target, rows)
@@ -235,8 +244,8 @@ def test_an_interrupted_copy_leaves_no_thread_that_writes_into_the_next(device, 
         interrupted.setattr(transfers, "wait", interrupt)
         for _ in range(BUFFERS):
             with pytest.raises(KeyboardInterrupt):
-                device.transfers.to_device(np.empty(100), before, FLOAT64)
-    there = device.transfers.to_device(target, rows, FLOAT64)
+                device.transfers.to_device(np.empty(100), [before], FLOAT64)
+    there = device.transfers.to_device(target, [rows], FLOAT64)
     device.transfers._threads.shutdown()
     there.synchronize()
     np.testing.assert_array_equal(target, rows)
@@ -250,7 +259,7 @@ def test_a_failed_copy_is_told_after_all_its_threads_have_ended(device, monkeypa
 
     monkeypatch.setattr(transfers, "_convert", convert)
     with pytest.raises(OSError, match="the file is gone"):
-        device.transfers.to_device(np.empty(100), np.arange(100.0), FLOAT64)
+        device.transfers.to_device(np.empty(100), [np.arange(100.0)], FLOAT64)
     for rows in (numbers(100), numbers(100) + 1.0):
         np.testing.assert_array_equal(arrived(device, rows), rows)
 
@@ -267,7 +276,7 @@ def test_copies_may_be_told_to_wait_for_work_on_another_stream(device, size):
     stream, target = device.stream(), np.empty(size)
     stream.enqueue(partial(target.fill, -1.0))
     device.transfers.wait(stream.record())
-    there = device.transfers.to_device(target, numbers(size), FLOAT64)
+    there = device.transfers.to_device(target, [numbers(size)], FLOAT64)
     stream.synchronize()
     there.synchronize()
     np.testing.assert_array_equal(target, numbers(size))

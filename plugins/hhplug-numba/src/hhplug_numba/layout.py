@@ -1,6 +1,6 @@
 """Where the state and the parameters of each neuron are: groups of rows, as `kernels` has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,15 @@ class Groups:
             mine, left = slice(side, None, self._abreast), side * self._most
             yield mine, places[: len(self.at[mine]), :, left : left + self.width]
 
-    def cut(self, values: Array) -> Array:
+    def cut(self, values: Array | Sequence[Array]) -> Array:
         """Rows of a value for each neuron, or for all one, as (rows, groups, width)."""
         cut = np.empty((len(values), len(self.at) * self.width), self.dtype)
-        cut[:, : self.n] = values
+        for row, value in zip(cut, values, strict=True):
+            row[: self.n] = value
         cut[:, self.n :] = cut[:, self.n - 1 : self.n]
         return cut.reshape(len(values), len(self.at), self.width)
 
-    def put(self, rows: slice, values: Array) -> None:
+    def put(self, rows: slice, values: Array | Sequence[Array]) -> None:
         """Set rows of every group: a value for each neuron, or for all one."""
         cut = self.cut(values).swapaxes(0, 1)
         for mine, places in self._sides():
