@@ -78,6 +78,17 @@ def test_neurons_that_blow_up_are_told_of():
         Simulator("numpy").run(T=1.0, stimulus=Stimulus.constant([0.0, 1e36, 0.0]))
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_a_neuron_without_a_finite_state_is_told_of(lost):
+    state = np.zeros((4, 3))
+    state[2, 1] = lost
+    with (
+        patch.object(ReferenceSession, "state", lambda _: state),
+        pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became NaN.*neuron 1"),
+    ):
+        Simulator("reference").run(T=0.1, batch_size=3)
+
+
 @pytest.mark.parametrize(
     "run",
     [
