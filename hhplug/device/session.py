@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ INT = np.dtype(np.int32)
 UNSIGNED = np.dtype(np.uint32)  # what "total" counts up to, beyond any room
 
 
-@dataclass(frozen=True)
-class SpikeRoom:
+class SpikeRoom(NamedTuple):
     """Where a launch writes its spikes."""
 
     total: Array  # (1,) int32, 0 at first: spikes found, those for which there was no room too
@@ -180,7 +179,6 @@ class DeviceSession(Session):
     def work(self, n_steps: int, slot: int, first_sample: int, held: bool) -> Launch:
         """The next n_steps, whose first sample is of this step of them, if they have it."""
         spikes = self.problem.spikes
-        names = ("total", "neuron", "step", "fraction")
         return Launch(
             n_steps=n_steps,
             state=self.arrays["state"],
@@ -189,7 +187,7 @@ class DeviceSession(Session):
             samples=self._sample_arrays(self._step + first_sample, slot),
             first_sample=min(first_sample, n_steps),
             spike_count=None if spikes == "off" else self.arrays[f"count{slot}"],
-            spikes=SpikeRoom(*(self.arrays[f"{name}{slot}"] for name in names))
+            spikes=SpikeRoom._make(self.arrays[f"{name}{slot}"] for name in SpikeRoom._fields)
             if spikes == "times"
             else None,
         )

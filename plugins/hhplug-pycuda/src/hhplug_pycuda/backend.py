@@ -78,6 +78,6 @@ class PyCudaSession(DeviceSession):
         if work.spike_count is not None:
             b["spikes"]["count"] = work.spike_count.address
         if work.spikes:
-            for name, array in vars(work.spikes).items():
+            for name, array in work.spikes._asdict().items():
                 b["spikes"][name] = array.address
         self._kernel(b[()], stream=self.stream.handle, **self._shape)

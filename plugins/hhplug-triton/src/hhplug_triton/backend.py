@@ -1,7 +1,7 @@
 """The Triton backend: the kernel of `kernels`, launched for the sessions of `hhplug.device`."""
 
 import platform
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -41,7 +41,6 @@ SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
-SPIKES = [field.name for field in fields(SpikeRoom)]
 INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
 
 
@@ -118,7 +117,7 @@ class TritonSession(DeviceSession):
 
     def launch(self, work: Launch) -> None:
         arrays = self.arrays
-        spikes = vars(work.spikes) if work.spikes else dict.fromkeys(SPIKES)
+        spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
         with self.stream.active():
             self._kernel(
                 steps=work.n_steps,
