@@ -44,12 +44,34 @@ def test_the_first_blocks_of_a_large_population_are_short():
     assert Pace(1, 10, 10).steps == 10
 
 
-@pytest.mark.parametrize("beside", [0.02, 0.09, 0.12, 0.3, 2.0])
-def test_what_a_block_takes_beside_its_steps_does_not_come_to_prevail(clock, beside):
-    done = blocks(clock, Pace(FEW, LONG, MOST), 50_000, step=1e-3, beside=beside)
+@pytest.mark.parametrize("beside", [0.02, 0.09, 0.1, 0.12, 0.3, 2.0])
+@pytest.mark.parametrize("step", [1e-6, 1e-3])
+def test_what_a_block_takes_beside_its_steps_does_not_come_to_prevail(clock, beside, step):
+    done = blocks(clock, Pace(FEW, LONG, MOST), round(50 / step), step, beside)
     taken = sum(seconds for _, seconds in done)
-    assert taken < 1.7 * 50.0
-    assert max(seconds for _, seconds in done) < max(0.2, 8 * beside)
+    assert taken < 1.7 * (50.0 + 50 / step / MOST * beside)
+    assert max(seconds for _, seconds in done) < max(0.3, 8 * beside)
+
+
+@pytest.mark.parametrize("beside", [0.0, 0.005, 0.02, 0.1, 0.3])
+@pytest.mark.parametrize("step", [1e-6, 1e-5, 3e-4])
+@pytest.mark.parametrize("n_steps", [300, 5000, 100_000])
+def test_runs_again_and_again_do_not_come_to_take_longer(clock, beside, step, n_steps):
+    known, taken = None, []
+    for _ in range(6):
+        known = Pace(FEW, n_steps, MOST, known)
+        done = blocks(clock, known, n_steps, step, beside)
+        taken.append(sum(seconds for _, seconds in done))
+    least = n_steps * step + -(-n_steps // MOST) * beside
+    assert taken[-1] < 1.1 * taken[0]
+    assert taken[-1] < 1.5 * least
+
+
+def test_a_population_of_another_size_is_measured_anew(clock):
+    known = Pace(10 * FEW, LONG, MOST)
+    blocks(clock, known, 50_000, step=1e-3, beside=2.0)
+    *_, (_, seconds), _ = blocks(clock, Pace(FEW, LONG, MOST, known), 50_000, step=1e-4)
+    assert seconds == pytest.approx(0.1, rel=0.1)
 
 
 def test_time_between_blocks_does_not_count(clock):
@@ -63,6 +85,14 @@ def test_a_slow_start_is_forgotten(clock):
     pace.took(64)
     *_, (count, _), _ = blocks(clock, pace, 20_000, step=1e-4)
     assert count == pytest.approx(1000, rel=0.1)
+
+
+def test_the_later_of_two_equal_blocks_is_compared_with(clock):
+    pace = Pace(FEW, LONG, MOST)
+    for count, seconds in [(64, 0.05), (64, 0.0064), (1000, 0.1)]:
+        clock[0] += seconds
+        pace.took(count)
+    assert pace.steps == pytest.approx(1000, rel=0.01)
 
 
 def test_another_run_begins_with_what_is_known(clock):
