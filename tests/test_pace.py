@@ -87,12 +87,38 @@ def test_a_slow_start_is_forgotten(clock):
     assert count == pytest.approx(1000, rel=0.1)
 
 
-def test_the_later_of_two_equal_blocks_is_compared_with(clock):
+@pytest.mark.parametrize(
+    ("done", "least", "most"),
+    [
+        ([(64, 0.05), (64, 0.0064), (1000, 0.1)], 990, 1010),  # the later of equal ones compares
+        ([(64, 5.0), (1000, 0.1)], 1000, 4000),
+        ([(64, 5.0), (1, 1e-4)], 128, 1000),
+        ([(64, 0.0)], 64, 64 * 128),  # it was ready before it was asked for
+    ],
+)
+def test_a_block_whose_time_misleads_does_little_harm(clock, done, least, most):
     pace = Pace(FEW, LONG, MOST)
-    for count, seconds in [(64, 0.05), (64, 0.0064), (1000, 0.1)]:
+    for count, seconds in done:
         clock[0] += seconds
         pace.took(count)
-    assert pace.steps == pytest.approx(1000, rel=0.01)
+    assert least <= pace.steps <= most
+    assert Pace(FEW, LONG, MOST, pace).steps <= max(most, 10_000)
+
+
+def test_blocks_that_cost_less_than_was_known_become_longer(clock):
+    known = Pace(FEW, LONG, MOST)
+    blocks(clock, known, 50_000, step=1e-3, beside=0.3)
+    pace = Pace(FEW, LONG, MOST, known)
+    clock[0] += 0.01
+    pace.took(100)
+    assert pace.steps > 1000
+
+
+def test_no_block_is_longer_than_there_is_room_for(clock):
+    pace = Pace(FEW, LONG, 100)
+    clock[0] += 0.1
+    pace.took(64)
+    assert pace.steps <= 100
 
 
 def test_another_run_begins_with_what_is_known(clock):
