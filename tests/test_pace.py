@@ -102,7 +102,14 @@ def test_a_block_whose_time_misleads_does_little_harm(clock, done, least, most):
         clock[0] += seconds
         pace.took(count)
     assert least <= pace.steps <= most
-    assert Pace(FEW, LONG, MOST, pace).steps <= max(most, 10_000)
+
+
+def test_a_slow_start_is_not_handed_on(clock):
+    known = Pace(FEW, LONG, MOST)
+    for count, seconds in [(64, 5.0), (1000, 0.1)]:
+        clock[0] += seconds
+        known.took(count)
+    assert 1000 <= Pace(FEW, LONG, MOST, known).steps <= 4000
 
 
 def test_blocks_that_cost_less_than_was_known_become_longer(clock):
