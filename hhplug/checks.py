@@ -31,7 +31,7 @@ def positive(name: str, value: Any, unit: str) -> float:
 
 def _float(name: str, value: Any, wanted: str, above: float) -> float:
     try:
-        if isinstance(value, (str, bytes, bool)):
+        if isinstance(value, (str, bytes, bool, np.bool_)):
             raise TypeError
         result = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -47,7 +47,7 @@ def whole(name: str, value: Any, least: int) -> int:
     try:
         result = operator.index(value)
     except TypeError:
-        if isinstance(value, float) and value.is_integer():
+        if isinstance(value, (float, np.floating)) and value.is_integer():
             wanted = f"{name} must be an int, got the float {value}; use {int(value)}"
         raise InvalidInput(wanted) from None
     if isinstance(value, bool) or result < least:
@@ -86,22 +86,31 @@ def within(
     where = ""
     if isinstance(values, np.ndarray):
         neuron = int(np.argmin((least <= values) & (values <= most)))
-        where, values = f" for neuron {neuron}", values[neuron]
+        where = f" for neuron {neuron}" if len(values) > 1 else ""
+        values = values[neuron]
     raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
 
 
 def real_array(name: str, value: Any) -> NDArray[Any]:
     """The value as an array of real numbers, uncopied where it is one already."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InvalidInput(f"{name} must be an array of numbers, got ragged rows") from None
+    array = numpy_array(name, value, "an array of numbers")
     if array.dtype.kind not in "fiu":
         given = f"dtype {array.dtype}" if array.ndim else repr(value)
         raise InvalidInput(f"{name} must hold real numbers, got {given}")
+    return array
+
+
+def numpy_array(name: str, value: Any, wanted: str) -> NDArray[Any]:
+    """The value as an array of anything, uncopied where it is one already."""
     if isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name} must not be a masked array; fill it first, array.filled(0.0)")
-    return array
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InvalidInput(f"{name} must be {wanted}, got ragged rows") from None
+    except (TypeError, RuntimeError) as error:  # of tensors on a GPU, or that want a gradient
+        kind = type(value).__name__
+        raise InvalidInput(f"{name} must be {wanted}, got a {kind}: {error}") from None
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:

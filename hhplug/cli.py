@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -36,11 +37,15 @@ UNREAD, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
+    if sys.stdout is None:  # closed by who started the program
+        sys.stdout = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every encoding has µ and █
     options = _parser().parse_args(arguments)
     try:
-        code = options.command(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = options.command(options)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -56,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, BAD_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"hhplug: warning: {message}", file=sys.stderr)
 
 
 def _fail(error: object, code: int) -> int:
@@ -193,6 +202,8 @@ def _population(option: str, count: int) -> int:
 def _run(options: argparse.Namespace) -> int:
     neurons = _population("--neurons", options.neurons)
     positive("--duration", options.duration, "ms")
+    if options.plot and options.save and options.plot.resolve() == options.save.resolve():
+        raise InvalidInput(f"--plot and --save would both write {options.plot}; name two files")
     for path in filter(None, (options.plot, options.save)):
         if not path.parent.is_dir():
             raise InvalidInput(f"no folder {path.parent} to write {path.name} into")

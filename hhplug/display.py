@@ -1,5 +1,6 @@
 """What the command line prints: tables for people, a dict for JSON."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,8 +33,9 @@ def summary(result: Result) -> dict[str, object]:
         "seconds": asdict(result.timing),
         "neuron_steps_per_second": result.neuron_steps_per_second,
         "spikes": int(result.spike_count.sum()),
+        "neurons_that_blew_up": int(np.isnan(rate).sum()),
         "current_uA_per_cm2": current.tolist(),
-        "firing_rate_Hz": rate.tolist(),
+        "firing_rate_Hz": [None if math.isnan(r) else r for r in rate.tolist()],
     }
 
 
@@ -55,9 +57,9 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
     table.add_column("I_ext (µA/cm²)", justify="right")
     table.add_column("rate (Hz)", justify="right")
     table.add_column()
-    highest = max(rate.max(), 1e-9)
+    highest = max(np.nan_to_num(rate).max(), 1e-9)
     for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
-        bar = "█" * round(BAR * rate[i] / highest)
+        bar = "█" * round(BAR * np.nan_to_num(rate[i]) / highest)
         table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
     console.print()
     console.print(table)

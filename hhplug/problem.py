@@ -4,7 +4,7 @@ Units: mV, ms, µA/cm², mS/cm², µF/cm². A `Problem` that exists is valid: ba
 """
 
 import copy
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -155,14 +155,14 @@ def _whole_steps(T: float, dt: float) -> int:
     steps = T / dt
     if not steps < MOST_STEPS:
         raise InvalidInput(
-            f"T={T:g} ms is {steps:g} steps of dt={dt:g} ms, more than can be counted"
+            f"T={T:g} ms is {steps:g} steps of dt={dt!r} ms, more than can be counted"
         )
     n_steps = round(steps)
     if n_steps < 1 or abs(steps - n_steps) > max(WHOLE_STEPS_TOLERANCE, QUOTIENT_ERROR * steps):
         below = max(1, int(steps))
         digits = 15 if steps < 1e8 else 17  # 15 of a longer T would not do
         raise InvalidInput(
-            f"T must be a whole number of steps of dt={dt:g} ms, got {T:.{digits}g} ms "
+            f"T must be a whole number of steps of dt={dt!r} ms, got {T:.{digits}g} ms "
             f"({steps:.{digits}g} steps); the nearest that would do are "
             f"{below * dt:.{digits}g} and {(below + 1) * dt:.{digits}g} ms"
         )
@@ -191,7 +191,7 @@ def _checked_parameters(parameters: HHParameters | None) -> HHParameters:
     for name, unit in PARAMETER_UNITS.items():
         value = checks.per_neuron(name, getattr(parameters, name), unit)
         if name == "C_m":
-            checks.within(name, value, f"a positive number of {unit}", least=math.ulp(0.0))
+            checks.within(name, value, f"a positive number of {unit}", least=sys.float_info.min)
         if name.startswith("g_"):
             checks.within(name, value, f"zero or more {unit}", least=0.0)
         checked[name] = value
@@ -298,9 +298,10 @@ def checked_dtype(dtype: DTypeLike | None) -> DType | None:
         return None
     try:
         name = np.dtype(dtype).name
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         name = dtype
-    return cast(DType, checks.choice("dtype", name, DTYPES))
+    shown = dtype if isinstance(dtype, str) and name not in DTYPES else name
+    return cast(DType, checks.choice("dtype", shown, DTYPES))
 
 
 def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
@@ -320,10 +321,7 @@ def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
 def _checked_neurons(record_neurons: ArrayLike | None, n_neurons: int) -> NDArray[np.int64] | None:
     if record_neurons is None:
         return None
-    try:
-        chosen = np.asarray(record_neurons)
-    except ValueError:
-        raise InvalidInput("record_neurons must be a list of neuron indices, got rows") from None
+    chosen = checks.numpy_array("record_neurons", record_neurons, "a list of neuron indices")
     if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
         raise InvalidInput(
             "record_neurons must be a list of neuron indices, "

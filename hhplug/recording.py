@@ -11,9 +11,11 @@ from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
 from hhplug.problem import Problem
+from hhplug.stimulus import SeparableCurrent
 
 MEMORY_SHARE = 0.95  # of the free memory, that a run may take
-ROWS = 40  # numbers a neuron, that the hungriest backend (Numba) holds beside what is recorded
+ROWS = 40  # numbers a neuron, that the hungriest backend (Numba) holds beside what is recorded …
+GAIN_ROWS = 3  # … and for each amplitude
 UNASKED = 2**24  # bytes, taken without asking what is free: that takes 0.3 ms in a container
 SPIKE_BYTES = 36  # a spike time at its dearest: logged, keyed, ordered and in the result
 
@@ -126,7 +128,9 @@ def most_neurons() -> int:
 def _refuse_too_large(problem: Problem, shape: tuple[int, int]) -> None:
     """Compare what the run needs with what is free, and look for what would fit."""
     itemsize = np.dtype(problem.dtype).itemsize
-    states = problem.n_neurons * ROWS * itemsize
+    current = problem.current
+    amplitudes = current.gain.size if isinstance(current, SeparableCurrent) else 0
+    states = (ROWS * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)
     sample = itemsize * recorded * shape[1]
     if states + sample * shape[0] < UNASKED:

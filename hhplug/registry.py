@@ -191,7 +191,8 @@ def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> Chosen:
     except (Exception, SystemExit) as error:
         code = "import_failed" if isinstance(error, ImportError) else "factory_failed"
         reason = f"{type(error).__name__}: {error}"
-        failed = entry.failed(code, reason, spec.install_hint, traceback.format_exc())
+        fix = spec.install_hint if code == "import_failed" else ""
+        failed = entry.failed(code, reason, fix, traceback.format_exc())
         raise _raisable(failed) from error
     return Chosen(entry, spec, backend)
 

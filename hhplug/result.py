@@ -17,7 +17,7 @@ from hhplug.errors import InvalidInput, MissingExtra, NotEnoughMemory, NotRecord
 from hhplug.model import PARAMETER_UNITS, VARIABLES, HHParameters
 from hhplug.problem import Problem
 from hhplug.recording import Spikes
-from hhplug.stimulus import Stimulus
+from hhplug.stimulus import UNIT, Stimulus
 
 if TYPE_CHECKING:
     import xarray
@@ -174,8 +174,10 @@ class Result:
         return replace(self, problem=problem, samples=samples)
 
     def firing_rate(self) -> NDArray[np.float64]:
-        """Spikes of each neuron over the whole run, Hz: (n,)."""
-        return self.spike_count / (self.problem.T * 1e-3)
+        """Spikes of each neuron over the whole run, Hz: (n,). NaN for one that blew up."""
+        rate = self.spike_count / (self.problem.T * 1e-3)
+        rate[~np.isfinite(self.final_state).all(axis=0)] = np.nan
+        return rate
 
     def drive(self) -> NDArray[np.float64]:
         """What drives each neuron, µA/cm²: (n,).
@@ -231,8 +233,14 @@ class Result:
             per_neuron = np.ndim(value) > 0
             dims, value = ("neuron", value[neurons]) if per_neuron else ((), value)
             coordinates[name] = (dims, value, {"units": unit})
+        if isinstance(self.stimulus, Stimulus):
+            drive = "neuron", self.drive()[neurons], {"units": UNIT, "long_name": "drive"}
+            coordinates["drive"] = drive
+            stimulus = repr(self.stimulus)
+        else:
+            stimulus = f"array of {self.stimulus.shape}, {self.stimulus.dtype}"
         made_by = {key: value for key, value in self._origin().items() if isinstance(value, str)}
-        attributes = made_by | {"dt_ms": self.problem.dt, "stimulus": repr(self.stimulus)}
+        attributes = made_by | {"dt_ms": self.problem.dt, "stimulus": stimulus}
         return xarray.Dataset(data, coordinates, attributes)
 
     def save(self, path: str | Path) -> None:

@@ -17,6 +17,7 @@ from hhplug.progress import Progress, reporter
 from hhplug.recording import Recording
 from hhplug.registry import Chosen
 from hhplug.result import Result, Timing
+from hhplug.stimulus import ArrayCurrent
 
 BLOCK_BYTES = 2**26  # recorded by a block, and read by it of an array current; two are unread
 BLOCK_STEPS = 2**16
@@ -111,8 +112,11 @@ def _max_steps(problem: Problem) -> int:
     itemsize = np.dtype(problem.dtype).itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)
     sample = itemsize * recorded * problem.n_recorded / problem.record_every
-    array = problem.stimulus if isinstance(problem.stimulus, np.ndarray) else None
-    row = array[0].size * max(array.itemsize, itemsize) if array is not None else 0
+    current = problem.current
+    if isinstance(current, ArrayCurrent):
+        row = current.array[0].size * max(current.array.itemsize, itemsize)
+    else:
+        row = len(current.gain) * np.dtype(np.float64).itemsize
     fits = BLOCK_BYTES / max(sample, row, 1)
     return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hhplug import checks
 from hhplug.checks import PerNeuron
-from hhplug.errors import InvalidInput
+from hhplug.errors import InvalidInput, NotEnoughMemory
 
 Steps = NDArray[np.int64]
 Waveform = NDArray[np.float64]
@@ -67,8 +67,8 @@ class PulseTrain:
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         on = np.zeros(len(step))
-        latest = np.floor((step * dt - self.start) / self.period)
-        for pulse in (latest - 1.0, latest, latest + 1.0):  # rounding may move an edge by a step
+        middle = np.floor(((step + 0.5) * dt - self.start) / self.period)
+        for pulse in (middle - 1.0, middle, middle + 1.0):  # an edge may be at the middle of a step
             onset = self.start + pulse * self.period
             inside = (np.rint(onset / dt) <= step) & (step < np.rint((onset + self.width) / dt))
             on[inside & (0.0 <= pulse) & (pulse < self.count)] = 1.0
@@ -171,7 +171,10 @@ class Stimulus:
     def pulse_train(
         cls, amplitude: ArrayLike, start: float, width: float, period: float, count: int
     ) -> "Stimulus":
-        """`count` pulses of `width` ms, the first at `start`, then one every `period` ms."""
+        """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
+
+        Each covers the steps of its own `step`: none, if it is over before the middle of one.
+        """
         start = checks.number("start", start, "ms")
         width = checks.positive("width", width, "ms")
         period = checks.positive("period", period, "ms")
@@ -227,7 +230,11 @@ class Stimulus:
         dt = checks.positive("dt", dt, "ms")
         n_steps = checks.whole("n_steps", n_steps, 0)
         current = SeparableCurrent(self, dt)
-        sampled = np.empty((n_steps, self.batch_size or 1))
+        shape = n_steps, self.batch_size or 1
+        try:
+            sampled = np.empty(shape)
+        except (MemoryError, ValueError) as error:  # ValueError: beyond any address
+            raise NotEnoughMemory(f"no room for n_steps={n_steps}: {error}", "fewer") from error
         for row, I_ext in zip(sampled, current.rows(0, n_steps), strict=True):
             row[:] = I_ext
         return sampled[:, 0] if self.batch_size is None else sampled

@@ -269,6 +269,45 @@ def test_what_an_encoding_lacks_is_replaced(encoding):
     assert b"100.0  ????" in done.stdout
 
 
+def test_a_population_at_rest_has_a_line_without_a_bar(hhplug):
+    code, output, _ = hhplug(*SHORT, "--backend", "numpy", "--current", "0")
+    assert code == 0
+    assert [line.split() for line in output.splitlines()[-1:]] == [["0.00", "0.0"]]
+
+
+@pytest.mark.filterwarnings("default")
+def test_neurons_that_blow_up_are_told_of_wherever_a_run_is(hhplug):
+    run = (*SHORT, "--backend", "numpy", "--current", "0:1e9")
+    code, output, errors = hhplug(*run, "--json")
+    rates = json.loads(output)["firing_rate_Hz"]
+    lost = json.loads(output)["neurons_that_blew_up"]
+    assert code == 0
+    assert errors.startswith(f"hhplug: warning: {lost} of 7 neurons became NaN")
+    assert errors.count("\n") == 1
+    assert 1 < lost == sum(rate is None for rate in rates) < 7
+    _, output, _ = hhplug(*run)
+    assert [line.split()[1] for line in output.splitlines()[-lost:]] == ["nan"] * lost
+
+
+def test_a_plot_and_a_result_do_not_go_into_one_file(hhplug, tmp_path):
+    code, _, errors = hhplug(
+        *SHORT, "--plot", str(tmp_path / "a.svg"), "--save", str(tmp_path / "b/../a.svg")
+    )
+    assert (code, errors) == (
+        2,
+        f"hhplug: --plot and --save would both write {tmp_path / 'a.svg'}; name two files\n",
+    )
+
+
+def test_a_closed_standard_output_keeps_no_file_from_being_written(tmp_path):
+    script = 'exec "$0" -m hhplug run --neurons 7 --duration 1 --save "$1" >&-'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, str(tmp_path / "a.npz")], capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert load_result(tmp_path / "a.npz").V.shape == (100, 7)
+
+
 @pytest.mark.parametrize("how", [["--json"], []])
 def test_output_that_nobody_reads_is_no_bad_input(how):
     reader, writer = os.pipe()

@@ -12,6 +12,13 @@ from hhplug.stimulus import SeparableCurrent
 NAN, INF = math.nan, math.inf
 
 
+class WantsGradient:
+    """As a tensor of PyTorch does."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("use detach")
+
+
 def problem(**arguments):
     return Problem(**({"T": 1.0, "dt": 0.1} | arguments))
 
@@ -105,6 +112,8 @@ def one_nan(shape, where, dtype=np.float64):
         ({"record": ("V", "m", "V")}, "record", "('V', 'm', 'V')", "each variable once"),
         ({"dtype": "flaot32"}, "dtype", "'flaot32'", "Did you mean 'float32'?"),
         ({"dtype": "float16"}, "dtype", "'float16'", "choose from float32, float64"),
+        ({"dtype": "f2"}, "dtype", "'f2'", "choose from float32, float64"),
+        ({"dtype": "f4,,"}, "dtype", "'f4,,'", "choose from float32, float64"),
         ({"dtype": int}, "dtype", "'int64'", "choose from float32, float64"),
         ({"dtype": 32}, "dtype", "32", "choose from float32, float64"),
         ({"spikes": "time"}, "spikes", "'time'", "Did you mean 'times'?"),
@@ -114,6 +123,14 @@ def one_nan(shape, where, dtype=np.float64):
         ({"record_neurons": [0, 1]}, "record_neurons", "got 1", "between 0 and 0"),
         ({"record_neurons": [-1], "batch_size": 4}, "record_neurons", "got -1", "0 and 3"),
         ({"record_neurons": [1, 0, 1], "batch_size": 4}, "record_neurons", "1 twice", "once"),
+        ({"record_neurons": [[0], [0, 0]]}, "record_neurons", "ragged rows", "list of neuron"),
+        ({"record_neurons": np.ma.array([0], mask=[1])}, "record_neurons", "masked", "fill it"),
+        ({"stimulus": WantsGradient()}, "stimulus", "a WantsGradient: use detach", "of numbers"),
+        ({"initial_state": WantsGradient()}, "initial_state", "use detach", "of numbers"),
+        ({"record_neurons": WantsGradient()}, "record_neurons", "use detach", "of neuron indices"),
+        ({"batch_size": np.float32(2.0)}, "batch_size", "2.0", "use 2"),
+        ({"T": np.True_}, "T", "True", "positive number of ms"),
+        ({"dt": np.float32(0.01)}, "T", "0.009999999776482582", "whole number of steps"),
         ({"record_neurons": [0.0]}, "record_neurons", "float64", "list of neuron indices"),
         ({"record_neurons": [True]}, "record_neurons", "bool", "list of neuron indices"),
         ({"record_neurons": 0}, "record_neurons", "shape ()", "list of neuron indices"),

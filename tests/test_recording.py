@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from hhplug import ContractViolation, NotEnoughMemory, Problem
+from hhplug import ContractViolation, NotEnoughMemory, Problem, Stimulus
 from hhplug.recording import Recording
 
 
@@ -129,6 +129,14 @@ def test_a_population_whose_states_do_not_fit_is_refused(free):
         Recording(problem)
 
 
+def test_amplitudes_per_neuron_are_counted(free):
+    free(1e9)
+    amplitudes = sum(Stimulus.constant(np.ones(5_000_000)) for _ in range(4))
+    Recording(Problem(1.0, stimulus=sum([Stimulus.constant(1.0)] * 99), record=()))
+    with pytest.raises(NotEnoughMemory, match=r"states of 5,000,000 neurons need 1\.0 GB"):
+        Recording(Problem(1.0, stimulus=amplitudes, record=(), dtype="float32"))
+
+
 def test_what_fits_alone_but_not_beside_the_neurons_is_refused(free):
     free(250e6)
     problem = Problem(0.16, 0.01, batch_size=1_200_000, dtype="float32")
@@ -226,6 +234,7 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     "n_steps",
     [
         1000,  # neuron · n_steps reaches 3e9, past an int32, …
+        3 * 10**11,  # … 9e17, to which the place of each spike adds three bits, and …
         3 * 10**12,  # … 9e18, an int64 with no bit to spare
     ],
 )

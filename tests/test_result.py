@@ -114,6 +114,14 @@ def test_firing_rate_is_in_hertz(spiking):
     assert_allclose(counted.firing_rate(), [100.0, 0.0, 50.0, 250.0], rtol=1e-15)  # over 20 ms
 
 
+def test_a_neuron_that_blew_up_has_no_firing_rate(spiking):
+    state = spiking.final_state.copy()
+    state[2, 1] = np.inf
+    lost = replace(spiking, final_state=state, spike_counts=np.array([2, 0, 1, 5]))
+    assert_array_equal(lost.firing_rate(), [100.0, np.nan, 50.0, 250.0])
+    assert lost.plot().axes[-1].get_ylim()[1] > 250.0
+
+
 def test_an_fi_curve_is_sorted_by_current(spiking):
     counted = replace(spiking, spike_counts=np.array([2, 0, 4, 3]))
     current, rate = counted.fi_curve()
@@ -188,6 +196,8 @@ def test_a_dataset_has_labelled_dims_units_and_parameters():
     assert data.attrs["dtype"] == "float64"
     assert data.attrs["dt_ms"] == 0.1
     assert data.attrs["stimulus"] == repr(result.stimulus)
+    assert_array_equal(data["drive"], [3, 1])
+    assert data["drive"].attrs["units"] == "µA/cm²"
     assert_array_equal(data.sel(neuron=0)["V"], result.V[:, 1])
 
 
@@ -198,6 +208,13 @@ def test_a_dataset_counts_the_spikes_of_the_recorded_neurons(spiking):
     assert_array_equal(data["spike_count"], spiking.spike_count[[1, 2]])
     assert data["spike_count"][0] == 0 < data["spike_count"][1]
     assert "spike_count" not in run(spikes="off").to_xarray()
+
+
+def test_a_dataset_of_an_array_current_describes_it_without_reading_it():
+    pytest.importorskip("xarray")
+    data = run(stimulus=np.ones((20, 3), np.float32)).to_xarray()
+    assert data.attrs["stimulus"] == "array of (20, 3), float32"
+    assert "drive" not in data.coords
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,14 @@ def test_blocks_stay_within_their_bytes(log):
         thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
         current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())
         bytewise = log(T=10.0, stimulus=np.zeros((1000, 100), np.int8), record=())
-    for session, most in ((recorded, 7), (thinned, 21), (current, 14), (bytewise, 14)):
+        many = log(T=10.0, stimulus=sum([Stimulus.constant(0.1)] * 50), record=())
+    for session, most in (
+        (recorded, 7),
+        (thinned, 21),
+        (current, 14),
+        (bytewise, 14),
+        (many, 14),
+    ):
         assert session.max_steps == most
         assert max(n for _, n in session.calls) <= most
 

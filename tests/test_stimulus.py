@@ -76,7 +76,15 @@ def test_a_pulse_as_wide_as_its_period_never_ends_between_pulses():
 @pytest.mark.parametrize("dt", DTS)
 @pytest.mark.parametrize(
     ("start", "width", "period"),
-    [(0.1, 0.4, 0.7), (0.0, 0.1, 1 / 3), (2.5, 1.1, 1.7), (-1.0, 0.05, math.pi / 2)],
+    [
+        (0.1, 0.4, 0.7),
+        (0.0, 0.1, 1 / 3),
+        (2.5, 1.1, 1.7),
+        (-1.0, 0.05, math.pi / 2),
+        (0.0, 0.005, 0.005),  # half a step or less, on all the time
+        (0.01, 0.003, 0.003),
+        (0.0, 0.0005, 0.001),  # on at the middle of some steps
+    ],
 )
 def test_each_pulse_covers_the_steps_of_a_step_however_awkward_the_period(start, width, period, dt):
     train = Stimulus.pulse_train(1.0, start, width, period, count=50)
@@ -240,7 +248,12 @@ def test_the_repr_of_many_amplitudes_stays_short():
         (lambda: Stimulus.pulse_train(1, 0, 1, 2, True), "count", "True", "whole number"),
         (lambda: Stimulus.sine(1, 0.0), "frequency", "0.0", "positive number of Hz"),
         (lambda: Stimulus.sine(1, 10, phase=math.nan), "phase", "nan", "finite number of rad"),
-        (lambda: Stimulus.sine(1, 10, offset=[math.nan]), "offset", "nan for neuron 0", "finite"),
+        (
+            lambda: Stimulus.sine(1, 10, offset=[1, math.nan]),
+            "offset",
+            "nan for neuron 1",
+            "finite",
+        ),
         (lambda: Stimulus().sample(0.0, 5), "dt", "0.0", "positive number of ms"),
         (lambda: Stimulus().sample(0.1, -1), "n_steps", "-1", "0 or more"),
     ],

@@ -143,6 +143,20 @@ def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(device, replays, 
     assert {work.held for work in again} == {kind in ("held", "uniform")}
 
 
+def test_a_total_beyond_an_int32_is_replayed_too(device, replays, monkeypatch):
+    keep = HostSession._keep_spikes
+
+    def count_on(self, spikes, neuron, k, fraction):
+        keep(self, spikes, neuron, k, fraction)
+        if k >= REPLAYED_BLOCK // 2:  # no replay is as long
+            spikes.total[0] = -(2**31) + 5
+
+    monkeypatch.setattr(HostSession, "_keep_spikes", count_on)
+    ours = simulate(replayed_problem("uniform"), backend_on(device))
+    assert_agrees(ours, expected_of(replayed_problem("uniform")))
+    assert len(replays) == 2
+
+
 def test_as_many_spikes_as_there_is_room_for_need_no_replay(replays):
     problem = problem_of(100, stimulus=REPLAYED["uniform"], batch_size=9)
     ours = simulate(problem, backend_on(HostDevice()))
