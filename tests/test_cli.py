@@ -272,7 +272,10 @@ def test_what_an_encoding_lacks_is_replaced(encoding):
 def test_a_population_at_rest_has_a_line_without_a_bar(hhplug):
     code, output, _ = hhplug(*SHORT, "--backend", "numpy", "--current", "0")
     assert code == 0
-    assert [line.split() for line in output.splitlines()[-1:]] == [["0.00", "0.0"]]
+    assert [line.split() for line in output.splitlines()[-2:]] == [
+        ["I_ext", "(µA/cm²)", "rate", "(Hz)"],
+        ["0.00", "0.0"],
+    ]
 
 
 @pytest.mark.filterwarnings("default")

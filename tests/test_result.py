@@ -212,8 +212,8 @@ def test_a_dataset_counts_the_spikes_of_the_recorded_neurons(spiking):
 
 def test_a_dataset_of_an_array_current_describes_it_without_reading_it():
     pytest.importorskip("xarray")
-    data = run(stimulus=np.ones((20, 3), np.float32)).to_xarray()
-    assert data.attrs["stimulus"] == "array of (20, 3), float32"
+    data = run(stimulus=np.ones((10, 3), np.float32)).to_xarray()
+    assert data.attrs["stimulus"] == "array of (10, 3), float32"
     assert "drive" not in data.coords
 
 

@@ -83,6 +83,8 @@ def test_a_pulse_as_wide_as_its_period_never_ends_between_pulses():
         (-1.0, 0.05, math.pi / 2),
         (0.0, 0.005, 0.005),  # half a step or less, on all the time
         (0.01, 0.003, 0.003),
+        (0.015, 0.0005, 0.005),
+        (0.0375, 0.00125, 0.0125),
         (0.0, 0.0005, 0.001),  # on at the middle of some steps
     ],
 )
