@@ -39,6 +39,8 @@ class Capabilities:
     device_arrays: bool = False  # Session.device_samples
 
     def __post_init__(self) -> None:
+        if isinstance(self.dtypes, str):
+            raise InvalidInput(f"dtypes must be a tuple, ({self.dtypes!r},), got a str")
         if not self.dtypes or not set(self.dtypes) <= set(DTYPES):
             raise InvalidInput(f"dtypes must be some of {DTYPES}, got {self.dtypes!r}")
 

@@ -51,7 +51,14 @@ def test_a_record_that_would_break_the_listing_is_refused(wrong):
         BackendSpec(**fields)
 
 
-@pytest.mark.parametrize("dtypes", [(), "float64", ("float16",)])
-def test_capabilities_name_precisions(dtypes):
-    with pytest.raises(InvalidInput, match="dtypes must be some of"):
+@pytest.mark.parametrize(
+    ("dtypes", "wanted"),
+    [
+        ((), "some of ('float32', 'float64')"),
+        (("float16",), "some of ('float32', 'float64')"),
+        ("float64", "a tuple, ('float64',)"),
+    ],
+)
+def test_capabilities_name_precisions(dtypes, wanted):
+    with pytest.raises(InvalidInput, match=re.escape(f"dtypes must be {wanted}, got")):
         Capabilities(dtypes=dtypes)

@@ -12,6 +12,7 @@ from hhplug.device.interface import (
     Event,
     Stream,
     chosen_index,
+    no_memory_to_begin,
     not_enough_memory,
 )
 from hhplug.device.session import DeviceSession, Launch, SpikeRoom
@@ -28,5 +29,6 @@ __all__ = [
     "Stream",
     "Transfers",
     "chosen_index",
+    "no_memory_to_begin",
     "not_enough_memory",
 ]

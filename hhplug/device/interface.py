@@ -107,6 +107,16 @@ def not_enough_memory(free: float, size: float) -> NotEnoughMemory:
     )
 
 
+def no_memory_to_begin(device: str, error: Exception) -> BackendUnavailable:
+    """The error of a device on which not even a context fits."""
+    return BackendUnavailable(
+        "out_of_memory",
+        f"{device} has no memory left for a context",
+        "end other programs on it; nvidia-smi lists them",
+        detail=str(error),
+    )
+
+
 def chosen_index(device: int | None, names: Sequence[str], library: str) -> int:
     """The device asked for, the first by default, among those whose names a library shows.
 

@@ -100,12 +100,36 @@ def reference(T: float, **arguments: Any) -> Result:
     return simulate(Problem(T, **arguments), "reference")
 
 
+def assert_near(ours: Any, expected: Any, bound: float, what: str) -> float:
+    """The largest difference, (…, n), which is below the bound; else where it is, and the first."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(np.asarray(ours, np.float64) - expected)
+    if error.max() < bound:
+        return error.max()
+    beyond = np.argwhere(~(error < bound))
+    worst = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
+    raise AssertionError(
+        f"{what} is off by {error[worst]:.2g} at {_place(worst)}, and may be by {bound:.2g}: "
+        f"{ours[worst]!r} instead of {expected[worst]!r}; it is first off at {_place(beyond[0])}"
+    )
+
+
+def _place(index: Any) -> str:
+    *step, neuron = map(int, index)
+    return f"step {step[0]}, neuron {neuron}" if step else f"neuron {neuron}"
+
+
+def assert_equal(ours: Any, expected: Any, what: str) -> None:
+    """Bit for bit."""
+    np.testing.assert_array_equal(ours, expected, err_msg=what)
+
+
 def assert_same(a: Result | Run, b: Result | Run) -> None:
     """Bit for bit."""
     assert set(a.samples) == set(b.samples)
     for name in a.samples:
-        np.testing.assert_array_equal(a.samples[name], b.samples[name], err_msg=name)
-    np.testing.assert_array_equal(a.final_state, b.final_state, err_msg="final state")
-    np.testing.assert_array_equal(a.spike_count, b.spike_count, err_msg="spike count")
-    np.testing.assert_array_equal(a.spikes.neuron, b.spikes.neuron, err_msg="spikes' neurons")
-    np.testing.assert_array_equal(a.spikes.time, b.spikes.time, err_msg="spike times")
+        assert_equal(a.samples[name], b.samples[name], name)
+    assert_equal(a.final_state, b.final_state, "final state")
+    assert_equal(a.spike_count, b.spike_count, "spike count")
+    assert_equal(a.spikes.neuron, b.spikes.neuron, "spikes' neurons")
+    assert_equal(a.spikes.time, b.spikes.time, "spike times")

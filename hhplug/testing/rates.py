@@ -9,6 +9,7 @@ so that steps from x = 0 and from x = 1 tell both rates.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +33,24 @@ def voltages(dtype: str) -> NDArray[np.float64]:
     return np.concatenate([V.astype(dtype), singular, *beside]).astype(np.float64)
 
 
+class WorstRate(NamedTuple):
+    error: float  # relative; infinite where a rate is not finite
+    name: str  # of the rate
+    V: float  # mV
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.V:.9g} mV is off by {self.error:.2g} of itself"
+
+
 def worst_rate_error(step: Callable[..., Result], dtype: str) -> float:
     """The largest relative error of α_m β_m α_h β_h α_n β_n; `step` takes what `Problem` takes."""
+    return worst_rate(step, dtype).error
+
+
+def worst_rate(step: Callable[..., Result], dtype: str) -> WorstRate:
+    """The largest relative error, and where it is."""
     V = voltages(dtype)
-    worst = 0.0
+    worst = WorstRate(0.0, "", np.nan)
     for gate in GATES:
         alpha, beta = (getattr(model, f"{kind}_{gate}")(V) for kind in ("alpha", "beta"))
         group = np.floor(np.log2(alpha + beta))  # of voltages that share a dt
@@ -46,8 +61,10 @@ def worst_rate_error(step: Callable[..., Result], dtype: str) -> float:
             shows = beta[some] > LEAST_SHARE * (alpha + beta)[some]
             scale = np.where(shows, beta[some], (alpha + beta)[some])
             errors = (ours[0] / alpha[some] - 1.0, (ours[1] - beta[some]) / scale)
-            found = [np.abs(e).max() for e in errors if e.size]
-            worst = max(worst, *found) if np.isfinite(found).all() else np.inf
+            for kind, error in zip(("alpha", "beta"), errors, strict=True):
+                error = np.nan_to_num(np.abs(error), nan=np.inf)
+                found = WorstRate(error.max(), f"{kind}_{gate}", V[some][np.argmax(error)])
+                worst = max(worst, found, key=lambda rate: rate.error)  # the first of equal ones
     return worst
 
 

@@ -1,5 +1,6 @@
 """`hhplug test-backend`, run in this process."""
 
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,16 @@ def test_a_backend_whose_factory_fails_exits_with_3(bench, certify):
     code, output, errors = certify("gone", *SHORT)
     assert (code, output) == (3, "")
     assert "[import_failed] ModuleNotFoundError: No module named 'no_such_module'" in errors
+
+
+def test_a_test_that_hangs_shows_where(bench):
+    bench.offer("hangs", "sabotaged.sessions:HangsForASecond")
+    script = "from hhplug.testing import certify; certify.SILENCE = 0.2; "
+    script += "raise SystemExit(certify.certify('hangs', 'short'))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Timeout (0:00:00.2" in done.stderr
+    assert re.search(r'File ".*sessions.py", line \d+ in read', done.stderr)
 
 
 def test_an_unknown_name_exits_with_2_and_a_hint(certify):

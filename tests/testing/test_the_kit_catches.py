@@ -303,6 +303,43 @@ FAULTS = [
         passes=("test_a_spike_on_a_block_boundary_is_found_once",),
     ),
     Fault(
+        "SpikesBeyondALargeRoomLost",
+        fails=("test_two_spikes_in_a_short_time_and_one_in_the_last_step_are_found",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+        horizon="long",
+    ),
+    Fault(
+        "SpikesGivenWithCounts",
+        fails=("test_spikes_that_nobody_asked_for_are_not_given",),
+        passes=("test_counts_do_not_depend_on_whether_times_are_kept",),
+    ),
+    Fault(
+        "CountsThoughOff",
+        fails=("test_spikes_that_nobody_asked_for_are_not_given",),
+        passes=("test_without_spikes_the_trajectory_is_the_same",),
+    ),
+    Fault(
+        "IndexOf22Bits",
+        fails=("test_millions_of_neurons_are_computed_as_a_few_are",),
+        passes=("test_a_neuron_is_the_same_in_a_population_of_any_size",),
+        horizon="long",
+    ),
+    Fault(
+        "ByteOrderIgnored",
+        fails=("test_a_form_of_current_gives_the_references_trace",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "StridesIgnored",
+        fails=("test_a_form_of_current_gives_the_references_trace",),
+        passes=("test_time_is_the_step_times_dt_however_late",),
+    ),
+    Fault(
+        "TwoSetsOfSpikeArrays",
+        fails=("test_what_was_read_stays_as_it_was",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
         "SpikeFromTheThresholdItself",
         fails=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
         passes=("test_a_spike_on_a_block_boundary_is_found_once",),
@@ -323,7 +360,7 @@ NO_BACKENDS_FAULT = {
 }
 
 SUITE = {name for name in dir(BackendSuite) if name.startswith("test_")}
-KEPT = "test_closed_sessions_give_the_hosts_memory_back"
+KEPT = "test_closed_sessions_give_the_hosts_memory_and_threads_back"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -338,12 +375,20 @@ def test_a_fault_is_caught_by_the_test_that_is_there_for_it(bench, fault):
         assert said.startswith(fault.raises or JUDGED)
 
 
-def test_a_state_kept_of_every_session_is_caught_in_a_process_of_its_own(bench):
+@pytest.mark.parametrize(
+    ("fault", "kept"),
+    [
+        ("EverySessionKept", "state"),
+        ("EveryBlockKept", "state"),
+        ("ThreadOfEverySessionKept", "thread"),
+    ],
+)
+def test_what_is_kept_of_every_session_is_caught_in_a_process_of_its_own(bench, fault, kept):
     # In this process, memory that earlier tests have freed takes the kept states unseen.
-    bench.offer("keeps", "sabotaged.sessions:EverySessionKept")
+    bench.offer("keeps", f"sabotaged.sessions:{fault}")
     result = bench.suite_in_a_process("keeps", KEPT, "test_the_same_run_again_is_the_same")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*AssertionError: a state is kept of every session*"])
+    result.stdout.fnmatch_lines([f"*AssertionError: a {kept} is kept of every session or block*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 

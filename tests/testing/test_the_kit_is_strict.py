@@ -259,6 +259,39 @@ def test_the_report_has_each_error_beside_its_bound_and_says_which_is_broken(ben
 
 
 @pytest.mark.parametrize(
+    ("fault", "test", "says"),
+    [
+        (
+            "RateOffByOnePercent",
+            "test_the_rates_are_within_bounds",
+            r"beta_h at -?\d[\d.]* mV is off by 0\.01 of itself",
+        ),
+        (
+            "UnguardedSingularity",
+            "test_the_rates_are_within_bounds",
+            r"alpha_[mn] at -(40|55) mV is off by inf of itself",
+        ),
+        (
+            "CapacitanceOffByAMillionth",
+            "test_a_trace_of_5_ms_is_within_bounds",
+            r"V is off by .* at step \d+, neuron \d+, and may be by 1e-08: .* instead of .*; "
+            r"it is first off at step [1-9]\d*, neuron \d+",
+        ),
+        (
+            "UnguardedSingularity",
+            "test_the_singular_voltages_are_harmless",
+            r"V is off by nan at step 1, neuron \d+, and may be by 1e-08: .*nan.* instead of .*; "
+            r"it is first off at step 1, neuron \d+",
+        ),
+    ],
+)
+def test_a_failure_says_what_is_wrong_and_where(bench, fault, test, says):
+    bench.offer("off", f"sabotaged.numerics:{fault}")
+    outcome = bench.suite("off", test)
+    assert re.search(says, outcome.failed[test])
+
+
+@pytest.mark.parametrize(
     ("error", "says"), [(0.9, "held"), (1.0, "BROKEN"), (math.inf, "BROKEN"), (math.nan, "BROKEN")]
 )
 def test_a_bound_is_held_below_it_alone(error, says):

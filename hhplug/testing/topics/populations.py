@@ -6,11 +6,12 @@ import pytest
 from hhplug.model import HHParameters
 from hhplug.stimulus import Stimulus
 from hhplug.testing.accuracy import BOUNDS
-from hhplug.testing.kit import Kit, assert_same, reference
+from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, reference
 from hhplug.testing.problems import CURRENTS, Population
 
 SIZES = (1, 31, 32, 33, 255, 257, 1025)
 LARGE = 70_000
+MILLIONS = 4_300_003  # more than 65,535 blocks of 64 threads
 
 
 class PopulationTests:
@@ -24,9 +25,22 @@ class PopulationTests:
         for n in SIZES:
             part = run(n)
             for name in "Vmhn":
-                np.testing.assert_array_equal(part[name], whole[name][:, :n])
-            np.testing.assert_array_equal(part.final_state, whole.final_state[:, :n])
-            np.testing.assert_array_equal(part.spike_count, whole.spike_count[:n])
+                assert_equal(part[name], whole[name][:, :n], f"{name} of {n} neurons")
+            assert_equal(part.final_state, whole.final_state[:, :n], f"state of {n} neurons")
+            assert_equal(part.spike_count, whole.spike_count[:n], f"spike count of {n} neurons")
+
+    def test_millions_of_neurons_are_computed_as_a_few_are(self, kit: Kit):
+        if kit.needs_long_horizon("millions of neurons"):
+            population = Population(1009, 2)
+            neurons = np.arange(MILLIONS) % population.n
+            ours, expected = (
+                kit.run(**population.arguments(some, record=(), spikes="counts"))
+                for some in (neurons, slice(None))
+            )
+            for row, name in enumerate("Vmhn"):
+                assert_equal(ours.final_state[row], expected.final_state[row][neurons], name)
+            assert_equal(ours.spike_count, expected.spike_count[neurons], "spike count")
+            assert expected.spike_count.any()
 
     @pytest.mark.parametrize("current", CURRENTS)
     def test_a_permutation_of_neurons_permutes_the_result(self, kit: Kit, current):
@@ -35,9 +49,9 @@ class PopulationTests:
         straight = kit.run(**population.arguments())
         permuted = kit.run(**population.arguments(order))
         for name in "Vmhn":
-            np.testing.assert_array_equal(permuted[name], straight[name][:, order])
-        np.testing.assert_array_equal(permuted.spike_count, straight.spike_count[order])
-        np.testing.assert_array_equal(permuted.final_state, straight.final_state[:, order])
+            assert_equal(permuted[name], straight[name][:, order], name)
+        assert_equal(permuted.spike_count, straight.spike_count[order], "spike count")
+        assert_equal(permuted.final_state, straight.final_state[:, order], "final state")
 
     @pytest.mark.parametrize("name", vars(HHParameters()))
     def test_every_parameter_may_be_per_neuron(self, kit: Kit, name):
@@ -51,7 +65,7 @@ class PopulationTests:
             "initial_state": [-40.0, 0.2, 0.5, 0.4],
         }
         ours, expected = kit.run(T, **arguments), reference(T, **arguments)
-        assert np.abs(ours.V - expected.V).max() < BOUNDS[kit.dtype].V_5_ms
+        assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_5_ms, "V")
 
     def test_uniform_and_per_neuron_parameters_are_the_same(self, kit: Kit):
         n, T = 17, 0.01 * kit.steps(300, 20)
@@ -72,5 +86,5 @@ class PopulationTests:
             ours = kit.run(T, stimulus=Stimulus.constant([10.0, 1e37, 10.0]))
         assert not np.isfinite(ours.final_state[:, 1]).all()
         for neuron in (0, 2):
-            np.testing.assert_array_equal(ours.V[:, neuron], healthy.V[:, neuron])
+            assert_equal(ours.V[:, neuron], healthy.V[:, neuron], f"V of neuron {neuron}")
         assert_same(kit.run(T, stimulus=Stimulus.constant([10.0] * 3)), healthy)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hhplug.recording import Recording
-from hhplug.testing.kit import Kit, assert_same
+from hhplug.testing.kit import Kit, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
 CHOICES = [
@@ -28,17 +28,17 @@ class RecordingTests:
         assert set(some.samples) == set(record)
         chosen = slice(None) if neurons is None else neurons
         for name in record:
-            np.testing.assert_array_equal(some[name], everything[name][::every][:, chosen])
-        np.testing.assert_array_equal(some.final_state, everything.final_state)
-        np.testing.assert_array_equal(some.spikes.neuron, everything.spikes.neuron)
-        np.testing.assert_array_equal(some.spikes.time, everything.spikes.time)
+            assert_equal(some[name], everything[name][::every][:, chosen], name)
+        assert_equal(some.final_state, everything.final_state, "final state")
+        assert_equal(some.spikes.neuron, everything.spikes.neuron, "spikes' neurons")
+        assert_equal(some.spikes.time, everything.spikes.time, "spike times")
 
     def test_the_first_sample_is_the_initial_state_and_the_final_state_is_none(self, kit: Kit):
         population = Population(33, 3)
         ours = kit.run(**population.arguments())
         given = population.arguments()["initial_state"].astype(kit.dtype)
         for row, name in enumerate("Vmhn"):
-            np.testing.assert_array_equal(ours[name][0], given[row])
+            assert_equal(ours[name][0], given[row], name)
             assert (ours[name][-1] != ours.final_state[row]).any()
         assert ours.V.dtype == ours.final_state.dtype == np.dtype(kit.dtype)
         assert ours.final_state.shape == (4, 33)
@@ -48,12 +48,12 @@ class RecordingTests:
         assert_same(kit.run(**arguments), kit.run(**arguments))
 
     def test_what_was_read_stays_as_it_was(self, kit: Kit):
-        problem = kit.problem(**Population(33, 9).arguments())
+        problem = kit.problem(**Population(33, 15).arguments())
         recording = Recording(problem)
         kit.budget.steps += problem.n_steps
         with kit.chosen.backend.prepare(problem, 5) as session:
             recorded, copies = [], []
-            for first, count in ((0, 5), (5, 4)):
+            for first, count in ((0, 5), (5, 4), (9, 5), (14, 1)):
                 block, out = session.advance(count), recording.block(first, count)
                 block.read(out)
                 state = session.state()
@@ -63,7 +63,7 @@ class RecordingTests:
                 copies.append([array.copy() for array in arrays])
         for arrays, before in zip(recorded, copies, strict=True):
             for array, copy in zip(arrays, before, strict=True):
-                np.testing.assert_array_equal(array, copy)
+                assert_equal(array, copy, "as it was when it was read")
         assert len(recorded[0]) > 5, "a spike in the first block"
 
     def test_device_arrays_hold_what_the_host_would_have(self, kit: Kit):

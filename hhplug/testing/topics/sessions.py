@@ -71,17 +71,21 @@ class SessionTests:
         session.close()
         session.close()
 
-    def test_closed_sessions_give_the_hosts_memory_back(self, kit: Kit):
-        n, cycles = 500_000, 12
+    def test_closed_sessions_give_the_hosts_memory_and_threads_back(self, kit: Kit):
+        n, cycles, before = 500_000, 12, 3
         problem = kit.problem(0.02, batch_size=n, dt=0.02, record=())
         size = 4 * n * np.dtype(kit.dtype).itemsize  # of one state
+        kit.budget.steps += before + cycles
 
         def cycle():
             with kit.chosen.backend.prepare(problem, 1) as session:
+                session.advance(1).read(Recording(problem).block(0, 1))
                 session.state()
             gc.collect()
             give_back_freed_memory()
-            return psutil.Process().memory_info().rss
+            this = psutil.Process()
+            return this.memory_info().rss, this.num_threads()
 
-        used = [cycle() for _ in range(3 + cycles)]
-        assert used[-1] - used[2] < cycles * size / 2, "a state is kept of every session"
+        _, _, first, *_, last = [cycle() for _ in range(before + cycles)]
+        assert last[0] - first[0] < cycles * size / 2, "a state is kept of every session or block"
+        assert last[1] - first[1] < cycles / 2, "a thread is kept of every session or block"

@@ -14,7 +14,7 @@ import pytest
 from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 from under_test import NAMES
 
-from hhplug import HHParameters, Simulator, Stimulus, registry
+from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus, registry
 from hhplug_pycuda.probe import compiler
 
 pytestmark = pytest.mark.skipif(
@@ -46,6 +46,19 @@ def test_rates_are_within_bounds(dtype, latency):
     worst = worst_rate_error(V, rates)
     print(f"worst rate error, {dtype}: {worst:.1e}")
     assert worst < RATE_BOUND[dtype]
+
+
+def test_a_full_device_is_told_with_its_fix(monkeypatch):
+    import pycuda.driver as cuda
+
+    def full(_):
+        raise cuda.MemoryError("cuDevicePrimaryCtxRetain failed: out of memory")
+
+    monkeypatch.setattr("hhplug_pycuda.backend.gpu", full)
+    with pytest.raises(BackendUnavailable, match="no memory left for a context") as refusal:
+        Simulator("pycuda")
+    assert refusal.value.code == "out_of_memory"
+    assert "nvidia-smi" in refusal.value.fix
 
 
 def test_parameters_dt_and_size_do_not_recompile():

@@ -159,6 +159,18 @@ def test_by_its_name_the_backend_says_that_there_is_no_gpu():
     assert FOR_TESTS in caught.value.fix
 
 
+def test_by_its_name_the_backend_says_that_the_gpu_is_full():
+    import torch
+
+    with (
+        patch("hhplug_triton.backend._devices", return_value=("cuda", ["A GPU"])),
+        patch("hhplug_triton.backend.torch_device", side_effect=torch.OutOfMemoryError("full")),
+        pytest.raises(BackendUnavailable, match="A GPU has no memory left") as caught,
+    ):
+        registry.choose("triton")
+    assert (caught.value.code, caught.value.detail) == ("out_of_memory", "full")
+
+
 def test_listing_and_probing_import_neither_pytorch_nor_triton():
     script = """
 import sys

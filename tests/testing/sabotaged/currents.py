@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sabotaged.changes import with_rows
+from hhplug.stimulus import ArrayCurrent
+from sabotaged.changes import but, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -42,6 +43,28 @@ class RowsOfABlockReversed(Faultless):
         if not isinstance(problem.stimulus, np.ndarray):
             return problem
         return with_rows(problem, lambda first, count: list(rows(first, count))[::-1])
+
+
+class ByteOrderIgnored(Faultless):
+    """Of an array current, as where its bytes are copied."""
+
+    def understood(self, problem):
+        array = problem.stimulus
+        if not isinstance(array, np.ndarray):
+            return problem
+        native = array.view(array.dtype.newbyteorder("="))
+        return but(problem, current=ArrayCurrent(native, problem.start_step))
+
+
+class StridesIgnored(Faultless):
+    """Of an array current: the bytes from its first on are taken to be contiguous."""
+
+    def understood(self, problem):
+        array = problem.stimulus
+        if not isinstance(array, np.ndarray) or array.base is None or min(array.strides) < 0:
+            return problem
+        contiguous = np.frombuffer(array.base, array.dtype, array.size).reshape(array.shape)
+        return but(problem, current=ArrayCurrent(contiguous, problem.start_step))
 
 
 class RowsOfTheNextNeuron(Faultless):

@@ -16,6 +16,15 @@ class StaleLastNeuron(Faultless):
             session.current_state[:, -1] = before
 
 
+class IndexOf22Bits(Faultless):
+    """Neurons that it can't count are not stepped."""
+
+    def read(self, session, steps, out):
+        before = session.current_state[:, 2**22 :].copy()
+        super().read(session, steps, out)
+        session.current_state[:, 2**22 :] = before
+
+
 class RestOfAVectorRoundsOtherwise(Faultless):
     """The neurons behind the last multiple of 16."""
 

@@ -1,5 +1,7 @@
 """Records that are not of what was computed, that change it, or that do not last."""
 
+from collections import deque
+
 import numpy as np
 
 from hhplug.backend import Recorded
@@ -58,17 +60,29 @@ class DeviceSamplesOfEveryStep(KeepsSamplesOnDevice):
 class ReusedSpikeArrays(Faultless):
     """A block's spikes are written over by the next block's."""
 
+    sets = 1  # of arrays, taken in turn
+
     def __init__(self, device: int | None = None):
         super().__init__(device)
         room = 10_000
-        self._arrays = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
+        self._sets = deque(
+            (np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room))
+            for _ in range(self.sets)
+        )
 
     def read(self, session, steps, out):
         ours = Recorded(out.samples, out.spike_count, [])
         super().read(session, steps, ours)
         if ours.spikes:
             found = list(map(np.concatenate, zip(*ours.spikes, strict=True)))
-            views = [array[: len(found[0])] for array in self._arrays]
+            views = [array[: len(found[0])] for array in self._sets[0]]
+            self._sets.rotate()
             for view, values in zip(views, found, strict=True):
                 view[:] = values
             out.add_spikes(*views)
+
+
+class TwoSetsOfSpikeArrays(ReusedSpikeArrays):
+    """… by those of the next but one."""
+
+    sets = 2

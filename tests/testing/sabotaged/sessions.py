@@ -1,5 +1,7 @@
 """Runs that change where they are cut, continued or interleaved, and sessions that close badly."""
 
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,29 @@ class EverySessionKept(Faultless):
 
     def close(self, session):
         self._sessions.append(session)
+
+
+class EveryBlockKept(Faultless):
+    def __init__(self, device: int | None = None):
+        super().__init__(device)
+        self._states: list[Any] = []
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        self._states.append(session.current_state)
+
+
+class ThreadOfEverySessionKept(Faultless):
+    def prepare(self, problem, max_steps):
+        Thread(target=Event().wait, daemon=True).start()
+        return super().prepare(problem, max_steps)
+
+
+class HangsForASecond(Faultless):
+    def read(self, session, steps, out):
+        if not self._hung:
+            sleep(1.0)
+        self._hung = True
+        super().read(session, steps, out)
+
+    _hung = False

@@ -57,6 +57,27 @@ class SpikesBeyondTheRoomLost(SpikesChanged):
         return [array[:room] for array in spikes]
 
 
+class SpikesBeyondALargeRoomLost(SpikesChanged):
+    """A block has room for 65,536."""
+
+    def reported(self, session, steps, spikes):  # noqa: ARG002
+        return [array[: 2**16] for array in spikes]
+
+
+class SpikesGivenWithCounts(Faultless):
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        if session.problem.spikes == "counts":
+            out.add_spikes(np.zeros(1, int), np.full(1, steps[0]), np.zeros(1))
+
+
+class CountsThoughOff(Faultless):
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        if session.problem.spikes == "off":
+            out.spike_count += 1
+
+
 class SpikeFromTheThresholdItself(Faultless):
     """V[k] ≤ θ < V[k+1], in place of V[k] < θ ≤ V[k+1]."""
 

@@ -1,9 +1,10 @@
 """The PyCUDA backend: the kernel of hh.cu, launched for the sessions of `hhplug.device`."""
 
 import numpy as np
+import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch, chosen_index
+from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
@@ -22,7 +23,10 @@ class PyCudaBackend(Backend):
         probe.compiler()
         index = chosen_index(device, names, "CUDA")
         self.device = names[index]
-        self.gpu = gpu(index)
+        try:
+            self.gpu = gpu(index)
+        except cuda.MemoryError as error:
+            raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         return PyCudaSession(self.gpu, problem, max_steps)

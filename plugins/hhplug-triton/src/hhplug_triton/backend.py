@@ -9,7 +9,7 @@ import triton
 
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index
+from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug.stimulus import SeparableCurrent
@@ -52,12 +52,7 @@ class TritonBackend(Backend):
         try:
             self.torch_device = torch_device(torch.device(kind, index))
         except torch.OutOfMemoryError as error:
-            raise BackendUnavailable(
-                "out_of_memory",
-                f"{self.device} has no memory left for a context",
-                "end other programs on it; nvidia-smi lists them",
-                detail=str(error),
-            ) from error
+            raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         return TritonSession(self.torch_device, problem, max_steps)
