@@ -20,6 +20,7 @@ SLOTS = 2  # blocks that may be unread
 SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24  # spikes; one a neuron at any rate
 
+ALIGNMENT = 64  # elements, on a multiple of which an input begins
 INT = np.dtype(np.int32)
 UNSIGNED = np.dtype(np.uint32)  # what "total" counts up to, beyond any room
 
@@ -66,6 +67,14 @@ class DeviceSession(Session):
         self._step = problem.start_step
         self._blocks = 0
         parameters, gain = folded(problem.parameters), _gain(problem)
+        inputs, places = _laid_out(
+            {
+                "state": [problem.initial_state],
+                "constants": [np.array(constants)],
+                "parameters": parameters,
+                "gain": [gain],
+            }
+        )
         self.parameters_per_neuron = parameters[0].size > 1
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
         array = problem.current.array if isinstance(problem.current, ArrayCurrent) else None
@@ -78,8 +87,7 @@ class DeviceSession(Session):
         self.room = room if times else 0  # spikes of a launch that have a place
         self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
         self.done: dict[int, Event] = {}  # of the last block in a slot
-        fixed = {"constants": [np.array(constants)], "parameters": parameters, "gain": [gain]}
-        sizes = {name: (sum(r.size for r in rows), self.dtype) for name, rows in fixed.items()}
+        shapes = self._shapes(max_steps)
         with device.current(), ExitStack() as undo:
             self._kept: dict[str, tuple[Any, Array]] = {}
             undo.callback(self._kept.clear)  # those given out are the user's
@@ -87,20 +95,22 @@ class DeviceSession(Session):
                 shape = (len(self._steps), problem.n_recorded)
                 for name in problem.record:
                     self._kept[name] = device.kept(shape, self.dtype)
-            self.arrays = device.arrays(sizes | self._shapes(max_steps))
-            undo.callback(self.arrays.free)
+            size = sum(rows.size for rows in inputs)
+            owned = device.arrays({"inputs": (size, self.dtype)} | shapes)
+            undo.callback(owned.free)
+            self.arrays = {name: owned[name] for name in ("inputs", *shapes)}
+            self.arrays |= {name: owned["inputs"][place] for name, place in places.items()}
+            undo.callback(self.arrays.clear)
             self.stream: Any = device.stream()  # the plugin's own kind
             undo.callback(self._end_stream)
-            self._upload_all(fixed)
+            self._upload_all(inputs)
             self.make_ready()
             self._undo = undo.pop_all()
 
-    def _upload_all(self, fixed: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    def _upload_all(self, inputs: Sequence[NDArray[Any]]) -> None:
         problem = self.problem
         self.device.transfers.wait(self.stream.record())
-        self.upload("state", problem.initial_state)
-        for name, rows in fixed.items():
-            self.upload(name, *rows)
+        self.upload("inputs", *inputs)
         if problem.record_neurons is not None:
             column = np.full(problem.n_neurons, -1, np.int32)
             column[problem.record_neurons] = np.arange(problem.n_recorded)
@@ -129,7 +139,6 @@ class DeviceSession(Session):
         times = problem.spikes == "times"
         rows = -(-max_steps // problem.record_every)
         shapes = {
-            "state": state,
             "column": (n if some else 0, INT),
             "replay": state if times else (0, real),
         }
@@ -278,6 +287,19 @@ class DeviceBlock(Block):
                 self._give_spikes(out, ready, int(total[0]), self._first + done)
             session.stream.copy(start, end)
             done += steps
+
+
+def _laid_out(
+    inputs: Mapping[str, Sequence[NDArray[Any]]],
+) -> tuple[list[NDArray[Any]], dict[str, slice]]:
+    """Arrays one behind another, so that one copy takes all; where those of each name are."""
+    rows, places, end = [], {}, 0
+    for name, arrays in inputs.items():
+        size = sum(array.size for array in arrays)
+        places[name] = slice(end, end + size)
+        rows += [*arrays, np.zeros(-size % ALIGNMENT)]
+        end += size + rows[-1].size
+    return rows, places
 
 
 def _gain(problem: Problem) -> NDArray[Any]:

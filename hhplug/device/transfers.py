@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -120,22 +120,25 @@ class Transfers:
 
         The event tells when it is there. Returns when the arrays have been read.
         """
-        small = sum(array.size for array in arrays) * dtype.itemsize <= SMALL
-        if small and len(arrays) > 1:
-            arrays = [np.concatenate([array.reshape(-1) for array in arrays])]
+        small = _size(arrays) * dtype.itemsize <= SMALL
         with self._lock:
             buffers = self._small if small else self._large
-            at = 0
-            for tile in chain.from_iterable(_tiles(array, dtype.itemsize) for array in arrays):
+            done = 0
+            for tiles in [arrays] if small else _tiles(arrays, dtype.itemsize):
                 buffer = buffers[0]
                 buffers.rotate(-1)
                 buffer.finish()
-                staged = buffer.memory[: tile.size * dtype.itemsize].view(dtype)
-                buffer.futures = self._spread(staged.reshape(tile.shape), tile)
+                staged = buffer.memory[: _size(tiles) * dtype.itemsize].view(dtype)
+                at = 0
+                for tile in tiles:
+                    place = staged[at : at + tile.size].reshape(tile.shape)
+                    buffer.futures += self._spread(place, tile)
+                    at += tile.size
                 buffer.settle()
-                self._stream.to_device(target[at:], staged)
+                if at:
+                    self._stream.to_device(target[done:], staged)
                 buffer.event = self._stream.record()
-                at += tile.size
+                done += at
             return self._stream.record()
 
     def _spread(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
@@ -160,13 +163,16 @@ def _viewed(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
     return buffer.memory[: like.nbytes].view(like.dtype)
 
 
-def _tiles(array: NDArray[Any], itemsize: int) -> Iterator[NDArray[Any]]:
-    """Whole rows, as many as a buffer holds, or pieces of one row; in two dimensions."""
-    if not array.size:
-        return
-    rows = array.reshape(len(array), -1)
+def _size(arrays: Sequence[NDArray[Any]]) -> int:
+    return sum(array.size for array in arrays)
+
+
+def _tiles(arrays: Sequence[NDArray[Any]], itemsize: int) -> Iterator[list[NDArray[Any]]]:
+    """What a buffer holds: whole rows of one array, or a piece of a row; in two dimensions."""
     fits = BUFFER_BYTES // itemsize
-    step = max(1, fits // rows.shape[1])
-    for first in range(0, len(rows), step):
-        for left in range(0, rows.shape[1], fits):
-            yield rows[first : first + step, left : left + fits]
+    for array in arrays:
+        rows = array.reshape(len(array), -1 if array.size else 1)
+        step = max(1, fits // rows.shape[1])
+        for first in range(0, len(rows), step):
+            for left in range(0, rows.shape[1], fits):
+                yield [rows[first : first + step, left : left + fits]]

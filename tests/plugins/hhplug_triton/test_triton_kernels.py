@@ -120,6 +120,7 @@ def compiler(monkeypatch, cache_folder):
         monkeypatch.setattr(kernels, "hh", made)
         monkeypatch.setattr(backend, "is_nvidia", lambda _: fast)
         monkeypatch.setattr(HH, "device_caches", defaultdict(HH.create_binder))
+        monkeypatch.setattr(torch_device(torch.device("cpu")), "compiled", set())
         for dtype, shape in backend.SHAPE_OF_FEW.items():
             changed = replace(shape, unroll=unroll or shape.unroll)
             monkeypatch.setitem(backend.SHAPE_OF_FEW, dtype, changed)
@@ -244,6 +245,29 @@ def test_no_size_no_number_and_no_selection_compiles_anew(compiler):
     assert len(compiled.kernels) == 2
     prepared(dtype="float64", stimulus=np.ones(100))
     assert len(compiled.kernels) == 3
+
+
+@needs_compiler
+def test_a_kernel_is_launched_to_compile_it_once_alone(compiler, monkeypatch):
+    compiler(nvidia(90), fast=True, unroll=1)
+    launched, launch = [], backend.TritonSession.launch
+    monkeypatch.setattr(
+        backend.TritonSession, "launch", lambda *of: (launched.append(of), launch(*of))
+    )
+    wave = Stimulus.sine(3.0, 50.0)
+    for times, arguments in [
+        (2, {"stimulus": wave}),  # held, or not
+        (0, {"stimulus": wave, "batch_size": 7, "record": ("m", "n")}),
+        (0, {"stimulus": Stimulus.constant(3.0)}),
+        (1, {"stimulus": np.ones(100)}),
+        (2, {"stimulus": wave, "record": ()}),
+        (2, {"stimulus": wave, "spikes": "off"}),
+        (2, {"stimulus": wave, "dtype": "float64"}),
+        (2, {"stimulus": wave, "batch_size": backend.FEW}),
+    ]:
+        launched.clear()
+        prepared(**arguments)
+        assert len(launched) == times
 
 
 @needs_compiler

@@ -107,8 +107,12 @@ class TritonSession(DeviceSession):
             "enable_fp_fusion": False,
             **({"maxnreg": shape.maxnreg} if fast else {}),
         }
-        for held in _possibly_held(problem):  # a launch for no steps compiles
-            self.launch(self.work(0, slot=0, first_sample=0, held=held))
+        for held in _possibly_held(problem):
+            kernel = (self.dtype, problem.spikes, held, self.array_current, shape, block)
+            kernel += (bool(problem.record),)
+            if kernel not in self.device.compiled:
+                self.launch(self.work(0, slot=0, first_sample=0, held=held))  # for no steps
+                self.device.compiled.add(kernel)
 
     def launch(self, work: Launch) -> None:
         arrays = self.arrays

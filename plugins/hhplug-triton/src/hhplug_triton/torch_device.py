@@ -79,6 +79,7 @@ class TorchDevice(Device):
     def __init__(self, device: torch.device):
         self.device = device
         self._module = torch.get_device_module(device)  # torch.cuda, torch.xpu, torch.cpu
+        self.compiled: set[tuple[Any, ...]] = set()  # kinds of kernel
         with self.current():
             self.transfers = Transfers(self.stream(), self.pinned)
 
