@@ -35,7 +35,7 @@ def currents(ms: float):
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
     def test_a_form_of_current_gives_the_references_trace(self, kit: Kit, form):
-        ms = kit.steps(2000, 80) / 2000
+        ms = kit.steps(2000, 50) / 2000
         arguments = {
             "batch_size": N,
             "stimulus": currents(ms)[form],

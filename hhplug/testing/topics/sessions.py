@@ -72,7 +72,7 @@ class SessionTests:
         session.close()
 
     def test_closed_sessions_give_the_hosts_memory_and_threads_back(self, kit: Kit):
-        n, cycles, before = 500_000, 12, 3
+        n, cycles, before = kit.steps(500_000, 200_000), 12, 3
         problem = kit.problem(0.02, batch_size=n, dt=0.02, record=())
         size = 4 * n * np.dtype(kit.dtype).itemsize  # of one state
         kit.budget.steps += before + cycles
