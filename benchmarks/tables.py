@@ -179,15 +179,29 @@ def history(folder: Path) -> str:
 
 
 def machine_tables(machine: str, folder: Path) -> str:
-    found, older = newest_by_commit(machine, folder), {}
-    for (_, *params), (_, commit) in found.items():
-        older.setdefault(commit, []).append(" ".join(map(number, params)))
-    new = commits(machine, folder)[-1]
-    older.pop(new, None)
-    at = "".join(f"; {', '.join(left_out)} at {commit[:8]}" for commit, left_out in older.items())
+    found, new = newest_by_commit(machine, folder), commits(machine, folder)[-1]
     known = {key: value for key, (value, _) in found.items()}
     tables = [table for of in TOPICS if (table := topic(known, of))]
+    at = "".join(
+        f"; at {commit[:8]} {', '.join(which)}"
+        for commit, which in which_are_of({key: of for key, (_, of) in found.items()}).items()
+        if commit != new
+    )
     return f"At {new[:8]}{at}.\n\n" + "\n".join(tables)
+
+
+def which_are_of(commits: dict[tuple[str, ...], str]) -> dict[str, list[str]]:
+    """Of each commit, what it gives: Benchmark(backend), all parameters where others give some."""
+    of_backend: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for (name, *params), commit in commits.items():
+        whole = name.split(".")[1], *params[:1]
+        of_backend.setdefault(whole, {}).setdefault(commit, []).append(", ".join(params))
+    found: dict[str, list[str]] = {}
+    for (name, *backend), given in of_backend.items():
+        for commit, params in given.items():
+            which = backend if len(given) == 1 else params
+            found.setdefault(commit, []).extend(f"{name}({one})" for one in which)
+    return found
 
 
 def table(name: str, folder: Path = RESULTS) -> str:

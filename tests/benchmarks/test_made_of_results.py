@@ -113,3 +113,20 @@ def write_result(path, env_name, value, commit="0", version="1"):
             }
         )
     )
+
+
+def test_what_older_commits_give_is_named_by_backend_or_where_they_share_by_cell():
+    step, rate = "step.Step.time_it", "accuracy.RateError.track_rate"
+    given = {
+        (step, "triton", "float32", "1"): "new",
+        (step, "triton", "float32", "8"): "old",
+        (step, "pycuda", "float32", "1"): "old",
+        (step, "pycuda", "float32", "8"): "old",
+        (rate, "triton", "float32"): "older",
+        ("start.Package.time_import",): "new",
+    }
+    assert tables.which_are_of(given) == {
+        "new": ["Step(triton, float32, 1)"],
+        "old": ["Step(triton, float32, 8)", "Step(pycuda)"],
+        "older": ["RateError(triton)"],
+    }
