@@ -26,8 +26,8 @@ WORK = {
     "pycuda": (17 * 10**10, 100_000, 8 * 10**6),
     "peer-textbook": (10**6, 1256, 10_000),
     "peer-jax": (10**7, 1256, 10**6),
-    "peer-jax on a GPU": (4 * 10**9, 5000, 8 * 10**6),
-    "peer-launches": (4 * 10**9, 5000, 8 * 10**6),
+    "peer-jax on a GPU": (4 * 10**10, 5000, 8 * 10**6),
+    "peer-launches": (4 * 10**10, 5000, 8 * 10**6),
 }
 FLOAT64_TIMES = 4  # slower than float32, on a GPU
 
