@@ -46,4 +46,4 @@ def test_its_options_exist(option):
     ours = ("hhplug/cli.py", "benchmarks/gate.py")
     known = "".join((ROOT / file).read_text(encoding="utf-8") for file in ours)
     asvs = (ROOT / ".ci" / "run").read_text(encoding="utf-8")  # which runs them
-    assert f'"{option}"' in known or f'asv" machine {option}' in asvs
+    assert f'"{option}"' in known or f"asv machine {option}" in asvs
