@@ -1,35 +1,62 @@
-"""Checks of single values, shared by stimuli and problems.
+"""Checks of single values, shared by stimuli, problems and results.
 
-Each returns the value in its one internal form, or raises InvalidInput.
+Each returns the value in its one internal form, or raises InvalidInput. A quantity of another
+library is converted to hhplug's unit of the argument or refused, by `hhplug.quantities`; its unit
+is never dropped.
 """
 
 import math
 import operator
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.errors import InvalidInput
+from hhplug.errors import InvalidInput, UnknownArgument
+from hhplug.quantities import PURE, in_unit, is_labelled
 
 PerNeuron = float | NDArray[np.float64]
 """One value for all neurons, or an (n,) array."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def known_arguments(function: Function) -> Function:
+    """The function, which tells a misspelt keyword what it may have meant (UnknownArgument)."""
+    known = signature(function).parameters
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        for name in kwargs:
+            if name not in known:
+                words = [word for word in known if word not in ("self", "cls")]
+                raise UnknownArgument(
+                    f"{function.__qualname__.removesuffix('.__init__')} has no argument {name!r}; "
+                    f"it takes {', '.join(words)}.{hint(name, words)}"
+                )
+        return function(*args, **kwargs)
+
+    return cast(Function, checked)
+
 
 def number(name: str, value: Any, unit: str) -> float:
     """A finite float."""
-    return _float(name, value, f"a finite number of {unit}", -math.inf)
+    return _float(name, value, unit, "a finite number", -math.inf)
 
 
 def positive(name: str, value: Any, unit: str) -> float:
     """A finite float above zero."""
-    return _float(name, value, f"a positive number of {unit}", 0.0)
+    return _float(name, value, unit, "a positive number", 0.0)
 
 
-def _float(name: str, value: Any, wanted: str, above: float) -> float:
+def _float(name: str, value: Any, unit: str, wanted: str, above: float) -> float:
+    value = in_unit(name, value, unit)
+    wanted += "" if unit == PURE else f" of {unit}"
     try:
         if isinstance(value, (str, bytes, bool, np.bool_)):
             raise TypeError
@@ -41,8 +68,17 @@ def _float(name: str, value: Any, wanted: str, above: float) -> float:
     return result
 
 
+def interval(start: Any, stop: Any) -> tuple[float, float]:
+    """Two finite times in ms, the second later than the first."""
+    start, stop = number("start", start, "ms"), number("stop", stop, "ms")
+    if not start < stop:
+        raise InvalidInput(f"stop must be later than start={start} ms, got {stop}")
+    return start, stop
+
+
 def whole(name: str, value: Any, least: int) -> int:
     """An int of at least `least`."""
+    in_unit(name, value, PURE)
     wanted = f"{name} must be a whole number, {least} or more, got {value!r}"
     try:
         result = operator.index(value)
@@ -57,7 +93,9 @@ def whole(name: str, value: Any, least: int) -> int:
 
 def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
     """A finite float, or a read-only (n,) float64 copy of finite values."""
-    array = real_array(name, value)
+    if is_labelled(value) and "time" in value.dims:
+        raise InvalidInput(f"{name} must have one value per neuron, got one along 'time'")
+    array = real_array(name, value, unit)
     if array.ndim > 1:
         raise InvalidInput(
             f"{name} must be a number or an array with one value per neuron, "
@@ -68,7 +106,7 @@ def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
     array = array.astype(np.float64)
     if array.size == 0:
         raise InvalidInput(f"{name} must have one value per neuron, got an empty array")
-    within(name, array, f"a finite number of {unit}")
+    within(name, array, "a finite number" if unit == PURE else f"a finite number of {unit}")
     array.flags.writeable = False
     return array
 
@@ -91,9 +129,9 @@ def within(
     raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
 
 
-def real_array(name: str, value: Any) -> NDArray[Any]:
+def real_array(name: str, value: Any, unit: str) -> NDArray[Any]:
     """The value as an array of real numbers, uncopied where it is one already."""
-    array = numpy_array(name, value, "an array of numbers")
+    array = numpy_array(name, in_unit(name, value, unit), "an array of numbers")
     if array.dtype.kind not in "fiu":
         given = f"dtype {array.dtype}" if array.ndim else repr(value)
         raise InvalidInput(f"{name} must hold real numbers, got {given}")
@@ -101,7 +139,7 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def numpy_array(name: str, value: Any, wanted: str) -> NDArray[Any]:
-    """The value as an array of anything, uncopied where it is one already."""
+    """The value as an array of anything but quantities, uncopied where it is one already."""
     if isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name} must not be a masked array; fill it first, array.filled(0.0)")
     try:

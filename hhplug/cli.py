@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="simulate a population, by default an F-I sweep")
     run.set_defaults(command=_run, advice="; use fewer --neurons or a shorter --duration")
     run.add_argument("--neurons", type=int, default=1000, help="population size (default 1000)")
-    run.add_argument("--duration", type=float, default=100.0, help="ms (default 100)")
+    run.add_argument("--duration", type=float, default=300.0, help="ms (default 300)")
     run.add_argument("--dt", type=float, default=0.01, help="ms (default 0.01)")
     run.add_argument(
         "--current",
@@ -136,8 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     timing.add_argument(
         "--backends",
+        type=_names,
         nargs="+",
-        metavar="NAME",
+        metavar="A,B",
         help="default: all that are available and have the dtype",
     )
     timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
@@ -308,7 +309,8 @@ def _bench(options: argparse.Namespace) -> int:
     whole("--n-runs", options.n_runs, 1)
     for size in options.batch_sizes:
         _population("--batch-sizes", size)
-    names = options.backends or _available(checked_dtype(options.dtype))
+    asked = [name for names in options.backends or [] for name in names]
+    names = asked or _available(checked_dtype(options.dtype))
     measurements = list(bench.measure(names, options.batch_sizes, options.n_runs, options.dtype))
     if options.json:
         print(json.dumps([asdict(m) for m in measurements], ensure_ascii=False))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hhplug import bench, plotting
+from hhplug import analysis, bench, plotting
 from hhplug.registry import Entry
 from hhplug.result import Result
 
@@ -19,8 +19,7 @@ BAR = 40  # characters
 
 
 def summary(result: Result) -> dict[str, object]:
-    """Of a run, for JSON."""
-    current, rate = result.fi_curve()
+    """What a run did, for JSON; lists have an entry for each neuron."""
     return {
         "backend": result.backend,
         "device": result.device,
@@ -33,9 +32,11 @@ def summary(result: Result) -> dict[str, object]:
         "seconds": asdict(result.timing),
         "neuron_steps_per_second": result.neuron_steps_per_second,
         "spikes": int(result.spike_count.sum()),
-        "neurons_that_blew_up": int(np.isnan(rate).sum()),
-        "current_uA_per_cm2": current.tolist(),
-        "firing_rate_Hz": [None if math.isnan(r) else r for r in rate.tolist()],
+        "neurons_that_blew_up": int((~result.valid).sum()),
+        "rate_window_ms": analysis.window(result.problem),
+        "current_uA_per_cm2": result.drive().tolist(),
+        "firing_rate_Hz": [None if math.isnan(r) else r for r in result.firing_rate().tolist()],
+        "valid": result.valid.tolist(),
     }
 
 
@@ -52,7 +53,9 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
             f"{result.spike_count.sum():,} spikes"
         )
     )
+    start, stop = analysis.window(problem)
     current, rate = result.fi_curve()
+    console.print(Text(f"\nMean current and firing rate from {start:g} to {stop:g} ms:\n"))
     table = Table(box=None, pad_edge=False)
     table.add_column("I_ext (µA/cm²)", justify="right")
     table.add_column("rate (Hz)", justify="right")
@@ -61,7 +64,6 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
     for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
         bar = "█" * round(BAR * np.nan_to_num(rate[i]) / highest)
         table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
-    console.print()
     console.print(table)
     for path in written:
         console.print(Text(f"\nwrote {path}"))

@@ -12,6 +12,10 @@ class InvalidInput(HHPlugError, ValueError):
     """An argument that can't be simulated; says which, what was given and what would do."""
 
 
+class UnknownArgument(InvalidInput, TypeError):
+    """A keyword that a function doesn't take; says which it takes."""
+
+
 class NotRecorded(InvalidInput, KeyError, AttributeError):
     """What a run didn't keep, asked of its result; `hasattr` is False for it."""
 

@@ -10,6 +10,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hhplug.checks import known_arguments
+
+State = NDArray[np.float64]
+"""V, m, h, n of each neuron: (4, n)."""
+
 VARIABLES = ("V", "m", "h", "n")
 V_REST = -65.0  # mV
 
@@ -31,15 +36,12 @@ class HHParameters:
     E_L: ArrayLike = -54.387  # mV
 
     def __repr__(self) -> str:
-        changed = {f.name: getattr(self, f.name) for f in fields(self)}
-        changed = {
-            f.name: changed[f.name]
-            for f in fields(self)
-            if np.ndim(changed[f.name]) or changed[f.name] != f.default
-        }
+        values = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
-            return f"HHParameters({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+            return f"HHParameters({', '.join(values)})"
 
+
+HHParameters.__init__ = known_arguments(HHParameters.__init__)
 
 PARAMETER_UNITS = {
     "C_m": "µF/cm²",
@@ -50,6 +52,11 @@ PARAMETER_UNITS = {
     "E_K": "mV",
     "E_L": "mV",
 }
+
+
+def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether all variables of each neuron are finite, of a state (4, n): (n,)."""
+    return np.logical_and.reduce(np.isfinite(state))
 
 
 def folded(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
@@ -107,5 +114,21 @@ def settled_gates(V: ArrayLike) -> NDArray[np.float64]:
                 (alpha_h(V), beta_h(V)),
                 (alpha_n(V), beta_n(V)),
             )
+        ]
+    )
+
+
+def derivative(state: State, I_ext: NDArray[np.float64], p: HHParameters) -> State:
+    """d/dt of V, m, h, n: (4, n), mV/ms and 1/ms (Hodgkin & Huxley 1952, eq. 26, 7, 15, 16)."""
+    V, m, h, n = state
+    I_Na = p.g_Na * m**3 * h * (V - p.E_Na)
+    I_K = p.g_K * n**4 * (V - p.E_K)
+    I_L = p.g_L * (V - p.E_L)
+    return np.stack(
+        [
+            (I_ext - I_Na - I_K - I_L) / p.C_m,
+            alpha_m(V) * (1 - m) - beta_m(V) * m,
+            alpha_h(V) * (1 - h) - beta_h(V) * h,
+            alpha_n(V) * (1 - n) - beta_n(V) * n,
         ]
     )

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
-from hhplug.errors import InvalidInput
+from hhplug.errors import InvalidInput, warn
 from hhplug.model import PARAMETER_UNITS, V_REST, VARIABLES, HHParameters, settled_gates
+from hhplug.quantities import PURE, in_unit, is_labelled
+from hhplug.rest import resting_state
 from hhplug.stimulus import UNIT, ArrayCurrent, Current, SeparableCurrent, Stimulus
 
 DType = Literal["float32", "float64"]
@@ -29,6 +31,7 @@ QUOTIENT_ERROR = 1.5 * 2.0**-52  # of T/dt, relative: T, dt and the quotient are
 GATE_TOLERANCE = 1e-6  # by which float32 rounding may put a gate of a final state outside [0, 1]
 MOST_STEPS = 2**53  # above, time = step·dt no longer tells steps apart
 MOST_NEURONS = 2**58 - 1  # above, the bytes of their state, (4, n) float64, exceed an int64
+STEP_TOLERANCE = 1e-3  # by which the time between a stimulus's values may miss dt, relative
 SCAN_BYTES = 2**24  # of an array current looked through for NaN at a time
 
 
@@ -56,6 +59,7 @@ class Problem:
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
 
+    @checks.known_arguments
     def __init__(
         self,
         T: float,
@@ -70,7 +74,7 @@ class Problem:
         record_neurons: ArrayLike | None = None,
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
-        initial_state: ArrayLike | None = None,
+        initial_state: ArrayLike | Literal["rest"] | None = None,
         start_step: int = 0,
         device_arrays: bool = False,
     ):
@@ -78,15 +82,16 @@ class Problem:
         n_steps = _whole_steps(checks.positive("T", T, "ms"), dt)
         start_step = _checked_start(start_step, n_steps)
         checked_parameters = _checked_parameters(parameters)
-        checked_stimulus = _checked_stimulus(stimulus, n_steps)
-        state = None if initial_state is None else _checked_state(initial_state)
-        n_neurons = _population(batch_size, checked_parameters, checked_stimulus, state)
-        if state is None:
-            state = np.array([V_REST, *settled_gates(V_REST)])[:, np.newaxis]
+        state = _checked_state(initial_state, checked_parameters)
+        said = _neurons_said(batch_size, checked_parameters, state)
+        checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, said)
+        n_neurons = _population(said, checked_stimulus)
         if isinstance(checked_stimulus, Stimulus):
             current = SeparableCurrent(checked_stimulus, dt)
         else:
-            current = ArrayCurrent(checked_stimulus, start_step)
+            one_for_all = checked_stimulus.ndim == 2 and checked_stimulus.shape[1] == 1 < n_neurons
+            rows = checked_stimulus[:, 0] if one_for_all else checked_stimulus
+            current = ArrayCurrent(rows, start_step)
         values: dict[str, Any] = {
             "n_neurons": n_neurons,
             "n_steps": n_steps,
@@ -199,26 +204,88 @@ def _checked_parameters(parameters: HHParameters | None) -> HHParameters:
 
 
 def _checked_stimulus(
-    stimulus: Stimulus | ArrayLike | None, n_steps: int
+    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, said: dict[str, int]
 ) -> Stimulus | NDArray[Any]:
     if stimulus is None:
         return Stimulus()
     if isinstance(stimulus, Stimulus):
         return stimulus
-    array = checks.real_array("stimulus", stimulus)
+    labelled = is_labelled(stimulus)
+    if labelled:
+        stimulus = _in_order(stimulus, dt)
+    if (period := getattr(stimulus, "sampling_period", None)) is not None:  # Neo
+        _refuse_other_step(checks.positive("the stimulus's sampling_period", period, "ms"), dt)
+    array = checks.real_array("stimulus", stimulus, UNIT)
     if array.ndim == 0:
         raise InvalidInput(
             f"stimulus must be a Stimulus or an array over time, got the number {array}; "
             f"for a constant current use Stimulus.constant({array})"
         )
+    n_neurons = next(iter(said.values()), None)
     if array.ndim > 2 or len(array) != n_steps or array.size == 0:
         raise InvalidInput(
             f"stimulus must have shape (n_steps,) = ({n_steps},) or (n_steps, n) = "
-            f"({n_steps}, n), got {array.shape}; for an amplitude per neuron use "
-            "Stimulus.constant(amplitude)"
+            f"({n_steps}, n), got {array.shape}{_advice(array, n_steps, n_neurons)}"
         )
+    if not labelled and n_steps > 1:
+        if array.ndim == 1 and n_steps == n_neurons:
+            raise InvalidInput(
+                f"stimulus of shape ({n_steps},) may mean a current over the {n_steps} steps or an "
+                f"amplitude for each of the {n_steps} neurons; for the first give "
+                "stimulus[:, np.newaxis], for the second Stimulus.constant(stimulus)"
+            )
+        if array.ndim == 2 and array.shape[0] == array.shape[1]:
+            warn(
+                f"stimulus of shape {array.shape} is taken as (n_steps, n): a row for each step, "
+                "a column for each neuron; "
+                "xarray.DataArray(stimulus, dims=('time', 'neuron')) says so without a warning"
+            )
     _refuse_nonfinite_current(array)
     return array
+
+
+def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
+    """What a stimulus of the wrong shape may have been meant as."""
+    if array.ndim == 1 and n_neurons in (None, len(array)):
+        return "; for an amplitude per neuron use Stimulus.constant(amplitude)"
+    if array.ndim == 2 and array.shape[1] == n_steps:
+        return "; its steps are along the second axis, so pass stimulus.T"
+    return ""
+
+
+def _in_order(stimulus: Any, dt: float) -> Any:
+    """The DataArray with its dimensions, and what they are labelled with, as a run has them."""
+    if not {"time"} <= set(stimulus.dims) <= {"time", "neuron"}:
+        one_each = set(stimulus.dims) == {"neuron"}
+        instead = "; for an amplitude per neuron use Stimulus.constant(amplitude)"
+        raise InvalidInput(
+            "stimulus must have the dimensions 'time' and 'neuron', or 'time' alone, "
+            f"got {stimulus.dims}{instead if one_each else ''}"
+        )
+    if "time" in stimulus.coords and len(stimulus["time"]) > 1:
+        times = stimulus["time"]
+        if times.dtype.kind in "mM":
+            since = (times.values - times.values[0]) / np.timedelta64(1, "ms")
+        else:
+            since = np.asarray(in_unit("the stimulus's time", times, "ms"), np.float64)
+        _refuse_other_step((since[-1] - since[0]) / (len(since) - 1), dt)
+    if "neuron" in stimulus.coords and "neuron" in stimulus.dims:
+        labels = stimulus["neuron"].values
+        if labels.dtype.kind in "iu" and not np.array_equal(labels, np.arange(len(labels))):
+            raise InvalidInput(
+                f"the stimulus's neurons must be labelled 0 to {len(labels) - 1} in this order; "
+                "use stimulus.sortby('neuron'), or stimulus.drop_vars('neuron') to take them as "
+                "they stand"
+            )
+    return stimulus.transpose("time", ...)
+
+
+def _refuse_other_step(step: float, dt: float) -> None:
+    if not abs(step - dt) <= STEP_TOLERANCE * dt:
+        raise InvalidInput(
+            f"stimulus has a value every {step:g} ms, but dt is {dt:g} ms; "
+            "resample it, or run with the dt of the stimulus"
+        )
 
 
 def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
@@ -237,9 +304,16 @@ def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
             raise InvalidInput(f"stimulus must be finite ({UNIT}), got {value} at {where}")
 
 
-def _checked_state(initial_state: ArrayLike) -> NDArray[np.float64]:
+def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.float64]:
     """The state as (4, n) or (4, 1) float64."""
-    state = checks.real_array("initial_state", initial_state)
+    if initial_state is None:
+        return np.array([V_REST, *settled_gates(V_REST)])[:, np.newaxis]
+    if isinstance(initial_state, str):
+        checks.choice("initial_state", initial_state, ("rest",))
+        return resting_state(parameters)
+    if is_labelled(initial_state):
+        initial_state = initial_state.transpose(..., "neuron", missing_dims="ignore")
+    state = checks.real_array("initial_state", initial_state, PURE)
     if state.ndim not in (1, 2) or len(state) != 4 or state.size == 0:
         raise InvalidInput(
             "initial_state must hold V, m, h, n in shape (4,), (4, 1) or (4, n), "
@@ -256,13 +330,10 @@ def _checked_state(initial_state: ArrayLike) -> NDArray[np.float64]:
     return state
 
 
-def _population(
-    batch_size: int | None,
-    parameters: HHParameters,
-    stimulus: Stimulus | NDArray[Any],
-    state: NDArray[np.float64] | None,
-) -> int:
-    """The number of neurons on which all arguments agree; 1 where none says."""
+def _neurons_said(
+    batch_size: int | None, parameters: HHParameters, state: NDArray[np.float64]
+) -> dict[str, int]:
+    """Argument → the number of neurons that it says, without the stimulus."""
     said: dict[str, int] = {}
     if batch_size is not None:
         said["batch_size"] = checks.whole("batch_size", batch_size, 1)
@@ -275,13 +346,18 @@ def _population(
         value = getattr(parameters, field.name)
         if np.ndim(value):
             said[field.name] = len(value)
+    if state.shape[1] != 1:
+        said["initial_state"] = state.shape[1]
+    return said
+
+
+def _population(said: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
+    """The number of neurons on which all arguments agree; 1 where none says."""
     if isinstance(stimulus, Stimulus):
         if stimulus.batch_size is not None:
-            said["stimulus"] = stimulus.batch_size
-    elif stimulus.ndim == 2:
-        said["stimulus"] = stimulus.shape[1]
-    if state is not None and state.shape[1] != 1:
-        said["initial_state"] = state.shape[1]
+            said = said | {"stimulus": stimulus.batch_size}
+    elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
+        said = said | {"stimulus": stimulus.shape[1]}
     (first, n_neurons), *others = said.items() or [("", 1)]
     for name, count in others:
         if count != n_neurons:
@@ -321,7 +397,8 @@ def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
 def _checked_neurons(record_neurons: ArrayLike | None, n_neurons: int) -> NDArray[np.int64] | None:
     if record_neurons is None:
         return None
-    chosen = checks.numpy_array("record_neurons", record_neurons, "a list of neuron indices")
+    indices = in_unit("record_neurons", record_neurons, PURE)
+    chosen = checks.numpy_array("record_neurons", indices, "a list of neuron indices")
     if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
         raise InvalidInput(
             "record_neurons must be a list of neuron indices, "

@@ -1,7 +1,6 @@
 """The arrays that a run fills: samples, spike counts, spike times."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
 from hhplug.problem import Problem
+from hhplug.spikes import Spikes
 from hhplug.stimulus import SeparableCurrent
 
 MEMORY_SHARE = 0.95  # of the free memory, that a run may take
@@ -18,20 +18,6 @@ ROWS = 40  # numbers a neuron, that the hungriest backend (Numba) holds beside w
 GAIN_ROWS = 3  # … and for each amplitude
 UNASKED = 2**24  # bytes, taken without asking what is free: that takes 0.3 ms in a container
 SPIKE_BYTES = 36  # a spike time at its dearest: logged, keyed, ordered and in the result
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Spikes:
-    """Upward crossings of the threshold, sorted by neuron, then time."""
-
-    neuron: NDArray[np.int64]
-    time: NDArray[np.float64]  # ms
-
-    def __len__(self) -> int:
-        return len(self.neuron)
-
-    def __repr__(self) -> str:
-        return f"Spikes({len(self):,} of {len(np.unique(self.neuron)):,} neurons)"
 
 
 class Recording:
@@ -83,7 +69,7 @@ class Recording:
                 "spikes='counts', or shorter runs joined by initial_state and start_step",
             )
 
-    def spikes(self) -> Spikes:
+    def spikes(self, valid: NDArray[np.bool_]) -> Spikes:
         """All spikes, sorted. The log is used up."""
         counted = int(self.spike_count.sum())
         if counted != self._n_spikes:
@@ -99,7 +85,7 @@ class Recording:
         key += self._problem.start_step
         time = np.add(key, fraction, dtype=np.float64)
         time *= self._problem.dt
-        return Spikes(neuron, time)
+        return Spikes(neuron, time, valid)
 
 
 def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:

@@ -21,26 +21,8 @@ from hhplug.backend import (
 )
 from hhplug.hookspecs import hookimpl
 from hhplug.machine import cpu_name
-from hhplug.model import HHParameters
+from hhplug.model import HHParameters, State, derivative
 from hhplug.problem import Problem
-
-State = NDArray[np.float64]
-
-
-def derivative(state: State, I_ext: NDArray[np.float64], p: HHParameters) -> State:
-    """d/dt of V, m, h, n: (4, n), mV/ms and 1/ms (Hodgkin & Huxley 1952, eq. 26, 7, 15, 16)."""
-    V, m, h, n = state
-    I_Na = p.g_Na * m**3 * h * (V - p.E_Na)
-    I_K = p.g_K * n**4 * (V - p.E_K)
-    I_L = p.g_L * (V - p.E_L)
-    return np.stack(
-        [
-            (I_ext - I_Na - I_K - I_L) / p.C_m,
-            model.alpha_m(V) * (1 - m) - model.beta_m(V) * m,
-            model.alpha_h(V) * (1 - h) - model.beta_h(V) * h,
-            model.alpha_n(V) * (1 - n) - model.beta_n(V) * n,
-        ]
-    )
 
 
 def rk4_step(state: State, I_ext: NDArray[np.float64], dt: float, p: HHParameters) -> State:

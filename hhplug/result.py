@@ -4,7 +4,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,25 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug import plotting, storage
-from hhplug.errors import InvalidInput, MissingExtra, NotEnoughMemory, NotRecorded
-from hhplug.model import PARAMETER_UNITS, VARIABLES, HHParameters
+from hhplug import analysis, plotting, storage
+from hhplug.checks import known_arguments
+from hhplug.errors import InvalidInput, NotEnoughMemory, NotRecorded
+from hhplug.model import VARIABLES, HHParameters, finite
 from hhplug.problem import Problem
-from hhplug.recording import Spikes
-from hhplug.stimulus import UNIT, Stimulus
+from hhplug.spikes import Spikes, needs_xarray
+from hhplug.stimulus import Stimulus
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
 FORMAT = 1  # of a saved file
-
-LONG_NAMES = {
-    "V": "membrane potential",
-    "m": "Na activation gate",
-    "h": "Na inactivation gate",
-    "n": "K activation gate",
-}
 
 
 def _copied(array: Any) -> NDArray[Any]:
@@ -61,6 +55,7 @@ class Result:
     backend_version: str
     device: str
     timing: Timing
+    written: datetime  # when the run ended, UTC
     samples: dict[str, Any]  # NumPy arrays, or the backend's own on its device
     final_state: NDArray[Any]  # (4, n): V m h n after the last step
     spike_times: Spikes | None
@@ -131,6 +126,11 @@ class Result:
         return self.spike_counts
 
     @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Whether each neuron stayed finite to the end: (n,)."""
+        return finite(self.final_state)
+
+    @property
     def next_step(self) -> int:
         """The start_step of a run that goes on from final_state."""
         return self.problem.end_step
@@ -173,30 +173,43 @@ class Result:
         samples = {name: _copied(array) for name, array in self.samples.items()}
         return replace(self, problem=problem, samples=samples)
 
-    def firing_rate(self) -> NDArray[np.float64]:
-        """Spikes of each neuron over the whole run, Hz: (n,). NaN for one that blew up."""
-        rate = self.spike_count / (self.problem.T * 1e-3)
-        rate[~np.isfinite(self.final_state).all(axis=0)] = np.nan
-        return rate
+    @known_arguments
+    def firing_rate(
+        self, start: float | None = None, stop: float | None = None, method: str = "isi"
+    ) -> NDArray[np.float64]:
+        """Firing rate of each neuron in a window of time, Hz: (n,).
 
-    def drive(self) -> NDArray[np.float64]:
-        """What drives each neuron, µA/cm²: (n,).
+        start, stop: ms. By default the second half of the time from the first to the last step in
+            which the stimulus isn't zero, so that the neurons have settled; of a run without a
+            stimulus, the second half of the run. Where one alone is given, the stimulus's first
+            or last nonzero step is the other.
+        method: "isi" is (k − 1) / (last − first) of the k spikes in the window: 0 without a spike,
+            and NaN for a single one, which has no interval; a RuntimeWarning says how many neurons
+            have one. "count" is the number of spikes over the length of the window. After
+            spikes="counts" it is the only method, over the whole run.
 
-        The stimulus's amplitude where exactly one is per neuron, else its mean over the run.
+        A neuron that became NaN or infinite has no rate: NaN. Raises NotRecorded where spikes or
+        their times were not kept, InvalidInput for a window outside the run.
         """
-        stimulus, problem = self.stimulus, self.problem
-        gains = stimulus.gains if isinstance(stimulus, Stimulus) else ()
-        per_neuron = [gain for gain in gains if isinstance(gain, np.ndarray)]
-        if len(per_neuron) == 1:
-            return per_neuron[0]
-        mean = problem.current.mean(problem.start_step, problem.n_steps)
-        return np.broadcast_to(mean, (problem.n_neurons,))
+        return analysis.firing_rate(self, start, stop, method)
 
-    def fi_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Drive (µA/cm²) and firing rate (Hz) of each neuron, by rising drive: 2 × (n,)."""
-        drive = self.drive()
-        order = np.argsort(drive, kind="stable")
-        return drive[order], self.firing_rate()[order]
+    @known_arguments
+    def drive(self, start: float | None = None, stop: float | None = None) -> NDArray[np.float64]:
+        """Mean current into each neuron, all terms of the stimulus, µA/cm²: (n,).
+
+        The window is that of `firing_rate`. Raises InvalidInput for one outside the run.
+        """
+        return analysis.mean_current(self.problem, *analysis.window(self.problem, start, stop))
+
+    @known_arguments
+    def fi_curve(
+        self, start: float | None = None, stop: float | None = None, method: str = "isi"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean current (µA/cm²) and firing rate (Hz) of each neuron, by rising current: 2 × (n,).
+
+        Both are taken in one window; arguments and errors are those of `firing_rate`.
+        """
+        return analysis.fi_curve(self, start, stop, method)
 
     def plot(self) -> "Figure":
         """Voltage traces, a spike raster and the F-I curve, as far as they were recorded.
@@ -206,48 +219,25 @@ class Result:
         return plotting.plot(self.on_host())
 
     def to_xarray(self) -> "xarray.Dataset":
-        """A Dataset with dims time and neuron, units as attributes, parameters as coordinates.
+        """A Dataset with dimensions time and neuron, and units as attributes.
+
+        Variables are what was recorded, and I_ext, the current at each sample: a view of an array
+        stimulus, and of any other computed as far as it is read. Parameters, amplitudes of the
+        stimulus, the mean current `drive`, the spike counts and `valid` are coordinates. The
+        spikes are a Dataset of their own, `result.spikes.to_xarray()`.
 
         Raises MissingExtra without xarray.
         """
-        try:
-            import xarray
-        except ImportError as error:
-            raise MissingExtra(
-                "to_xarray needs xarray: pip install 'hhplug[xarray]' or xarray"
-            ) from error
-        neurons = self.neurons
-        data: dict[str, Any] = {
-            name: (("time", "neuron"), array, {"units": _unit(name), "long_name": LONG_NAMES[name]})
-            for name, array in self.on_host().samples.items()
-        }
-        if self.spike_counts is not None:
-            count = self.spike_counts[neurons]
-            data["spike_count"] = ("neuron", count, {"units": "1", "long_name": "spikes"})
-        coordinates: dict[str, Any] = {
-            "time": ("time", self.time, {"units": "ms"}),
-            "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
-        }
-        for name, unit in PARAMETER_UNITS.items():
-            value = getattr(self.parameters, name)
-            per_neuron = np.ndim(value) > 0
-            dims, value = ("neuron", value[neurons]) if per_neuron else ((), value)
-            coordinates[name] = (dims, value, {"units": unit})
-        if isinstance(self.stimulus, Stimulus):
-            drive = "neuron", self.drive()[neurons], {"units": UNIT, "long_name": "drive"}
-            coordinates["drive"] = drive
-            stimulus = repr(self.stimulus)
-        else:
-            stimulus = f"array of {self.stimulus.shape}, {self.stimulus.dtype}"
-        made_by = {key: value for key, value in self._origin().items() if isinstance(value, str)}
-        attributes = made_by | {"dt_ms": self.problem.dt, "stimulus": stimulus}
-        return xarray.Dataset(data, coordinates, attributes)
+        with needs_xarray():
+            from hhplug import dataset
+        return dataset.of_result(self)
 
     def save(self, path: str | Path) -> None:
         """Write everything to an .npz file: the arrays, and what made them, to be run again."""
         arrays: dict[str, NDArray[Any]] = {
             **self.on_host().samples,
             "final_state": self.final_state,
+            "valid": self.valid,
         }
         if self.spike_times is not None:
             arrays |= {
@@ -257,24 +247,25 @@ class Result:
         if self.spike_counts is not None:
             arrays["spike_count"] = self.spike_counts
         packed = storage.pack(self.problem, arrays)
-        metadata = self._origin() | {
+        metadata = self.origin() | {
             "format": FORMAT,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "written": self.written.isoformat(),
             "timing": asdict(self.timing),
             "problem": packed,
         }
         with Path(path).open("wb") as file:
             np.savez(file, metadata=np.array(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
 
-    def _origin(self) -> dict[str, Any]:
+    def origin(self) -> dict[str, str]:
+        """What computed it: backend, device, precision, version of hhplug."""
         return {
             "backend": self.backend,
             "backend_version": self.backend_version,
             "device": self.device,
             "dtype": self.dtype,
             "hhplug": version("hhplug"),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
 
@@ -303,13 +294,15 @@ def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Resu
     _check_arrays(problem, arrays)
     spikes = None
     if "spike_time" in arrays:
-        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"])
+        valid = finite(arrays["final_state"])
+        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"], valid)
     return Result(
         problem=problem,
         backend=metadata["backend"],
         backend_version=metadata["backend_version"],
         device=metadata["device"],
         timing=Timing(**metadata["timing"]),
+        written=datetime.fromisoformat(metadata["written"]),
         samples={name: arrays[name] for name in problem.record},
         final_state=arrays["final_state"],
         spike_times=spikes,
@@ -332,7 +325,3 @@ def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
     for name, (kind, shape) in wanted.items():
         if arrays[name].dtype.kind != kind or arrays[name].shape != shape:
             raise InvalidInput(f"{name} must be of shape {shape}, got {arrays[name].shape}")
-
-
-def _unit(variable: str) -> str:
-    return "mV" if variable == "V" else "1"

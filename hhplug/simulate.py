@@ -1,6 +1,7 @@
 """The one loop: cut a run into blocks, keep the backend busy, collect what it recorded."""
 
 from collections import deque
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 
 from hhplug import registry
 from hhplug.backend import Backend, Session
+from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput, NotEnoughMemory, warn
+from hhplug.model import finite
 from hhplug.pace import Pace
 from hhplug.problem import DType, Problem
 from hhplug.progress import Progress, reporter
@@ -25,6 +28,7 @@ BLOCK_STEPS = 2**16
 _paces: WeakKeyDictionary[Chosen, Pace] = WeakKeyDictionary()  # of the last run
 
 
+@known_arguments
 def simulate(
     problem: Problem,
     backend: str | Chosen = "auto",
@@ -33,22 +37,22 @@ def simulate(
 ) -> Result:
     """Run a problem on a backend, by name or as `registry.choose` gave it.
 
-    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a dtype that the backend
-    hasn't, or a device beside a Chosen, which has its own.
+    A problem in float32 runs in float64 on a backend that has nothing else.
+
+    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
+    backend without it, or a device beside a Chosen, which has its own.
     """
     began = perf_counter()
     if not isinstance(backend, Chosen):
-        backend = registry.choose(backend, problem.dtype, device)
+        backend = registry.choose(backend, problem.dtype if backend == "auto" else None, device)
     elif device is not None:
         raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
-    elif problem.dtype:
-        registry.refuse_dtype(backend.spec, problem.dtype)
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
             "or choose a backend on a GPU"
         )
-    problem = problem.with_dtype(problem.dtype or default_dtype(backend))
+    problem = problem.with_dtype(_dtype(problem, backend))
     recording = Recording(problem)
     max_steps = _max_steps(problem)
     unread = deque()
@@ -76,7 +80,7 @@ def simulate(
         ran = perf_counter()
     _paces[backend] = pace
     _warn_of_nonfinite(final_state, problem.dt)
-    spikes = recording.spikes() if problem.spikes == "times" else None
+    spikes = recording.spikes(finite(final_state)) if problem.spikes == "times" else None
     return Result(
         problem=problem,
         backend=backend.entry.name,
@@ -86,7 +90,23 @@ def simulate(
         spike_times=spikes,
         spike_counts=None if problem.spikes == "off" else recording.spike_count,
         final_state=final_state,
+        written=datetime.now(UTC),
         timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
+    )
+
+
+def _dtype(problem: Problem, chosen: Chosen) -> DType:
+    """The problem's own; float64 in place of a float32 that the backend hasn't."""
+    if problem.dtype is None:
+        return default_dtype(chosen)
+    dtypes = chosen.spec.capabilities.dtypes
+    if problem.dtype in dtypes:
+        return problem.dtype
+    if "float64" in dtypes:
+        return "float64"
+    raise InvalidInput(
+        f"backend {chosen.entry.name!r} computes in {' and '.join(dtypes)}, and the problem is in "
+        f"{problem.dtype}; use problem.with_dtype({dtypes[0]!r}), or choose another backend"
     )
 
 
@@ -123,7 +143,7 @@ def _max_steps(problem: Problem) -> int:
 
 def _warn_of_nonfinite(final_state: NDArray[Any], dt: float) -> None:
     if not np.isfinite([final_state.min(), final_state.max()]).all():  # both pass on a NaN
-        lost = np.flatnonzero(~np.isfinite(final_state).all(axis=0))
+        lost = np.flatnonzero(~finite(final_state))
         warn(
             f"{lost.size} of {final_state.shape[1]} neurons became NaN or infinite, the first "
             f"neuron {lost[0]}; dt={dt:g} ms may be too long for their currents and parameters"

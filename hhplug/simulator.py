@@ -1,10 +1,12 @@
 """The notebook's front door."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from numpy.typing import ArrayLike, DTypeLike
 
 from hhplug import registry
+from hhplug.checks import known_arguments
 from hhplug.model import HHParameters
 from hhplug.problem import Problem, SpikeMode, checked_dtype
 from hhplug.progress import Progress
@@ -25,6 +27,7 @@ class Simulator:
     cannot run here.
     """
 
+    @known_arguments
     def __init__(
         self,
         backend: str = "auto",
@@ -57,6 +60,7 @@ class Simulator:
             f"parameters={self.parameters!r})  # on {self.device}"
         )
 
+    @known_arguments
     def run(
         self,
         T: float,
@@ -69,7 +73,7 @@ class Simulator:
         record_neurons: ArrayLike | None = None,
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
-        initial_state: ArrayLike | None = None,
+        initial_state: ArrayLike | Literal["rest"] | None = None,
         start_step: int = 0,
         progress: Progress = None,
         device_arrays: bool = False,
@@ -85,7 +89,8 @@ class Simulator:
         record_neurons: indices of the neurons kept, in the order wanted.
         spikes: "times", "counts" or "off".
         spike_threshold: mV; a spike is an upward crossing.
-        initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,); by default −65 mV, settled.
+        initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,), or "rest" for the resting state
+            of these parameters; by default −65 mV with the gates settled there.
         start_step: the step that time is counted on from; with initial_state it continues a run.
         progress: True for a bar, or a function of the fraction done.
         device_arrays: leave the recorded variables on the GPU, for CuPy or PyTorch to use without

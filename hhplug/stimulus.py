@@ -5,26 +5,33 @@ sees one of two forms instead: a `SeparableCurrent` (gain × waveform) or an `Ar
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import pi
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hhplug import checks
-from hhplug.checks import PerNeuron
+from hhplug.checks import PerNeuron, known_arguments
+from hhplug.clock import nearest_step
 from hhplug.errors import InvalidInput, NotEnoughMemory
 
 Steps = NDArray[np.int64]
 Waveform = NDArray[np.float64]
 
 UNIT = "µA/cm²"
-MEAN_STEPS = 2**16  # of a waveform held at a time while its mean is taken
+PIECE = 2**16  # steps looked at in one piece while a current is summed or searched
+PIECE_VALUES = 2**21  # of a waveform or of an array in one piece
 
 
 class Term(Protocol):
-    """One kind of current: I_ext(k) = Σ_j gains()[j] · waveforms(k, dt)[j]."""
+    """One kind of current: I_ext(k) = Σ_j gains()[j] · waveforms(k, dt)[j].
+
+    The current of step k is that of its middle, (k + ½)·dt, held throughout.
+    """
+
+    amplitudes: ClassVar[tuple[str, ...]]  # names of the fields in µA/cm²
 
     def gains(self) -> tuple[PerNeuron, ...]: ...  # µA/cm²
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]: ...
@@ -32,6 +39,8 @@ class Term(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Constant:
+    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
+
     amplitude: PerNeuron
 
     def gains(self) -> tuple[PerNeuron, ...]:
@@ -43,6 +52,8 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Step:
+    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
+
     amplitude: PerNeuron
     start: float
     stop: float
@@ -56,6 +67,8 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class PulseTrain:
+    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
+
     amplitude: PerNeuron
     start: float
     width: float
@@ -66,17 +79,22 @@ class PulseTrain:
         return (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
+        if self.width == self.period:  # there is nothing between the pulses
+            return (_between(step, self.start, self.start + self.count * self.period, dt),)
         on = np.zeros(len(step))
+        width = nearest_step(self.width, dt)  # once, so that all pulses are alike
         middle = np.floor(((step + 0.5) * dt - self.start) / self.period)
-        for pulse in (middle - 1.0, middle, middle + 1.0):  # an edge may be at the middle of a step
-            onset = self.start + pulse * self.period
-            inside = (np.rint(onset / dt) <= step) & (step < np.rint((onset + self.width) / dt))
+        for pulse in (middle - 1.0, middle, middle + 1.0):  # rounding may move one to its neighbour
+            onset = nearest_step(self.start + pulse * self.period, dt)
+            inside = (onset <= step) & (step < onset + width)
             on[inside & (0.0 <= pulse) & (pulse < self.count)] = 1.0
         return (on,)
 
 
 @dataclass(frozen=True, eq=False)
 class Ramp:
+    amplitudes: ClassVar[tuple[str, ...]] = ("first", "last")
+
     first: PerNeuron
     last: PerNeuron
     start: float
@@ -87,12 +105,14 @@ class Ramp:
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         on = _between(step, self.start, self.stop, dt)
-        done = np.clip((step * dt - self.start) / (self.stop - self.start), 0.0, 1.0)
+        done = np.clip(((step + 0.5) * dt - self.start) / (self.stop - self.start), 0.0, 1.0)
         return (on * (1.0 - done), on * done)
 
 
 @dataclass(frozen=True, eq=False)
 class Sine:
+    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude", "offset")
+
     amplitude: PerNeuron
     frequency: float  # Hz
     phase: float = 0.0  # rad
@@ -102,7 +122,7 @@ class Sine:
         return (self.amplitude, self.offset) if self._is_offset else (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
-        cycles = self.frequency * 1e-3 * (step * dt)
+        cycles = self.frequency * 1e-3 * ((step + 0.5) * dt)
         wave = np.sin(2.0 * pi * cycles + self.phase)
         return (wave, np.ones(len(step))) if self._is_offset else (wave,)
 
@@ -113,7 +133,8 @@ class Sine:
 
 def _between(step: Steps, start: float, stop: float, dt: float) -> Waveform:
     """1 for the steps round(start/dt) ≤ k < round(stop/dt), else 0."""
-    return ((np.rint(start / dt) <= step) & (step < np.rint(stop / dt))).astype(np.float64)
+    first, end = nearest_step(start, dt), nearest_step(stop, dt)
+    return ((first <= step) & (step < end)).astype(np.float64)
 
 
 KINDS: dict[str, type[Term]] = {
@@ -131,10 +152,12 @@ def kind_of(term: Term) -> str:
 
 
 class Stimulus:
-    """A current over time: a sum of terms. Make one with the class methods below, add with `+`.
+    """A current over time: a sum of terms. Make one with the class methods below.
 
-    Amplitudes are in µA/cm², a number for all neurons or an (n,) array; times in ms. The current
-    is held during each step, so a ramp or a sine is a staircase of width dt.
+    Amplitudes are in µA/cm², a number for all neurons or an (n,) array; times in ms. Stimuli are
+    added and subtracted; `2 * stimulus` scales every amplitude, and so does an (n,) array, neuron
+    by neuron. The current is held during each step at its value in the step's middle, so a ramp
+    or a sine is a staircase of width dt. An edge falls on the nearest beginning of a step.
     """
 
     __array_ufunc__ = None  # array + Stimulus comes to __radd__, not to NumPy's broadcasting
@@ -157,23 +180,27 @@ class Stimulus:
         self.batch_size: int | None = sizes.pop() if sizes else None
 
     @classmethod
+    @known_arguments
     def constant(cls, amplitude: ArrayLike) -> "Stimulus":
         """The same current all the time."""
         return cls((Constant(_amplitude("amplitude", amplitude)),))
 
     @classmethod
+    @known_arguments
     def step(cls, amplitude: ArrayLike, start: float, stop: float) -> "Stimulus":
         """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt)."""
-        start, stop = _interval(start, stop)
+        start, stop = checks.interval(start, stop)
         return cls((Step(_amplitude("amplitude", amplitude), start, stop),))
 
     @classmethod
+    @known_arguments
     def pulse_train(
         cls, amplitude: ArrayLike, start: float, width: float, period: float, count: int
     ) -> "Stimulus":
         """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
 
-        Each covers the steps of its own `step`: none, if it is over before the middle of one.
+        All are round(width/dt) steps wide and begin at the step nearest to their time; if width
+        is the period, they are one pulse.
         """
         start = checks.number("start", start, "ms")
         width = checks.positive("width", width, "ms")
@@ -186,12 +213,14 @@ class Stimulus:
         return cls((PulseTrain(_amplitude("amplitude", amplitude), start, width, period, count),))
 
     @classmethod
+    @known_arguments
     def ramp(cls, first: ArrayLike, last: ArrayLike, start: float, stop: float) -> "Stimulus":
         """A straight line from `first` at start to `last` at stop (ms), 0 before and after."""
-        start, stop = _interval(start, stop)
+        start, stop = checks.interval(start, stop)
         return cls((Ramp(_amplitude("first", first), _amplitude("last", last), start, stop),))
 
     @classmethod
+    @known_arguments
     def sine(
         cls, amplitude: ArrayLike, frequency: float, phase: float = 0.0, offset: ArrayLike = 0.0
     ) -> "Stimulus":
@@ -209,19 +238,57 @@ class Stimulus:
 
     def __add__(self, other: Any) -> "Stimulus":
         if not isinstance(other, Stimulus):
-            raise InvalidInput(
-                f"a Stimulus adds to a Stimulus, not to {type(other).__name__}; for a number add "
-                "Stimulus.constant(number), for an array pass array + stimulus.sample(dt, n_steps)"
-            )
+            raise self._not_added_to(other, "{array} + {sampled}")
         return Stimulus(self.terms + other.terms)
 
     def __radd__(self, other: Any) -> "Stimulus":
         return self if isinstance(other, int) and other == 0 else self + other  # 0 begins sum()
 
+    def __sub__(self, other: Any) -> "Stimulus":
+        if not isinstance(other, Stimulus):
+            raise self._not_added_to(other, "{sampled} - {array}")
+        return self + -other
+
+    def __rsub__(self, other: Any) -> "Stimulus":
+        raise self._not_added_to(other, "{array} - {sampled}")
+
+    def __neg__(self) -> "Stimulus":
+        return self * -1.0
+
+    def __mul__(self, factor: Any) -> "Stimulus":
+        if isinstance(factor, Stimulus):
+            raise InvalidInput("a Stimulus is multiplied by numbers, not by another Stimulus")
+        factor = checks.per_neuron("factor", factor, checks.PURE)
+        if self.batch_size not in (None, *np.shape(factor)) and np.ndim(factor):
+            raise InvalidInput(
+                f"factor must have one value for each of the {self.batch_size} neurons of the "
+                f"stimulus, got {np.size(factor)}"
+            )
+        return Stimulus(tuple(_scaled(term, factor) for term in self.terms))
+
+    __rmul__ = __mul__
+
+    def _not_added_to(self, other: Any, instead: str) -> InvalidInput:
+        """The error that says what to write instead, of shapes that NumPy can add."""
+        shape = checks.numpy_array("other", other, "an array").shape
+        if shape:
+            column = "[:, np.newaxis]"
+            sampled = f"stimulus.sample(dt, n_steps={shape[0]})"
+            instead = instead.format(
+                array="array" + (column if len(shape) == 1 and self.batch_size else ""),
+                sampled=sampled + (column if len(shape) == 2 and not self.batch_size else ""),
+            )
+            instead = f"pass {instead}, an array of each step's current"
+        else:
+            instead = "for a number use Stimulus.constant(number)"
+        kind = type(other).__name__
+        return InvalidInput(f"a Stimulus is added to a Stimulus, not to a {kind}; {instead}")
+
     def __repr__(self) -> str:
         with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return " + ".join(map(_term_repr, self.terms)) or "Stimulus()"
 
+    @known_arguments
     def sample(self, dt: float, n_steps: int) -> NDArray[np.float64]:
         """The current during each of the first n_steps steps, µA/cm².
 
@@ -247,15 +314,18 @@ def _term_repr(term: Term) -> str:
     return f"Stimulus.{kind_of(term)}({', '.join(arguments)})"
 
 
+def _scaled(term: Term, factor: PerNeuron) -> Term:
+    """The term with its amplitudes times the factor."""
+    changes = {}
+    for name in term.amplitudes:
+        amplitude = getattr(term, name)
+        if np.ndim(amplitude) or amplitude != 0.0:  # none stays none, for all neurons
+            changes[name] = _amplitude(name, amplitude * factor)
+    return replace(term, **changes)  # type: ignore[type-var]
+
+
 def _amplitude(name: str, value: ArrayLike) -> PerNeuron:
     return checks.per_neuron(name, value, UNIT)
-
-
-def _interval(start: float, stop: float) -> tuple[float, float]:
-    start, stop = checks.number("start", start, "ms"), checks.number("stop", stop, "ms")
-    if not start < stop:
-        raise InvalidInput(f"stop must be later than start={start} ms, got {stop}")
-    return start, stop
 
 
 class SeparableCurrent:
@@ -280,24 +350,65 @@ class SeparableCurrent:
 
     def waveform(self, first: int, count: int) -> NDArray[np.float64]:
         """Steps first ≤ k < first + count, counted from time zero: (count, J)."""
-        step = np.arange(first, first + count)
+        return self._waveform_at(np.arange(first, first + count))
+
+    def _waveform_at(self, step: Steps) -> NDArray[np.float64]:
         columns = [w for term in self._terms for w in term.waveforms(step, self.dt)]
-        return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(step), 0))
 
     def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
         """I_ext of each step, µA/cm²: (n,), or (1,) for all neurons."""
         for waveform in self.waveform(first, count):
-            I_ext = np.zeros(self.gain.shape[1])
-            for gain, w in zip(self.gain, waveform, strict=True):
-                I_ext += gain * w
-            yield I_ext
+            yield _summed(self.gain, waveform)
+
+    def at(self, steps: Steps, neurons: Any) -> NDArray[np.float64]:
+        """I_ext of some steps and neurons (an index of NumPy), µA/cm²: (len(steps), …)."""
+        gain = self.gain[:, neurons] if self.gain.shape[1] > 1 else self.gain
+        return _summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
-        end, total = first + count, np.zeros(len(self.gain))
-        for step in range(first, end, MEAN_STEPS):
-            total += self.waveform(step, min(MEAN_STEPS, end - step)).sum(axis=0)
-        return total / count @ self.gain
+        total = np.zeros(len(self.gain))
+        for step, steps in self._pieces(first, count):
+            total += self.waveform(step, steps).sum(axis=0)
+        return _summed(self.gain, total / count)
+
+    def active_steps(self, first: int, count: int) -> range:
+        """From the first to the last step in which any neuron has a current; empty if none has."""
+        pieces = list(self._pieces(first, count))
+        begin = next(self._flowing(pieces, 1), None)
+        end = next(self._flowing(pieces[::-1], -1), None)
+        return range(0) if begin is None or end is None else range(begin, end + 1)
+
+    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        for first, count in pieces:
+            waveform = self.waveform(first, count)
+            nothing = np.zeros(waveform.shape[1])  # the last waveform whose currents cancel out
+            for k in np.flatnonzero(waveform.any(axis=1))[::direction]:
+                if np.array_equal(waveform[k], nothing):
+                    continue
+                if _summed(self.gain, waveform[k]).any():
+                    yield first + int(k)
+                nothing = waveform[k]
+
+    def _pieces(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        return _pieces(first, count, len(self.gain))
+
+
+def _summed(gain: NDArray[np.float64], waveform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ_j gain[j] · waveform[j], in the order of j."""
+    # By element and never as a matrix product, whose rounding depends on the shape.
+    I_ext = np.zeros(np.broadcast_shapes(gain.shape[1:], waveform.shape[1:]))
+    for one_gain, one_waveform in zip(gain, waveform, strict=True):
+        I_ext += one_gain * one_waveform
+    return I_ext
+
+
+def _pieces(first: int, count: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of pieces of the steps, each of PIECE_VALUES numbers at most."""
+    longest = max(1, min(PIECE, PIECE_VALUES // max(width, 1)))
+    for step in range(first, first + count, longest):
+        yield step, min(longest, first + count - step)
 
 
 class ArrayCurrent:
@@ -317,9 +428,28 @@ class ArrayCurrent:
         for row in self.chunk(first, count):
             yield np.atleast_1d(row).astype(np.float64)
 
+    def at(self, steps: Steps, neurons: Any) -> NDArray[np.float64]:
+        """I_ext of some steps and neurons (an index of NumPy), µA/cm²: (len(steps), …)."""
+        rows = self.array[steps - self._start_step].astype(np.float64)
+        return rows[:, neurons] if rows.ndim > 1 else rows[:, np.newaxis]
+
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
         return np.atleast_1d(self.chunk(first, count).mean(axis=0, dtype=np.float64))
+
+    def active_steps(self, first: int, count: int) -> range:
+        """From the first to the last step in which any neuron has a current; empty if none has."""
+        pieces = list(_pieces(first, count, self.array[0].size))
+        begin = next(self._flowing(pieces, 0), None)
+        end = next(self._flowing(pieces[::-1], -1), None)
+        return range(0) if begin is None or end is None else range(begin, end + 1)
+
+    def _flowing(self, pieces: list[tuple[int, int]], which: int) -> Iterator[int]:
+        for first, count in pieces:
+            chunk = self.chunk(first, count)
+            on = np.flatnonzero((chunk.reshape(count, -1) != 0).any(axis=1))
+            if on.size:
+                yield first + int(on[which])
 
 
 Current = SeparableCurrent | ArrayCurrent

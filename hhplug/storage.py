@@ -1,5 +1,6 @@
 """Write a problem as JSON and arrays, and read it back."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -67,4 +68,9 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     if isinstance(packed["stimulus"], list):
         terms = [{key: get(value) for key, value in term.items()} for term in packed["stimulus"]]
         arguments["stimulus"] = Stimulus(tuple(KINDS[t.pop("kind")](**t) for t in terms))
-    return Problem(**arguments, parameters=HHParameters(**parameters))
+    elif arguments["stimulus"].shape == (packed["batch_size"],):
+        # As long as the population, it is along time only as a column.
+        arguments["stimulus"] = arguments["stimulus"][:, np.newaxis]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what there was to warn of was told then
+        return Problem(**arguments, parameters=HHParameters(**parameters))

@@ -67,7 +67,16 @@ def test_default_parameters_are_those_of_the_brian2_run(brian2):
     assert list(vars(HHParameters()).values()) == pytest.approx([float(brian2[k]) for k in stored])
 
 
-def test_parameters_show_what_differs_from_the_defaults():
-    assert repr(HHParameters()) == "HHParameters()"
-    assert repr(HHParameters(g_K=30.0)) == "HHParameters(g_K=30.0)"
+def test_parameters_show_all_seven_values():
+    assert repr(HHParameters(g_K=30.0)) == (
+        "HHParameters(C_m=1.0, g_Na=120.0, g_K=30.0, g_L=0.3, E_Na=50.0, E_K=-77.0, E_L=-54.387)"
+    )
     assert "..." in repr(HHParameters(g_Na=np.linspace(90, 150, 1000)))
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"), [("gNa", "g_Na"), ("G_K", "g_K"), ("EL", "E_L"), ("Cm", "C_m")]
+)
+def test_a_misspelt_parameter_is_told_what_was_meant(misspelt, meant):
+    with pytest.raises(TypeError, match=f"has no argument '{misspelt}'.*Did you mean '{meant}'"):
+        HHParameters(**{misspelt: 1.0})

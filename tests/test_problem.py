@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from hhplug import HHParameters, InvalidInput, Problem, Stimulus
+from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus, simulate
 from hhplug.stimulus import SeparableCurrent
 
 NAN, INF = math.nan, math.inf
@@ -176,7 +176,10 @@ def test_batch_size_may_not_contradict_an_array(holder):
     assert f"{holder.split()[0]} has 4" in str(error.value)
 
 
-@pytest.mark.parametrize("holder", [name for name in HOLDS_NEURONS if name != "initial_state"])
+FOR_ALL = ("initial_state", "stimulus array")  # where one column means all neurons
+
+
+@pytest.mark.parametrize("holder", [name for name in HOLDS_NEURONS if name not in FOR_ALL])
 def test_an_array_for_one_neuron_does_not_serve_several(holder):
     with pytest.raises(InvalidInput, match="has 1; every array must have one value per neuron"):
         problem(**HOLDS_NEURONS[holder](1), batch_size=3)
@@ -188,8 +191,8 @@ def test_an_array_for_one_neuron_does_not_serve_several(holder):
         ("g_Na", "stimulus amplitude"),
         ("E_L", "stimulus array"),
         ("g_Na", "initial_state"),
-        ("stimulus amplitude", "initial_state"),
-        ("stimulus array", "initial_state"),
+        ("initial_state", "stimulus amplitude"),
+        ("initial_state", "stimulus array"),
     ],
 )
 def test_arrays_may_not_contradict_each_other(one, other):
@@ -370,3 +373,13 @@ def test_what_python_would_stumble_over_later_is_refused_at_once(arguments, said
     with pytest.raises(InvalidInput) as error:
         Problem(**arguments)
     assert said in str(error.value)
+
+
+def test_a_misspelt_argument_is_told_what_was_meant():
+    for make in (Problem, Simulator("reference").run):
+        with pytest.raises(TypeError, match="Did you mean 'stimulus'"):
+            make(1.0, stimulos=None)
+    with pytest.raises(TypeError, match="Did you mean 'parameters'"):
+        Simulator("reference", parametrs=None)
+    with pytest.raises(TypeError, match="Did you mean 'backend'"):
+        simulate(problem(), bakend="reference")

@@ -199,6 +199,9 @@ def test_every_block_counts_spikes_in_the_same_array():
     assert_array_equal(recording.spike_count, [0, 2, 0])
 
 
+VALID = np.ones(0, bool)  # is kept with the spikes, and looked at by nobody here
+
+
 def record_spikes(problem, *blocks):
     """A recording of blocks, each a list of (neuron, step, fraction) arrays."""
     recording = Recording(problem)
@@ -224,7 +227,7 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     parts = [
         (neuron[i].astype(neuron_dtype), step[i].astype(step_dtype), fraction[i]) for i in shuffled
     ]
-    spikes = record_spikes(problem, parts[:1], [], parts[1:4], parts[4:]).spikes()
+    spikes = record_spikes(problem, parts[:1], [], parts[1:4], parts[4:]).spikes(VALID)
     order = np.lexsort((step, neuron))
     assert_array_equal(spikes.neuron, neuron[order])
     assert_array_equal(spikes.time, (step + fraction.astype(np.float64))[order] * 0.01)
@@ -244,20 +247,20 @@ def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):
     neuron = np.array([n - 1, 0, 2_200_000, n - 1], np.int32)
     step = np.array([last, last, 1, 0])
     fraction = np.array([0.0, 0.25, 0.5, 0.75])
-    spikes = record_spikes(problem, [(neuron, step, fraction)]).spikes()
+    spikes = record_spikes(problem, [(neuron, step, fraction)]).spikes(VALID)
     assert_array_equal(spikes.neuron, [0, 2_200_000, n - 1, n - 1])
     assert_array_equal(spikes.time, [last + 0.25, 1.5, 0.75, last])
 
 
 def test_a_spike_stands_at_step_plus_fraction_times_dt():
     problem = Problem(10.0, 0.5, batch_size=3, start_step=1000)
-    spikes = record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])]).spikes()
+    spikes = record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])]).spikes(VALID)
     assert_array_equal(spikes.neuron, [0, 2])
     assert_array_equal(spikes.time, [500.5, 509.625])  # (1000 + 1)/2 and (1019 + 0.25)/2
 
 
 def test_no_spikes_are_no_spikes():
-    spikes = record_spikes(Problem(1.0, 0.1), []).spikes()
+    spikes = record_spikes(Problem(1.0, 0.1), []).spikes(VALID)
     assert len(spikes) == len(spikes.time) == 0
 
 
@@ -266,7 +269,7 @@ def test_counting_other_spikes_than_are_given_breaks_the_contract(counted):
     recording = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
     recording.spike_count[:] = [0, counted]
     with pytest.raises(ContractViolation, match=f"counted {counted} spikes but .* times of 2"):
-        recording.spikes()
+        recording.spikes(VALID)
 
 
 def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, monkeypatch):

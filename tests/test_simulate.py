@@ -48,6 +48,26 @@ def test_a_precision_the_backend_does_not_have_is_refused():
         Simulator("reference", dtype="float32")
 
 
+@pytest.mark.parametrize("by", [str, registry.choose])
+def test_a_problem_in_float32_runs_on_a_backend_that_has_only_more(by, tmp_path):
+    Simulator("numpy", "float32").run(0.1).save(tmp_path / "run.npz")
+    saved = hhplug.load_result(tmp_path / "run.npz").problem
+    assert saved.dtype == "float32"
+    assert simulate(saved, by("reference")).dtype == "float64"
+
+
+def test_a_problem_in_float64_is_not_computed_in_less_and_what_is_proposed_works(plugins):
+    plugins.offer("toy", dtypes=("float32",))
+    problem = Problem(0.1, dtype="float64")
+    with pytest.raises(
+        InvalidInput, match=r"'toy' computes in float32, and .* in float64"
+    ) as error:
+        simulate(problem, "toy")
+    proposed = re.search(r"use (problem\..*\)), or", str(error.value))[1]
+    assert eval(proposed).dtype == "float32"
+    assert simulate(Problem(0.1, dtype="float64"), "auto").dtype == "float64"
+
+
 def test_progress_rises_to_one():
     heard = []
     Simulator("numpy").run(T=5.0, batch_size=3, progress=heard.append)
@@ -114,8 +134,6 @@ def test_a_simulator_is_copied_by_what_it_was_made_of(copied):
 def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
     chosen = registry.choose("reference")
     assert simulate(Problem(0.1), chosen).dtype == "float64"
-    with pytest.raises(InvalidInput, match=r"'reference' computes in float64, got dtype='float32'"):
-        simulate(Problem(0.1, dtype="float32"), chosen)
     with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
         simulate(Problem(0.1), chosen, device=0)
 

@@ -1,7 +1,9 @@
 """Expected currents are worked by hand from the definitions in the docstrings and design.md."""
 
 import math
+import re
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,17 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hhplug import InvalidInput, Stimulus
-from hhplug.stimulus import MEAN_STEPS, ArrayCurrent, SeparableCurrent
+from hhplug import InvalidInput, Problem, Stimulus
+from hhplug.stimulus import PIECE, ArrayCurrent, SeparableCurrent
 
 DTS = (0.01, 0.025, 0.1, 0.3, 1 / 3, 0.7)  # ms; most have no exact binary form
 
 ROUNDING = 1e-12  # µA/cm², a few float64 roundings of values near 1
 
 
+def exact(number):
+    """The decimal as it is written."""
+    return number if isinstance(number, Fraction) else Fraction(str(number))
+
+
+def nearest(time, dt):
+    """round(time/dt) without a rounding error, halves up."""
+    return math.floor(exact(time) / exact(dt) + Fraction(1, 2))
+
+
 def steps_of(dt, start, stop):
-    """The design's own words, in Python's integers: round(start/dt) ≤ k < round(stop/dt)."""
-    return range(max(0, round(start / dt)), max(0, round(stop / dt)))
+    """The design's own words: round(start/dt) ≤ k < round(stop/dt)."""
+    return range(max(0, nearest(start, dt)), max(0, nearest(stop, dt)))
 
 
 def test_a_constant_is_the_same_at_every_step():
@@ -73,49 +85,80 @@ def test_a_pulse_as_wide_as_its_period_never_ends_between_pulses():
     assert_array_equal(train.sample(0.3, 12), [1] * 10 + [0] * 2)
 
 
-@pytest.mark.parametrize("dt", DTS)
+@pytest.mark.parametrize("start", [0.05 + 0.05 * i for i in range(12)])
+def test_a_step_of_a_whole_number_of_steps_is_as_long_wherever_it_begins(start):
+    # 0.55/0.1 and 0.65/0.1 are 5.5 and 6.5, of which Python's round makes 6 and 6.
+    start = round(start, 2)
+    sampled = Stimulus.step(1.0, start, round(start + 0.3, 2)).sample(0.1, 20)
+    assert_array_equal(np.flatnonzero(sampled), nearest(start, 0.1) + np.arange(3))
+
+
 @pytest.mark.parametrize(
-    ("start", "width", "period"),
+    ("dt", "start", "width", "period"),
     [
-        (0.1, 0.4, 0.7),
-        (0.0, 0.1, 1 / 3),
-        (2.5, 1.1, 1.7),
-        (-1.0, 0.05, math.pi / 2),
-        (0.0, 0.005, 0.005),  # half a step or less, on all the time
-        (0.01, 0.003, 0.003),
-        (0.015, 0.0005, 0.005),
-        (0.0375, 0.00125, 0.0125),
-        (0.0, 0.0005, 0.001),  # on at the middle of some steps
+        (0.1, 1.0, 0.3, 1.25),
+        (0.025, 1.0, 0.2, 3.3125),
+        (0.01, 1.0, 0.105, 50 / 3),
+        (0.1, 0.55, 0.25, 0.85),
+        (1 / 3, 0.1, 0.4, 1.7),
+        (0.3, 2.5, 1.1, 1.7),
+        (0.01, -1.0, 0.05, math.pi / 2),
+        (0.7, 0.0, 1.0, 2.2),
     ],
 )
-def test_each_pulse_covers_the_steps_of_a_step_however_awkward_the_period(start, width, period, dt):
-    train = Stimulus.pulse_train(1.0, start, width, period, count=50)
-    onsets = [start + i * period for i in range(50)]
-    on = sorted({k for onset in onsets for k in steps_of(dt, onset, onset + width)})
-    n_steps = math.ceil(100 / dt)  # past the last pulse
-    assert_array_equal(np.flatnonzero(train.sample(dt, n_steps)), on)
+def test_all_pulses_of_a_train_are_equally_many_steps_wide_and_begin_at_the_nearest(
+    dt, start, width, period
+):
+    count = 50
+    n_steps = math.ceil((start + (count + 1) * period) / dt)
+    sampled = Stimulus.pulse_train(1.0, start, width, period, count).sample(dt, n_steps)
+    edges = np.diff(np.r_[0.0, sampled, 0.0])
+    begins, ends = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
+    onsets = [nearest(exact(start) + i * exact(period), dt) for i in range(count)]
+    assert_array_equal(begins, [onset for onset in onsets if onset >= 0])
+    assert_array_equal(ends - begins, nearest(width, dt))
 
 
-def test_a_ramp_is_a_straight_line_and_zero_outside():
+@pytest.mark.parametrize(("dt", "width"), [(0.01, 0.005), (0.01, 0.003), (0.3, 0.7), (0.1, 0.125)])
+def test_pulses_as_wide_as_their_period_are_one_pulse(dt, width):
+    train = Stimulus.pulse_train(1.0, 0.02, width, width, count=40)
+    on = np.flatnonzero(train.sample(dt, 1000))
+    assert_array_equal(on, steps_of(dt, 0.02, round(0.02 + 40 * width, 6)))
+
+
+def test_a_ramp_has_in_each_step_its_value_in_the_middle_and_is_zero_outside():
     up = Stimulus.ramp(0.0, 10.0, start=1.0, stop=3.0)
-    assert_array_equal(up.sample(0.5, 8), [0, 0, 0, 2.5, 5, 7.5, 0, 0])
+    assert_array_equal(up.sample(0.5, 8), [0, 0, 1.25, 3.75, 6.25, 8.75, 0, 0])
     down = Stimulus.ramp(4.0, 1.0, start=0.5, stop=2.0)
-    assert_allclose(down.sample(0.5, 6), [0, 4, 3, 2, 0, 0], rtol=0, atol=ROUNDING)
+    assert_allclose(down.sample(0.5, 6), [0, 3.5, 2.5, 1.5, 0, 0], rtol=0, atol=ROUNDING)
 
 
 def test_a_ramp_between_steps_never_leaves_the_range_from_first_to_last():
-    sampled = Stimulus.ramp(1.0, 2.0, start=0.24, stop=0.76).sample(0.1, 9)
-    # Covers the steps 2 to 7; step 2, at 0.2 ms, is before the start and so at `first`.
-    line = [1.0 + (t - 0.24) / 0.52 for t in (0.3, 0.4, 0.5, 0.6, 0.7)]
-    assert_allclose(sampled, [0, 0, 1.0, *line, 0], rtol=0, atol=ROUNDING)
+    sampled = Stimulus.ramp(1.0, 2.0, start=0.17, stop=0.76).sample(0.1, 9)
+    # Covers the steps 2 to 7; the middle of step 7, at 0.75 ms, is near the stop.
+    line = [1.0 + (t - 0.17) / 0.59 for t in (0.25, 0.35, 0.45, 0.55, 0.65, 0.75)]
+    assert_allclose(sampled, [0, 0, *line, 0], rtol=0, atol=ROUNDING)
+    late = Stimulus.ramp(1.0, 2.0, start=0.26, stop=0.74).sample(0.1, 9)  # steps 3 to 6
+    assert 1.0 <= late[3:7].min() <= late.max() <= 2.0
 
 
 def test_a_sine_counts_its_frequency_in_hertz_and_its_phase_in_radians():
-    # 250 Hz: a period of 4 ms, so four steps of 1 ms are a quarter turn each.
+    # 250 Hz: a period of 4 ms, whose eighths are the middles of steps of 1 ms.
+    half = math.sqrt(0.5)
     plain = Stimulus.sine(2.0, frequency=250.0)
-    assert_allclose(plain.sample(1.0, 5), [0, 2, 0, -2, 0], rtol=0, atol=ROUNDING)
-    shifted = Stimulus.sine(2.0, frequency=250.0, phase=math.pi / 2, offset=0.5)
+    expected = [2 * half, 2 * half, -2 * half, -2 * half, 2 * half]
+    assert_allclose(plain.sample(1.0, 5), expected, rtol=0, atol=ROUNDING)
+    shifted = Stimulus.sine(2.0, frequency=250.0, phase=math.pi / 4, offset=0.5)
     assert_allclose(shifted.sample(1.0, 4), [2.5, 0.5, -1.5, 0.5], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    "stimulus", [Stimulus.sine(3.0, 40.0, 0.3, 1.0), Stimulus.ramp(-1.0, 4.0, 0.0, 50.0)]
+)
+def test_a_coarse_step_holds_the_mean_of_the_fine_ones_within_it(stimulus):
+    coarse, fine = stimulus.sample(0.1, 500), stimulus.sample(0.001, 50_000)
+    mean = fine.reshape(500, 100).mean(axis=1)
+    assert np.abs(coarse - mean).max() < 1e-4  # the midpoint rule's: 3 · (2π·0.04·0.1)²/24
 
 
 @pytest.mark.parametrize(
@@ -156,7 +199,8 @@ def test_terms_are_added_in_the_order_written():
 def test_amplitudes_per_neuron_and_for_all_neurons_mix():
     stimulus = Stimulus.constant([1, 2, 3]) + Stimulus.step(10.0, 0.1, 0.2)
     stimulus += Stimulus.ramp(0.0, np.array([0, 4, 8]), 0.2, 0.6)
-    expected = [[1, 2, 3], [11, 12, 13], [1, 2, 3], [1, 3, 5], [1, 4, 7]]
+    # The ramp's share in the middle of its steps is 1/8, 3/8 and 5/8.
+    expected = [[1, 2, 3], [11, 12, 13], [1, 2.5, 4], [1, 3.5, 6], [1, 4.5, 8]]
     assert_allclose(stimulus.sample(0.1, 5), expected, rtol=0, atol=ROUNDING)
     assert stimulus.batch_size == 3
 
@@ -166,14 +210,91 @@ def test_sum_adds_stimuli():
     assert_array_equal(total.sample(1.0, 2), [7, 5])
 
 
-@pytest.mark.parametrize("other", [np.ones(3), np.float64(2.0), [1.0], 5.0, 0.0, None])
-@pytest.mark.parametrize("reflected", [False, True])
-def test_a_stimulus_adds_to_nothing_but_a_stimulus(other, reflected):
-    stimulus = Stimulus.constant(1.0)
-    with pytest.raises(InvalidInput) as error:
-        other + stimulus if reflected else stimulus + other
+SUMS = {
+    "array + stimulus": lambda array, stimulus: array + stimulus,
+    "stimulus + array": lambda array, stimulus: stimulus + array,
+    "stimulus - array": lambda array, stimulus: stimulus - array,
+    "array - stimulus": lambda array, stimulus: array - stimulus,
+}
+
+
+@pytest.mark.parametrize("other", [np.float64(2.0), 5.0, 0.0, None, "x"])
+@pytest.mark.parametrize("form", SUMS)
+def test_a_stimulus_adds_to_nothing_but_a_stimulus(other, form):
+    with pytest.raises(InvalidInput, match=r"Stimulus\.constant\(number\)") as error:
+        SUMS[form](other, Stimulus.constant(1.0))
     assert type(other).__name__ in str(error.value)
-    assert "stimulus.sample(dt, n_steps)" in str(error.value)
+
+
+@pytest.mark.parametrize("form", SUMS)
+@pytest.mark.parametrize("array", [np.arange(10.0), np.arange(30.0).reshape(10, 3)])
+@pytest.mark.parametrize("amplitude", [2.0, [2.0, 3.0, 4.0]])
+def test_what_is_proposed_in_place_of_a_sum_with_an_array_is_that_sum(form, array, amplitude):
+    stimulus, dt = Stimulus.step(amplitude, 0.2, 0.7), 0.1
+    with pytest.raises(InvalidInput) as error:
+        SUMS[form](array, stimulus)
+    proposed = re.search("pass (.*), an array", str(error.value))[1]
+    total = eval(proposed, {"array": array, "stimulus": stimulus, "np": np, "dt": dt})
+    column = array.reshape(10, -1)
+    expected = SUMS[form](column, stimulus.sample(dt, 10).reshape(10, -1))
+    assert_array_equal(total, expected.reshape(total.shape))
+    assert Problem(1.0, dt, stimulus=total).n_neurons == expected.shape[1]
+
+
+def test_a_stimulus_is_scaled_negated_and_subtracted():
+    one = Stimulus.step([1, 2], 0.0, 0.5) + Stimulus.sine(3.0, 100.0, offset=[0.5, 0.25])
+    sampled = one.sample(0.1, 9)
+    ramp = Stimulus.ramp(0.0, 2.0, 0.0, 0.9)
+    for scaled, expected in (
+        (2 * one, 2 * sampled),
+        (one * 2.0, 2 * sampled),
+        (np.float32(2) * one, 2 * sampled),
+        (one * np.array([10, 100]), sampled * [10, 100]),
+        (np.array([10, 100]) * one, sampled * [10, 100]),
+        ([10, 100] * ramp, ramp.sample(0.1, 9)[:, np.newaxis] * [10, 100]),
+        (-one, -sampled),
+        (one - ramp, sampled - ramp.sample(0.1, 9)[:, np.newaxis]),
+        (0 * one, 0 * sampled),
+    ):
+        assert_allclose(scaled.sample(0.1, 9), expected, rtol=0, atol=ROUNDING)
+    assert repr(-Stimulus.ramp(0.0, 2.0, 0.0, 1.0)) == (
+        "Stimulus.ramp(0.0, last=-2.0, start=0.0, stop=1.0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (Stimulus.constant(1.0), "by numbers, not by another Stimulus"),
+        ([1, 2, 3], "each of the 2 neurons of the stimulus, got 3"),
+        ([1], "each of the 2 neurons of the stimulus, got 1"),
+        (math.nan, "factor must be a finite number, got nan"),
+        ("x", "factor must hold real numbers, got 'x'"),
+        (None, "factor must hold real numbers"),
+        (1e308, "amplitude must be a finite number of µA/cm²"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_factor_that_scales_nothing_is_refused(factor, words):
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        Stimulus.constant([10, 20]) * factor
+
+
+@pytest.mark.parametrize(
+    ("make", "meant"),
+    [
+        (lambda: Stimulus.step(1.0, 0.0, stopp=5.0), "stop"),
+        (lambda: Stimulus.constant(amplitud=5.0), "amplitude"),
+        (lambda: Stimulus.sine(1.0, frequenzy=5.0), "frequency"),
+        (lambda: Stimulus.ramp(1.0, lst=5.0, start=0, stop=1), "last"),
+        (lambda: Stimulus.pulse_train(1.0, 0.0, 1.0, 2.0, counts=3), "count"),
+        (lambda: Stimulus().sample(0.1, n_step=3), "n_steps"),
+    ],
+)
+def test_a_misspelt_keyword_is_told_what_was_meant(make, meant):
+    with pytest.raises(TypeError, match=f"Did you mean '{meant}'") as error:
+        make()
+    assert isinstance(error.value, InvalidInput)
 
 
 @pytest.mark.parametrize(
@@ -306,13 +427,13 @@ def test_a_waveform_far_into_a_run_counts_from_time_zero():
     # 100 s to 100.01 s at 0.01 ms: on in step 10,000,000 alone.
     pulse = SeparableCurrent(Stimulus.step(1.0, 100_000.0, 100_000.01), 0.01)
     assert_array_equal(pulse.waveform(9_999_999, 3), [[0], [1], [0]])
-    # 250 Hz at 1 ms: step 10,000,001 is a quarter turn after a whole number of them.
+    # 250 Hz at 1 ms: the middle of step 10,000,001 is 3/8 of a turn after a whole number of them.
     sine = SeparableCurrent(Stimulus.sine(1.0, 250.0), 1.0)
     wave = sine.waveform(10_000_001, 1)[0, 0]
-    assert abs(wave - 1.0) < 1e-8  # 2π · 2.5e6 turns has an ulp of 1.9e-9
+    assert abs(wave - math.sqrt(0.5)) < 1e-8  # 2π · 2.5e6 turns has an ulp of 1.9e-9
 
 
-LONG = 3 * MEAN_STEPS + 5
+LONG = 3 * PIECE + 5
 
 
 @pytest.mark.parametrize("amplitude", [0.1, -7.3, [0.1, 1 / 3]])
@@ -331,16 +452,56 @@ def test_the_mean_of_a_long_current_is_that_of_its_steps():
     "current",
     [
         SeparableCurrent(MIXED, 0.07),
-        ArrayCurrent(np.ones(20 * MEAN_STEPS, np.float32), 0),
-        ArrayCurrent(np.ones((20 * MEAN_STEPS, 2), np.int16), 0),
+        ArrayCurrent(np.ones(20 * PIECE, np.float32), 0),
+        ArrayCurrent(np.ones((20 * PIECE, 2), np.int16), 0),
     ],
 )
 def test_the_mean_of_a_long_current_is_taken_in_little_memory(current):
     tracemalloc.start()
-    current.mean(0, 20 * MEAN_STEPS)
+    current.mean(0, 20 * PIECE)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 16 * MEAN_STEPS * 8  # bytes; a float64 of every step is 20 · MEAN_STEPS · 8
+    assert most < 16 * PIECE * 8  # bytes; a float64 of every step is 20 · PIECE · 8
+
+
+ACTIVE = {
+    "a step": (Stimulus.step([0.0, 1.0], 0.3, 0.7), range(3, 7)),
+    "a step for nobody": (Stimulus.step([0.0, 0.0], 0.3, 0.7), range(0)),
+    "two steps": (Stimulus.step(1.0, 0.3, 0.4) + Stimulus.step(-1.0, 0.8, 0.9), range(3, 9)),
+    "terms that cancel": (Stimulus.constant(2.0) - Stimulus.step(2.0, 0.0, 0.5), range(5, 20)),
+    "terms that cancel in one neuron": (
+        Stimulus.constant([2.0, 3.0]) - Stimulus.step(2.0, 0.0, 0.5), range(20),
+    ),
+    "a sine that is zero in the middle of step 1": (Stimulus.sine(1.0, 1e4 / 3), range(20)),
+    "nothing": (Stimulus(), range(0)),
+    "what is over before the run": (Stimulus.step(1.0, -5.0, 0.0), range(0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stimulus", "active"), ACTIVE.values(), ids=ACTIVE)
+@pytest.mark.parametrize("piece", [1, 3, 64])
+def test_the_active_steps_are_those_from_the_first_to_the_last_with_a_current(
+    stimulus, active, piece, monkeypatch
+):
+    monkeypatch.setattr("hhplug.stimulus.PIECE", piece)
+    sampled = stimulus.sample(0.1, 20)
+    # The definition, on the current as it is.
+    on = np.flatnonzero(sampled.reshape(20, -1).any(axis=1))
+    assert active == (range(on[0], on[-1] + 1) if on.size else range(0))
+    assert SeparableCurrent(stimulus, 0.1).active_steps(0, 20) == active
+    assert ArrayCurrent(sampled, 0).active_steps(0, 20) == active
+    late = ArrayCurrent(sampled, 100).active_steps(100, 20)
+    assert (len(late), late.start) == (len(active), active.start + 100 if active else 0)
+
+
+@pytest.mark.parametrize("steps", [[0, 5, 6], [66], []])
+@pytest.mark.parametrize("neurons", [slice(None), np.array([2, 0]), np.array([1])])
+def test_a_current_at_some_steps_and_neurons_is_that_of_the_sample(steps, neurons):
+    steps = np.array(steps, np.int64)
+    sampled = MIXED.sample(0.07, N_STEPS)
+    expected = sampled[steps][:, neurons]
+    assert_array_equal(SeparableCurrent(MIXED, 0.07).at(steps, neurons), expected)
+    assert_array_equal(ArrayCurrent(sampled, 50).at(steps + 50, neurons), expected)
 
 
 @pytest.mark.parametrize("shape", [(23,), (23, 1), (23, 4)])

@@ -55,13 +55,14 @@ def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, t
     loaded = hhplug.load_result(tmp_path / "run")
 
     assert repr(loaded) == repr(result)
-    for name in ("backend", "backend_version", "device", "timing", "dtype", "next_step"):
+    for name in ("backend", "backend_version", "device", "timing", "dtype", "next_step", "written"):
         assert getattr(loaded, name) == getattr(result, name)
     assert loaded.samples.keys() == result.samples.keys()
     for name in result.samples:
         assert_array_equal(loaded[name], result[name])
         assert loaded[name].dtype == result[name].dtype
     assert_array_equal(loaded.final_state, result.final_state)
+    assert_array_equal(loaded.valid, result.valid)
     assert_array_equal(loaded.time, result.time)
     assert_array_equal(loaded.spike_counts, result.spike_counts)
     assert (loaded.spike_times is None) == (result.spike_times is None)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from hhplug import registry
 from hhplug.backend import BackendSpec
+from hhplug.model import finite
 from hhplug.problem import DType, Problem
-from hhplug.recording import Recording, Spikes
+from hhplug.recording import Recording
 from hhplug.registry import Chosen
 from hhplug.result import Result
 from hhplug.simulate import simulate
+from hhplug.spikes import Spikes
 from hhplug.testing.budget import Budget
 
 NOT_DECLARED = "capability not declared: "  # how the reason of the only legal skip begins
@@ -81,7 +83,7 @@ class Kit:
                     recording.collect(recorded)
             state = session.state()
         self.budget.steps += problem.n_steps
-        return Run(recording.samples, recording.spikes(), recording.spike_count, state)
+        return Run(recording.samples, recording.spikes(finite(state)), recording.spike_count, state)
 
     def needs(self, capability: str, declared: bool) -> None:
         """Skip a test of what the backend does not offer."""

@@ -1,0 +1,114 @@
+"""The resting state of a membrane: where it stays without a current."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.errors import InvalidInput, warn
+from hhplug.model import HHParameters, derivative, settled_gates
+
+Arrays = dict[str, NDArray[np.float64]]
+"""Parameter → its values, all of one length."""
+
+SPACING = 0.1  # mV between the voltages among which a root is looked for …
+MOST_VOLTAGES = 100_000  # … and how many there are at most
+CURRENTS_AT_A_TIME = 2**22
+ALL_SHUT = 1000.0  # mV; a gate is open or shut beyond it on either side, and rates overflow
+HALVINGS = 50  # of an interval of 0.1 mV: down to the last bit of a voltage
+DIFFERENCE = 1e-4  # mV, and of a gate, over which a slope is taken
+GROWTH = 1e-9  # 1/ms; an eigenvalue's rounding error stays below it
+NEURONS_AT_A_TIME = 2**16
+
+
+def resting_state(parameters: HHParameters) -> NDArray[np.float64]:
+    """V m h n at rest without a current: (4, 1), or (4, n) where a parameter is per neuron.
+
+    V is the lowest root of the steady-state current, with the gates settled there. Warns of
+    neurons that would leave the state at the slightest disturbance: an eigenvalue of the
+    equations, linearised there, has a positive real part. Raises InvalidInput for a membrane
+    without a conductance, which rests at any voltage.
+    """
+    p = _broadcast(parameters)
+    if not np.min(p["g_Na"] + p["g_K"] + p["g_L"]) > 0.0:
+        raise InvalidInput("initial_state='rest' needs a conductance above zero in every neuron")
+    above = _first_voltage_with_outward_current(p)
+    below = above - _spacing(p)
+    for _ in range(HALVINGS):
+        V = 0.5 * (below + above)
+        inward = steady_current(V, p) < 0.0
+        below, above = np.where(inward, V, below), np.where(inward, above, V)
+    state = np.stack([above, *settled_gates(above)])
+    _warn_of_unstable(state, p)
+    return state
+
+
+def steady_current(V: NDArray[np.float64], p: Arrays) -> NDArray[np.float64]:
+    """Σ of the ionic currents with the gates settled at V, µA/cm²."""
+    m, h, n = settled_gates(np.clip(V, -ALL_SHUT, ALL_SHUT))
+    return (
+        p["g_Na"] * m**3 * h * (V - p["E_Na"])
+        + p["g_K"] * n**4 * (V - p["E_K"])
+        + p["g_L"] * (V - p["E_L"])
+    )
+
+
+def _broadcast(parameters: HHParameters) -> Arrays:
+    values = vars(parameters)
+    arrays = np.broadcast_arrays(*map(np.atleast_1d, values.values()))
+    return dict(zip(values, arrays, strict=True))
+
+
+def _ends(p: Arrays) -> tuple[float, float]:
+    """Below the first voltage every current flows inward, above the second outward."""
+    open_ones = [np.extract(p[f"g_{ion}"] > 0.0, p[f"E_{ion}"]) for ion in ("Na", "K", "L")]
+    reversals = np.concatenate(open_ones)
+    return reversals.min(), reversals.max()
+
+
+def _spacing(p: Arrays) -> float:
+    low, high = _ends(p)
+    return max(SPACING, (high - low) / MOST_VOLTAGES)
+
+
+def _first_voltage_with_outward_current(p: Arrays) -> NDArray[np.float64]:
+    """Of voltages rising in small steps, the first at which each neuron's current isn't inward."""
+    (low, high), spacing = _ends(p), _spacing(p)
+    voltages = np.arange(low, high + spacing, spacing)[:, np.newaxis]
+    n = len(p["g_L"])
+    first, found = np.full(n, high), np.zeros(n, bool)
+    rows = max(1, CURRENTS_AT_A_TIME // n)
+    for row in range(0, len(voltages), rows):
+        outward = steady_current(voltages[row : row + rows], p) >= 0.0
+        new = outward.any(axis=0) & ~found
+        first[new] = voltages[row + outward.argmax(axis=0)[new], 0]
+        found |= new
+        if found.all():
+            break
+    return first
+
+
+def _warn_of_unstable(state: NDArray[np.float64], p: Arrays) -> None:
+    n = state.shape[1]
+    unstable = np.zeros(n, bool)
+    for first in range(0, n, NEURONS_AT_A_TIME):
+        piece = slice(first, first + NEURONS_AT_A_TIME)
+        some = HHParameters(**{name: value[piece] for name, value in p.items()})
+        growth = np.linalg.eigvals(_jacobian(state[:, piece], some)).real.max(axis=1)
+        unstable[piece] = growth > GROWTH
+    if unstable.any():
+        warn(
+            f"the resting state of {unstable.sum()} of {n} neurons is unstable, the first neuron "
+            f"{unstable.argmax()}: they leave it at the slightest disturbance"
+        )
+
+
+def _jacobian(state: NDArray[np.float64], p: HHParameters) -> NDArray[np.float64]:
+    """∂(dx_i/dt)/∂x_j of each neuron: (n, 4, 4)."""
+    columns = []
+    for j in range(len(state)):
+        shift = np.zeros((len(state), 1))
+        shift[j] = DIFFERENCE
+        change = derivative(state + shift, np.zeros(1), p) - derivative(
+            state - shift, np.zeros(1), p
+        )
+        columns.append(change / (2.0 * DIFFERENCE))
+    return np.stack(columns, axis=1).transpose(2, 0, 1)

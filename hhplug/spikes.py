@@ -1,0 +1,110 @@
+"""Spikes: upward crossings of the threshold, and what they alone can tell."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import checks
+from hhplug.errors import MissingExtra, warn
+
+if TYPE_CHECKING:
+    import xarray
+
+RATE_METHODS = ("isi", "count")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Spikes:
+    """Upward crossings of the threshold, sorted by neuron, then time."""
+
+    neuron: NDArray[np.int64]  # index of the neuron, (spikes,)
+    time: NDArray[np.float64]  # ms, (spikes,)
+    valid: NDArray[np.bool_]  # whether each neuron of the population stayed finite, (n,)
+
+    def __len__(self) -> int:
+        return len(self.neuron)
+
+    def __repr__(self) -> str:
+        return f"Spikes({len(self):,} of {len(np.unique(self.neuron)):,} neurons)"
+
+    def firing_rate(self, start: float, stop: float, method: str = "isi") -> NDArray[np.float64]:
+        """Firing rate of each neuron from start to stop (ms), Hz: (n,).
+
+        method "isi" is (k − 1) / (last − first) of the k spikes in the window: the inverse of the
+        mean interval between spikes. It is 0 without a spike, and NaN for a single one, of which a
+        RuntimeWarning tells. method "count" is the number of spikes over the window's length.
+        A neuron that became NaN or infinite has no rate: NaN.
+
+        Raises InvalidInput for an unknown method or an empty window.
+        """
+        checks.choice("method", method, RATE_METHODS)
+        start, stop = checks.interval(start, stop)
+        inside = (start <= self.time) & (self.time <= stop)
+        neuron, time, n = self.neuron[inside], self.time[inside], len(self.valid)
+        count = np.bincount(neuron, minlength=n)
+        if method == "count":
+            rate = count / ((stop - start) * 1e-3)
+        else:
+            spiking = np.flatnonzero(count)
+            end = np.cumsum(count)[spiking]  # of the neuron's spikes, which stand together
+            duration = np.zeros(n)
+            duration[spiking] = time[end - 1] - time[end - count[spiking]]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rate = np.where(count == 0, 0.0, (count - 1) / (duration * 1e-3))
+            self._warn_of_single_spikes((count == 1) & self.valid, start, stop)
+        rate[~self.valid] = np.nan
+        return rate
+
+    def _warn_of_single_spikes(self, single: NDArray[np.bool_], start: float, stop: float) -> None:
+        if single.any():
+            warn(
+                f"{single.sum()} of {len(single)} neurons have a single spike between {start:g} "
+                f"and {stop:g} ms, so no interval, and their firing rate is NaN; use a longer "
+                "run, a wider window (start=, stop=), or method='count'"
+            )
+
+    def refractory(self, ms: float) -> "Spikes":
+        """The spikes without those that follow another of the same neuron within `ms`.
+
+        A noisy V crosses the threshold up and down several times in one action potential. What
+        is left out is counted from the last spike that was kept.
+        """
+        ms = checks.positive("ms", ms, "ms")
+        kept = np.zeros(len(self), bool)
+        # The next spike of each neuron; a neuron's spikes stand together, by time.
+        position = np.flatnonzero(np.diff(self.neuron, prepend=-1))
+        end = np.append(position[1:], len(self))
+        last = np.full(len(position), -np.inf)  # ms, of each neuron's last spike that was kept
+        while position.size:
+            time = self.time[position]
+            late = time - last >= ms
+            kept[position] = late
+            last = np.where(late, time, last)
+            position = position + 1
+            more = position < end
+            position, end, last = position[more], end[more], last[more]
+        return replace(self, neuron=self.neuron[kept], time=self.time[kept])
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """A Dataset along the dimension spike: neuron, time (ms), and whether the neuron is valid.
+
+        Raises MissingExtra without xarray.
+        """
+        with needs_xarray():
+            from hhplug import dataset
+        return dataset.of_spikes(self)
+
+
+@contextmanager
+def needs_xarray() -> Iterator[None]:
+    """Raise MissingExtra for an import that fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            "to_xarray needs xarray: pip install 'hhplug[xarray]' or xarray"
+        ) from error

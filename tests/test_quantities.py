@@ -1,0 +1,173 @@
+"""Quantities of other libraries are converted or refused, and never stripped of their unit.
+
+10 µA/cm² is 100 mA/m², 0.05 V is 50 mV: expected values are worked by hand.
+"""
+
+import importlib
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus
+
+
+class Dimension:
+    """Powers of the SI base units, as Brian2 2.9 holds them."""
+
+    NAMES = ("length", "mass", "time", "current", "temperature", "substance", "luminosity")
+
+    def __init__(self, *powers):
+        self._powers = powers
+
+    def get_dimension(self, name):
+        return self._powers[self.NAMES.index(name)]
+
+
+class BrianQuantity(np.ndarray):
+    """Brian2's Quantity as far as it matters: an array of SI values with `dimensions`.
+
+    Brian2 2.9 can't be imported beside NumPy 2.4.
+    """
+
+    SI = {  # noqa: RUF012
+        "A/m**2": (-2, 0, 0, 1, 0, 0, 0), "V": (2, 1, -3, -1, 0, 0, 0), "A": (0, 0, 0, 1, 0, 0, 0),
+        "s": (0, 0, 1, 0, 0, 0, 0), "Hz": (0, 0, -1, 0, 0, 0, 0), "rad": (0, 0, 0, 0, 0, 0, 0),
+        "S/m**2": (-4, -1, 3, 2, 0, 0, 0), "F/m**2": (-4, -1, 4, 2, 0, 0, 0),
+    }  # fmt: skip
+    SCALES = {  # noqa: RUF012
+        "uA/cm**2": (1e-2, "A/m**2"), "nA/cm**2": (1e-5, "A/m**2"), "mV": (1e-3, "V"),
+        "ms": (1e-3, "s"), "us": (1e-6, "s"), "kHz": (1e3, "Hz"), "nA": (1e-9, "A"),
+        "S/cm**2": (1e4, "S/m**2"), "uF/cm**2": (1e-2, "F/m**2"),
+    }  # fmt: skip
+
+    def __new__(cls, value, unit):
+        scale, si = cls.SCALES.get(unit, (1.0, unit))
+        made = np.array(np.asarray(value, float) * scale).view(cls)
+        made.dimensions = Dimension(*cls.SI[si])
+        return made
+
+
+def maker(library):
+    """A function of value and unit that makes the library's quantity."""
+    if library == "Brian2":
+        return BrianQuantity
+    module = pytest.importorskip({"astropy": "astropy.units"}.get(library, library))
+    return module.UnitRegistry().Quantity if library == "pint" else module.Quantity
+
+
+@pytest.fixture(params=["pint", "quantities", "astropy", "Brian2"])
+def quantity(request):
+    return maker(request.param)
+
+
+def test_amplitudes_are_converted(quantity):
+    assert repr(Stimulus.constant(quantity(10.0, "nA/cm**2"))) == "Stimulus.constant(0.01)"
+    assert repr(Stimulus.constant(quantity(0.1, "A/m**2"))) == "Stimulus.constant(10.0)"
+    many = Stimulus.constant(quantity([10.0, 2.0], "uA/cm**2"))
+    assert_array_equal(many.gains[0], [10.0, 2.0])
+    listed = [quantity(10.0, "uA/cm**2"), quantity(0.02, "A/m**2"), 3.0]
+    assert_array_equal(Stimulus.constant(listed).gains[0], [10.0, 2.0, 3.0])
+
+
+def test_times_and_frequencies_are_converted(quantity):
+    problem = Problem(quantity(0.05, "s"), dt=quantity(10.0, "us"))
+    assert (problem.n_steps, problem.dt) == (5000, 0.01)
+    made = Stimulus.sine(5.0, quantity(0.05, "kHz"), phase=quantity(0.5, "rad"))
+    assert repr(made) == "Stimulus.sine(5.0, frequency=50.0, phase=0.5, offset=0.0)"
+    step = Stimulus.step(5.0, start=quantity(0.001, "s"), stop=quantity(2000.0, "us"))
+    assert repr(step) == "Stimulus.step(5.0, start=1.0, stop=2.0)"
+    assert len(step.sample(quantity(0.1, "ms"), 7)) == 7
+
+
+def test_parameters_and_threshold_are_converted(quantity):
+    parameters = HHParameters(
+        E_Na=quantity(0.05, "V"),
+        g_Na=quantity([0.12, 0.1], "S/cm**2"),
+        C_m=quantity(1.0, "uF/cm**2"),
+    )
+    problem = Problem(1.0, parameters=parameters, spike_threshold=quantity(-0.01, "V"))
+    assert problem.parameters.E_Na == 50.0
+    assert_array_equal(problem.parameters.g_Na, [120.0, 100.0])
+    assert problem.parameters.C_m == 1.0
+    assert problem.spike_threshold == -10.0
+
+
+def test_an_array_stimulus_and_a_window_are_converted(quantity):
+    run = Simulator("reference").run(1.0, 0.1, stimulus=quantity(np.full((10, 2), 0.1), "A/m**2"))
+    assert_array_equal(run.stimulus, np.full((10, 2), 10.0))
+    assert_array_equal(run.drive(quantity(0.0002, "s"), quantity(0.0008, "s")), [10.0, 10.0])
+    assert len(run.spikes.refractory(quantity(0.001, "s"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("ask", "named"),
+    [
+        (lambda q: Stimulus.constant(q(10.0, "nA")), "amplitude must be in µA/cm², got "),
+        (lambda q: Stimulus.constant([q(10.0, "nA"), 1.0]), "amplitude must be in µA/cm², got "),
+        (lambda q: Problem(q(50.0, "mV")), "T must be in ms, got "),
+        (lambda q: Problem(1.0, dt=q(1.0, "Hz")), "dt must be in ms, got "),
+        (lambda q: Problem(1.0, parameters=HHParameters(g_K=q(1.0, "V"))), "g_K must be in mS/cm²"),
+        (lambda q: Problem(1.0, stimulus=q(np.ones(100), "nA")), "stimulus must be in µA/cm², "),
+        (lambda q: Problem(1.0, batch_size=q(5.0, "mV")), "batch_size must be a number without a "),
+        (lambda q: Problem(1.0, initial_state=q(np.ones(4), "V")), "initial_state must be a numbe"),
+        (lambda q: Problem(1.0, initial_state=[q(-65.0, "mV"), 0.1, 0.2, 0.3]), "initial_state mu"),
+        (lambda q: Problem(1.0, record_neurons=q([0.0], "V")), "record_neurons must be a number w"),
+        (lambda q: Problem(1.0, record_every=q(2.0, "ms")), "record_every must be a number witho"),
+        (lambda q: Stimulus.constant(1.0) * q(2.0, "mV"), "factor must be a number without a unit"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused_by_name(quantity, ask, named):
+    with pytest.raises(InvalidInput, match=re.escape(named)):
+        ask(quantity)
+
+
+@pytest.mark.parametrize(("unit", "rate", "fits"), [("uA/cm**2", 10, True), ("pA", 10, False)])
+def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
+    neo = pytest.importorskip("neo")
+    kHz = importlib.import_module("quantities").kHz
+    signal = neo.AnalogSignal(np.arange(20.0).reshape(10, 2), units=unit, sampling_rate=rate * kHz)
+    if fits:
+        assert_array_equal(Problem(1.0, 0.1, stimulus=signal).stimulus, signal.magnitude)
+        with pytest.raises(InvalidInput, match=r"a value every 0\.1 ms, but dt is 0\.05 ms"):
+            Problem(0.5, 0.05, stimulus=signal)
+    else:
+        with pytest.raises(InvalidInput, match="stimulus must be in µA/cm²"):
+            Problem(1.0, 0.1, stimulus=signal)
+
+
+class Named:
+    """A variable of netCDF4 as far as it matters: its unit is a word."""
+
+    def __init__(self, values, units):
+        self.values, self.units = np.asarray(values), units
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+@pytest.mark.parametrize("units", ["uA/cm2", "µA/cm²", "uA/cm**2", "uA cm-2", "μA / cm^2"])
+def test_a_word_for_the_unit_is_understood_however_it_is_spelt(units):
+    assert_array_equal(Stimulus.constant(Named([1.0, 2.0], units)).gains[0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("units", ["nA/cm2", "uA", "mV", "A/m2"])
+def test_a_word_for_another_unit_is_refused(units):
+    with pytest.raises(InvalidInput, match=f"must be in µA/cm², got units '{units}'; convert it"):
+        Stimulus.constant(Named([1.0, 2.0], units))
+
+
+def test_a_kind_of_quantity_that_nobody_knows_is_refused():
+    class Strange(float):
+        unit = object()
+
+    with pytest.raises(InvalidInput, match=r"T must be in ms, got 5\.0"):
+        Problem(Strange(5.0))
+
+
+def test_plain_numbers_of_any_kind_pass_as_they_are():
+    for plain in (10, 10.0, np.float32(10), np.int16(10), np.array(10.0)):
+        assert repr(Stimulus.constant(plain)) == "Stimulus.constant(10.0)"
+    view = np.ones((10, 2), np.float32)
+    assert Problem(1.0, 0.1, stimulus=view).stimulus is view

@@ -1,0 +1,85 @@
+"""The resting state: expected values by SciPy's brentq and by the eigenvalues' known crossing."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import brentq
+
+from hhplug import HHParameters, InvalidInput, Problem, Simulator
+from hhplug.model import derivative, settled_gates
+from hhplug.rest import resting_state, steady_current
+
+VOLTAGE_TOLERANCE = 1e-9  # mV; brentq's
+# Of the current at which the axon's rest loses stability, by continuation: Rinzel & Miller 1980,
+# Hassard 1978 give 9.78 µA/cm².
+HOPF = 9.78
+
+
+def rest_by_brentq(**changes):
+    p = HHParameters(**changes)
+
+    def outward(V):
+        state = np.array([V, *settled_gates(V)])[:, np.newaxis]
+        return -derivative(state, np.zeros(1), p)[0, 0]
+
+    voltages = np.arange(-100.0, 60.0, 0.01)
+    first = next(V for V in voltages if outward(V) >= 0.0)
+    return brentq(outward, first - 0.01, first, xtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"g_Na": 100.0}, {"g_K": 30.0, "g_L": 0.4}, {"E_K": -90.0}, {"g_Na": 0.0, "g_K": 0.0}],
+)
+def test_rest_is_the_root_of_the_steady_current(changes):
+    V, *gates = resting_state(HHParameters(**changes))
+    assert abs(V[0] - rest_by_brentq(**changes)) < VOLTAGE_TOLERANCE
+    assert_allclose(gates, settled_gates(V), rtol=1e-15)
+
+
+def test_a_population_at_rest_stays_there():
+    parameters = HHParameters(g_Na=np.linspace(100.0, 130.0, 7), E_L=np.linspace(-56.0, -53.0, 7))
+    run = Simulator("numpy", "float64", parameters).run(20.0, initial_state="rest")
+    assert run.V.shape == (2000, 7)
+    assert np.ptp(run.V, axis=0).max() < VOLTAGE_TOLERANCE
+    assert len(np.unique(run.V[0])) == 7
+
+
+def test_the_lowest_of_three_roots_is_taken():
+    # Little K current: resting, a threshold, and a depolarised state.
+    changes = {"g_K": 3.0, "g_L": 0.5, "E_L": -70.0}
+    p = HHParameters(**changes)
+    voltages = np.arange(-80.0, 50.0, 0.01)
+    values = {name: np.atleast_1d(value) for name, value in vars(p).items()}
+    signs = np.sign(steady_current(voltages, values))
+    assert np.count_nonzero(np.diff(signs)) == 3
+    state = resting_state(p)
+    assert abs(state[0, 0] - rest_by_brentq(**changes)) < VOLTAGE_TOLERANCE
+    assert state[0, 0] < -60.0
+
+
+def test_rest_that_is_unstable_is_told_of():
+    # A current I is a leak whose reversal potential is higher by I/g_L.
+    def with_current(I_ext):
+        return HHParameters(E_L=-54.387 + np.asarray(I_ext) / 0.3)
+
+    resting_state(with_current(HOPF - 0.02))
+    with pytest.warns(RuntimeWarning, match="state of 1 of 3 neurons is unstable, the first neur"):
+        resting_state(with_current([0.0, HOPF + 0.02, 5.0]))
+
+
+def test_a_membrane_without_a_conductance_has_no_rest():
+    parameters = HHParameters(g_Na=[1.0, 0.0], g_K=[0.0, 0.0], g_L=[0.3, 0.0])
+    with pytest.raises(InvalidInput, match="needs a conductance above zero in every neuron"):
+        Problem(1.0, parameters=parameters, initial_state="rest")
+
+
+@pytest.mark.parametrize("word", ["resting", "Rest", ""])
+def test_no_other_word_is_an_initial_state(word):
+    with pytest.raises(InvalidInput, match=f"unknown initial_state '{word}'; choose from rest"):
+        Problem(1.0, initial_state=word)
+
+
+def test_reversal_potentials_far_apart_are_searched_too():
+    p = HHParameters(g_Na=1e-9, E_Na=1e6, g_K=1e-9, E_K=-1e6, g_L=[0.3, 0.3])
+    assert np.abs(resting_state(p)[0] + 54.387).max() < 0.01
