@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 from benchmarks.checkout import TOP
 from benchmarks.recorded import RESULTS, Values, machines, newest
 from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
-from benchmarks.tables import STEP
+from benchmarks.tables import STEP, WORK_PRECISION
 
 DOCS = TOP / "docs"
-ERROR = "accuracy.WorkPrecision.track_V_over_10_ms"
 NEURONS = 10_000  # of the work-precision picture
 
 COLORS: dict[str, str] = dict(
@@ -36,7 +35,7 @@ def speeds(found: Values, name: str, dtype: str) -> Curve:
 def work_precision(found: Values, name: str, dtype: str) -> Curve:
     """Seconds of computing for a simulated ms of NEURONS, worst error of V in mV; by dt."""
     step = found.get((STEP, name, dtype, str(NEURONS)))
-    keys = [(dt, (ERROR, name, dtype, str(dt))) for dt in COARSENESS]
+    keys = [(dt, (WORK_PRECISION, name, dtype, str(dt))) for dt in COARSENESS]
     return [(step * NEURONS / 1e6 / dt, found[key]) for dt, key in keys if step and key in found]
 
 

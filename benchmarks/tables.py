@@ -19,7 +19,7 @@ from benchmarks.recorded import (
     newest_by_commit,
     values,
 )
-from benchmarks.suite.inputs import BACKENDS, DTYPES, ON_GPU, PEERS
+from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, ON_GPU, PEERS
 
 FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -28,6 +28,7 @@ STEP = "step.Step.time_million_neuron_steps"
 OVER_PEER = "step.OverPeer.track_time_over_peer"
 TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
 RATE_ERROR = "accuracy.RateError.track_rate"
+WORK_PRECISION = "accuracy.WorkPrecision.track_V_over_10_ms"
 
 WHAT = {
     "reference": "the paper's equations in float64, to compare with",
@@ -97,7 +98,7 @@ TOPICS = (
     ),
     Topic(RATE_ERROR, "Worst relative error of a rate", scientific),
     Topic(
-        "accuracy.WorkPrecision.track_V_over_10_ms",
+        WORK_PRECISION,
         "Worst error of V over 10 ms against the exact solution, by dt in ms",
         millivolts,
     ),
@@ -149,6 +150,20 @@ def backends(folder: Path) -> str:
                 what = ""  # said once
     header = ["", "", "V over 50 ms", "a rate", "CPU, 10,000 neurons", "H100, 8 million"]
     return markdown(header, rows)
+
+
+def step_sizes(folder: Path) -> str:
+    """A line for each dt: the worst error of V of any backend, by precision, and the cost."""
+    known = [newest(machine, folder) for machine in machines(folder)]
+    rows = []
+    for dt in COARSENESS:
+        row = [f"{dt:g} ms", f"{COARSENESS[0] / dt:g}"]
+        for dtype in DTYPES:
+            keys = [(WORK_PRECISION, name, dtype, str(dt)) for name in BACKENDS]
+            errors = [found[key] for found in known for key in keys if key in found]
+            row.append(millivolts(max(errors)))
+        rows.append(row)
+    return markdown(["dt", "time", *DTYPES], rows)
 
 
 def cell(found: Values, key: tuple[str, ...], written: Callable[[float], str]) -> str:
@@ -205,12 +220,17 @@ def which_are_of(commits: dict[tuple[str, ...], str]) -> dict[str, list[str]]:
 
 
 def table(name: str, folder: Path = RESULTS) -> str:
-    """What belongs between the marks of that name: "backends", "history" or a machine's."""
-    if name == "backends":
-        return backends(folder)
-    if name == "history":
-        return history(folder)
+    """What belongs between the marks of that name, of which a machine's name is one."""
+    if name in NAMED:
+        return NAMED[name](folder)
     return machine_tables(name, folder)
+
+
+NAMED: dict[str, Callable[[Path], str]] = {
+    "backends": backends,
+    "history": history,
+    "step-sizes": step_sizes,
+}
 
 
 def written(text: str, folder: Path = RESULTS) -> str:

@@ -209,6 +209,8 @@ def _checked_stimulus(
     if stimulus is None:
         return Stimulus()
     if isinstance(stimulus, Stimulus):
+        for term in stimulus.vanishing(dt):
+            warn(f"{term} is shorter than half a step of dt={dt:g} ms and never comes on")
         return stimulus
     labelled = is_labelled(stimulus)
     if labelled:

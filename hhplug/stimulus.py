@@ -36,9 +36,13 @@ class Term(Protocol):
     def gains(self) -> tuple[PerNeuron, ...]: ...  # µA/cm²
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]: ...
 
+    def vanishes(self, dt: float) -> bool:  # noqa: ARG002
+        """Whether it is too short for any step of dt."""
+        return False
+
 
 @dataclass(frozen=True, eq=False)
-class Constant:
+class Constant(Term):
     amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
 
     amplitude: PerNeuron
@@ -51,7 +55,7 @@ class Constant:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Step(Term):
     amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
 
     amplitude: PerNeuron
@@ -64,9 +68,12 @@ class Step:
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         return (_between(step, self.start, self.stop, dt),)
 
+    def vanishes(self, dt: float) -> bool:
+        return nearest_step(self.start, dt) == nearest_step(self.stop, dt)
+
 
 @dataclass(frozen=True, eq=False)
-class PulseTrain:
+class PulseTrain(Term):
     amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
 
     amplitude: PerNeuron
@@ -90,9 +97,12 @@ class PulseTrain:
             on[inside & (0.0 <= pulse) & (pulse < self.count)] = 1.0
         return (on,)
 
+    def vanishes(self, dt: float) -> bool:
+        return self.width < self.period and nearest_step(self.width, dt) == 0
+
 
 @dataclass(frozen=True, eq=False)
-class Ramp:
+class Ramp(Term):
     amplitudes: ClassVar[tuple[str, ...]] = ("first", "last")
 
     first: PerNeuron
@@ -108,9 +118,12 @@ class Ramp:
         done = np.clip(((step + 0.5) * dt - self.start) / (self.stop - self.start), 0.0, 1.0)
         return (on * (1.0 - done), on * done)
 
+    def vanishes(self, dt: float) -> bool:
+        return nearest_step(self.start, dt) == nearest_step(self.stop, dt)
+
 
 @dataclass(frozen=True, eq=False)
-class Sine:
+class Sine(Term):
     amplitudes: ClassVar[tuple[str, ...]] = ("amplitude", "offset")
 
     amplitude: PerNeuron
@@ -287,6 +300,10 @@ class Stimulus:
     def __repr__(self) -> str:
         with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return " + ".join(map(_term_repr, self.terms)) or "Stimulus()"
+
+    def vanishing(self, dt: float) -> list[str]:
+        """The terms that are too short for any step of dt (ms), as they are written."""
+        return [_term_repr(term) for term in self.terms if term.vanishes(dt)]
 
     @known_arguments
     def sample(self, dt: float, n_steps: int) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,9 @@ seeds = st.integers(0, 2**32 - 1)
 kinds = st.sampled_from(
     ["none", "constant", "step", "pulse_train", "ramp", "sine", "sum", "shared", "time", "array"]
 )
+
+# There may be as many neurons as steps.
+pytestmark = pytest.mark.filterwarnings("ignore:stimulus of shape")
 
 
 class Population:
@@ -58,7 +62,7 @@ class Population:
             "sine": lambda: Stimulus.sine(amplitude, 1700.0, phase=0.3, offset=last),
             "sum": lambda: Stimulus.constant(last) + Stimulus.sine(3.0, 1900.0),
             "shared": lambda: Stimulus.step(17.0, start=0.16, stop=0.7),
-            "time": lambda: self._array[steps, 0],
+            "time": lambda: self._array[steps, :1],  # a column: there may be as many neurons
             "array": lambda: self._array[steps][:, neurons],
         }
         return make[self._kind]()

@@ -126,6 +126,22 @@ def test_pulses_as_wide_as_their_period_are_one_pulse(dt, width):
     assert_array_equal(on, steps_of(dt, 0.02, round(0.02 + 40 * width, 6)))
 
 
+@pytest.mark.parametrize(
+    "stimulus",
+    [
+        Stimulus.step(1.0, 0.11, 0.14),
+        Stimulus.ramp(1.0, 2.0, 0.41, 0.44),
+        Stimulus.pulse_train(1.0, 0.1, 0.04, 0.3, 3),
+    ],
+)
+def test_what_is_too_short_for_a_step_never_comes_on_and_is_told_of(stimulus):
+    assert not stimulus.sample(0.1, 20).any()
+    with pytest.warns(RuntimeWarning, match=r"Stimulus\..* is shorter than half a step of dt=0\.1"):
+        Problem(2.0, 0.1, stimulus=stimulus + Stimulus.constant(1.0))
+    assert stimulus.sample(0.01, 200).any()
+    Problem(2.0, 0.01, stimulus=stimulus)
+
+
 def test_a_ramp_has_in_each_step_its_value_in_the_middle_and_is_zero_outside():
     up = Stimulus.ramp(0.0, 10.0, start=1.0, stop=3.0)
     assert_array_equal(up.sample(0.5, 8), [0, 0, 1.25, 3.75, 6.25, 8.75, 0, 0])
