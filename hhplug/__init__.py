@@ -3,6 +3,7 @@
 Units everywhere: mV, ms, µA/cm², mS/cm², µF/cm², rates 1/ms.
 """
 
+from hhplug._version import __version__ as __version__
 from hhplug.errors import (
     BackendUnavailable,
     ContractViolation,
@@ -20,8 +21,6 @@ from hhplug.result import Result, load_result
 from hhplug.simulate import simulate
 from hhplug.simulator import Simulator
 from hhplug.stimulus import Stimulus
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BackendUnavailable",

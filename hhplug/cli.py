@@ -13,13 +13,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
 from hhplug import bench, display, plotting, recording, registry, scaffold
+from hhplug._version import __version__
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.errors import (
     BackendUnavailable,
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="hhplug", description="Simulate large populations of Hodgkin-Huxley neurons."
     )
-    parser.add_argument("--version", action="version", version=f"hhplug {version('hhplug')}")
+    parser.add_argument("--version", action="version", version=f"hhplug {__version__}")
     parser.set_defaults(advice="")  # against want of memory
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

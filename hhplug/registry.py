@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from hhplug import checks, hookspecs, probes
+from hhplug._version import __version__
 from hhplug.backend import API, Backend, BackendSpec
 from hhplug.errors import BackendUnavailable, InvalidInput, warn
 from hhplug.problem import DType
@@ -235,7 +236,7 @@ def _found() -> Iterator[Entry]:
     manager = pluggy.PluginManager("hhplug")
     manager.add_hookspecs(hookspecs)
     for name in OWN_PLUGINS:
-        yield from _offers(manager, name, "hhplug", version("hhplug"), _importer(name))
+        yield from _offers(manager, name, "hhplug", __version__, _importer(name))
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     points = sorted(map(_with_origin, entry_points(group=GROUP)), key=lambda found: found[:2])
     _warn_of_unknown(disabled, points)
@@ -320,13 +321,18 @@ def _checked(entry: Entry) -> Entry:
             continue
         fix = spec.install_hint or f"pip install '{requirement}'"
         try:
-            installed = version(requirement.name)
+            installed = _installed(requirement.name)
         except PackageNotFoundError:
             return entry.failed("missing_package", f"{requirement.name} is not installed", fix)
         if not _satisfies(requirement, installed):
             reason = f"{requirement} is needed, {requirement.name} {installed} is installed"
             return entry.failed("wrong_version", reason, fix)
     return entry
+
+
+def _installed(distribution: str) -> str:
+    """The version of a distribution; hhplug itself may run without metadata."""
+    return __version__ if distribution == "hhplug" else version(distribution)
 
 
 def _satisfies(requirement: Requirement, installed: str) -> bool:

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import analysis, plotting, storage
+from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput, NotEnoughMemory, NotRecorded
 from hhplug.model import VARIABLES, HHParameters, finite
@@ -265,7 +265,7 @@ class Result:
             "backend_version": self.backend_version,
             "device": self.device,
             "dtype": self.dtype,
-            "hhplug": version("hhplug"),
+            "hhplug": __version__,
         }
 
 
