@@ -28,6 +28,7 @@ from hhplug.errors import (
     MissingExtra,
     NotEnoughMemory,
 )
+from hhplug.files import replacing
 from hhplug.problem import DType, checked_dtype
 from hhplug.simulator import Simulator
 from hhplug.stimulus import KINDS, Stimulus
@@ -225,7 +226,8 @@ def _run(options: argparse.Namespace) -> int:
         progress=sys.stdout.isatty() and not options.json,
     )
     if options.plot:
-        result.plot().savefig(options.plot, dpi=150)
+        with replacing(options.plot) as file:
+            result.plot().savefig(file, format=options.plot.suffix[1:], dpi=150)
     if options.save:
         result.save(options.save)
     if options.json:

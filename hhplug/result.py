@@ -15,6 +15,7 @@ from hhplug import analysis, plotting, storage
 from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput, NotEnoughMemory, NotRecorded
+from hhplug.files import replacing
 from hhplug.model import VARIABLES, HHParameters, finite
 from hhplug.problem import Problem
 from hhplug.spikes import Spikes, needs_xarray
@@ -233,7 +234,11 @@ class Result:
         return dataset.of_result(self)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to an .npz file: the arrays, and what made them, to be run again."""
+        """Write everything to an .npz file: the arrays, and what made them, to be run again.
+
+        A file of that name is replaced when the new one is complete: a full disk or a killed
+        process leaves it as it was.
+        """
         arrays: dict[str, NDArray[Any]] = {
             **self.on_host().samples,
             "final_state": self.final_state,
@@ -255,7 +260,7 @@ class Result:
             "timing": asdict(self.timing),
             "problem": packed,
         }
-        with Path(path).open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, metadata=np.array(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
 
     def origin(self) -> dict[str, str]:
