@@ -59,6 +59,14 @@ def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.logical_and.reduce(np.isfinite(state))
 
 
+def nonfinite_neurons(state: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Indices of the neurons whose state, a column of (4, n), is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(state.sum()):  # reads once, allocates nothing
+            return np.zeros(0, np.intp)
+    return np.flatnonzero(~finite(state))
+
+
 def folded(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
     """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: all (n,) or all (1,)."""
     p = {name: np.atleast_1d(value) for name, value in vars(parameters).items()}

@@ -8,14 +8,22 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from math import gcd
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.errors import InvalidInput, warn
-from hhplug.model import PARAMETER_UNITS, V_REST, VARIABLES, HHParameters, settled_gates
+from hhplug.model import (
+    PARAMETER_UNITS,
+    V_REST,
+    VARIABLES,
+    HHParameters,
+    nonfinite_neurons,
+    settled_gates,
+)
 from hhplug.quantities import PURE, in_unit, is_labelled
 from hhplug.rest import resting_state
 from hhplug.stimulus import UNIT, ArrayCurrent, Current, SeparableCurrent, Stimulus
@@ -35,12 +43,25 @@ STEP_TOLERANCE = 1e-3  # by which the time between a stimulus's values may miss 
 SCAN_BYTES = 2**24  # of an array current looked through for NaN at a time
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """What a run can go on from; a `Result` is one."""
+
+    @property
+    def problem(self) -> "Problem": ...
+    @property
+    def final_state(self) -> NDArray[Any]: ...  # (4, n): V m h n
+    @property
+    def next_step(self) -> int: ...  # at which the final state stands
+
+
 @dataclass(frozen=True, init=False, eq=False)
 class Problem:
     """A population, its current and what to keep of it.
 
     The arguments are those of `Simulator.run` and `Simulator`; raises InvalidInput, naming the
-    argument, for anything that cannot be simulated.
+    argument, for anything that cannot be simulated, and warns of neurons that start with a state
+    that isn't finite.
     """
 
     n_neurons: int
@@ -75,17 +96,28 @@ class Problem:
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
         initial_state: ArrayLike | Literal["rest"] | None = None,
-        start_step: int = 0,
+        start_step: int | None = None,
         device_arrays: bool = False,
+        resume: Resumable | None = None,
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = _whole_steps(checks.positive("T", T, "ms"), dt)
-        start_step = _checked_start(start_step, n_steps)
+        if resume is not None:
+            _check_resume(resume, initial_state, start_step)
+            start_step = _resumed_step(resume, dt, n_steps)
+        start_step = _checked_start(0 if start_step is None else start_step, n_steps)
         checked_parameters = _checked_parameters(parameters)
-        state = _checked_state(initial_state, checked_parameters)
-        said = _neurons_said(batch_size, checked_parameters, state)
+        said = _neurons_said(batch_size, checked_parameters)
+        if resume is not None:
+            state = np.array(resume.final_state, np.float64)
+            said["resume"] = state.shape[1]
+        else:
+            state = _checked_state(initial_state, checked_parameters)
+            if state.shape[1] != 1:
+                said["initial_state"] = state.shape[1]
         checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, said)
         n_neurons = _population(said, checked_stimulus)
+        _warn_of_nonfinite_start(state, n_neurons)
         if isinstance(checked_stimulus, Stimulus):
             current = SeparableCurrent(checked_stimulus, dt)
         else:
@@ -146,6 +178,11 @@ class Problem:
         """The same problem, to be computed in dtype."""
         return self._with("dtype", dtype)
 
+    def with_initial_state(self, state: NDArray[Any]) -> "Problem":
+        """The same problem from another state, (4, n) or (4, 1), which is not checked."""
+        state = np.broadcast_to(state.astype(np.float64), (4, self.n_neurons))
+        return self._with("initial_state", state)
+
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem, what is recorded to be left on the device or not."""
         return self._with("device_arrays", device_arrays)
@@ -156,6 +193,16 @@ class Problem:
         return other
 
 
+def _is_whole(steps: float) -> bool:
+    """Whether a quotient of two times is a whole number of steps, but for rounding."""
+    return abs(steps - round(steps)) <= max(WHOLE_STEPS_TOLERANCE, QUOTIENT_ERROR * steps)
+
+
+def _digits(steps: float) -> int:
+    """How many digits show a time of this many steps so that it can be given back."""
+    return 15 if steps < 1e8 else 17
+
+
 def _whole_steps(T: float, dt: float) -> int:
     steps = T / dt
     if not steps < MOST_STEPS:
@@ -163,15 +210,55 @@ def _whole_steps(T: float, dt: float) -> int:
             f"T={T:g} ms is {steps:g} steps of dt={dt!r} ms, more than can be counted"
         )
     n_steps = round(steps)
-    if n_steps < 1 or abs(steps - n_steps) > max(WHOLE_STEPS_TOLERANCE, QUOTIENT_ERROR * steps):
-        below = max(1, int(steps))
-        digits = 15 if steps < 1e8 else 17  # 15 of a longer T would not do
+    if n_steps < 1 or not _is_whole(steps):
+        below, digits = max(1, int(steps)), _digits(steps)
         raise InvalidInput(
             f"T must be a whole number of steps of dt={dt!r} ms, got {T:.{digits}g} ms "
             f"({steps:.{digits}g} steps); the nearest that would do are "
             f"{below * dt:.{digits}g} and {(below + 1) * dt:.{digits}g} ms"
         )
     return n_steps
+
+
+def _check_resume(
+    resume: Resumable, initial_state: ArrayLike | None, start_step: int | None
+) -> None:
+    if not isinstance(resume, Resumable):
+        raise InvalidInput(
+            f"resume must be a Result, got {type(resume).__name__}; "
+            "hhplug.load_result(path) reads a saved one"
+        )
+    for name, value in {"initial_state": initial_state, "start_step": start_step}.items():
+        if value is not None:
+            raise InvalidInput(
+                f"{name} must be left out beside resume, which carries the state and the time; "
+                "for another time use initial_state=result.final_state and start_step instead"
+            )
+
+
+def _resumed_step(resume: Resumable, dt: float, n_steps: int) -> int:
+    """The step of dt ms that begins where `resume` ended."""
+    before = resume.problem.dt
+    if dt == before:
+        return resume.next_step
+    time = resume.next_step * before
+    steps = time / dt
+    if not steps < MOST_STEPS:
+        raise InvalidInput(
+            f"dt={dt!r} ms makes the time of resume {steps:g} steps, more than can be counted"
+        )
+    if _is_whole(steps) and steps > 0.5:
+        return round(steps)
+    # A dt that divides both the time and T, if the dt before divides T, else the time alone.
+    more = n_steps * dt / before
+    unit = before * gcd(resume.next_step, round(more)) if _is_whole(more) else time
+    most = max(1, int(unit / dt))
+    near = [f"{unit / parts:.{_digits(steps)}g}" for parts in (most + 1, most)]
+    raise InvalidInput(
+        f"dt must divide the time of resume, {time:.{_digits(steps)}g} ms, into whole steps, or "
+        f"time would move; got {dt!r} ms ({steps:.15g} steps), and the nearest that would do are "
+        f"{near[0]} and {near[1]} ms"
+    )
 
 
 def _checked_start(start_step: int, n_steps: int) -> int:
@@ -307,7 +394,7 @@ def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
 
 
 def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.float64]:
-    """The state as (4, n) or (4, 1) float64."""
+    """The state as (4, n) or (4, 1) float64; neurons that aren't finite are left as they are."""
     if initial_state is None:
         return np.array([V_REST, *settled_gates(V_REST)])[:, np.newaxis]
     if isinstance(initial_state, str):
@@ -322,20 +409,34 @@ def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.f
             f"got shape {state.shape}"
         )
     state = state.reshape(4, -1).astype(np.float64)
-    for name, values in zip(VARIABLES, state, strict=True):
+    finite, nonfinite = state, nonfinite_neurons(state)
+    if nonfinite.size:
+        finite = state.copy()
+        finite[:, nonfinite] = 0.0
+    near = GATE_TOLERANCE
+    for name, values in zip(VARIABLES[1:], finite[1:], strict=True):
         label = f"{name} of initial_state"
-        if name == "V":
-            checks.within(label, values, "a finite number")
-        else:
-            near = GATE_TOLERANCE
+        try:
             checks.within(label, values, "between 0 and 1", least=-near, most=1.0 + near)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{error}; to go on from a result use resume=result, which takes any state as it is"
+            ) from None
     return state
 
 
-def _neurons_said(
-    batch_size: int | None, parameters: HHParameters, state: NDArray[np.float64]
-) -> dict[str, int]:
-    """Argument → the number of neurons that it says, without the stimulus."""
+def _warn_of_nonfinite_start(state: NDArray[np.float64], n_neurons: int) -> None:
+    nonfinite = nonfinite_neurons(state)
+    if nonfinite.size:
+        count = nonfinite.size if state.shape[1] > 1 else n_neurons
+        warn(
+            f"{count} of {n_neurons} neurons start with a state that is NaN or infinite, the first "
+            f"neuron {nonfinite[0]}; they stay lost, and the others are computed as always"
+        )
+
+
+def _neurons_said(batch_size: int | None, parameters: HHParameters) -> dict[str, int]:
+    """Argument → the number of neurons that it says, without states and the stimulus."""
     said: dict[str, int] = {}
     if batch_size is not None:
         said["batch_size"] = checks.whole("batch_size", batch_size, 1)
@@ -348,8 +449,6 @@ def _neurons_said(
         value = getattr(parameters, field.name)
         if np.ndim(value):
             said[field.name] = len(value)
-    if state.shape[1] != 1:
-        said["initial_state"] = state.shape[1]
     return said
 
 

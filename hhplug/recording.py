@@ -66,7 +66,7 @@ class Recording:
         if needed > 2**28 and needed > (free := _free_for(needed)):
             raise NotEnoughMemory(
                 f"{self._n_spikes:,} spike times so far, and {_size(free)} is free",
-                "spikes='counts', or shorter runs joined by initial_state and start_step",
+                "spikes='counts', or shorter runs, each with resume=result of the one before",
             )
 
     def spikes(self, valid: NDArray[np.bool_]) -> Spikes:

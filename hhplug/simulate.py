@@ -13,7 +13,7 @@ from hhplug import registry
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput, NotEnoughMemory, warn
-from hhplug.model import finite
+from hhplug.model import finite, nonfinite_neurons
 from hhplug.pace import Pace
 from hhplug.problem import DType, Problem
 from hhplug.progress import Progress, reporter
@@ -79,7 +79,7 @@ def simulate(
         samples = session.device_samples() if problem.device_arrays else recording.samples
         ran = perf_counter()
     _paces[backend] = pace
-    _warn_of_nonfinite(final_state, problem.dt)
+    _warn_of_nonfinite(problem, final_state)
     spikes = recording.spikes(finite(final_state)) if problem.spikes == "times" else None
     return Result(
         problem=problem,
@@ -141,10 +141,12 @@ def _max_steps(problem: Problem) -> int:
     return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))
 
 
-def _warn_of_nonfinite(final_state: NDArray[Any], dt: float) -> None:
-    if not np.isfinite([final_state.min(), final_state.max()]).all():  # both pass on a NaN
-        lost = np.flatnonzero(~finite(final_state))
+def _warn_of_nonfinite(problem: Problem, final_state: NDArray[Any]) -> None:
+    """Warn of the neurons that this run lost; of those that it began without, Problem warned."""
+    lost = nonfinite_neurons(final_state)
+    lost = lost[finite(problem.initial_state[:, lost])]
+    if lost.size:
         warn(
-            f"{lost.size} of {final_state.shape[1]} neurons became NaN or infinite, the first "
-            f"neuron {lost[0]}; dt={dt:g} ms may be too long for their currents and parameters"
+            f"{lost.size} of {problem.n_neurons} neurons became NaN or infinite, the first neuron "
+            f"{lost[0]}; dt={problem.dt:g} ms may be too long for their currents and parameters"
         )

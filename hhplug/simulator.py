@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from hhplug import registry
 from hhplug.checks import known_arguments
 from hhplug.model import HHParameters
-from hhplug.problem import Problem, SpikeMode, checked_dtype
+from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype
 from hhplug.progress import Progress
 from hhplug.result import Result
 from hhplug.simulate import simulate
@@ -74,9 +74,10 @@ class Simulator:
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
         initial_state: ArrayLike | Literal["rest"] | None = None,
-        start_step: int = 0,
+        start_step: int | None = None,
         progress: Progress = None,
         device_arrays: bool = False,
+        resume: Resumable | None = None,
     ) -> Result:
         """Simulate T ms in steps of dt ms.
 
@@ -90,11 +91,15 @@ class Simulator:
         spikes: "times", "counts" or "off".
         spike_threshold: mV; a spike is an upward crossing.
         initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,), or "rest" for the resting state
-            of these parameters; by default −65 mV with the gates settled there.
-        start_step: the step that time is counted on from; with initial_state it continues a run.
+            of these parameters; by default −65 mV with the gates settled there. A neuron whose
+            state is NaN or infinite is accepted, with a warning.
+        start_step: the step that time is counted on from; 0 by default.
         progress: True for a bar, or a function of the fraction done.
         device_arrays: leave the recorded variables on the GPU, for CuPy or PyTorch to use without
             a copy; `get()` brings one to the host.
+        resume: a Result that this run goes on from: its state, as it is, and its time in ms. Two
+            such runs laid end to end equal one long run bit for bit. An array stimulus holds the
+            rows of this run alone.
 
         Raises InvalidInput, naming the argument, before anything is allocated; NotEnoughMemory
         if the recording doesn't fit.
@@ -115,5 +120,6 @@ class Simulator:
             initial_state=initial_state,
             start_step=start_step,
             device_arrays=device_arrays,
+            resume=resume,
         )
         return simulate(problem, self._chosen, progress=progress)

@@ -71,6 +71,8 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     elif arguments["stimulus"].shape == (packed["batch_size"],):
         # As long as the population, it is along time only as a column.
         arguments["stimulus"] = arguments["stimulus"][:, np.newaxis]
+    state = arguments.pop("initial_state")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what there was to warn of was told then
-        return Problem(**arguments, parameters=HHParameters(**parameters))
+        problem = Problem(**arguments, parameters=HHParameters(**parameters))
+    return problem.with_initial_state(state)  # a resumed run's is not what a user may give

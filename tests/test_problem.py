@@ -93,8 +93,6 @@ def one_nan(shape, where, dtype=np.float64):
         ({"initial_state": [-65, 1.1, 0, 0]}, "m of initial_state", "1.1", "between 0 and 1"),
         ({"initial_state": [-65, 0, -0.1, 0]}, "h of initial_state", "-0.1", "between 0 and 1"),
         ({"initial_state": [-65, 0, 0, 1.00001]}, "n of initial_state", "1.00001", "0 and 1"),
-        ({"initial_state": [NAN, 0, 0, 0]}, "V of initial_state", "nan", "finite number"),
-        ({"initial_state": [-65, 0, NAN, 0]}, "h of initial_state", "nan", "between 0 and 1"),
         (
             {"initial_state": [[-65, -65], [0, 0], [0, 2], [0, 0]]},
             "h of initial_state",

@@ -101,12 +101,12 @@ def test_two_runs_laid_end_to_end_are_one_run(n, n_steps, kind, seed, data):
         stimulus=population.stimulus(steps=slice(cut)),
         record_every=every,
     )
+    state = {"initial_state": first.final_state, "start_step": first.next_step}
     second = population.run(
         T=(n_steps - cut) * DT,
         stimulus=population.stimulus(steps=slice(cut, None)),
         record_every=every,
-        initial_state=first.final_state,
-        start_step=first.next_step,
+        **data.draw(st.sampled_from([state, {"initial_state": None, "resume": first}])),
     )
     for name in ("time", *"Vmhn"):
         np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), whole[name])
