@@ -1,7 +1,8 @@
 """The command line: `hhplug run | backends | bench | new-backend | test-backend`.
 
 Exit codes: 0; 1 for a backend that fails its tests, or output that nobody reads; 2 for bad input;
-3 for an unavailable backend; 130 when interrupted. Errors are one or two lines on standard error.
+3 for an unavailable backend; 130 when interrupted, and what `run` has done by then is still printed
+and written. Errors are one or two lines on standard error.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.errors import (
     BackendUnavailable,
     HHPlugError,
+    Interrupted,
     InvalidInput,
     MissingExtra,
     NotEnoughMemory,
@@ -216,15 +218,21 @@ def _run(options: argparse.Namespace) -> int:
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
     simulator = Simulator(options.backend, options.dtype)
-    result = simulator.run(
-        T=options.duration,
-        dt=options.dt,
-        batch_size=neurons,
-        stimulus=_stimulus(options.stimulus, amplitude, options.duration),
-        record=("V",) if options.plot or options.save else (),
-        record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
-        progress=sys.stdout.isatty() and not options.json,
-    )
+    code = 0
+    try:
+        result = simulator.run(
+            T=options.duration,
+            dt=options.dt,
+            batch_size=neurons,
+            stimulus=_stimulus(options.stimulus, amplitude, options.duration),
+            record=("V",) if options.plot or options.save else (),
+            record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
+            progress=sys.stdout.isatty() and not options.json,
+        )
+    except Interrupted as stop:
+        result = stop.result
+        done = f"interrupted after {result.problem.T:g} of {options.duration:g} ms"
+        code = _fail(done, INTERRUPTED)
     if options.plot:
         with replacing(options.plot) as file:
             result.plot().savefig(file, format=options.plot.suffix[1:], dpi=150)
@@ -234,7 +242,7 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(display.summary(result), ensure_ascii=False))
     else:
         display.print_summary(result, [path for path in (options.plot, options.save) if path])
-    return 0
+    return code
 
 
 def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from typing import Any
 
 
 class HHPlugError(Exception):
@@ -34,6 +35,20 @@ class NotEnoughMemory(HHPlugError, MemoryError):
 
     def __str__(self) -> str:
         return f"{self.needs}; use {self.advice}" if self.advice else self.needs
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a run. Like every KeyboardInterrupt it passes `except Exception`.
+
+    result: the Result of the steps that were done, from which run(T, resume=result) goes on.
+    """
+
+    def __init__(self, message: str, result: Any):
+        super().__init__(message, result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 class MissingExtra(HHPlugError, ImportError):

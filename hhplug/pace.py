@@ -5,7 +5,7 @@ from time import perf_counter
 
 BLOCK_SECONDS = 0.1  # of work aimed at, so that progress moves and Ctrl-C answers
 FIRST_STEPS = 64  # before any speed is known …
-FIRST_WORK = 2**26  # … and neuron-steps: a second or two of NumPy's
+FIRST_WORK = 2**18  # … and neuron-steps: Ctrl-C waits for two blocks, also of the reference
 MOST_GROWTH = 128  # from one block to the next
 LEAST_BLOCKS = 4  # of a run: one's results come home while the next computes …
 LEAST_SECONDS = 5e-3  # … in blocks that take no less

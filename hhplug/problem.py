@@ -187,6 +187,15 @@ class Problem:
         """The same problem, what is recorded to be left on the device or not."""
         return self._with("device_arrays", device_arrays)
 
+    def shortened(self, n_steps: int) -> "Problem":
+        """The first n_steps of the same problem; of an array stimulus, a view of their rows."""
+        other = self._with("n_steps", n_steps)
+        if isinstance(self.current, ArrayCurrent):
+            rows = self.current.array[:n_steps]
+            other = other._with("stimulus", rows)
+            other = other._with("current", ArrayCurrent(rows, self.start_step))
+        return other
+
     def _with(self, name: str, value: Any) -> "Problem":
         other = copy.copy(self)
         object.__setattr__(other, name, value)

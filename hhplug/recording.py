@@ -1,6 +1,7 @@
 """The arrays that a run fills: samples, spike counts, spike times."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,29 @@ class Recording:
         time = np.add(key, fraction, dtype=np.float64)
         time *= self._problem.dt
         return Spikes(neuron, time, valid)
+
+
+class FirstRows:
+    """The first rows of an array on a device, which need not know slices itself."""
+
+    def __init__(self, array: Any, rows: int):
+        self._array = array
+        self.shape, self.dtype = (rows, *array.shape[1:]), array.dtype
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return self._array.__cuda_array_interface__ | {"shape": self.shape}
+
+    def get(self) -> NDArray[Any]:
+        """A copy as a NumPy array."""
+        return self._array.get()[: self.shape[0]]
+
+
+def first_rows(array: Any, rows: int) -> Any:
+    """The first rows of a recorded variable, without a copy, on the host or on a device."""
+    if isinstance(array, np.ndarray) or hasattr(array, "cpu"):  # a tensor
+        return array[:rows]
+    return FirstRows(array, rows)
 
 
 def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:

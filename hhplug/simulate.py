@@ -1,6 +1,7 @@
 """The one loop: cut a run into blocks, keep the backend busy, collect what it recorded."""
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from hhplug import registry
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
-from hhplug.errors import InvalidInput, NotEnoughMemory, warn
+from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory, warn
+from hhplug.interruption import Interruption
 from hhplug.model import finite, nonfinite_neurons
 from hhplug.pace import Pace
 from hhplug.problem import DType, Problem
 from hhplug.progress import Progress, reporter
-from hhplug.recording import Recording
+from hhplug.recording import Recording, first_rows
 from hhplug.registry import Chosen
 from hhplug.result import Result, Timing
 from hhplug.stimulus import ArrayCurrent
@@ -40,7 +42,9 @@ def simulate(
     A problem in float32 runs in float64 on a backend that has nothing else.
 
     Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
-    backend without it, or a device beside a Chosen, which has its own.
+    backend without it, or a device beside a Chosen, which has its own. Ctrl-C raises Interrupted,
+    which has a Result of the steps done; it waits for the blocks that are enqueued, and a second
+    one doesn't.
     """
     began = perf_counter()
     if not isinstance(backend, Chosen):
@@ -55,43 +59,82 @@ def simulate(
     problem = problem.with_dtype(_dtype(problem, backend))
     recording = Recording(problem)
     max_steps = _max_steps(problem)
-    unread = deque()
-    step = problem.start_step
-    with (
-        reporter(progress) as report,
-        np.errstate(all="ignore"),
-        _prepared(backend.backend, problem, max_steps) as session,
-    ):
-        prepared = perf_counter()
-        pace = Pace(problem.n_neurons, problem.n_steps, max_steps, _paces.get(backend))
-        while step < problem.end_step or unread:
-            while step < problem.end_step and len(unread) < 2:
-                count = min(pace.steps, problem.end_step - step)
-                unread.append((session.advance(count), recording.block(step, count), count))
-                step += count
-            block, recorded, count = unread.popleft()
-            block.read(recorded)
-            recording.collect(recorded)
-            pace.took(count)
-            report(1.0 - (problem.end_step - step + sum(c for *_, c in unread)) / problem.n_steps)
-            pace.go_on()
-        final_state = session.state()
-        samples = session.device_samples() if problem.device_arrays else recording.samples
-        ran = perf_counter()
-    _paces[backend] = pace
-    _warn_of_nonfinite(problem, final_state)
-    spikes = recording.spikes(finite(final_state)) if problem.spikes == "times" else None
-    return Result(
-        problem=problem,
-        backend=backend.entry.name,
-        backend_version=backend.entry.source,
-        device=backend.backend.device,
-        samples=dict(samples),
-        spike_times=spikes,
-        spike_counts=None if problem.spikes == "off" else recording.spike_count,
-        final_state=final_state,
-        written=datetime.now(UTC),
-        timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
+    with Interruption() as interruption:
+        with (
+            reporter(progress) as report,
+            np.errstate(all="ignore"),
+            _prepared(backend.backend, problem, max_steps) as session,
+        ):
+            prepared = perf_counter()
+            pace = Pace(problem.n_neurons, problem.n_steps, max_steps, _paces.get(backend))
+            interruption.hold()
+            step = _stepped(problem, session, recording, pace, report, interruption)
+            if step == problem.start_step:
+                raise KeyboardInterrupt
+            final_state = session.state()
+            samples = session.device_samples() if problem.device_arrays else recording.samples
+            ran = perf_counter()
+        _paces[backend] = pace
+        _warn_of_nonfinite(problem, final_state)
+        spikes = recording.spikes(finite(final_state)) if problem.spikes == "times" else None
+        done = problem
+        if step < problem.end_step:
+            done = problem.shortened(step - problem.start_step)
+            rows = len(done.sample_steps(done.start_step, done.n_steps))
+            samples = {name: first_rows(array, rows) for name, array in samples.items()}
+        result = Result(
+            problem=done,
+            backend=backend.entry.name,
+            backend_version=backend.entry.source,
+            device=backend.backend.device,
+            samples=dict(samples),
+            spike_times=spikes,
+            spike_counts=None if problem.spikes == "off" else recording.spike_count,
+            final_state=final_state,
+            written=datetime.now(UTC),
+            timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
+        )
+    if interruption.pending:
+        raise Interrupted(_how_to_go_on(problem, done), result)
+    return result
+
+
+def _stepped(
+    problem: Problem,
+    session: Session,
+    recording: Recording,
+    pace: Pace,
+    report: Callable[[float], object],
+    interruption: Interruption,
+) -> int:
+    """Do the steps of a run; returns the step reached, its end unless it was interrupted."""
+    unread, step = deque(), problem.start_step
+    while True:
+        while step < problem.end_step and len(unread) < 2 and not interruption.pending:
+            count = min(pace.steps, problem.end_step - step)
+            unread.append((session.advance(count), recording.block(step, count), count))
+            step += count
+        if not unread:
+            return step
+        block, recorded, count = unread.popleft()
+        block.read(recorded)
+        recording.collect(recorded)
+        pace.took(count)
+        left = problem.end_step - step + sum(c for *_, c in unread)
+        report(1.0 - left / problem.n_steps)
+        pace.go_on()
+
+
+def _how_to_go_on(problem: Problem, done: Problem) -> str:
+    """The message of an interrupted run."""
+    kept = "what is computed is `result` of this exception (in a notebook sys.last_value.result)"
+    left = problem.n_steps - done.n_steps
+    if not left:
+        return f"interrupted when all {problem.T:g} ms were done; {kept}"
+    rows = f" and stimulus[{done.n_steps}:]" if isinstance(problem.current, ArrayCurrent) else ""
+    return (
+        f"interrupted after {done.T:g} of {problem.T:g} ms; {kept}, and the same call with "
+        f"T={left * problem.dt:.15g}, resume=result{rows} goes on"
     )
 
 

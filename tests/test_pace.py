@@ -38,8 +38,8 @@ def test_blocks_come_to_take_a_tenth_of_a_second(clock, step):
 
 
 def test_the_first_blocks_of_a_large_population_are_short():
-    assert Pace(10_000, LONG, MOST).steps == 64
-    assert Pace(2**23, LONG, MOST).steps == 8
+    assert Pace(4_000, LONG, MOST).steps == 64
+    assert Pace(2**15, LONG, MOST).steps == 8
     assert Pace(10**9, LONG, MOST).steps == 1
     assert Pace(1, 10, 10).steps == 10
 

@@ -1,0 +1,377 @@
+"""Ctrl-C keeps what is computed: that and the rest, laid end to end, are one unbroken run."""
+
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from device.host_device import HostDevice, backend_on
+from device.host_problems import blocks_of
+from numpy.testing import assert_array_equal
+from test_resume import assert_end_to_end
+from under_test import NAMES
+
+import hhplug
+from hhplug import HHPlugError, Interrupted, InvalidInput, Problem, Simulator, Stimulus, cli
+from hhplug.backend import Session
+from hhplug.interruption import Interruption
+from hhplug.reference import ReferenceBlock, ReferenceSession
+
+N, STEPS, DT, BLOCK = 5, 301, 0.01, 16  # ms
+ARRAY = np.random.default_rng(15).uniform(0.0, 40.0, (STEPS, N))
+WAVES = Stimulus.sine(np.linspace(0.0, 20.0, N), 400.0, offset=15.0)
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """Python's own, whatever runs the tests has put in its place."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    restored = signal.signal(signal.SIGINT, before)
+    assert restored is signal.default_int_handler
+
+
+def ctrl_c(times=1):
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+def run(backend="reference", first=0, last=STEPS, stimulus=ARRAY, **arguments):
+    """The steps first ≤ k < last, in blocks of 16."""
+    rows = stimulus[first:last] if isinstance(stimulus, np.ndarray) else stimulus
+    given = {"record_all": True, "record_every": 7} | arguments
+    with blocks_of(BLOCK):
+        return Simulator(backend).run((last - first) * DT, DT, stimulus=rows, **given)
+
+
+def at(fraction, do=ctrl_c):
+    """A progress function that does something once, when so much is done."""
+    waiting = [do]
+
+    def report(done):
+        if done >= fraction and waiting:
+            waiting.pop()()
+
+    return report
+
+
+def interrupted(*arguments, progress, **others):
+    with pytest.raises(KeyboardInterrupt) as stop:
+        run(*arguments, progress=progress, **others)
+    assert type(stop.value) is Interrupted
+    return stop.value
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("stimulus", [ARRAY, WAVES], ids=["array", "waves"])
+@pytest.mark.parametrize("backend", NAMES)
+def test_an_interrupted_run_and_its_rest_are_one_run(backend, stimulus, fraction):
+    first = interrupted(backend, stimulus=stimulus, progress=at(fraction)).result
+    steps = first.problem.n_steps
+    assert steps == max(1, np.ceil(fraction * STEPS / BLOCK)) * BLOCK + BLOCK  # one was enqueued
+    second = run(backend, steps, stimulus=stimulus, resume=first)
+    assert_end_to_end([first, second], run(backend, stimulus=stimulus))
+
+
+@pytest.mark.parametrize("spikes", ["counts", "off"])
+def test_spikes_are_kept_as_they_were_asked_for(spikes):
+    first = interrupted(progress=at(0.9), spikes=spikes, record=()).result
+    whole = run(last=first.problem.n_steps, spikes=spikes, record=())
+    assert first.spike_times is None
+    assert_array_equal(first.spike_counts, whole.spike_counts)
+    assert_array_equal(first.final_state, whole.final_state)
+
+
+@pytest.mark.parametrize("how", ["last block", "state"])
+def test_an_interruption_after_the_last_step_has_the_whole_result(how):
+    state = ReferenceSession.state
+
+    def slow_state(session):
+        ctrl_c()
+        return state(session)
+
+    if how == "state":
+        with patch.object(ReferenceSession, "state", slow_state):
+            stop = interrupted(progress=None)
+    else:
+        stop = interrupted(progress=at(1.0))
+    assert str(stop).startswith("interrupted when all 3.01 ms were done; ")
+    assert_end_to_end([stop.result], run())
+
+
+def test_no_block_is_enqueued_after_an_interruption():
+    advance, enqueued = ReferenceSession.advance, []
+
+    def counted(session, n_steps):
+        enqueued.append(n_steps)
+        return advance(session, n_steps)
+
+    with patch.object(ReferenceSession, "advance", counted):
+        result = interrupted(progress=at(0.3)).result
+    assert sum(enqueued) == result.problem.n_steps
+
+
+def test_the_message_says_how_far_it_got_and_what_it_proposes_works():
+    stop = interrupted(progress=at(0.5))
+    text = str(stop)
+    assert text.startswith("interrupted after 1.76 of 3.01 ms; ")
+    proposed = re.search(r"T=([\d.]+), resume=result and stimulus\[(\d+):\] goes on$", text)
+    rest = Simulator("reference").run(
+        float(proposed[1]), DT, stimulus=ARRAY[int(proposed[2]) :], record_all=True,
+        record_every=7, resume=stop.result,
+    )  # fmt: skip
+    assert_end_to_end([stop.result, rest], run())
+    assert str(interrupted(stimulus=WAVES, progress=at(0.5))).endswith("=result goes on")
+
+
+def test_an_interruption_is_no_exception_that_programs_catch_to_go_on():
+    assert issubclass(Interrupted, KeyboardInterrupt)
+    assert not issubclass(Interrupted, (Exception, HHPlugError))
+
+
+def test_an_interruption_goes_to_another_process_with_its_result():
+    stop = interrupted(progress=at(0.5))
+    again = pickle.loads(pickle.dumps(stop))
+    assert str(again) == str(stop)
+    assert_array_equal(again.result.V, stop.result.V)
+
+
+def test_an_interrupted_result_is_saved_drawn_and_labelled_as_any(tmp_path):
+    result = interrupted(progress=at(0.5)).result
+    steps = result.problem.n_steps
+    assert result.problem.stimulus.shape == (steps, N)
+    assert np.shares_memory(result.problem.stimulus, ARRAY)
+    assert result.V.shape == (len(range(0, steps, 7)), N)
+    assert result.to_xarray().sizes["time"] == len(result.time)
+    assert result.plot().axes
+    result.save(tmp_path / "part.npz")
+    loaded = hhplug.load_result(tmp_path / "part.npz")
+    assert_end_to_end([loaded, run(first=steps, resume=loaded)], run())
+    assert_array_equal(hhplug.simulate(loaded.problem, "reference").V, result.V)
+
+
+def test_a_second_interruption_breaks_off_at_once():
+    with pytest.raises(KeyboardInterrupt) as stop:
+        run(progress=at(0.5, lambda: ctrl_c(2)))
+    assert type(stop.value) is KeyboardInterrupt
+
+
+def test_the_second_interruption_restores_the_handler_by_itself(handler):
+    interruption = Interruption()
+    interruption.hold()
+    ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_error_after_an_interruption_does_not_hide_it():
+    def fails():
+        ctrl_c()
+        raise ZeroDivisionError
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        run(progress=at(0.5, fails))
+    assert type(stop.value) is KeyboardInterrupt
+    assert isinstance(stop.value.__cause__, ZeroDivisionError)
+
+
+def test_an_error_without_an_interruption_stays_itself(handler):
+    def fails():
+        assert signal.getsignal(signal.SIGINT) is not handler
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(progress=at(0.5, fails))
+
+
+def test_an_interruption_of_the_preparation_is_not_held():
+    reached = []
+
+    def prepare(*_):
+        ctrl_c()
+        reached.append("the next line")
+
+    with (
+        patch("hhplug.reference.ReferenceBackend.prepare", prepare),
+        pytest.raises(KeyboardInterrupt) as stop,
+    ):
+        run()
+    assert type(stop.value) is KeyboardInterrupt
+    assert reached == []
+
+
+def test_an_interruption_before_the_first_block_has_no_result():
+    hold = Interruption.hold
+
+    def hold_and_interrupt(interruption):
+        hold(interruption)
+        ctrl_c()
+
+    with (
+        patch.object(Interruption, "hold", hold_and_interrupt),
+        pytest.raises(KeyboardInterrupt) as stop,
+    ):
+        run()
+    assert type(stop.value) is KeyboardInterrupt
+
+
+@pytest.mark.parametrize("other", [signal.SIG_IGN, "own"])
+def test_a_handler_of_the_users_own_stays(handler, other):
+    heard = []
+    theirs = (lambda *_: heard.append("theirs")) if other == "own" else other
+    signal.signal(signal.SIGINT, theirs)
+    try:
+        result = run(progress=at(0.5))
+        assert signal.getsignal(signal.SIGINT) is theirs
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert result.problem.n_steps == STEPS
+    assert heard == (["theirs"] if other == "own" else [])
+
+
+def test_a_run_in_another_thread_holds_nothing(handler):
+    handlers = []
+    thread = threading.Thread(
+        target=lambda: run(progress=lambda _: handlers.append(signal.getsignal(signal.SIGINT)))
+    )
+    thread.start()
+    thread.join()
+    assert set(handlers) == {handler}
+
+
+def test_a_run_within_another_leaves_the_interruption_to_the_outer_one():
+    inner = []
+
+    def nested():
+        inner.append(run(last=100, progress=at(0.5)))
+
+    outer = interrupted(progress=at(0.5, nested)).result
+    assert inner[0].problem.n_steps == 100
+    assert outer.problem.n_steps == 176
+
+
+@contextmanager
+def interrupting(block_number):
+    """A Ctrl-C while the reference reads this block."""
+    read, left = ReferenceBlock.read, [block_number]
+
+    def reading(block, out):
+        left[0] -= 1
+        if left[0] == 0:
+            ctrl_c()
+        read(block, out)
+
+    with patch.object(ReferenceBlock, "read", reading):
+        yield
+
+
+def on_device(first=0, last=STEPS, **arguments):
+    problem = Problem((last - first) * DT, DT, stimulus=ARRAY[first:last], record_all=True,
+                      record_every=7, device_arrays=True, **arguments)  # fmt: skip
+    return problem, backend_on(HostDevice())
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1.0])
+def test_what_was_recorded_on_a_device_is_cut_to_the_steps_done(fraction):
+    with blocks_of(BLOCK):
+        with pytest.raises(Interrupted) as stop:
+            hhplug.simulate(*on_device(), progress=at(fraction))
+        first = stop.value.result
+        steps = first.problem.n_steps
+        parts = [first.on_host()]
+        if fraction < 1.0:
+            assert first.problem.device_arrays
+            rest = hhplug.simulate(*on_device(steps, resume=first))
+            parts.append(rest.on_host())
+        assert first.V.shape == (len(range(0, steps, 7)), N)
+        assert_end_to_end(parts, hhplug.simulate(*on_device()).on_host())
+
+
+def test_the_first_rows_on_a_device_are_shared_with_other_libraries():
+    class OnDevice:
+        shape, dtype = (9, 5), np.dtype("f4")
+
+        @property
+        def __cuda_array_interface__(self):
+            return {"shape": self.shape, "typestr": "<f4", "data": (64, False)}
+
+    cut = hhplug.recording.first_rows(OnDevice(), 4)
+    assert cut.shape == (4, 5)
+    assert cut.__cuda_array_interface__ == {
+        "shape": (4, 5), "typestr": "<f4", "data": (64, False)
+    }  # fmt: skip
+
+
+# Ctrl-C reaches the whole process, at a moment of its own.
+SCRIPT = """
+import sys
+from hhplug import Interrupted, Simulator, Stimulus
+backend, n, T = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+Simulator(backend).run(0.1)  # compiles
+simulator, stimulus = Simulator(backend), Stimulus.constant([10.0] * n)
+print("ready", flush=True)
+try:
+    simulator.run(T, stimulus=stimulus, record=())
+except Interrupted as stop:
+    print("interrupted", flush=True)
+    steps = stop.result.problem.n_steps
+    whole = simulator.run(steps * 0.01, stimulus=stimulus, record=())
+    print(steps > 0, (stop.result.final_state == whole.final_state).all(),
+          (stop.result.spikes.time == whole.spikes.time).all())
+"""
+
+
+@pytest.mark.parametrize("backend", NAMES)
+@pytest.mark.parametrize(("n", "wait"), [(2_000, 0.1), (200_000, 0.3)])
+def test_ctrl_c_is_answered_within_a_second_by_the_steps_done(backend, n, wait):
+    command = [sys.executable, "-c", SCRIPT, backend, str(n), "1e5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - began < 1.0
+        assert process.stdout.readline() == "True True True\n"
+
+
+def test_hhplug_run_writes_and_prints_what_is_done_and_exits_with_130(tmp_path, capsys):
+    saved, plot = tmp_path / "part.npz", tmp_path / "part.png"
+    arguments = ["run", "--neurons", "3", "--duration", "3.01", "--backend", "reference"]
+    with blocks_of(BLOCK), interrupting(5):
+        code = cli.main([*arguments, "--save", str(saved), "--plot", str(plot)])
+    output, errors = capsys.readouterr()
+    assert (code, errors) == (130, "hhplug: interrupted after 0.96 of 3.01 ms\n")
+    assert "3 neurons, 0.96 ms in 96 steps" in output
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    first = hhplug.load_result(saved)
+    rest = Simulator("reference").run(2.05, resume=first, stimulus=first.stimulus)
+    whole = Simulator("reference").run(3.01, stimulus=first.stimulus)
+    assert_end_to_end([first, rest], whole)
+
+
+def test_hhplug_run_interrupted_while_it_prepares_writes_nothing(tmp_path, capsys):
+    with patch("hhplug.reference.ReferenceBackend.prepare", side_effect=KeyboardInterrupt):
+        code = cli.main(["run", "--backend", "reference", "--save", str(tmp_path / "part.npz")])
+    assert (code, *capsys.readouterr()) == (130, "", "hhplug: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_array_stimulus_of_the_rest_is_counted_in_its_own_rows():
+    first = interrupted(progress=at(0.5)).result
+    with pytest.raises(InvalidInput, match=r"stimulus must have shape"):
+        Problem(1.0, DT, stimulus=ARRAY, resume=first)
+
+
+def test_a_session_is_closed_after_an_interruption():
+    with patch.object(ReferenceSession, "close", autospec=True, side_effect=Session.close) as close:
+        interrupted(progress=at(0.5))
+    close.assert_called_once()
