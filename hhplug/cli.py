@@ -119,7 +119,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--plot", type=Path, metavar="FILE", help="draw traces, raster and F-I curve")
     run.add_argument(
-        "--save", type=Path, metavar="FILE", help="write V of every step to an .npz file"
+        "--save", type=Path, metavar="FILE", help="write V and the spikes to an .npz file"
+    )
+    run.add_argument(
+        "--record-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="keep every N-th step in --save and --plot (default 1)",
+    )
+    run.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show a bar on standard error (default: if that is a terminal)",
     )
     run.add_argument("--json", action="store_true", help="print JSON")
 
@@ -227,7 +239,8 @@ def _run(options: argparse.Namespace) -> int:
             stimulus=_stimulus(options.stimulus, amplitude, options.duration),
             record=("V",) if options.plot or options.save else (),
             record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
-            progress=sys.stdout.isatty() and not options.json,
+            record_every=whole("--record-every", options.record_every, 1),
+            progress=_on_terminal() if options.progress is None else options.progress,
         )
     except Interrupted as stop:
         result = stop.result
@@ -243,6 +256,10 @@ def _run(options: argparse.Namespace) -> int:
     else:
         display.print_summary(result, [path for path in (options.plot, options.save) if path])
     return code
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:

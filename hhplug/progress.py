@@ -1,9 +1,9 @@
 """Tell how much of a run is done."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import IO
 
 from hhplug.errors import InvalidInput
 
@@ -12,17 +12,26 @@ Progress = bool | Callable[[float], None] | None
 
 @contextmanager
 def reporter(progress: Progress) -> Iterator[Callable[[float], object]]:
-    """A function that takes the fraction done: a bar for True, the caller's own, or nothing."""
+    """A function that takes the fraction done: a bar for True, the caller's own, or nothing.
+
+    The bar is drawn on standard error, or below a notebook's cell; where neither can show one, a
+    line of text is written over.
+    """
     if progress is None or progress is False:
         yield lambda _: None
     elif progress is True:
         from rich import get_console
+        from rich.console import Console
         from rich.progress import Progress as Bars  # 60 ms, and seldom wanted
 
-        if get_console().is_jupyter and not find_spec("ipywidgets"):  # rich would only warn
-            yield _write_line
+        notebook, errors = get_console(), Console(stderr=True)
+        console = notebook if notebook.is_jupyter else errors
+        # Without ipywidgets rich would only warn; in a file a bar leaves nothing.
+        if not (find_spec("ipywidgets") if notebook.is_jupyter else errors.is_terminal):
+            with _line(errors.file) as report:
+                yield report
             return
-        with Bars(transient=True) as bars:
+        with Bars(console=console, transient=True) as bars:
             task = bars.add_task("simulating", total=1.0)
             yield lambda done: bars.update(task, completed=done)
     elif callable(progress):
@@ -33,6 +42,19 @@ def reporter(progress: Progress) -> Iterator[Callable[[float], object]]:
         )
 
 
-def _write_line(done: float) -> None:
-    """A line that is written over until all is done."""
-    print(f"\rsimulating {done:4.0%}", end="" if done < 1.0 else "\n", file=sys.stderr, flush=True)
+@contextmanager
+def _line(file: IO[str]) -> Iterator[Callable[[float], object]]:
+    """A function that writes the percentage over the last one when it has changed."""
+    shown = ""
+
+    def report(done: float) -> None:
+        nonlocal shown
+        text = f"\rsimulating {done:4.0%}"
+        if text != shown:
+            print(text, end="", file=file, flush=True)
+            shown = text
+
+    try:
+        yield report
+    finally:
+        print(file=file, flush=True)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from unittest.mock import patch
 
 import numpy as np
@@ -122,6 +123,64 @@ def test_run_plots_and_saves(hhplug, tmp_path):
     assert load_result(saved).V.shape == (8000, 7)
 
 
+def test_record_every_thins_what_is_saved_and_drawn(hhplug, tmp_path):
+    every, some = tmp_path / "every.npz", tmp_path / "some.npz"
+    hhplug(*SHORT, "--save", str(every))
+    code, _, errors = hhplug(*SHORT, "--save", str(some), "--record-every", "30")
+    assert (code, errors) == (0, "")
+    every, some = load_result(every), load_result(some)
+    np.testing.assert_array_equal(some.V, every.V[::30])
+    np.testing.assert_array_equal(some.time, every.time[::30])
+    np.testing.assert_array_equal(some.spikes.time, every.spikes.time)
+    with patch("hhplug.plotting.plot") as plot:
+        hhplug(*SHORT, "--plot", str(tmp_path / "a.png"), "--record-every", "30")
+    np.testing.assert_array_equal(plot.call_args.args[0].time, some.time)
+
+
+def on_a_terminal(*arguments, stdout=False):
+    """Run the program with a terminal for its standard error: (standard output, what it shows)."""
+    import pty
+
+    shown, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hhplug", *SHORT, "--backend", "numpy", *arguments],
+        stdout=terminal if stdout else subprocess.PIPE,
+        stderr=subprocess.PIPE if stdout else terminal,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:
+        os.close(terminal)
+        piped = (process.stderr if stdout else process.stdout).read()
+        written = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while piece := os.read(shown, 4096):
+                written += piece
+    os.close(shown)
+    return piped.decode(), written.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_bar_is_shown_on_standard_error_if_it_is_a_terminal():
+    output, shown = on_a_terminal("--json")
+    assert json.loads(output)["neurons"] == 7
+    assert "simulating" in shown
+    assert on_a_terminal("--no-progress", "--json")[1] == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_for_standard_output_alone_shows_no_bar():
+    errors, shown = on_a_terminal(stdout=True)
+    assert errors == ""
+    assert "simulating" not in shown
+
+
+def test_progress_may_be_asked_for_where_standard_error_is_no_terminal(hhplug):
+    assert hhplug(*SHORT, "--json")[2] == ""
+    code, output, errors = hhplug(*SHORT, "--progress", "--json")
+    assert code == 0
+    assert json.loads(output)["neurons"] == 7
+    assert errors.endswith("\rsimulating 100%\n")
+
+
 @pytest.mark.filterwarnings("ignore:. of 7 neurons have a single spike")
 @pytest.mark.parametrize(
     ("text", "shown"),
@@ -167,6 +226,7 @@ def test_stimuli_are_written_with_colons(hhplug, text, shown):
         (["run", "--stimulus", "pulse_train:0:1:10:1e400"], "takes finite numbers after"),
         (["run", "--stimulus", "pulse_train:0:1:10:2.9"], "takes a whole number of pulses, got"),
         (["run", "--stimulus", "step:1:2:3"], "takes at most 2 numbers, got 'step:1:2:3'"),
+        (["run", "--record-every", "0"], "--record-every must be a whole number, 1 or more, got"),
         (["run", "--dtype", "float16"], "unknown dtype 'float16'; choose from float32, float64"),
         (["run", "--backend", "nump"], "Did you mean 'numpy'?"),
         (["run", "--plot", "/nowhere/a.png"], "no folder /nowhere to write a.png into"),

@@ -27,6 +27,7 @@ from hhplug import (
     simulate,
 )
 from hhplug.backend import Block, Capabilities, Session
+from hhplug.progress import reporter
 from hhplug.reference import ReferenceSession
 
 
@@ -76,9 +77,24 @@ def test_progress_rises_to_one():
     assert heard[-1] == 1.0
 
 
-def test_progress_true_draws_a_bar_and_anything_else_is_refused(capsys):
-    Simulator("numpy").run(T=0.1, progress=True)
-    assert "\N{ESC}" not in capsys.readouterr().out  # not a terminal: no control characters
+LINE_WRITTEN_OVER = r"(\rsimulating  *\d+%)*\rsimulating 100%\n"
+
+
+def test_progress_where_no_bar_can_be_drawn_is_a_line_on_standard_error(capsys):
+    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(LINE_WRITTEN_OVER, err)
+
+
+def test_the_line_is_written_when_the_percentage_changes_and_ended_with_the_run(capsys):
+    with reporter(True) as report:
+        for done in (0.5, 0.501, 0.502, 0.6):
+            report(done)
+    assert capsys.readouterr().err == "\rsimulating  50%\rsimulating  60%\n"
+
+
+def test_progress_that_is_no_function_is_refused():
     with pytest.raises(InvalidInput, match="progress must be None, True or a function"):
         Simulator("numpy").run(T=0.1, progress="loud")
 
@@ -89,8 +105,7 @@ def test_progress_in_a_notebook_without_widgets_is_a_line_written_over(monkeypat
     Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.fullmatch(r"(\rsimulating  *\d+%)+\n", err)
-    assert err.endswith("\rsimulating 100%\n")
+    assert re.fullmatch(LINE_WRITTEN_OVER, err)
 
 
 def test_neurons_that_blow_up_are_told_of():
