@@ -12,6 +12,7 @@ from threading import Thread
 
 from cdn import fetched, without_hashes_of_stand_ins
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from programs import chromium
 
 from benchmarks.configuration import configuration
 from benchmarks.recorded import RESULTS, machines
@@ -109,10 +110,3 @@ def served(html: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-
-
-def chromium() -> str:
-    path = shutil.which("chromium")
-    if path is None:
-        raise FileNotFoundError("chromium is not on the path. Fix: apt-get install chromium")
-    return path

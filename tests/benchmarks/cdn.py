@@ -4,9 +4,10 @@ Tests reach package registries and nothing else; what others wrote is not kept i
 """
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
+
+from programs import npm
 
 PACKAGES = (
     "blueimp-md5@2.19.0",
@@ -38,11 +39,8 @@ STAND_INS = {
 
 def fetched(folder: Path) -> dict[str, Path]:
     """The files by the address that the pages have for them; npm unpacks them into the folder."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FileNotFoundError("npm is not on the path. Fix: apt-get install npm")
     quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([npm, "install", "--prefix", folder, *quietly, *PACKAGES], check=True)
+    subprocess.run([npm(), "install", "--prefix", folder, *quietly, *PACKAGES], check=True)
     files = SAME | STAND_INS
     return {address: folder / "node_modules" / file for address, file in files.items()}
 

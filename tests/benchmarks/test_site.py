@@ -1,9 +1,18 @@
-"""The site that `asv publish` makes of the recorded results shows them, in a real browser."""
+"""The site that `asv publish` makes of the recorded results shows them, in a real browser.
+
+These tests are skipped where a browser or npm is missing; with HHPLUG_REQUIRE_BROWSER=1 they fail.
+"""
+
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 from asv_runner.discovery import disc_benchmarks
 from browser import SIZE, published
 from matplotlib.image import imread
+from programs import ProgramMissing, chromium, npm
 from step_graph import drawn, measured, opened, take_picture
 
 from benchmarks.recorded import machines
@@ -13,8 +22,29 @@ BLANK = 20_000  # bytes; a blank page of that size takes 6,000, one with curves 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    try:
+        chromium(), npm()
+    except ProgramMissing as missing:
+        if os.environ.get("HHPLUG_REQUIRE_BROWSER") == "1":
+            raise
+        pytest.skip(str(missing))
     with published(tmp_path_factory.mktemp("site")) as site:
         yield site
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome"), [("", "1 skipped in "), ("1", "1 error in ")], ids=["", "required"]
+)
+def test_without_a_browser_a_page_test_is_skipped_unless_it_is_required(
+    monkeypatch, tmp_path, required, outcome
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HHPLUG_REQUIRE_BROWSER", required)
+    one_test = f"{__file__}::test_the_grid_shows_every_benchmark_of_the_suite"
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-ra", one_test]
+    report = subprocess.run(command, capture_output=True, text=True).stdout
+    assert outcome in report
+    assert re.search("chromium or .* is not on the path. Fix: apt-get install chromium", report)
 
 
 @pytest.mark.parametrize("view", ["", "summarylist", "regressions"])
