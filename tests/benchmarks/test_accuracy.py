@@ -1,14 +1,20 @@
 """The accuracy benchmarks see a wrong backend, and one that fails hides no other."""
 
 import numpy as np
+import pytest
 
 from benchmarks.suite import accuracy
 from hhplug import Simulator
 from hhplug.testing.accuracy import BOUNDS
 
 
-def test_numpy_is_within_bounds_and_its_error_over_dt_falls_with_the_fourth_power():
-    errors = accuracy.Reference().errors("numpy", "float64")
+@pytest.fixture(scope="module")
+def reference():
+    return accuracy.Reference()
+
+
+def test_numpy_is_within_bounds_and_its_error_over_dt_falls_with_the_fourth_power(reference):
+    errors = reference.errors("numpy", "float64")
     bounds = BOUNDS["float64"]
     assert 0 < errors["V"] < bounds.V_50_ms
     assert errors["spike time"] < bounds.spike_time
@@ -23,9 +29,7 @@ def test_a_backend_without_a_value_is_infinitely_wrong():
     assert accuracy.greatest(np.zeros(2), np.array([0.0, -3.0])) == 3.0
 
 
-def test_what_fails_fails_alone(monkeypatch):
-    reference = accuracy.Reference()
-
+def test_what_fails_fails_alone(reference, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("planted")
 

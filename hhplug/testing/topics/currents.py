@@ -1,8 +1,12 @@
 """Every form of current, at any time."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 
+from hhplug.result import Result
 from hhplug.stimulus import Stimulus
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import Kit, assert_equal, assert_near, reference
@@ -32,16 +36,27 @@ def currents(ms: float):
     }
 
 
+def run_arguments(form: str, ms: float) -> dict[str, Any]:
+    """What `Problem` takes, for 20 · ms under a form of current."""
+    return {
+        "T": 20.0 * ms,
+        "batch_size": N,
+        "stimulus": currents(ms)[form],
+        "initial_state": SPIKING,
+    }
+
+
+@cache
+def reference_run(form: str, ms: float) -> Result:
+    """The same run on the reference, once in the life of a process."""
+    return reference(**run_arguments(form, ms))
+
+
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
     def test_a_form_of_current_gives_the_references_trace(self, kit: Kit, form):
         ms = kit.steps(2000, 50) / 2000
-        arguments = {
-            "batch_size": N,
-            "stimulus": currents(ms)[form],
-            "initial_state": SPIKING,
-        }
-        ours, expected = kit.run(20.0 * ms, **arguments), reference(20.0 * ms, **arguments)
+        ours, expected = kit.run(**run_arguments(form, ms)), reference_run(form, ms)
         assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spike_count, expected.spike_count, "spike count")
         assert expected.spike_count.all()
