@@ -30,8 +30,17 @@ def test_its_two_commands_are_one_line_each_and_the_first_in_it():
     assert "\n" not in install + test
 
 
-def test_ci_takes_its_commands_from_it():
-    assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+def test_ci_runs_its_two_commands_before_it_installs_anything_of_its_own():
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    in_order = (
+        "try_it=$(readme_command 1)",
+        "run_the_tests=$(readme_command 2)",
+        'bash -euxc "$try_it"',
+        'bash -euxc "$run_the_tests"',
+    )
+    places = [ci.index(line) for line in in_order]
+    assert places == sorted(places)
+    assert places[-1] < min(found.start() for found in re.finditer(r"apt-get|pip\W|npm|venv/", ci))
 
 
 def test_its_pictures_and_links_exist():
