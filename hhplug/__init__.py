@@ -13,8 +13,10 @@ from hhplug.errors import (
     MissingExtra,
     NotEnoughMemory,
     NotRecorded,
+    UnknownArgument,
 )
 from hhplug.hookspecs import hookimpl
+from hhplug.join import concat
 from hhplug.model import HHParameters
 from hhplug.problem import Problem
 from hhplug.registry import backends
@@ -37,7 +39,9 @@ __all__ = [
     "Result",
     "Simulator",
     "Stimulus",
+    "UnknownArgument",
     "backends",
+    "concat",
     "hookimpl",
     "load_result",
     "simulate",

@@ -118,12 +118,6 @@ class Problem:
         checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, said)
         n_neurons = _population(said, checked_stimulus)
         _warn_of_nonfinite_start(state, n_neurons)
-        if isinstance(checked_stimulus, Stimulus):
-            current = SeparableCurrent(checked_stimulus, dt)
-        else:
-            one_for_all = checked_stimulus.ndim == 2 and checked_stimulus.shape[1] == 1 < n_neurons
-            rows = checked_stimulus[:, 0] if one_for_all else checked_stimulus
-            current = ArrayCurrent(rows, start_step)
         values: dict[str, Any] = {
             "n_neurons": n_neurons,
             "n_steps": n_steps,
@@ -133,7 +127,7 @@ class Problem:
             "parameters": checked_parameters,
             "initial_state": np.broadcast_to(state, (4, n_neurons)),
             "stimulus": checked_stimulus,
-            "current": current,
+            "current": _current(checked_stimulus, dt, start_step, n_neurons),
             "record": VARIABLES if record_all else _checked_record(record),
             # A longer one keeps step 0 alone too, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
@@ -189,12 +183,16 @@ class Problem:
 
     def shortened(self, n_steps: int) -> "Problem":
         """The first n_steps of the same problem; of an array stimulus, a view of their rows."""
-        other = self._with("n_steps", n_steps)
-        if isinstance(self.current, ArrayCurrent):
-            rows = self.current.array[:n_steps]
-            other = other._with("stimulus", rows)
-            other = other._with("current", ArrayCurrent(rows, self.start_step))
-        return other
+        stimulus = self.stimulus
+        return self.with_steps(
+            n_steps, stimulus if isinstance(stimulus, Stimulus) else stimulus[:n_steps]
+        )
+
+    def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
+        """The same problem for n_steps of a stimulus, which is not checked."""
+        current = _current(stimulus, self.dt, self.start_step, self.n_neurons)
+        other = self._with("n_steps", n_steps)._with("stimulus", stimulus)
+        return other._with("current", current)
 
     def _with(self, name: str, value: Any) -> "Problem":
         other = copy.copy(self)
@@ -340,6 +338,16 @@ def _checked_stimulus(
             )
     _refuse_nonfinite_current(array)
     return array
+
+
+def _current(
+    stimulus: Stimulus | NDArray[Any], dt: float, start_step: int, n_neurons: int
+) -> Current:
+    """The stimulus as backends see it; one column of an array serves all neurons."""
+    if isinstance(stimulus, Stimulus):
+        return SeparableCurrent(stimulus, dt)
+    one_for_all = stimulus.ndim == 2 and stimulus.shape[1] == 1 < n_neurons
+    return ArrayCurrent(stimulus[:, 0] if one_for_all else stimulus, start_step)
 
 
 def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
