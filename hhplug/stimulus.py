@@ -445,10 +445,12 @@ class ArrayCurrent:
         for row in self.chunk(first, count):
             yield np.atleast_1d(row).astype(np.float64)
 
-    def at(self, steps: Steps, neurons: Any) -> NDArray[np.float64]:
-        """I_ext of some steps and neurons (an index of NumPy), µA/cm²: (len(steps), …)."""
-        rows = self.array[steps - self._start_step].astype(np.float64)
-        return rows[:, neurons] if rows.ndim > 1 else rows[:, np.newaxis]
+    def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
+        """I_ext of some steps and neurons, µA/cm²: (steps, neurons), or (steps, 1) for all."""
+        rows = steps - self._start_step
+        if self.array.ndim == 1:
+            return self.array[rows, np.newaxis].astype(np.float64)
+        return self.array[np.ix_(rows, neurons)].astype(np.float64)  # copies nothing else
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
