@@ -131,7 +131,9 @@ class Problem:
             "record": VARIABLES if record_all else _checked_record(record),
             # A longer one keeps step 0 alone too, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
-            "record_neurons": _checked_neurons(record_neurons, n_neurons),
+            "record_neurons": None
+            if record_neurons is None
+            else checked_neurons("record_neurons", record_neurons, n_neurons),
             "spikes": checks.choice("spikes mode", spikes, SPIKE_MODES),
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
             "device_arrays": bool(device_arrays),
@@ -512,26 +514,21 @@ def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _checked_neurons(record_neurons: ArrayLike | None, n_neurons: int) -> NDArray[np.int64] | None:
-    if record_neurons is None:
-        return None
-    indices = in_unit("record_neurons", record_neurons, PURE)
-    chosen = checks.numpy_array("record_neurons", indices, "a list of neuron indices")
+def checked_neurons(name: str, neurons: ArrayLike, n_neurons: int) -> NDArray[np.int64]:
+    """Indices of neurons, each named once; raises InvalidInput, beginning with name."""
+    indices = in_unit(name, neurons, PURE)
+    chosen = checks.numpy_array(name, indices, "a list of neuron indices")
     if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
         raise InvalidInput(
-            "record_neurons must be a list of neuron indices, "
+            f"{name} must be a list of neuron indices, "
             f"got dtype {chosen.dtype} and shape {chosen.shape}"
         )
     outside = chosen[(chosen < 0) | (chosen >= n_neurons)]
     if outside.size:
-        raise InvalidInput(
-            f"record_neurons must be between 0 and {n_neurons - 1}, got {outside[0]}"
-        )
+        raise InvalidInput(f"{name} must be between 0 and {n_neurons - 1}, got {outside[0]}")
     chosen = chosen.astype(np.int64)
     values, counts = np.unique(chosen, return_counts=True)
     if np.any(counts > 1):
-        raise InvalidInput(
-            f"record_neurons must name each neuron once, got {values[counts > 1][0]} twice"
-        )
+        raise InvalidInput(f"{name} must name each neuron once, got {values[counts > 1][0]} twice")
     chosen.flags.writeable = False
     return chosen
