@@ -1,12 +1,17 @@
-"""One figure of a result: voltage traces, spike raster, F-I curve."""
+"""Pictures of a result: currents, voltage traces, a spike raster and the F-I curve."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from hhplug.errors import InvalidInput, MissingExtra
+from hhplug.errors import InvalidInput, MissingExtra, NotRecorded
+from hhplug.view import DECIMALS, TRACES, Neurons, Rates, View, rates, shown, spread, traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,34 +19,98 @@ if TYPE_CHECKING:
     from hhplug.figure import Figure
     from hhplug.result import Result
 
-TRACES = 5
-RASTER_NEURONS = 2000
+Draw = Callable[["Axes"], None]
+Panel = tuple[float, Draw]  # height in inches, and what draws it
+
+FI_NEURONS = 2000
+LEAST_FI_NEURONS = 3  # fewer points make no curve
+FEW = 50  # neurons whose marks have room to be large
+ROW_LABELS = 12
+WIDTH, STRIP, PANEL, LANE = 9.0, 0.7, 2.3, 0.55  # inches
+# The palette of Okabe & Ito (2008), whose colours colour-blind people can tell apart.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
+GRAY = "0.35"
 
 
-def plot(result: "Result") -> "Figure":
+def plot(result: "Result", neurons: ArrayLike | None = None) -> "Figure":
     """The figure of `Result.plot`."""
-    Figure = require_matplotlib()
-    mosaic = []
-    if "V" in result.samples and result.V.size:
-        mosaic.append(["traces", "traces"])
-    if result.spike_counts is not None:
-        left = "curve" if result.spike_times is None else "raster"
-        mosaic.append([left, "curve"])
-    if not mosaic:
-        raise InvalidInput("nothing to plot: the run kept neither V nor spikes")
-    figure = Figure(figsize=(9.0, 3.0 * len(mosaic)), layout="constrained")
-    axes = figure.subplot_mosaic(mosaic)
-    draw = {"traces": _draw_traces, "raster": _draw_raster, "curve": _draw_curve}
-    for name, ax in axes.items():
-        draw[str(name)](ax, result)
-        ax.spines[["top", "right"]].set_visible(False)
-    problem = result.problem
-    figure.suptitle(
-        f"{problem.n_neurons:,} neurons, {problem.T:g} ms, dt {problem.dt:g} ms, "
-        f"{result.backend} {result.dtype}",
-        fontsize="medium",
-    )
+    require_matplotlib()
+    view = _view(result, neurons)
+    alone = len(view.neurons) == 1
+    has_raster = result.spike_times is not None and not (alone and view.has_V)
+    panels = _lanes(view) if view.has_V else []
+    if has_raster:
+        height = min(PANEL, STRIP + 0.1 * len(view.neurons))
+        panels.append((height, partial(_draw_raster, view=view)))
+    if panels and (alone or view.current_changes):
+        panels.insert(0, (STRIP, partial(_draw_currents, view=view)))
+    draw_rates = None if result.spike_counts is None else _panel_of_rates(view)
+    if not panels and not draw_rates:
+        raise InvalidInput(
+            "nothing to plot: the run kept neither V nor the times of spikes, "
+            "and the neurons make no F-I curve"
+        )
+    figure = _laid_out(panels, draw_rates, beside=has_raster)
+    figure.suptitle(view.title, fontsize="medium")
     return figure
+
+
+def plot_traces(
+    result: "Result", neurons: ArrayLike | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """The axes of `Result.plot_traces`."""
+    named = None if neurons is None else shown(result, neurons)
+    if not result.V.size:
+        raise NotRecorded(
+            "V was recorded of no neuron, or at no step of this run; "
+            "run with other record_neurons or a smaller record_every"
+        )
+    chosen = traced(result, named, TRACES if named is None else len(named))
+    view = View(result, shown(result, neurons), chosen)
+    ax = _axes(ax)
+    for neuron, (name, current) in view.labels.items():
+        _draw_trace(ax, view, neuron, f"{name}: {current}")
+    ax.set(ylabel="V (mV)", ylim=view.limits_of_V)
+    if len(chosen) > 1:  # above the axes, where it covers nothing
+        ax.legend(
+            title="neuron: mean I_ext (µA/cm²)",
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            borderaxespad=0.0,
+            ncols=TRACES,
+            columnspacing=1.0,
+            handlelength=1.0,
+            alignment="left",
+            frameon=False,
+            fontsize="small",
+            title_fontsize="small",
+        )
+    return ax
+
+
+def plot_raster(
+    result: "Result", neurons: ArrayLike | None = None, ax: "Axes | None" = None
+) -> "Axes":
+    """The axes of `Result.plot_raster`."""
+    chosen = shown(result, neurons)
+    view = View(result, chosen, chosen[:0])
+    ax = _axes(ax)
+    _draw_raster(ax, view)
+    return ax
+
+
+def plot_fi(
+    result: "Result",
+    start: float | None = None,
+    stop: float | None = None,
+    method: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """The axes of `Result.plot_fi`."""
+    of_all = rates(result, shown(result, None), start, stop, method)
+    ax = _axes(ax)
+    _draw_fi(ax, of_all, {})
+    return ax
 
 
 def require_matplotlib() -> "type[Figure]":
@@ -65,49 +134,172 @@ def check_file(path: Path) -> None:
         raise InvalidInput(f"cannot draw {str(path)!r}: {error}") from None
 
 
-def spread(count: int, most: int) -> np.ndarray:
-    """At most `most` indices below count, from the first to the last, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+def _view(result: "Result", neurons: ArrayLike | None) -> View:
+    """What `plot` shows: all neurons, or those named; of a few of them V and the current."""
+    chosen = shown(result, neurons)
+    few = chosen[spread(len(chosen), TRACES)]
+    view = View(result, chosen, few)
+    if not view.has_V:
+        return view
+    return replace(view, traced=traced(result, None if neurons is None else chosen, TRACES))
 
 
-def _draw_traces(ax: "Axes", result: "Result") -> None:
-    drive = result.drive()
-    for column in spread(result.V.shape[1], TRACES):
-        neuron = result.neurons[column]
-        label = f"neuron {neuron}, {drive[neuron]:.3g} µA/cm²"
-        ax.plot(result.time, result.V[:, column], linewidth=1.0, label=label)
-    ax.set(xlabel="time (ms)", ylabel="V (mV)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
+def _axes(ax: "Axes | None") -> "Axes":
+    """The user's axes, or those of a new figure."""
+    Figure = require_matplotlib()
+    if ax is None:
+        ax = Figure(figsize=(WIDTH, PANEL + 0.7), layout="constrained").subplots()
+        ax.spines[["top", "right"]].set_visible(False)
+    elif not hasattr(ax, "get_xlim"):
+        raise InvalidInput(f"ax must be one matplotlib Axes, got {type(ax).__name__}")
+    return ax
 
 
-def _draw_raster(ax: "Axes", result: "Result") -> None:
-    shown = spread(result.problem.n_neurons, RASTER_NEURONS)
-    kept = np.isin(result.spikes.neuron, shown)
+def _laid_out(panels: list[Panel], draw_rates: Draw | None, beside: bool) -> "Figure":
+    """The panels over time on one axis, the rates beside the last of them or below."""
+    heights = [height for height, _ in panels]
+    beside = beside and draw_rates is not None
+    if beside:
+        heights[-1] = PANEL
+    elif draw_rates:
+        heights.append(PANEL)
+    figure = require_matplotlib()(figsize=(WIDTH, sum(heights) + 0.7), layout="constrained")
+    widths = [2.0, 1.0] if beside else [1.0]
+    grid = figure.add_gridspec(
+        len(heights), len(widths), height_ratios=heights, width_ratios=widths
+    )
+    ax = None
+    for row, (_, draw) in enumerate(panels):
+        ax = figure.add_subplot(grid[row, 0], sharex=ax)
+        draw(ax)
+        if row < len(panels) - 1:
+            ax.tick_params(bottom=False, labelbottom=False)
+            ax.spines["bottom"].set_visible(False)
+            ax.set_xlabel("")
+        for text in ax.texts:
+            text.set_in_layout(not beside)  # the column of the rates has room for it
+    if draw_rates:
+        draw_rates(figure.add_subplot(grid[-1, -1]))
+    for ax in figure.axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _colors(neurons: Neurons) -> dict[int, Any]:
+    """A colour for each neuron."""
+    colors: Any = COLORS
+    if len(neurons) > len(COLORS):
+        from matplotlib import colormaps
+
+        colors = colormaps["viridis"](np.linspace(0.0, 0.9, len(neurons)))
+    return dict(zip(neurons.tolist(), colors, strict=False))
+
+
+def _set_time(ax: "Axes", view: View) -> None:
+    ax.set(xlabel="time (ms)", xlim=view.time)
+
+
+def _draw_currents(ax: "Axes", view: View) -> None:
+    for neuron, color in _colors(view.traced).items():
+        ax.plot(*view.current(neuron), drawstyle="steps-post", color=color, linewidth=1.2)
+    low, high = min(ax.dataLim.ymin, 0.0), max(ax.dataLim.ymax, 0.0)
+    margin = 0.1 * (high - low or 10.0)
+    ax.set(ylabel="I_ext\n(µA/cm²)", ylim=(low - margin, high + margin))
+    ax.locator_params(axis="y", nbins=3)
+    _set_time(ax, view)
+
+
+def _draw_trace(ax: "Axes", view: View, neuron: int, label: str = "") -> None:
+    time, V = view.trace(neuron)
+    marker = "." if len(V) == 1 else "none"
+    color = _colors(view.traced)[neuron]
+    ax.plot(time, V, marker=marker, color=color, linewidth=1.0, label=label)
+    _set_time(ax, view)
+
+
+def _lanes(view: View) -> list[Panel]:
+    """A panel for each trace, the first at the bottom as in the raster."""
+    draw = partial(_draw_lane, view=view, limits=view.limits_of_V)
+    count = len(view.labels)
+    if count == 1:
+        return [(PANEL, partial(draw, neuron=neuron, ylabel="V (mV)")) for neuron in view.labels]
+    lanes = []
+    for lane, (neuron, (name, current)) in enumerate(reversed(view.labels.items())):
+        ylabel = "V (mV)" if lane == count // 2 else ""
+        label = f"neuron {name}\n{current} µA/cm²"
+        one = partial(draw, neuron=neuron, ylabel=ylabel, label=label)
+        lanes.append((max(LANE, 0.8 * PANEL / count), one))
+    return lanes
+
+
+def _draw_lane(
+    ax: "Axes",
+    view: View,
+    neuron: int,
+    limits: tuple[float, float],
+    ylabel: str,
+    label: str = "",
+) -> None:
+    _draw_trace(ax, view, neuron)
+    ax.set(ylabel=ylabel, ylim=limits)
+    if label:
+        ax.text(1.02, 0.5, label, transform=ax.transAxes, va="center", fontsize="small")
+        ax.locator_params(axis="y", nbins=3)
+
+
+def _draw_raster(ax: "Axes", view: View) -> None:
+    time, row = view.raster()
+    rows, count = view.rows, len(view.rows)
+    height = ax.get_window_extent().height * 72.0 / ax.figure.dpi / count  # points
     ax.plot(
-        result.spikes.time[kept],
-        result.spikes.neuron[kept],
+        time,
+        row,
         linestyle="none",
-        marker="|" if len(shown) <= 50 else ".",
-        markersize=6.0 if len(shown) <= 50 else 1.5,
-        markeredgewidth=1.0 if len(shown) <= 50 else 0.0,
+        marker="|",
+        markersize=np.clip(0.7 * height, 1.5, 12.0),
+        markeredgewidth=1.0 if count <= FEW else 0.6,
         color="black",
         rasterized=True,
     )
-    problem = result.problem
-    ax.set(
-        xlabel="time (ms)",
-        ylabel="neuron",
-        xlim=(problem.start_step * problem.dt, problem.end_step * problem.dt),
-        ylim=(-0.5, problem.n_neurons - 0.5),
-    )
-
-
-def _draw_curve(ax: "Axes", result: "Result") -> None:
-    current, rate = result.fi_curve()
-    if np.ptp(current) > 0:
-        ax.plot(current, rate, marker=".", markersize=3.0, linewidth=1.0)
-        ax.set(xlabel="I_ext (µA/cm²)", ylabel="firing rate (Hz)")
+    ax.set(ylabel="neuron", ylim=(rows[0] - 0.5, rows[-1] + 0.5))
+    if count > ROW_LABELS and np.array_equal(rows, view.neurons):
+        ax.locator_params(axis="y", steps=[1, 2, 5, 10])
     else:
-        ax.plot(result.firing_rate(), marker=".", markersize=3.0, linestyle="none")
-        ax.set(xlabel="neuron", ylabel="firing rate (Hz)")
-    ax.set_ylim(bottom=0.0)
+        labelled = spread(count, ROW_LABELS)
+        ax.set_yticks(rows[labelled], [str(neuron) for neuron in view.neurons[labelled]])
+    _set_time(ax, view)
+
+
+def _panel_of_rates(view: View) -> Draw | None:
+    """The F-I curve; a histogram where currents are equal and rates differ; else nothing."""
+    shown_rates = rates(view.result, view.neurons)
+    count, current = len(view.neurons), shown_rates.current
+    if count >= LEAST_FI_NEURONS and np.ptp(current.round(DECIMALS)) > 0.0:
+        return partial(_draw_fi, rates=shown_rates, colors=_colors(view.traced))
+    known = shown_rates.rate[np.isfinite(shown_rates.rate)]
+    if count > TRACES and known.size and np.ptp(known) > 0.0:
+        return partial(_draw_histogram, rates=shown_rates)
+    return None
+
+
+def _draw_fi(ax: "Axes", rates: Rates, colors: dict[int, Any]) -> None:
+    known = np.flatnonzero(np.isfinite(rates.rate))
+    known = known[np.argsort(rates.current[known], kind="stable")]
+    drawn = known[spread(len(known), FI_NEURONS)]
+    dots = {"marker": "o", "linestyle": "none", "markeredgewidth": 0.0}
+    size = 5.0 if len(drawn) <= FEW else 2.5
+    ax.plot(rates.current[drawn], rates.rate[drawn], markersize=size, color=GRAY, **dots)
+    for neuron, color in colors.items():
+        here = rates.neurons == neuron
+        ax.plot(rates.current[here], rates.rate[here], markersize=7.0, color=color, **dots)
+    highest = max(rates.rate[known], default=0.0) or 1.0
+    ax.set(xlabel="I_ext (µA/cm²)", ylabel="firing rate (Hz)")
+    ax.set_ylim(-0.04 * highest, 1.08 * highest)
+    ax.set_title(rates.title, fontsize="small", color=GRAY)
+
+
+def _draw_histogram(ax: "Axes", rates: Rates) -> None:
+    ax.hist(rates.rate[np.isfinite(rates.rate)], bins=20, color=GRAY)
+    ax.set(xlabel="firing rate (Hz)", ylabel="neurons")
+    ax.locator_params(axis="y", integer=True)
+    ax.set_title(rates.title, fontsize="small", color=GRAY)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hhplug import analysis, plotting, storage
 from hhplug._version import __version__
@@ -23,6 +23,7 @@ from hhplug.stimulus import Stimulus
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMAT = 1  # of a saved file
@@ -212,12 +213,62 @@ class Result:
         """
         return analysis.fi_curve(self, start, stop, method)
 
-    def plot(self) -> "Figure":
-        """Voltage traces, a spike raster and the F-I curve, as far as they were recorded.
+    @known_arguments
+    def plot(self, neurons: ArrayLike | None = None) -> "Figure":
+        """A picture of what was recorded.
 
-        Raises MissingExtra without matplotlib.
+        neurons: indices of those to show, by default all.
+
+        A single neuron is shown as its current above its V. Several are shown as a few traces of
+        V, below their currents if these change, above a spike raster on the same time axis, beside
+        the F-I curve of `firing_rate`; where all mean currents are equal and rates differ, it is a
+        histogram of the rates. A run with so many spikes that it would be a solid block is shown
+        in part: the end of the stimulus.
+
+        Raises InvalidInput if neurons aren't indices or nothing of this was kept, NotRecorded for
+        a neuron without V, and MissingExtra without matplotlib.
         """
-        return plotting.plot(self.on_host())
+        return plotting.plot(self.on_host(), neurons)
+
+    @known_arguments
+    def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw V of the neurons and return the axes.
+
+        neurons: indices, by default of five of those recorded at most.
+        ax: matplotlib's axes to draw on, by default those of a new figure, `ax.figure`.
+
+        Raises NotRecorded for a neuron without V, else as `plot`.
+        """
+        return plotting.plot_traces(self.on_host(), neurons, ax)
+
+    @known_arguments
+    def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the spikes of the neurons, a row for each, and return the axes.
+
+        neurons: indices, by default all; of more than 2,000, as many are drawn, evenly spread.
+        ax: as for `plot_traces`.
+
+        Raises NotRecorded if spike times were not kept, else as `plot`.
+        """
+        return plotting.plot_raster(self, neurons, ax)
+
+    @known_arguments
+    def plot_fi(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        method: str | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw the firing rate (Hz) against the mean current (µA/cm²) and return the axes.
+
+        Each neuron that has a rate is a point; of more than 2,000, as many are drawn.
+
+        start, stop, method: as for `firing_rate`, but the default method after spikes="counts" is
+            "count".
+        ax: as for `plot_traces`.
+        """
+        return plotting.plot_fi(self, start, stop, method, ax)
 
     def to_xarray(self) -> "xarray.Dataset":
         """A Dataset with dimensions time and neuron, and units as attributes.

@@ -7,71 +7,385 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
-from hhplug import InvalidInput, Stimulus
-from hhplug.recording import Spikes
+from hhplug import InvalidInput, NotRecorded, Problem, Stimulus
+from hhplug.spikes import Spikes
 
-TRACES = ("time (ms)", "V (mV)")
-RASTER = ("time (ms)", "neuron")
-CURVE = ("I_ext (µA/cm²)", "firing rate (Hz)")
-RATES = ("neuron", "firing rate (Hz)")
+matplotlib = pytest.importorskip("matplotlib")
+
+CURRENT = "I_ext\n(µA/cm²)"
+V = "V (mV)"
+NEURON = "neuron"
+RATE = "firing rate (Hz)"
+HISTOGRAM = "neurons"
+
+SWEEP = Stimulus.constant([1.0, 2.0, 3.0])
+
+
+@pytest.fixture(scope="module")
+def firing():
+    """Four neurons for 80 ms, currents in no order, of which all but the second go on firing."""
+    return run(80.0, 0.05, stimulus=Stimulus.constant([10.0, 0.0, 40.0, 20.0]))
+
+
+def made_up(spike_times, *, stimulus=SWEEP, V=None, T=1000.0, **arguments):
+    """A result of made-up spikes (ms, for each neuron) and V (at every ms) of three neurons."""
+    problem = Problem(T, dt=1.0, stimulus=stimulus, batch_size=3, dtype="float64", **arguments)
+    neuron = np.repeat(np.arange(3), [len(times) for times in spike_times])
+    return replace(
+        run(batch_size=3),
+        problem=problem,
+        samples={} if V is None else {"V": V},
+        spike_times=Spikes(neuron, np.concatenate([np.empty(0), *spike_times]), np.ones(3, bool)),
+        spike_counts=np.bincount(neuron, minlength=3),
+    )
+
+
+def ylabels(figure):
+    return [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+
+
+def panel(figure, ylabel):
+    (found,) = [ax for ax in figure.axes if ax.get_ylabel() == ylabel]
+    return found
+
+
+def traces(figure):
+    """The axes of the traces, in the order of the neurons: the first is at the bottom."""
+    return [ax for ax in figure.axes if ax.texts][::-1]
+
+
+def time_axes(figure):
+    return [ax for ax in figure.axes if ax.get_ylabel() not in (RATE, HISTOGRAM)]
 
 
 @pytest.mark.parametrize(
     ("arguments", "panels"),
     [
-        ({"stimulus": Stimulus.constant([1, 2, 3])}, [TRACES, RASTER, CURVE]),
-        ({}, [TRACES, RASTER, RATES]),
-        ({"batch_size": 100}, [TRACES, RASTER, RATES]),
-        ({"stimulus": Stimulus.constant([1, 2, 3]), "spikes": "counts"}, [TRACES, CURVE]),
-        ({"spikes": "counts"}, [TRACES, RATES]),
-        ({"spikes": "off", "batch_size": 3}, [TRACES]),
-        ({"record": (), "batch_size": 3}, [RASTER, RATES]),
-        ({"record": ("n",)}, [RASTER, RATES]),
-        ({"record_neurons": [], "batch_size": 3}, [RASTER, RATES]),
+        ({}, [CURRENT, V]),
+        ({"spikes": "counts"}, [CURRENT, V]),
+        ({"spikes": "off"}, [CURRENT, V]),
+        ({"record": ()}, [CURRENT, NEURON]),
+        ({"stimulus": SWEEP}, [V, NEURON, RATE]),
+        ({"stimulus": SWEEP, "spikes": "counts"}, [V, RATE]),
+        ({"stimulus": SWEEP, "spikes": "off"}, [V]),
+        ({"stimulus": SWEEP, "record": ()}, [NEURON, RATE]),
+        ({"stimulus": SWEEP, "record": ("n",)}, [NEURON, RATE]),
+        ({"stimulus": SWEEP, "record_neurons": []}, [NEURON, RATE]),
+        ({"stimulus": SWEEP, "record": (), "spikes": "counts"}, [RATE]),
+        ({"stimulus": Stimulus.constant([1.0, 2.0])}, [V, NEURON]),  # two points are no curve
+        ({"stimulus": Stimulus.step([1.0, 2.0, 3.0], 0.2, 0.5)}, [CURRENT, V, NEURON, RATE]),
+        ({"batch_size": 100}, [V, NEURON]),
+        ({"batch_size": 100, "spikes": "counts"}, [V]),
+        # Each one's mean over the whole periods is 0, but for rounding errors.
+        ({"stimulus": Stimulus.sine([1.0, 2.0, 3.0], 2000.0)}, [CURRENT, V, NEURON]),
     ],
 )
-def test_a_plot_shows_what_was_kept_with_units_on_its_axes(arguments, panels):
-    pytest.importorskip("matplotlib")
+def test_a_plot_shows_what_was_kept_and_is_worth_showing(arguments, panels):
     figure = run(**arguments).plot()
     figure.canvas.draw()
-    assert [(ax.get_xlabel(), ax.get_ylabel()) for ax in figure.axes] == panels
+    assert ylabels(figure) == panels
+    for ax in figure.axes:
+        if ax.get_ylabel() == RATE:
+            assert ax.get_xlabel() == "I_ext (µA/cm²)"
+    *above, last = time_axes(figure) or [None]
+    assert all(ax.get_xlabel() == "" for ax in above)
+    assert last is None or last.get_xlabel() in ("time (ms)", "I_ext (µA/cm²)")
 
 
-def test_a_plot_draws_the_samples_and_every_spike(spiking):
-    pytest.importorskip("matplotlib")
-    traces, raster, curve = spiking.plot().axes
-    assert_array_equal([line.get_ydata() for line in traces.lines], spiking.V.T)
-    assert_array_equal(traces.lines[0].get_xdata(), spiking.time)
-    assert_array_equal(raster.lines[0].get_xdata(), spiking.spikes.time)
-    assert_array_equal(raster.lines[0].get_ydata(), spiking.spikes.neuron)
-    assert_array_equal(curve.lines[0].get_xydata().T, spiking.fi_curve())
+def test_one_neuron_is_its_current_above_its_trace():
+    stimulus = Stimulus.step(10.0, 0.2, 0.7) + Stimulus.ramp(0.0, 5.0, 0.0, 1.0)
+    result = run(stimulus=stimulus)
+    current, trace = result.plot().axes
+    assert current.get_position().y0 > trace.get_position().y1
+    (line,) = current.lines
+    assert line.get_drawstyle() == "steps-post"  # held during each step
+    assert_array_equal(line.get_ydata()[:-1], stimulus.sample(0.1, 10))
+    assert_allclose(line.get_xdata(), np.arange(11) * 0.1, rtol=1e-15)
+    assert_array_equal(trace.lines[0].get_xydata().T, [result.time, result.V[:, 0]])
 
 
-def test_a_plot_names_the_neurons_that_the_columns_hold_and_what_drives_them():
-    pytest.importorskip("matplotlib")
-    sweep = Stimulus.constant(np.arange(9) / 2)
-    figure = run(stimulus=sweep, record_neurons=[7, 2]).plot()
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["neuron 7, 3.5 µA/cm²", "neuron 2, 1 µA/cm²"]
+def test_one_neuron_of_many_is_shown_like_one(spiking):
+    current, trace = spiking.plot(neurons=[2]).axes
+    assert_array_equal(trace.lines[0].get_ydata(), spiking.V[:, 2])
+    assert set(current.lines[0].get_ydata()) == {40.0}
 
 
-def test_a_plot_of_many_neurons_shows_a_few_traces_and_part_of_the_raster():
-    pytest.importorskip("matplotlib")
+def test_a_current_given_as_an_array_is_drawn_neuron_by_neuron():
+    array = np.arange(30.0).reshape(10, 3)
+    current = panel(run(stimulus=array, start_step=5).plot(), CURRENT)
+    assert_array_equal([line.get_ydata()[:-1] for line in current.lines], array.T)
+    assert_allclose(current.lines[0].get_xdata()[[0, -1]], [0.5, 1.5], rtol=1e-15)
+
+
+@pytest.mark.parametrize("stimulus", [None, Stimulus.constant(10.0)])
+def test_a_constant_current_is_drawn_on_an_axis_with_zero(stimulus):
+    low, high = run(stimulus=stimulus).plot().axes[0].get_ylim()
+    assert low < 0.0 < high
+
+
+def test_a_plot_draws_the_samples_every_spike_and_the_settled_rates(firing):
+    figure = firing.plot()
+    lanes, raster, curve = traces(figure), panel(figure, NEURON), panel(figure, RATE)
+    assert_array_equal([ax.lines[0].get_ydata() for ax in lanes], firing.V.T)
+    assert_array_equal(lanes[0].lines[0].get_xdata(), firing.time)
+    assert_array_equal(raster.lines[0].get_xdata(), firing.spikes.time)
+    assert_array_equal(raster.lines[0].get_ydata(), firing.spikes.neuron)
+    assert_array_equal(curve.lines[0].get_xydata().T, firing.fi_curve())
+    assert curve.get_title() == "settled: 40–80 ms"
+
+
+def test_the_panels_over_time_stand_on_one_axis(spiking):
+    figure = spiking.plot()
+    figure.canvas.draw()
+    left, right = zip(*(ax.get_position().intervalx for ax in time_axes(figure)), strict=True)
+    assert np.ptp(left) == np.ptp(right) == 0.0
+    assert all(ax.get_xlim() == (0.0, 20.0) for ax in time_axes(figure))
+    time_axes(figure)[0].set_xlim(5.0, 10.0)
+    assert all(ax.get_xlim() == (5.0, 10.0) for ax in time_axes(figure))
+
+
+def test_a_run_that_goes_on_is_drawn_at_its_own_time():
+    figure = run(stimulus=SWEEP, start_step=50).plot()
+    assert_allclose(time_axes(figure)[0].get_xlim(), [5.0, 6.0], rtol=1e-15)
+    assert figure.get_suptitle().startswith("3 neurons, 5–6 ms, ")
+
+
+@pytest.mark.parametrize(
+    ("n", "neurons", "title"),
+    [
+        (1, None, "1 neuron, 1 ms, dt 0.1 ms, reference float64"),
+        (1, [0], "1 neuron, "),
+        (1200, None, "1,200 neurons, "),
+        (1200, [7], "neuron 7 of 1,200, "),
+        (1200, [7, 3], "2 of 1,200 neurons, "),
+    ],
+)
+def test_the_title_says_how_many_neurons_there_are(n, neurons, title):
+    figure = run(batch_size=n).plot(neurons=neurons)
+    assert figure.get_suptitle().startswith(title)
+
+
+def test_traces_are_labelled_by_neuron_and_mean_current():
+    # 4 µA/cm² for the last 0.4 of the 0.5 ms over which the mean is taken.
+    sweep = Stimulus.constant(np.arange(9) / 2) + Stimulus.step(5.0, 0.1, 0.6)
+    result = run(stimulus=sweep, record_neurons=[7, 2])
+    labels = [ax.texts[0].get_text() for ax in traces(result.plot())]
+    assert labels == ["neuron 7\n4.5 µA/cm²", "neuron 2\n2 µA/cm²"]
+    legend = result.plot_traces().get_legend()
+    assert legend.get_title().get_text() == "neuron: mean I_ext (µA/cm²)"
+    assert [text.get_text() for text in legend.get_texts()] == ["7: 4.5", "2: 2"]
+
+
+def test_a_legend_covers_no_trace(spiking):
+    ax = spiking.plot_traces()
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
+def test_a_plot_of_many_neurons_shows_five_traces_and_part_of_the_raster():
     n = 5000
     many = run(batch_size=n)
-    every = Spikes(np.arange(n), np.full(n, 0.5))
-    traces, raster, _ = replace(many, spike_times=every).plot().axes
-    assert len(traces.lines) == 5
-    shown = raster.lines[0].get_ydata()
+    every = Spikes(np.arange(n), np.full(n, 0.5), np.ones(n, bool))
+    figure = replace(many, spike_times=every).plot()
+    assert len(traces(figure)) == 5
+    shown = panel(figure, NEURON).lines[0].get_ydata()
     assert len(shown) == 2000
     assert (shown[0], shown[-1]) == (0, n - 1)
 
 
+def test_named_neurons_have_rows_and_traces_in_the_order_given(firing):
+    figure = firing.plot(neurons=[3, 0, 2])
+    raster, curve = panel(figure, NEURON), panel(figure, RATE)
+    assert_array_equal([ax.lines[0].get_ydata() for ax in traces(figure)], firing.V[:, [3, 0, 2]].T)
+    assert [label.get_text() for label in raster.get_yticklabels()] == ["3", "0", "2"]
+    times = raster.lines[0].get_xdata()[raster.lines[0].get_ydata() == 1]
+    assert_array_equal(times, firing.spikes.time[firing.spikes.neuron == 0])
+    assert_array_equal(curve.lines[0].get_xdata(), [10.0, 20.0, 40.0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 13, 1000])
+def test_neurons_are_counted_in_whole_numbers(n):
+    raster = run(batch_size=n, record=()).plot_raster()
+    raster.figure.canvas.draw()
+    labels = [label.get_text() for label in raster.get_yticklabels()]
+    assert labels
+    assert all(label.lstrip("−").isdigit() for label in labels)
+
+
+def test_a_long_trace_is_drawn_by_the_extremes_of_its_columns():
+    V = np.random.default_rng(0).normal(size=(100_000, 3))
+    V[33_333, 0] = 50.0  # a spike of one sample
+    # The spike's height keeps the noise from counting as swings, which would shorten the time.
+    line = made_up([[], [], []], V=V, T=100_000.0).plot_traces(neurons=[0]).lines[0]
+    time, drawn = line.get_xdata(), line.get_ydata()
+    assert len(drawn) <= 4002
+    assert_array_equal(drawn, V[time.astype(int), 0])
+    assert (time[0], time[-1]) == (0.0, 99_999.0)
+    columns = V[:, 0].reshape(2000, 50)
+    at = time.astype(int) // 50
+    assert_array_equal([drawn[at == k].max() for k in range(2000)], columns.max(axis=1))
+    assert_array_equal([drawn[at == k].min() for k in range(2000)], columns.min(axis=1))
+
+
+def test_a_trace_that_became_nan_is_drawn_to_its_end():
+    V = np.zeros((100_000, 3))
+    V[70_010, 1] = 50.0
+    V[70_025:, 1] = np.nan  # amid a column of 50 samples
+    line = made_up([[], [], []], V=V, T=100_000.0).plot_traces(neurons=[1]).lines[0]
+    assert line.get_xdata()[np.nanargmax(line.get_ydata())] == 70_010.0
+
+
+def test_a_neuron_at_rest_is_a_straight_line_and_not_its_rounding_errors():
+    low, high = run(10.0).plot_traces().get_ylim()
+    assert high - low >= 10.0
+    assert abs((low + high) / 2.0 + 65.0) < 0.1
+
+
+def test_a_single_sample_is_a_dot():
+    assert run(0.1).plot_traces().lines[0].get_marker() == "."
+    assert run(0.2).plot_traces().lines[0].get_marker() == "none"
+
+
+def test_a_run_of_too_many_spikes_shows_the_last_part_of_the_stimulus():
+    busy = np.arange(5.0, 10_000.0, 10.0)  # 1,000 spikes, one every 10 ms
+    stimulus = Stimulus.step([1.0, 2.0, 3.0], 1000.0, 8000.0)
+    result = made_up([[], busy, [7.0]], stimulus=stimulus, V=np.zeros((10_000, 3)), T=10_000.0)
+    figure = result.plot()
+    # 25 spikes before the stimulus ends at 8000 ms: since 7755 ms, rounded up to 300 ms.
+    assert {ax.get_xlim() for ax in time_axes(figure)} == {(7700.0, 8030.0)}
+    assert figure.get_suptitle().startswith("3 neurons, 7,700–8,030 ms of 10,000 ms, ")
+    inside = busy[(busy >= 7700.0) & (busy <= 8030.0)]
+    assert_array_equal(panel(figure, NEURON).lines[0].get_xdata(), inside)
+    assert_array_equal(traces(figure)[0].lines[0].get_xdata(), np.arange(7700.0, 8031.0))
+    edges, I_ext = panel(figure, CURRENT).lines[2].get_data()
+    assert_array_equal(I_ext[:-1], np.where(edges[:-1] < 8000.0, 3.0, 0.0))
+    # Traces and raster on axes of the user's own agree on the time.
+    assert result.plot_traces().get_xlim() == result.plot_raster().get_xlim() == (7700.0, 8030.0)
+    # The others are quiet enough to be shown whole.
+    assert result.plot(neurons=[0, 2]).axes[0].get_xlim() == (0.0, 10_000.0)
+
+
+def test_swings_of_V_count_where_there_are_no_spikes():
+    swinging = np.sin(2.0 * np.pi * np.arange(10_000)[:, np.newaxis] / 20.0) * [0.0, 1.0, 0.0]
+    result = made_up([[], [], []], V=swinging, T=10_000.0)
+    low, high = result.plot_traces().get_xlim()
+    assert high == 10_000.0
+    assert 9400.0 <= low <= 9520.0  # 25 swings of 20 ms
+    assert result.plot_traces(neurons=[0]).get_xlim() == (0.0, 10_000.0)
+
+
+def test_the_jump_of_a_class_2_axon_is_a_gap_and_not_a_slope():
+    result = made_up([[], [], np.arange(0.0, 1000.0, 10.0)])
+    line = result.plot_fi().lines[0]
+    assert line.get_linestyle() == "None"
+    assert_allclose(line.get_ydata(), [0.0, 0.0, 100.0], rtol=1e-12)
+
+
+def test_a_neuron_without_a_rate_is_counted_and_not_drawn():
+    result = made_up([[], [700.0], np.arange(0.0, 1000.0, 10.0)])
+    curve = result.plot_fi()  # without a warning
+    assert_array_equal(curve.lines[0].get_xdata(), [1.0, 3.0])
+    assert curve.get_title() == "settled: 500–1,000 ms\n1 of 3 without a rate"
+
+
+def test_the_fi_curve_is_that_of_the_window_and_the_method():
+    result = made_up([[100.0, 110.0], [100.0, 150.0], [100.0, 200.0]])
+    curve = result.plot_fi(start=50.0, stop=250.0)
+    assert_allclose(curve.lines[0].get_ydata(), [100.0, 20.0, 10.0], rtol=1e-12)
+    assert curve.get_title() == "50–250 ms"
+    by_count = result.plot_fi(start=50.0, stop=250.0, method="count").lines[0]
+    assert_allclose(by_count.get_ydata(), [10.0, 10.0, 10.0], rtol=1e-12)
+
+
+def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
+    counted = run(stimulus=SWEEP, spikes="counts")
+    curve = replace(counted, spike_counts=np.array([1, 2, 3])).plot_fi()
+    assert_allclose(curve.lines[0].get_ydata(), [1000.0, 2000.0, 3000.0], rtol=1e-12)  # in 1 ms
+    assert curve.get_title() == "whole run: 0–1 ms"
+    with pytest.raises(NotRecorded, match="method='count'"):
+        counted.plot_fi(method="isi")
+
+
+def test_rates_that_differ_at_one_current_are_a_histogram():
+    counts = np.array([1, 1, 2, 2, 3, 3])
+    result = replace(run(batch_size=6, spikes="counts"), spike_counts=counts)
+    histogram = panel(result.plot(), HISTOGRAM)
+    assert histogram.get_xlabel() == RATE
+    heights = [bar.get_height() for bar in histogram.patches]
+    assert (heights[0], heights[-1], sum(heights)) == (2, 2, 6)
+    assert all(tick == int(tick) for tick in histogram.get_yticks())
+
+
+def test_a_neuron_that_blew_up_does_not_squeeze_the_others():
+    V = np.zeros((1000, 3))
+    V[:, 0] = np.linspace(-70.0, 40.0, 1000)
+    V[500, 2], V[501:, 2] = 1e30, np.nan
+    result = made_up([[], [], []], V=V)
+    state = result.final_state.copy()
+    state[0, 2] = np.nan
+    figure = replace(result, final_state=state).plot()
+    assert all(ax.get_ylim() == (-75.5, 45.5) for ax in traces(figure))
+    assert traces(figure)[2].texts[0].get_text().startswith("neuron 2 (became NaN)")
+
+
+@pytest.mark.parametrize("name", ["plot_traces", "plot_raster", "plot_fi"])
+def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
+    from hhplug.figure import Figure
+
+    left, right = matplotlib.figure.Figure().subplots(1, 2)
+    draw = getattr(spiking, name)
+    assert draw(ax=right) is right
+    assert right.lines
+    assert not left.lines
+    own = draw()
+    assert isinstance(own.figure, Figure)
+    for line, same in zip(own.lines, right.lines, strict=True):
+        assert_array_equal(line.get_xydata(), same.get_xydata())
+    with pytest.raises(InvalidInput, match="ax must be one matplotlib Axes, got ndarray"):
+        draw(ax=np.array([left, right]))
+
+
+@pytest.mark.parametrize("name", ["plot", "plot_traces", "plot_raster"])
+@pytest.mark.parametrize(
+    ("neurons", "message"),
+    [
+        ([4], "neurons must be between 0 and 3, got 4"),
+        ([-1], "neurons must be between 0 and 3, got -1"),
+        ([1, 1], "neurons must name each neuron once, got 1 twice"),
+        ([], "neurons must name at least one neuron"),
+        (2, "neurons must be a list of neuron indices"),
+        ([0.5], "neurons must be a list of neuron indices"),
+    ],
+)
+def test_neurons_that_there_are_not_are_refused(spiking, name, neurons, message):
+    with pytest.raises(InvalidInput, match=message):
+        getattr(spiking, name)(neurons=neurons)
+
+
+def test_a_neuron_without_V_is_named():
+    result = run(stimulus=SWEEP, record_neurons=[2, 0])
+    for draw in (result.plot, result.plot_traces):
+        with pytest.raises(NotRecorded, match=r"V of neuron 1 was not .* record_neurons, .*=\[2\]"):
+            draw(neurons=[0, 1])
+    assert result.plot(neurons=[2]).axes  # the remedy
+    assert result.plot_raster(neurons=[0, 1]).lines
+
+
+def test_what_was_not_kept_is_named():
+    with pytest.raises(NotRecorded, match=r"V was not recorded"):
+        run(record=()).plot_traces()
+    with pytest.raises(NotRecorded, match="V was recorded of no neuron"):
+        run(record_neurons=[]).plot_traces()
+    with pytest.raises(NotRecorded, match="spike times were not kept"):
+        run(spikes="counts").plot_raster()
+    with pytest.raises(NotRecorded, match="spikes"):
+        run(spikes="off").plot_fi()
+
+
 def test_a_plot_is_a_picture_to_a_notebook_before_pyplot_is_set_up():
-    pytest.importorskip("matplotlib")
     script = """
 import sys
 from hhplug import Simulator
@@ -85,14 +399,12 @@ sys.stdout.buffer.write(picture)
     assert shown.startswith(b"\x89PNG")
 
 
-def test_a_plot_can_be_pickled(plain):
-    pytest.importorskip("matplotlib")
-    again = pickle.loads(pickle.dumps(plain.plot()))
-    assert len(again.axes) == 3
+def test_a_plot_can_be_pickled(spiking):
+    again = pickle.loads(pickle.dumps(spiking.plot()))
+    assert len(again.axes) == len(spiking.plot().axes)
 
 
 @pytest.mark.parametrize("arguments", [{"record": ()}, {"record": ("m",)}, {"record_neurons": []}])
 def test_there_is_nothing_to_plot_without_voltage_and_spikes(arguments):
-    pytest.importorskip("matplotlib")
-    with pytest.raises(InvalidInput, match=r"nothing to plot: .* neither V nor spikes"):
+    with pytest.raises(InvalidInput, match=r"nothing to plot: .* neither V nor the times of sp"):
         run(spikes="off", **arguments).plot()
