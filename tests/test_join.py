@@ -87,7 +87,8 @@ def test_a_saved_array_as_long_as_the_population_is_still_along_time(tmp_path):
     second = simulator.run(0.5, 0.1, stimulus=np.arange(5.0, 10.0), resume=first)
     joined = hhplug.concat([first, second])
     joined.save(tmp_path / "joined.npz")
-    assert_same(hhplug.simulate(hhplug.load_result(tmp_path / "joined.npz").problem), joined)
+    loaded = hhplug.load_result(tmp_path / "joined.npz")
+    assert_same(hhplug.simulate(loaded.problem, "numpy"), joined)
 
 
 def test_different_stimuli_become_the_current_of_every_step():
