@@ -7,15 +7,17 @@ import subprocess
 import sys
 import threading
 import time
+from code import InteractiveInterpreter
 from contextlib import contextmanager
 from unittest.mock import patch
 
 import numpy as np
+import psutil
 import pytest
 from device.host_device import HostDevice, backend_on
 from device.host_problems import blocks_of
+from end_to_end import assert_end_to_end
 from numpy.testing import assert_array_equal
-from test_resume import assert_end_to_end
 from under_test import NAMES
 
 import hhplug
@@ -134,6 +136,15 @@ def test_the_message_says_how_far_it_got_and_what_it_proposes_works():
 def test_an_interruption_is_no_exception_that_programs_catch_to_go_on():
     assert issubclass(Interrupted, KeyboardInterrupt)
     assert not issubclass(Interrupted, (Exception, HHPlugError))
+
+
+def test_an_interactive_session_keeps_the_result_as_the_message_says(monkeypatch, capsys):
+    for name in ("last_type", "last_value", "last_traceback"):
+        monkeypatch.setattr(sys, name, None, raising=False)
+    session = InteractiveInterpreter({"run": lambda: run(progress=at(0.5))})
+    session.runsource("run()")
+    assert "sys.last_value.result" in capsys.readouterr().err
+    assert sys.last_value.result.problem.n_steps == 176
 
 
 def test_an_interruption_goes_to_another_process_with_its_result():
@@ -310,16 +321,17 @@ def test_the_first_rows_on_a_device_are_shared_with_other_libraries():
     }  # fmt: skip
 
 
-# Ctrl-C reaches the whole process, at a moment of its own.
+# It says "ready" when its first block is about to be enqueued.
 SCRIPT = """
 import sys
 from hhplug import Interrupted, Simulator, Stimulus
-backend, n, T = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-Simulator(backend).run(0.1)  # compiles
+from hhplug.interruption import Interruption
+hold = Interruption.hold
+Interruption.hold = lambda interruption: (hold(interruption), print("ready", flush=True))
+backend, n = sys.argv[1], int(sys.argv[2])
 simulator, stimulus = Simulator(backend), Stimulus.constant([10.0] * n)
-print("ready", flush=True)
 try:
-    simulator.run(T, stimulus=stimulus, record=())
+    simulator.run(1e5, stimulus=stimulus, record=())
 except Interrupted as stop:
     print("interrupted", flush=True)
     steps = stop.result.problem.n_steps
@@ -330,16 +342,20 @@ except Interrupted as stop:
 
 
 @pytest.mark.parametrize("backend", NAMES)
-@pytest.mark.parametrize(("n", "wait"), [(2_000, 0.1), (200_000, 0.3)])
+@pytest.mark.parametrize(("n", "wait"), [(2_000, 0.3), (200_000, 0.1)])  # s
 def test_ctrl_c_is_answered_within_a_second_by_the_steps_done(backend, n, wait):
-    command = [sys.executable, "-c", SCRIPT, backend, str(n), "1e5"]
+    command = [sys.executable, "-c", SCRIPT, backend, str(n)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(wait)
+        computed = sum(psutil.Process(process.pid).cpu_times()[:2])
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         assert process.stdout.readline() == "interrupted\n"
-        assert time.monotonic() - began < 1.0
+        seconds = time.monotonic() - began
+        computed = sum(psutil.Process(process.pid).cpu_times()[:2]) - computed
+        assert min(seconds, computed) < 1.0  # other programs may keep the processor from it
+        assert process.stdout.readline() == "ready\n"
         assert process.stdout.readline() == "True True True\n"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from device.host_device import HostDevice, backend_on
 from device.host_problems import blocks_of
+from end_to_end import assert_end_to_end
 from numpy.testing import assert_array_equal
 from under_test import NAMES
 
@@ -36,21 +37,6 @@ def run(backend="reference", first=0, last=STEPS, **arguments):
     """The steps first ≤ k < last."""
     given = {"stimulus": ARRAY[first:last], **EVERYTHING} | arguments
     return simulator(backend).run((last - first) * DT, DT, **given)
-
-
-def assert_end_to_end(parts, whole):
-    for name in ("time", *whole):
-        assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
-    assert_array_equal(parts[-1].final_state, whole.final_state)
-    assert parts[-1].next_step == whole.next_step
-    assert_array_equal(sum(part.spike_count for part in parts), whole.spike_count)
-    neuron, time = (
-        np.concatenate([getattr(part.spikes, name) for part in parts])
-        for name in ("neuron", "time")
-    )
-    order = np.lexsort([time, neuron])
-    assert_array_equal(neuron[order], whole.spikes.neuron)
-    assert_array_equal(time[order], whole.spikes.time)
 
 
 @lost

@@ -1,0 +1,20 @@
+"""Results of runs that go on from each other, compared with one unbroken run."""
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+
+def assert_end_to_end(parts, whole):
+    """Everything that the parts recorded, laid end to end, is what the whole recorded."""
+    for name in ("time", *whole):
+        assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
+    assert_array_equal(parts[-1].final_state, whole.final_state)
+    assert parts[-1].next_step == whole.next_step
+    assert_array_equal(sum(part.spike_count for part in parts), whole.spike_count)
+    neuron, time = (
+        np.concatenate([getattr(part.spikes, name) for part in parts])
+        for name in ("neuron", "time")
+    )
+    order = np.lexsort([time, neuron])
+    assert_array_equal(neuron[order], whole.spikes.neuron)
+    assert_array_equal(time[order], whole.spikes.time)
