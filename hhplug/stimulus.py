@@ -378,8 +378,8 @@ class SeparableCurrent:
         for waveform in self.waveform(first, count):
             yield _summed(self.gain, waveform)
 
-    def at(self, steps: Steps, neurons: Any) -> NDArray[np.float64]:
-        """I_ext of some steps and neurons (an index of NumPy), µA/cm²: (len(steps), …)."""
+    def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
+        """I_ext of some steps and neurons, µA/cm²: (steps, neurons), or (steps, 1) for all."""
         gain = self.gain[:, neurons] if self.gain.shape[1] > 1 else self.gain
         return _summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 

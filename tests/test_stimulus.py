@@ -511,7 +511,7 @@ def test_the_active_steps_are_those_from_the_first_to_the_last_with_a_current(
 
 
 @pytest.mark.parametrize("steps", [[0, 5, 6], [66], []])
-@pytest.mark.parametrize("neurons", [slice(None), np.array([2, 0]), np.array([1])])
+@pytest.mark.parametrize("neurons", [np.arange(3), np.array([2, 0]), np.array([1])])
 def test_a_current_at_some_steps_and_neurons_is_that_of_the_sample(steps, neurons):
     steps = np.array(steps, np.int64)
     sampled = MIXED.sample(0.07, N_STEPS)
