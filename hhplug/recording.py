@@ -11,7 +11,7 @@ from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.machine import free_memory
 from hhplug.problem import Problem
-from hhplug.spikes import Spikes
+from hhplug.spikes import Arrays, Spikes
 from hhplug.stimulus import SeparableCurrent
 
 MEMORY_SHARE = 0.95  # of the free memory, that a run may take
@@ -71,12 +71,16 @@ class Recording:
             )
 
     def spikes(self, valid: NDArray[np.bool_]) -> Spikes:
-        """All spikes, sorted. The log is used up."""
+        """All spikes, to be sorted when they are looked at."""
         counted = int(self.spike_count.sum())
         if counted != self._n_spikes:
             raise ContractViolation(
                 f"the backend counted {counted} spikes but gave the times of {self._n_spikes}"
             )
+        return Spikes.unsorted(self._in_order, valid)
+
+    def _in_order(self) -> Arrays:
+        """Neuron and time (ms) of each spike, sorted. The log is used up."""
         key = np.concatenate([key for key, _ in self._spikes] or [np.zeros(0, np.int64)])
         fraction = np.concatenate([f for _, f in self._spikes] or [np.zeros(0)])
         self._spikes.clear()
@@ -86,7 +90,7 @@ class Recording:
         key += self._problem.start_step
         time = np.add(key, fraction, dtype=np.float64)
         time *= self._problem.dt
-        return Spikes(neuron, time, valid)
+        return neuron, time
 
 
 class FirstRows:

@@ -77,6 +77,8 @@ def simulate(
         _paces[backend] = pace
         _warn_of_nonfinite(problem, final_state)
         spikes = recording.spikes(finite(final_state)) if problem.spikes == "times" else None
+        if spikes is not None and not interruption.pending:
+            spikes.sort()  # which may take longer than a Ctrl-C should
         done = problem
         if step < problem.end_step:
             done = problem.shortened(step - problem.start_step)

@@ -1,9 +1,9 @@
 """Spikes: upward crossings of the threshold, and what they alone can tell."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,56 @@ from hhplug.errors import MissingExtra, warn
 if TYPE_CHECKING:
     import xarray
 
+Arrays = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Neuron and time of each spike."""
+
 RATE_METHODS = ("isi", "count")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Spikes:
-    """Upward crossings of the threshold, sorted by neuron, then time."""
+    """Upward crossings of the threshold, sorted by neuron, then time.
 
-    neuron: NDArray[np.int64]  # index of the neuron, (spikes,)
-    time: NDArray[np.float64]  # ms, (spikes,)
-    valid: NDArray[np.bool_]  # whether each neuron of the population stayed finite, (n,)
+    neuron: index of the neuron, (spikes,).
+    time: ms, (spikes,).
+    valid: whether each neuron of the population stayed finite, (n,).
+    """
+
+    def __init__(
+        self, neuron: NDArray[np.int64], time: NDArray[np.float64], valid: NDArray[np.bool_]
+    ):
+        self.valid = valid
+        self._arrays: Arrays | Callable[[], Arrays] = neuron, time
+        self._sorting = Lock()
+
+    @classmethod
+    def unsorted(cls, in_order: Callable[[], Arrays], valid: NDArray[np.bool_]) -> "Spikes":
+        """Spikes whose neurons and times are put in order when they are first looked at."""
+        spikes = cls(np.empty(0, np.int64), np.empty(0), valid)
+        spikes._arrays = in_order
+        return spikes
+
+    def sort(self) -> None:
+        """Put the spikes in order now. Sorting a hundred million takes seconds."""
+        with self._sorting:
+            if callable(self._arrays):
+                self._arrays = self._arrays()
+
+    @property
+    def neuron(self) -> NDArray[np.int64]:
+        """Index of the neuron of each spike: (spikes,)."""
+        return self._sorted()[0]
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Time of each spike, ms: (spikes,)."""
+        return self._sorted()[1]
+
+    def _sorted(self) -> Arrays:
+        self.sort()
+        return cast(Arrays, self._arrays)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.neuron, self.time, self.valid)
 
     def __len__(self) -> int:
         return len(self.neuron)
@@ -87,7 +127,7 @@ class Spikes:
             position = position + 1
             more = position < end
             position, end, last = position[more], end[more], last[more]
-        return replace(self, neuron=self.neuron[kept], time=self.time[kept])
+        return Spikes(self.neuron[kept], self.time[kept], self.valid)
 
     def to_xarray(self) -> "xarray.Dataset":
         """A Dataset along the dimension spike: neuron, time (ms), and whether the neuron is valid.

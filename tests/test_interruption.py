@@ -391,3 +391,26 @@ def test_a_session_is_closed_after_an_interruption():
     with patch.object(ReferenceSession, "close", autospec=True, side_effect=Session.close) as close:
         interrupted(progress=at(0.5))
     close.assert_called_once()
+
+
+def test_an_interrupted_run_does_not_wait_for_its_spikes_to_be_sorted():
+    simulator, stimulus = Simulator("reference"), Stimulus.constant([10.0, 30.0])
+    whole = simulator.run(20.0, stimulus=stimulus)
+    sort, sorted_ = hhplug.recording._sort, []
+
+    def noted(*arguments):
+        sorted_.append(1)
+        return sort(*arguments)
+
+    with patch("hhplug.recording._sort", noted):
+        with blocks_of(100), interrupting(3), pytest.raises(Interrupted) as stop:
+            simulator.run(20.0, stimulus=stimulus)
+        assert sorted_ == []
+        part = pickle.loads(pickle.dumps(stop.value.result))
+        assert sorted_ == [1]
+        simulator.run(0.1, stimulus=stimulus)
+        assert sorted_ == [1, 1]
+    kept = whole.spikes.time < part.problem.T
+    assert 0 < kept.sum() < len(kept)
+    assert_array_equal(part.spikes.time, whole.spikes.time[kept])
+    assert_array_equal(part.spikes.neuron, whole.spikes.neuron[kept])
