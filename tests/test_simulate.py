@@ -338,7 +338,7 @@ def test_importing_hhplug_loads_no_gpu_library_nor_any_plugin():
 
 
 def test_a_backend_by_name_gives_its_first_result_in_half_a_second():
-    assert seconds_to_first_result("numpy") < 0.5
+    assert seconds_to_first_result("numpy", enough=0.5) < 0.5
 
 
 def test_auto_takes_numpy_where_it_is_the_best_installed():

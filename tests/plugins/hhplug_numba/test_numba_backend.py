@@ -127,7 +127,7 @@ print(process.memory_info().rss - before - result.final_state.nbytes)
 
 def test_a_new_process_finds_the_kernel_compiled():
     Simulator("numba").run(T=1.0, batch_size=10)
-    assert seconds_to_first_result("numba") < 3.0  # compiling takes longer
+    assert seconds_to_first_result("numba", enough=3.0) < 3.0  # compiling takes longer
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
