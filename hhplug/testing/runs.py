@@ -8,9 +8,9 @@ from hhplug.testing.accuracy import accuracy_problem
 
 
 @cache
-def trace() -> Result:
-    """V over 50 ms."""
-    return simulate(accuracy_problem(50.0), "reference")
+def trace(T: float) -> Result:
+    """V over T (ms)."""
+    return simulate(accuracy_problem(T), "reference")
 
 
 @cache
