@@ -18,9 +18,8 @@ def npm() -> str:
 
 
 def _path_of_first(names: tuple[str, ...]) -> str:
-    found = filter(None, map(shutil.which, names))
-    path = next(found, None)
-    if path is None:
-        names_read = " or ".join(names)
-        raise ProgramMissing(f"{names_read} is not on the path. Fix: apt-get install {names[0]}")
-    return path
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    any_of_them = " or ".join(names)
+    raise ProgramMissing(f"{any_of_them} is not on the path. Fix: apt-get install {names[0]}")

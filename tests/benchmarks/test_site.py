@@ -23,7 +23,8 @@ BLANK = 20_000  # bytes; a blank page of that size takes 6,000, one with curves 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     try:
-        chromium(), npm()
+        chromium()
+        npm()
     except ProgramMissing as missing:
         if os.environ.get("HHPLUG_REQUIRE_BROWSER") == "1":
             raise
