@@ -54,13 +54,13 @@ CASES = {
     ),
     "a masked array": Case(
         lambda: run(stimulus=MASKED),
-        lambda message: run(
-            stimulus=part_of(r"fill it first, (.*)$", {"array": MASKED})(message)
-        ),
+        lambda message: run(stimulus=part_of(r"fill it first, (.*)$", {"array": MASKED})(message)),
     ),
     "T between two steps": Case(
         lambda: run(T=0.97),
-        lambda message: [run(T=float(T)) for T in re.search("are (.*) and (.*) ms", message).groups()],
+        lambda message: [
+            run(T=float(T)) for T in re.search("are (.*) and (.*) ms", message).groups()
+        ],
     ),
     "a number for a stimulus": Case(
         lambda: run(stimulus=5.0),
@@ -79,9 +79,7 @@ CASES = {
     ),
     "a variable that was not recorded": Case(
         lambda: run().m,
-        lambda message: run(
-            record=part_of(r"run with record=(.*)$")(message)
-        ).m,
+        lambda message: run(record=part_of(r"run with record=(.*)$")(message)).m,
     ),
     "a dt that the stimulus doesn't have": Case(
         lambda: run(dt=0.05, stimulus=labelled_in_time()),
@@ -89,9 +87,7 @@ CASES = {
     ),
     "an intervals' rate of counts": Case(
         lambda: counted().firing_rate(),
-        lambda message: counted().firing_rate(
-            method=part_of("use method=('count')")(message)
-        ),
+        lambda message: counted().firing_rate(method=part_of("use method=('count')")(message)),
     ),
     "a window of counts": Case(
         lambda: counted().firing_rate(0.2, 0.8, method="count"),
@@ -104,10 +100,12 @@ CASES = {
         lambda: run(resume=STARTED, initial_state=STARTED.final_state),
         lambda message: (
             run(resume=STARTED),
-            eval(f"run({re.search('use (.*) instead', message)[1].replace(' and ', ', ')})",
-                 {"run": run, "result": STARTED}),
+            eval(
+                f"run({re.search('use (.*) instead', message)[1].replace(' and ', ', ')})",
+                {"run": run, "result": STARTED},
+            ),
         ),
-    ),  # fmt: skip
+    ),
     "a state that no user may give": Case(
         lambda: run(initial_state=[-65.0, 1.5, 0.5, 0.5]),
         lambda message: part_of(r"use (resume)=result", {"resume": run(resume=STARTED)})(message),
@@ -134,9 +132,9 @@ CASES = {
     ),
     "a Stimulus made by hand": Case(
         lambda: Stimulus(10.0),
-        lambda message: part_of(
-            r"with (Stimulus\.constant\(amplitude\))", {"amplitude": 10.0}
-        )(message),
+        lambda message: part_of(r"with (Stimulus\.constant\(amplitude\))", {"amplitude": 10.0})(
+            message
+        ),
     ),
     "a picture of a neuron that was not recorded": Case(
         lambda: run(batch_size=3, record_neurons=[1]).plot(neurons=[2]),
@@ -147,7 +145,7 @@ CASES = {
             ),
         ),
     ),
-}  # fmt: skip
+}
 
 
 def labelled_in_time():
@@ -198,7 +196,9 @@ def test_what_the_warning_of_a_single_spike_proposes_gives_a_rate(what):
     def rate(T=22.0, **window):
         return Simulator("numpy").run(T, **arguments).firing_rate(**window)
 
-    with pytest.warns(RuntimeWarning, match=r"longer run, a wider .* \(start=, stop=\), or method="):
+    with pytest.warns(
+        RuntimeWarning, match=r"longer run, a wider .* \(start=, stop=\), or method="
+    ):
         assert_array_equal(rate(), [np.nan])
     assert rate(**what) > 0.0
 
