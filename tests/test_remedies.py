@@ -67,11 +67,11 @@ CASES = {
         lambda message: run(stimulus=part_of(r"use (Stimulus.*)$")(message)),
     ),
     "no HHParameters": Case(
-        lambda: Simulator("reference", parameters={"g_Na": 100.0}),
+        lambda: Simulator("reference", parameters={"g_Na": 100.0}).run(1.0),
         lambda message: Simulator(
             "reference",
             parameters=part_of(r"for example (.*)$", {"HHParameters": HHParameters})(message),
-        ),
+        ).run(1.0),
     ),
     "nothing to record": Case(
         lambda: run(record=None),
@@ -100,9 +100,9 @@ CASES = {
         lambda: run(resume=STARTED, initial_state=STARTED.final_state),
         lambda message: (
             run(resume=STARTED),
-            eval(
-                f"run({re.search('use (.*) instead', message)[1].replace(' and ', ', ')})",
-                {"run": run, "result": STARTED},
+            run(
+                initial_state=part_of(r"use initial_state=(\S+) and", {"result": STARTED})(message),
+                start_step=7,
             ),
         ),
     ),
@@ -167,14 +167,14 @@ def test_what_a_recording_without_room_proposes_fits():
         patch("hhplug.recording.UNASKED", 0),
     ):
         with pytest.raises(NotEnoughMemory) as error:
-            run(20.0, **arguments)
+            run(20.0, 0.01, **arguments)
         proposed = re.search("use (.*)$", str(error.value))[1]
         every = int(re.search(r"record_every=(\d+) \(", proposed)[1])
         assert "record_neurons for some of them" in proposed
         assert "record=() for spikes alone" in proposed
-        run(20.0, record_every=every, **arguments)
-        run(20.0, record_neurons=[3], **arguments)
-        run(20.0, record=(), **arguments)
+        run(20.0, 0.01, record_every=every, **arguments)
+        run(20.0, 0.01, record_neurons=[3], **arguments)
+        run(20.0, 0.01, record=(), **arguments)
 
 
 def test_what_a_log_of_spikes_without_room_proposes_fits(monkeypatch):
@@ -182,11 +182,11 @@ def test_what_a_log_of_spikes_without_room_proposes_fits(monkeypatch):
     arguments = {"stimulus": Stimulus.constant([30.0, 30.0]), "record": ()}
     with patch("hhplug.recording.free_memory", return_value=3e8):
         with pytest.raises(NotEnoughMemory, match=r"use spikes='counts', or shorter runs, each"):
-            run(20.0, **arguments)
-        run(20.0, spikes="counts", **arguments)
+            run(20.0, 0.01, **arguments)
+        run(20.0, 0.01, spikes="counts", **arguments)
     with patch("hhplug.recording.free_memory", return_value=1e9):
-        first = run(8.0, **arguments)
-        run(1.0, resume=first, **arguments)
+        first = run(8.0, 0.01, **arguments)
+        run(1.0, 0.01, resume=first, **arguments)
 
 
 @pytest.mark.parametrize("what", [{"T": 100.0}, {"start": 0.0}, {"method": "count"}])
