@@ -25,14 +25,15 @@ def window(
 ) -> tuple[float, float]:
     """Begin and end (ms) of the time that is looked at.
 
-    Where only one is given, the stimulus's first or last nonzero step is the other; where that
-    would be none, the run's begin or end.
+    Where only counts of spikes are kept it is the whole run, if neither end is given. Where one
+    alone is given, the stimulus's first or last nonzero step is the other; where that would leave
+    nothing, the run's begin or end.
     """
     begin, end = problem.start_step * problem.dt, problem.end_step * problem.dt
     active = problem.current.active_steps(problem.start_step, problem.n_steps)
     on, off = (active.start * problem.dt, active.stop * problem.dt) if active else (begin, end)
     if start is None and stop is None:
-        return (on + off) / 2.0, off
+        return (begin, end) if problem.spikes == "counts" else ((on + off) / 2.0, off)
     if stop is None:
         start = checks.number("start", start, "ms")
         stop = off if start < off else end
@@ -75,7 +76,7 @@ def rate_window(
             "spike times were not kept (the run had spikes='counts'), so spikes are known for the "
             "whole run alone; leave start and stop out, or run with spikes='times'"
         )
-    return problem.start_step * problem.dt, problem.end_step * problem.dt
+    return window(problem)
 
 
 def firing_rate(

@@ -93,8 +93,10 @@ def whole(name: str, value: Any, least: int) -> int:
 
 def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
     """A finite float, or a read-only (n,) float64 copy of finite values."""
-    if is_labelled(value) and "time" in value.dims:
-        raise InvalidInput(f"{name} must have one value per neuron, got one along 'time'")
+    if is_labelled(value):
+        if "time" in value.dims:
+            raise InvalidInput(f"{name} must have one value per neuron, got one along 'time'")
+        neurons_in_order(name, value)
     array = real_array(name, value, unit)
     if array.ndim > 1:
         raise InvalidInput(
@@ -109,6 +111,22 @@ def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
     within(name, array, "a finite number" if unit == PURE else f"a finite number of {unit}")
     array.flags.writeable = False
     return array
+
+
+def neurons_in_order(name: str, labelled: Any) -> None:
+    """Raise InvalidInput for an array of xarray's whose neurons are numbered in another order."""
+    labels = getattr(labelled, "coords", {}).get("neuron")
+    if labels is None or "neuron" not in labelled.dims or labels.dtype.kind not in "iuf":
+        return
+    count = labelled.sizes["neuron"]
+    if np.array_equal(labels, np.arange(count)):
+        return
+    sortable = np.array_equal(np.sort(labels), np.arange(count))
+    sort = "sort it by .sortby('neuron'), or " if sortable else ""
+    raise InvalidInput(
+        f"{name} must have its neurons labelled 0 to {count - 1} in this order; {sort}"
+        "take them as they stand by .drop_vars('neuron')"
+    )
 
 
 def within(

@@ -44,25 +44,26 @@ def of_result(result: "Result") -> xarray.Dataset:
         )
         for name, array in result.on_host().samples.items()
     }
-    I_ext = _sampled_current(problem)
-    held = {"units": UNIT, "long_name": "current during the step that begins at the sample"}
-    data["I_ext"] = ("time", "neuron")[: I_ext.ndim], I_ext, held
+    written = np.datetime64(result.written.replace(tzinfo=None), "ns")
     coordinates: dict[str, Any] = {
-        "time": ("time", time, {"units": "ms"}),
         "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
         "valid": per_neuron(result.valid, long_name="the neuron stayed finite"),
-        # Along time, so that results of different runs still combine.
-        "written": (
-            "time",
-            np.full(len(time), np.datetime64(result.written.replace(tzinfo=None), "ns")),
-        ),
     }
+    if problem.record:
+        I_ext = _sampled_current(problem)
+        held = {"units": UNIT, "long_name": "current during the step that begins at the sample"}
+        data["I_ext"] = ("time", "neuron")[: I_ext.ndim], I_ext, held
+        coordinates["time"] = "time", time, {"units": "ms"}
+        # Along time, so that results of different runs still combine.
+        coordinates["written"] = "time", np.full(len(time), written)
+    else:  # counts of two runs laid end to end would be combined as if they were of one
+        coordinates["written"] = (), written
+        if result.spike_counts is not None:
+            data["spike_count"] = per_neuron(result.spike_counts, long_name="spikes of the run")
     for name, unit in PARAMETER_UNITS.items():
         coordinates[name] = per_neuron(getattr(result.parameters, name), units=unit)
-    if result.spike_counts is not None:
-        coordinates["spike_count"] = per_neuron(result.spike_counts, long_name="spikes of the run")
     coordinates["drive"] = per_neuron(
-        result.drive(), units=UNIT, long_name="mean current in the second half of the stimulus"
+        result.drive(), units=UNIT, long_name="mean current in the window of the firing rate"
     )
     if isinstance(result.stimulus, Stimulus):
         stimulus = repr(result.stimulus)
@@ -70,7 +71,8 @@ def of_result(result: "Result") -> xarray.Dataset:
             coordinates[name] = per_neuron(amplitude, units=UNIT)
     else:
         stimulus = f"array of {result.stimulus.dtype}"
-    attributes = result.origin() | {"dt_ms": problem.dt, "stimulus": stimulus}
+    coordinates["stimulus"] = (), stimulus
+    attributes = result.origin() | {"dt_ms": problem.dt}
     return xarray.Dataset(data, coordinates, attributes)
 
 

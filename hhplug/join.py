@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.result import Result, Timing
@@ -17,16 +18,24 @@ from hhplug.stimulus import Stimulus
 ALIKE = ("n_neurons", "dt", "dtype", "record", "record_every", "spikes", "spike_threshold")
 
 
+@known_arguments
 def concat(results: Iterable[Result]) -> Result:
     """One result of runs laid end to end, each resumed from the one before.
 
     Samples, spikes and final state are those of one long run, bit for bit. Where all parts had
-    the same Stimulus it is the stimulus of the whole; else that is an array of every step.
+    the same Stimulus it is the stimulus of the whole; else that is an array of every step, by
+    which a repeat in float32 may round otherwise.
 
     Raises InvalidInput unless each part begins at the step and in the state in which the one
     before ended, and has its population, dt, precision and what is kept.
     """
-    parts = [result.on_host() for result in results]
+    given = [results] if isinstance(results, Result) else list(results)
+    for number, result in enumerate(given):
+        if not isinstance(result, Result):
+            raise InvalidInput(
+                f"concat takes a list of results, but number {number} is a {type(result).__name__}"
+            )
+    parts = [result.on_host() for result in given]
     if not parts:
         raise InvalidInput("concat takes at least one result, got none")
     for number, (before, after) in enumerate(pairwise(parts), 1):

@@ -39,7 +39,7 @@ QUOTIENT_ERROR = 1.5 * 2.0**-52  # of T/dt, relative: T, dt and the quotient are
 GATE_TOLERANCE = 1e-6  # by which float32 rounding may put a gate of a final state outside [0, 1]
 MOST_STEPS = 2**53  # above, time = step·dt no longer tells steps apart
 MOST_NEURONS = 2**58 - 1  # above, the bytes of their state, (4, n) float64, exceed an int64
-STEP_TOLERANCE = 1e-3  # by which the time between a stimulus's values may miss dt, relative
+STEP_TOLERANCE = 0.01  # by which the time between two values of a stimulus may miss dt, relative
 SCAN_BYTES = 2**24  # of an array current looked through for NaN at a time
 
 
@@ -311,8 +311,8 @@ def _checked_stimulus(
     labelled = is_labelled(stimulus)
     if labelled:
         stimulus = _in_order(stimulus, dt)
-    if (period := getattr(stimulus, "sampling_period", None)) is not None:  # Neo
-        _refuse_other_step(checks.positive("the stimulus's sampling_period", period, "ms"), dt)
+    if not labelled and (times := getattr(stimulus, "times", None)) is not None:  # Neo
+        _refuse_other_steps(in_unit("the stimulus's times", times, "ms"), dt)
     array = checks.real_array("stimulus", stimulus, UNIT)
     if array.ndim == 0:
         raise InvalidInput(
@@ -330,7 +330,7 @@ def _checked_stimulus(
             raise InvalidInput(
                 f"stimulus of shape ({n_steps},) may mean a current over the {n_steps} steps or an "
                 f"amplitude for each of the {n_steps} neurons; for the first give "
-                "stimulus[:, np.newaxis], for the second Stimulus.constant(stimulus)"
+                "np.reshape(stimulus, (-1, 1)), for the second Stimulus.constant(stimulus)"
             )
         if array.ndim == 2 and array.shape[0] == array.shape[1]:
             warn(
@@ -357,7 +357,7 @@ def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
     if array.ndim == 1 and n_neurons in (None, len(array)):
         return "; for an amplitude per neuron use Stimulus.constant(amplitude)"
     if array.ndim == 2 and array.shape[1] == n_steps:
-        return "; its steps are along the second axis, so pass stimulus.T"
+        return "; its steps are along the second axis, so pass np.transpose(stimulus)"
     return ""
 
 
@@ -370,28 +370,19 @@ def _in_order(stimulus: Any, dt: float) -> Any:
             "stimulus must have the dimensions 'time' and 'neuron', or 'time' alone, "
             f"got {stimulus.dims}{instead if one_each else ''}"
         )
-    if "time" in stimulus.coords and len(stimulus["time"]) > 1:
-        times = stimulus["time"]
-        if times.dtype.kind in "mM":
-            since = (times.values - times.values[0]) / np.timedelta64(1, "ms")
-        else:
-            since = np.asarray(in_unit("the stimulus's time", times, "ms"), np.float64)
-        _refuse_other_step((since[-1] - since[0]) / (len(since) - 1), dt)
-    if "neuron" in stimulus.coords and "neuron" in stimulus.dims:
-        labels = stimulus["neuron"].values
-        if labels.dtype.kind in "iu" and not np.array_equal(labels, np.arange(len(labels))):
-            raise InvalidInput(
-                f"the stimulus's neurons must be labelled 0 to {len(labels) - 1} in this order; "
-                "use stimulus.sortby('neuron'), or stimulus.drop_vars('neuron') to take them as "
-                "they stand"
-            )
+    if "time" in getattr(stimulus, "coords", {}):
+        _refuse_other_steps(in_unit("the stimulus's time", stimulus["time"], "ms"), dt)
+    checks.neurons_in_order("stimulus", stimulus)
     return stimulus.transpose("time", ...)
 
 
-def _refuse_other_step(step: float, dt: float) -> None:
-    if not abs(step - dt) <= STEP_TOLERANCE * dt:
+def _refuse_other_steps(times: Any, dt: float) -> None:
+    """Raise InvalidInput unless times (ms) are dt apart."""
+    steps = np.diff(np.asarray(times, np.float64))
+    if not (np.abs(steps - dt) <= STEP_TOLERANCE * dt).all():
+        first = steps[~(np.abs(steps - dt) <= STEP_TOLERANCE * dt)][0]
         raise InvalidInput(
-            f"stimulus has a value every {step:g} ms, but dt is {dt:g} ms; "
+            f"stimulus has values {first:g} ms apart, but dt is {dt:g} ms; "
             "resample it, or run with the dt of the stimulus"
         )
 
@@ -417,10 +408,13 @@ def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.f
     if initial_state is None:
         return np.array([V_REST, *settled_gates(V_REST)])[:, np.newaxis]
     if isinstance(initial_state, str):
-        checks.choice("initial_state", initial_state, ("rest",))
+        if initial_state != "rest":
+            raise InvalidInput(
+                f"initial_state must be an array of V, m, h, n or 'rest', got {initial_state!r}"
+            )
         return resting_state(parameters)
     if is_labelled(initial_state):
-        initial_state = initial_state.transpose(..., "neuron", missing_dims="ignore")
+        initial_state = _state_in_order(initial_state)
     state = checks.real_array("initial_state", initial_state, PURE)
     if state.ndim not in (1, 2) or len(state) != 4 or state.size == 0:
         raise InvalidInput(
@@ -442,6 +436,24 @@ def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.f
                 f"{error}; to go on from a result use resume=result, which takes any state as it is"
             ) from None
     return state
+
+
+def _state_in_order(labelled: Any) -> Any:
+    """A state of xarray's with its neurons along the last axis, and V, m, h, n along the first."""
+    variables = [dim for dim in labelled.dims if dim != "neuron"]
+    if len(variables) != 1 or "time" in variables:
+        raise InvalidInput(
+            "initial_state must have one dimension for V, m, h, n and perhaps 'neuron', "
+            f"got {labelled.dims}"
+        )
+    checks.neurons_in_order("initial_state", labelled)
+    labels = getattr(labelled, "coords", {}).get(variables[0])
+    if labels is not None and labels.dtype.kind in "UO" and list(labels.values) != list(VARIABLES):
+        raise InvalidInput(
+            f"initial_state must be labelled V, m, h, n in this order along {variables[0]!r}, "
+            f"got {', '.join(map(str, labels.values))}"
+        )
+    return labelled.transpose(variables[0], ...)
 
 
 def _warn_of_nonfinite_start(state: NDArray[np.float64], n_neurons: int) -> None:

@@ -1,10 +1,13 @@
 """Quantities of other libraries, in hhplug's units.
 
 They are told by what they offer, so that none of their libraries is needed here: pint,
-quantities and Neo, astropy, Brian2; xarray and netCDF4, which name the unit in words.
+quantities and Neo, astropy, Brian2; NumPy's and Python's time differences; xarray, pandas, netCDF4
+and h5py, which name the unit in words.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -34,46 +37,114 @@ UNITS = {
 PURE = "1"
 """The unit of a pure number: any quantity is refused."""
 
+ANGLES = ("rad", "rev", "rpm", "turn", "deg", "cycle")  # in the name of an angular frequency's unit
+
 
 def in_unit(name: str, value: Any, unit: str) -> Any:
     """The value, with the quantities in it converted to the unit and made plain numbers.
 
     A list is looked through. Raises InvalidInput, beginning with name, for a quantity that can't
-    be converted.
+    be converted or has masked values.
     """
-    if isinstance(value, (list, tuple)):
+    if _is_list(value):
         if {type(item) for item in value} <= {float, int}:
             return value
         return [in_unit(name, item, unit) for item in value]
-    if is_labelled(value):
-        in_words = value.attrs.get("units")
-        return in_unit(name, value.data, unit) if in_words is None else _named(name, value, unit)
-    declared = (getattr(value, attribute, None) for attribute in ("units", "unit", "dimensions"))
-    its_unit = next((found for found in declared if found is not None), None)
-    if its_unit is None:
-        return value
-    if isinstance(its_unit, str):
-        return _named(name, value, unit)
-    if unit == PURE:
-        raise InvalidInput(f"{name} must be a number without a unit, got {value!r}")
-    try:
-        return _without_noise(_converted(value, UNITS[unit]))
-    except Exception as error:  # every library raises its own kinds
-        raise InvalidInput(f"{name} must be in {unit}, got {value!r} ({error})") from None
+    if isinstance(value, timedelta) or getattr(getattr(value, "dtype", None), "kind", "") == "m":
+        return _milliseconds(name, value, unit)
+    if _is_quantity(value):
+        return _unmasked(name, value, _plain(name, value, unit))
+    word = _word(value)
+    if word is None:
+        return in_unit(name, value.data, unit) if is_labelled(value) else value
+    numbers = value.data if is_labelled(value) else value[...] if hasattr(value, "ndim") else value
+    if _is_quantity(numbers):
+        return in_unit(name, numbers, unit)
+    spellings = {unit, UNITS[unit].spelling} if unit in UNITS else {unit}
+    if _normal(word) not in map(_normal, spellings):
+        raise InvalidInput(f"{name} must be in {unit}, got units {word!r}; convert it first")
+    return _unmasked(name, value, numbers)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, range))
 
 
 def is_labelled(value: Any) -> bool:
-    """Whether the value is an xarray.DataArray."""
-    return all(hasattr(value, name) for name in ("dims", "coords", "attrs", "transpose"))
+    """Whether the value is an array of xarray's, whose dimensions have names."""
+    return all(hasattr(value, name) for name in ("dims", "attrs", "transpose", "dtype", "data"))
+
+
+def _is_quantity(value: Any) -> bool:
+    """Whether the value has a unit that its library can compute with."""
+    if is_labelled(value):
+        return False
+    units = getattr(value, "units", None), getattr(value, "unit", None)
+    if any(unit is not None and not isinstance(unit, (str, bytes)) for unit in units):
+        return True
+    return hasattr(getattr(value, "dimensions", None), "get_dimension")  # Brian2
+
+
+def _word(value: Any) -> str | None:
+    """The unit that a value names in words, or None."""
+    attributes = getattr(value, "attrs", None)
+    named = attributes if isinstance(attributes, Mapping) else {}
+    for key in ("units", "unit"):
+        word = named.get(key, None if is_labelled(value) else getattr(value, key, None))
+        if word is not None:
+            return word.decode() if isinstance(word, bytes) else str(word)
+    return None
+
+
+def _milliseconds(name: str, value: Any, unit: str) -> Any:
+    """A difference of times, of Python or NumPy, in ms."""
+    millisecond = timedelta(milliseconds=1) if isinstance(value, timedelta) else MILLISECOND
+    try:
+        if unit != "ms":
+            raise TypeError("it is a time")
+        dtype = getattr(value, "dtype", None)
+        if dtype is not None and np.datetime_data(dtype)[0] == "generic":
+            raise TypeError("it has no unit")
+        return np.asarray(value / millisecond)
+    except TypeError as error:  # of months, say
+        raise InvalidInput(f"{name} must be in {unit}, got {value!r} ({error})") from None
+
+
+MILLISECOND = np.timedelta64(1, "ms")
+
+
+def _plain(name: str, value: Any, unit: str) -> NDArray[Any]:
+    if unit == PURE:
+        raise InvalidInput(f"{name} must be a number without a unit, got {value!r}")
+    try:
+        if unit == "Hz":
+            _refuse_angle(value)
+        converted = _converted(value, UNITS[unit])
+    except Exception as error:  # every library raises its own kinds
+        raise InvalidInput(f"{name} must be in {unit}, got {value!r} ({error})") from None
+    unchanged = getattr(value, "magnitude", getattr(value, "value", None))
+    same = unchanged is not None and np.array_equal(converted, unchanged)
+    if same or converted.dtype.kind not in "fiu":
+        return converted
+    return _without_noise(converted)
+
+
+def _refuse_angle(value: Any) -> None:
+    """Raise TypeError for a frequency in angle a second: libraries take 1 rad/s for 1 Hz."""
+    units = str(getattr(value, "units", getattr(value, "unit", "")))
+    if any(angle in units for angle in ANGLES):
+        raise TypeError("an angular frequency; divide it by 2π")
 
 
 def _converted(quantity: Any, unit: Unit) -> NDArray[Any]:
     if hasattr(quantity, "rescale"):  # quantities, Neo
-        return np.asarray(quantity.rescale(unit.spelling).magnitude)
+        return np.asanyarray(quantity.rescale(unit.spelling).magnitude)
     if hasattr(quantity, "to"):  # pint; astropy
         converted = quantity.to(unit.spelling)
         has_magnitude = hasattr(converted, "magnitude")
-        return np.asarray(converted.magnitude if has_magnitude else converted.value)
+        return np.asanyarray(converted.magnitude if has_magnitude else converted.value)
+    if not hasattr(quantity, "dimensions"):
+        raise TypeError("a quantity of an unknown library")
     power = quantity.dimensions.get_dimension  # Brian2, which holds SI units
     powers = tuple(power(name) for name in ("length", "mass", "time", "current"))
     others = [power(name) for name in ("temperature", "substance", "luminosity")]
@@ -84,7 +155,7 @@ def _converted(quantity: Any, unit: Unit) -> NDArray[Any]:
 
 def _without_noise(converted: NDArray[Any]) -> NDArray[np.float64]:
     """The values to 15 digits: 10*uA/cm**2 of Brian2 comes as 9.999999999999998."""
-    values = converted.astype(np.float64)
+    values = np.asanyarray(converted, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 14.0 - np.floor(np.log10(np.abs(values)))
     exact = (digits >= 0.0) & (digits <= 22.0)  # of powers of ten, in a float64
@@ -92,13 +163,12 @@ def _without_noise(converted: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(exact, np.rint(values * scale) / scale, values)
 
 
-def _named(name: str, value: Any, unit: str) -> Any:
-    """The numbers of a value whose unit is a word, which must be a spelling of the unit."""
-    word = value.attrs["units"] if is_labelled(value) else value.units
-    spellings = {unit, UNITS[unit].spelling} if unit in UNITS else {unit}
-    if _normal(word) not in map(_normal, spellings):
-        raise InvalidInput(f"{name} must be in {unit}, got units {word!r}; convert it first")
-    return np.asarray(value)
+def _unmasked(name: str, value: Any, numbers: Any) -> NDArray[Any]:
+    """The numbers as a plain array; InvalidInput if any is masked, there or in the value."""
+    masks = (getattr(value, "mask", False), getattr(numbers, "mask", False))
+    if any(np.any(mask) for mask in masks):
+        raise InvalidInput(f"{name} must not have masked values; fill them first")
+    return np.asarray(numbers)
 
 
 def _normal(spelling: str) -> str:

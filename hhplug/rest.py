@@ -14,6 +14,7 @@ MOST_VOLTAGES = 100_000  # … and how many there are at most
 CURRENTS_AT_A_TIME = 2**22
 ALL_SHUT = 1000.0  # mV; a gate is open or shut beyond it on either side, and rates overflow
 HALVINGS = 50  # of an interval of 0.1 mV: down to the last bit of a voltage
+DECIMALS = 10  # of V at rest, mV: what lies below depends on how many neurons stand beside
 DIFFERENCE = 1e-4  # mV, and of a gate, over which a slope is taken
 GROWTH = 1e-9  # 1/ms; an eigenvalue's rounding error stays below it
 NEURONS_AT_A_TIME = 2**16
@@ -36,7 +37,8 @@ def resting_state(parameters: HHParameters) -> NDArray[np.float64]:
         V = 0.5 * (below + above)
         inward = steady_current(V, p) < 0.0
         below, above = np.where(inward, V, below), np.where(inward, above, V)
-    state = np.stack([above, *settled_gates(above)])
+    V = above.round(DECIMALS)
+    state = np.stack([V, *settled_gates(V)])
     _warn_of_unstable(state, p)
     return state
 
@@ -72,7 +74,9 @@ def _spacing(p: Arrays) -> float:
 def _first_voltage_with_outward_current(p: Arrays) -> NDArray[np.float64]:
     """Of voltages rising in small steps, the first at which each neuron's current isn't inward."""
     (low, high), spacing = _ends(p), _spacing(p)
-    voltages = np.arange(low, high + spacing, spacing)[:, np.newaxis]
+    # Multiples of the spacing, so that a neuron's voltages don't depend on the others.
+    steps = np.arange(np.floor(low / spacing), np.ceil(high / spacing) + 1.0)
+    voltages = spacing * steps[:, np.newaxis]
     n = len(p["g_L"])
     first, found = np.full(n, high), np.zeros(n, bool)
     rows = max(1, CURRENTS_AT_A_TIME // n)

@@ -199,7 +199,8 @@ class Result:
     def drive(self, start: float | None = None, stop: float | None = None) -> NDArray[np.float64]:
         """Mean current into each neuron, all terms of the stimulus, µA/cm²: (n,).
 
-        The window is that of `firing_rate`. Raises InvalidInput for one outside the run.
+        The window is that of `firing_rate`, after spikes="counts" the whole run. Raises
+        InvalidInput for one outside the run.
         """
         return analysis.mean_current(self.problem, *analysis.window(self.problem, start, stop))
 
@@ -213,6 +214,7 @@ class Result:
         """
         return analysis.fi_curve(self, start, stop, method)
 
+    @known_arguments
     @known_arguments
     def plot(self, neurons: ArrayLike | None = None) -> "Figure":
         """A picture of what was recorded.
@@ -231,6 +233,7 @@ class Result:
         return plotting.plot(self.on_host(), neurons)
 
     @known_arguments
+    @known_arguments
     def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draw V of the neurons and return the axes.
 
@@ -242,6 +245,7 @@ class Result:
         return plotting.plot_traces(self.on_host(), neurons, ax)
 
     @known_arguments
+    @known_arguments
     def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the spikes of the neurons, a row for each, and return the axes.
 
@@ -252,6 +256,7 @@ class Result:
         """
         return plotting.plot_raster(self, neurons, ax)
 
+    @known_arguments
     @known_arguments
     def plot_fi(
         self,
@@ -275,8 +280,9 @@ class Result:
 
         Variables are what was recorded, and I_ext, the current at each sample: a view of an array
         stimulus, and of any other computed as far as it is read. Parameters, amplitudes of the
-        stimulus, the mean current `drive`, the spike counts and `valid` are coordinates. The
-        spikes are a Dataset of their own, `result.spikes.to_xarray()`.
+        stimulus, the mean current `drive` and `valid` are coordinates. The spikes are a Dataset
+        of their own, `result.spikes.to_xarray()`. Where nothing was recorded, the Dataset sums
+        the run up: it has no time, and spike_count is its variable.
 
         Raises MissingExtra without xarray.
         """
@@ -284,6 +290,7 @@ class Result:
             from hhplug import dataset
         return dataset.of_result(self)
 
+    @known_arguments
     def save(self, path: str | Path) -> None:
         """Write everything to an .npz file: the arrays, and what made them, to be run again.
 
@@ -325,6 +332,7 @@ class Result:
         }
 
 
+@known_arguments
 def load_result(path: str | Path) -> Result:
     """Read what `Result.save` wrote. Raises InvalidInput for any other file."""
     with Path(path).open("rb") as raw:

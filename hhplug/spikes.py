@@ -71,6 +71,7 @@ class Spikes:
     def __repr__(self) -> str:
         return f"Spikes({len(self):,} of {len(np.unique(self.neuron)):,} neurons)"
 
+    @checks.known_arguments
     def firing_rate(self, start: float, stop: float, method: str = "isi") -> NDArray[np.float64]:
         """Firing rate of each neuron from start to stop (ms), Hz: (n,).
 
@@ -107,6 +108,7 @@ class Spikes:
                 "run, a wider window (start=, stop=), or method='count'"
             )
 
+    @checks.known_arguments
     def refractory(self, ms: float) -> "Spikes":
         """The spikes without those that follow another of the same neuron within `ms`.
 

@@ -22,7 +22,8 @@ Waveform = NDArray[np.float64]
 
 UNIT = "µA/cm²"
 PIECE = 2**16  # steps looked at in one piece while a current is summed or searched
-PIECE_VALUES = 2**21  # of a waveform or of an array in one piece
+PIECE_VALUES = 2**18  # of a waveform or of an array in one piece
+ROUNDING = 1e-12  # of the terms of a sum: what they leave below it is taken for nothing
 
 
 class Term(Protocol):
@@ -219,6 +220,8 @@ class Stimulus:
         width = checks.positive("width", width, "ms")
         period = checks.positive("period", period, "ms")
         count = checks.whole("count", count, 1)
+        if abs(width - period) <= ROUNDING * period:
+            width = period
         if not width <= period:
             raise InvalidInput(
                 f"width must be at most the period of {period} ms, or pulses overlap, got {width}"
@@ -281,6 +284,12 @@ class Stimulus:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: Any) -> "Stimulus":
+        if isinstance(divisor, Stimulus):
+            raise InvalidInput("a Stimulus is divided by numbers, not by another Stimulus")
+        with np.errstate(divide="ignore"):
+            return self * (1.0 / np.asarray(checks.per_neuron("divisor", divisor, checks.PURE)))
+
     def _not_added_to(self, other: Any, instead: str) -> InvalidInput:
         """The error that says what to write instead, of shapes that NumPy can add."""
         shape = checks.numpy_array("other", other, "an array").shape
@@ -291,7 +300,10 @@ class Stimulus:
                 array="array" + (column if len(shape) == 1 and self.batch_size else ""),
                 sampled=sampled + (column if len(shape) == 2 and not self.batch_size else ""),
             )
-            instead = f"pass {instead}, an array of each step's current"
+            instead = (
+                f"pass {instead}, an array of each step's current "
+                "(with start_step= where the run begins later)"
+            )
         else:
             instead = "for a number use Stimulus.constant(number)"
         kind = type(other).__name__
@@ -306,20 +318,21 @@ class Stimulus:
         return [_term_repr(term) for term in self.terms if term.vanishes(dt)]
 
     @known_arguments
-    def sample(self, dt: float, n_steps: int) -> NDArray[np.float64]:
-        """The current during each of the first n_steps steps, µA/cm².
+    def sample(self, dt: float, n_steps: int, start_step: int = 0) -> NDArray[np.float64]:
+        """The current during each of n_steps steps from start_step on, µA/cm².
 
         Shape (n_steps,), or (n_steps, n) where an amplitude is per neuron.
         """
         dt = checks.positive("dt", dt, "ms")
         n_steps = checks.whole("n_steps", n_steps, 0)
+        start_step = checks.whole("start_step", start_step, 0)
         current = SeparableCurrent(self, dt)
         shape = n_steps, self.batch_size or 1
         try:
             sampled = np.empty(shape)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
             raise NotEnoughMemory(f"no room for n_steps={n_steps}: {error}", "fewer") from error
-        for row, I_ext in zip(sampled, current.rows(0, n_steps), strict=True):
+        for row, I_ext in zip(sampled, current.rows(start_step, n_steps), strict=True):
             row[:] = I_ext
         return sampled[:, 0] if self.batch_size is None else sampled
 
@@ -336,8 +349,9 @@ def _scaled(term: Term, factor: PerNeuron) -> Term:
     changes = {}
     for name in term.amplitudes:
         amplitude = getattr(term, name)
-        if np.ndim(amplitude) or amplitude != 0.0:  # none stays none, for all neurons
-            changes[name] = _amplitude(name, amplitude * factor)
+        # None stays none, for all neurons; the first amplitude says how many neurons there are.
+        if np.ndim(amplitude) or amplitude != 0.0 or name == term.amplitudes[0]:
+            changes[name] = _amplitude(name, amplitude * factor + 0.0)
     return replace(term, **changes)  # type: ignore[type-var]
 
 
@@ -385,9 +399,12 @@ class SeparableCurrent:
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
-        total = np.zeros(len(self.gain))
+        total, size = np.zeros((2, len(self.gain)))
         for step, steps in self._pieces(first, count):
-            total += self.waveform(step, steps).sum(axis=0)
+            waveform = self.waveform(step, steps)
+            total += waveform.sum(axis=0)
+            size += np.abs(waveform).sum(axis=0)
+        total[np.abs(total) < ROUNDING * size] = 0.0  # a sine over whole periods
         return _summed(self.gain, total / count)
 
     def active_steps(self, first: int, count: int) -> range:
@@ -404,7 +421,9 @@ class SeparableCurrent:
             for k in np.flatnonzero(waveform.any(axis=1))[::direction]:
                 if np.array_equal(waveform[k], nothing):
                     continue
-                if _summed(self.gain, waveform[k]).any():
+                left = np.abs(_summed(self.gain, waveform[k]))
+                size = _summed(np.abs(self.gain), np.abs(waveform[k]))
+                if (left > ROUNDING * size).any():
                     yield first + int(k)
                 nothing = waveform[k]
 
@@ -454,7 +473,10 @@ class ArrayCurrent:
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         """The current's mean over steps, µA/cm²: (n,), or (1,) for all neurons."""
-        return np.atleast_1d(self.chunk(first, count).mean(axis=0, dtype=np.float64))
+        chunk = self.chunk(first, count)
+        mean = np.atleast_1d(chunk.mean(axis=0, dtype=np.float64))
+        largest = max(abs(float(chunk.max())), abs(float(chunk.min())))
+        return np.where(np.abs(mean) < ROUNDING * largest, 0.0, mean)
 
     def active_steps(self, first: int, count: int) -> range:
         """From the first to the last step in which any neuron has a current; empty if none has."""

@@ -163,6 +163,7 @@ def test_where_spikes_were_counted_alone_their_rate_is_that_of_the_whole_run():
     assert_array_equal(run.firing_rate(method="count"), run.spike_count / 0.02)
     # Over the whole run the current is half of what it is while it flows.
     assert_array_equal(run.fi_curve(method="count"), [[0.0, 20.0], run.spike_count / 0.02])
+    assert_array_equal(run.drive(), [0.0, 20.0])
     for ask in (run.firing_rate, run.fi_curve):
         with pytest.raises(NotRecorded, match=r"spikes='counts'.*use method='count'"):
             ask()

@@ -236,6 +236,8 @@ def test_stimuli_are_written_with_colons(hhplug, text, shown):
         (["bench", "--backends", "nump"], "Did you mean 'numpy'?"),
         (["backends", "--why", "nump"], "Did you mean 'numpy'?"),
         ([], "the following arguments are required: COMMAND"),
+        (["backends", "--require", ","], "expected names with commas between, got ','"),
+        (["bench", "--backends", ""], "expected names with commas between, got ''"),
     ],
 )
 def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):

@@ -40,18 +40,23 @@ def test_a_dataset_has_labelled_dims_units_and_parameters():
     assert data.attrs["backend"] == "reference"
     assert data.attrs["dtype"] == "float64"
     assert data.attrs["dt_ms"] == 0.1
-    assert data.attrs["stimulus"] == repr(result.stimulus)
+    assert data["stimulus"] == repr(result.stimulus)
     assert_array_equal(data["drive"], [3, 1])
     assert data["drive"].attrs["units"] == "µA/cm²"
     assert_array_equal(data.sel(neuron=0)["V"], result.V[:, 1])
 
 
-def test_a_dataset_counts_the_spikes_of_the_recorded_neurons(spiking):
+def test_a_dataset_of_a_run_that_recorded_nothing_sums_it_up(spiking):
     chosen = run(20.0, 0.05, stimulus=spiking.stimulus, record_neurons=[1, 2], record=())
     data = chosen.to_xarray()
+    assert dict(data.sizes) == {"neuron": 2}
     assert_array_equal(data["spike_count"], spiking.spike_count[[1, 2]])
     assert data["spike_count"][0] == 0 < data["spike_count"][1]
-    assert "spike_count" not in run(spikes="off").to_xarray()
+    assert_array_equal(data["valid"], [True, True])
+    assert_array_equal(data["drive"], [0.0, 40.0])
+    assert "spike_count" not in run(spikes="off", record=()).to_xarray()
+    # Counts of two halves would be combined as if they were of one run.
+    assert "spike_count" not in spiking.to_xarray()
 
 
 def test_a_dataset_says_which_neurons_stayed_finite():
@@ -130,7 +135,7 @@ def test_an_array_stimulus_is_in_the_dataset_without_a_copy(record_every, tmp_pa
     array[:] = np.arange(30).reshape(10, 3)
     data = run(stimulus=array, record_every=record_every).to_xarray()
     assert np.shares_memory(data["I_ext"].values, array)
-    assert data.attrs["stimulus"] == "array of float32"
+    assert data["stimulus"] == "array of float32"
     assert_allclose(data["drive"], array[5:].mean(axis=0), rtol=1e-14)
 
 
@@ -160,6 +165,18 @@ def test_nothing_in_a_dataset_changes_between_two_calls(spiking):
 def test_a_dataset_can_be_pickled(spiking):
     data = spiking.to_xarray()
     assert pickle.loads(pickle.dumps(data)).identical(data)
+
+
+def test_results_under_different_stimuli_combine_by_their_coordinates():
+    simulator = Simulator("numpy", "float64")
+    first = simulator.run(1.0, 0.05, stimulus=Stimulus.constant([5.0, 10.0]))
+    second = simulator.run(1.0, 0.05, stimulus=Stimulus.constant([7.0, 10.0]), resume=first)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of xarray: its defaults will change
+        combined = xarray.combine_by_coords([first.to_xarray(), second.to_xarray()])
+    assert_array_equal(combined["V"], np.concatenate([first.V, second.V]))
+    assert_array_equal(combined["I_ext"][:, 0], np.repeat([5.0, 7.0], 20))
+    assert_array_equal(combined["constant_amplitude"][[0, -1]], [[5.0, 10.0], [7.0, 10.0]])
 
 
 @pytest.mark.parametrize("stimulus", [Stimulus.constant([5.0, 30.0]), "array"])

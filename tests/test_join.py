@@ -107,6 +107,7 @@ def test_different_stimuli_become_the_current_of_every_step():
 def test_one_result_is_joined_to_itself():
     result = Simulator("reference").run(1.0, 0.1)
     assert_same(hhplug.concat([result]), result)
+    assert_same(hhplug.concat(result), result)
 
 
 def test_a_neuron_lost_on_the_way_stays_lost():
@@ -156,3 +157,5 @@ def test_parts_that_do_not_follow_one_another_are_refused():
         hhplug.concat([first, double])
     with pytest.raises(InvalidInput, match="takes at least one result"):
         hhplug.concat([])
+    with pytest.raises(InvalidInput, match="takes a list of results, but number 1 is a int"):
+        hhplug.concat([first, 1])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from hhplug import InvalidInput, Problem, Stimulus
+from hhplug import HHParameters, InvalidInput, Problem, Stimulus
 
 
 def problem(**arguments):
@@ -46,8 +46,8 @@ def test_one_column_is_the_current_of_all_neurons():
     [
         ((3,), 3, "for an amplitude per neuron use Stimulus.constant(amplitude)"),
         ((3,), None, "for an amplitude per neuron use Stimulus.constant(amplitude)"),
-        ((3, 10), 3, "so pass stimulus.T"),
-        ((7, 10), None, "so pass stimulus.T"),
+        ((3, 10), 3, "so pass np.transpose(stimulus)"),
+        ((7, 10), None, "so pass np.transpose(stimulus)"),
     ],
 )
 def test_what_a_stimulus_of_another_shape_was_meant_as_is_proposed(shape, n, proposed):
@@ -100,7 +100,7 @@ class TestALabelledStimulus:
     def test_has_a_value_for_each_step_of_dt(self):
         problem(stimulus=self.array("time", "neuron", time=5.0 + 0.1 * np.arange(10)))
         late = self.array("time", "neuron", time=0.2 * np.arange(10))
-        with pytest.raises(InvalidInput, match=r"a value every 0\.2 ms, but dt is 0\.1 ms"):
+        with pytest.raises(InvalidInput, match=r"values 0\.2 ms apart, but dt is 0\.1 ms"):
             problem(stimulus=late)
         seconds = late["time"].copy(data=1e-4 * np.arange(10)).assign_attrs(units="s")
         with pytest.raises(InvalidInput, match="time must be in ms, got units 's'"):
@@ -110,13 +110,34 @@ class TestALabelledStimulus:
 
     def test_has_its_neurons_in_order(self):
         mixed = self.array("time", "neuron", neuron=np.arange(10)[::-1])
-        with pytest.raises(InvalidInput, match="must be labelled 0 to 9 in this order") as error:
+        with pytest.raises(InvalidInput, match="neurons labelled 0 to 9 in this order") as error:
             problem(stimulus=mixed)
-        first, second = re.search(r"use (.*), or (.*\)) to take", str(error.value)).groups()
+        first, second = re.findall(r"by (\.\w+\('neuron'\))", str(error.value))
         names = {"stimulus": mixed}
-        in_order = problem(stimulus=eval(first, names)).current.array
+        in_order = problem(stimulus=eval(f"stimulus{first}", names)).current.array
         assert_array_equal(in_order, mixed.values[:, ::-1])
-        assert_array_equal(problem(stimulus=eval(second, names)).current.array, mixed.values)
+        as_they_stand = problem(stimulus=eval(f"stimulus{second}", names)).current.array
+        assert_array_equal(as_they_stand, mixed.values)
+        others = self.array("time", "neuron", neuron=np.arange(10, 20))
+        with pytest.raises(InvalidInput, match=r"order; take them as they stand by \.drop_vars"):
+            problem(stimulus=others)
+
+    def test_has_each_value_dt_after_the_one_before(self):
+        times = 0.1 * np.arange(10)
+        for late in (
+            times[[0, 1, 3, 2, *range(4, 10)]],
+            np.where(times == times[4], np.nan, times),
+        ):
+            with pytest.raises(InvalidInput, match="ms apart, but dt is"):
+                problem(stimulus=self.array("time", "neuron", time=late))
+
+    def test_may_be_a_variable_without_coordinates(self):
+        xarray = pytest.importorskip("xarray")
+        values = np.arange(100.0).reshape(10, 10)
+        taken = problem(stimulus=xarray.Variable(("neuron", "time"), values))
+        assert_array_equal(taken.current.array, values.T)
+        with pytest.raises(InvalidInput, match="got units 'nA/cm2'"):
+            problem(stimulus=xarray.Variable(("neuron", "time"), values, {"units": "nA/cm2"}))
 
     def test_in_another_unit_is_refused(self):
         array = self.array("time", "neuron")
@@ -128,6 +149,31 @@ class TestALabelledStimulus:
         with pytest.raises(InvalidInput, match="one value per neuron, got one along 'time'"):
             Stimulus.constant(self.array("time"))
         assert Stimulus.constant(self.array("neuron")).batch_size == 10
+
+
+def test_values_per_neuron_have_their_neurons_in_order():
+    xarray = pytest.importorskip("xarray")
+    mixed = xarray.DataArray([1.0, 2.0, 3.0], {"neuron": [2, 1, 0]}, ("neuron",))
+    for make in (
+        Stimulus.constant,
+        lambda values: problem(parameters=HHParameters(g_Na=values)),
+        lambda values: Stimulus.constant(1.0) * values,
+    ):
+        with pytest.raises(InvalidInput, match="labelled 0 to 2 in this order"):
+            make(mixed)
+        make(mixed.sortby("neuron"))
+    assert_array_equal(Stimulus.constant(mixed.sortby("neuron")).gains[0], [3.0, 2.0, 1.0])
+
+
+def test_an_initial_state_has_its_variables_in_order():
+    xarray = pytest.importorskip("xarray")
+    state = xarray.DataArray([0.1, 0.2, 0.3, -65.0], {"variable": list("mhnV")}, ("variable",))
+    with pytest.raises(InvalidInput, match="must be labelled V, m, h, n in this order"):
+        problem(initial_state=state)
+    taken = problem(initial_state=state.sel(variable=list("Vmhn"))).initial_state[:, 0]
+    assert_array_equal(taken, [-65.0, 0.1, 0.2, 0.3])
+    with pytest.raises(InvalidInput, match="one dimension for V, m, h, n and perhaps 'neuron'"):
+        problem(initial_state=xarray.DataArray(np.ones((4, 5)), dims=("variable", "time")))
 
 
 def test_an_initial_state_obeys_its_dimensions():

@@ -5,6 +5,8 @@
 
 import importlib
 import re
+from collections import deque
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -123,6 +125,81 @@ def test_what_cannot_be_converted_is_refused_by_name(quantity, ask, named):
         ask(quantity)
 
 
+def test_a_quantity_in_hhplugs_own_unit_is_not_rounded(quantity):
+    values = np.random.default_rng(3).uniform(0.0, 20.0, 100)
+    taken = Stimulus.constant(quantity(values, "uA/cm**2")).gains[0]
+    if quantity is BrianQuantity:  # which holds SI units
+        assert np.abs(taken - values).max() < 1e-13
+    else:
+        assert_array_equal(taken, values)
+
+
+@pytest.mark.parametrize("unit", ["rad/s", "rpm"])
+@pytest.mark.parametrize("library", ["pint", "quantities", "astropy"])
+def test_an_angular_frequency_is_no_frequency(library, unit):
+    try:
+        angular = maker(library)(314.16, unit)
+    except (LookupError, ValueError, TypeError):
+        pytest.skip(f"{library} has no unit {unit}")
+    with pytest.raises(InvalidInput, match="frequency must be in Hz"):
+        Stimulus.sine(1.0, angular)
+
+
+def test_masked_values_in_a_quantity_are_refused():
+    masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    with pytest.raises(InvalidInput, match="amplitude must not have masked values"):
+        Stimulus.constant(maker("pint")(masked, "uA/cm**2"))
+    astropy = pytest.importorskip("astropy.utils.masked")
+    units = pytest.importorskip("astropy.units")
+    with pytest.raises(InvalidInput, match="amplitude must not have masked values"):
+        Stimulus.constant(astropy.Masked(units.Quantity([1.0, 2.0], "uA/cm2"), [False, True]))
+    whole = np.ma.array([1.0, 2.0, 3.0], mask=False)
+    assert_array_equal(
+        Stimulus.constant(maker("pint")(whole, "uA/cm**2")).gains[0], [1.0, 2.0, 3.0]
+    )
+
+
+@pytest.mark.parametrize(
+    "time",
+    [timedelta(microseconds=50_000), np.timedelta64(50, "ms"), np.timedelta64(50_000_000, "ns")],
+)
+def test_a_difference_of_times_is_converted(time):
+    assert Problem(time).n_steps == 5000
+    with pytest.raises(InvalidInput, match="amplitude must be in µA/cm²"):
+        Stimulus.constant(time)
+
+
+@pytest.mark.parametrize(
+    "time", [np.timedelta64(1, "Y"), np.timedelta64(1, "M"), np.timedelta64(1)]
+)
+def test_a_time_of_no_fixed_length_is_refused(time):
+    with pytest.raises(InvalidInput, match="T must be in ms"):
+        Problem(time)
+
+
+@pytest.mark.parametrize("listed", [list, tuple, deque])
+def test_a_sequence_of_quantities_is_looked_through(listed):
+    quantities = listed([maker("pint")(1.0, "A/cm**2"), 2.0])
+    assert_array_equal(Stimulus.constant(quantities).gains[0], [1e6, 2.0])
+
+
+def test_a_unit_in_words_over_a_quantity_is_the_quantitys():
+    xarray = pytest.importorskip("xarray")
+    data = maker("pint")(np.array([1.0, 2.0]), "A/cm**2")
+    labelled = xarray.DataArray(data, dims="neuron", attrs={"units": "uA/cm2"})
+    assert_array_equal(Stimulus.constant(labelled).gains[0], [1e6, 2e6])
+    in_other_words = xarray.DataArray([1.0, 2.0], dims="neuron", attrs={"unit": "nA/cm2"})
+    with pytest.raises(InvalidInput, match="got units 'nA/cm2'"):
+        Stimulus.constant(in_other_words)
+
+
+def test_complex_and_logical_quantities_are_refused(quantity):
+    if quantity is BrianQuantity:
+        return
+    with pytest.raises(InvalidInput, match="amplitude must hold real numbers"):
+        Stimulus.constant(quantity(np.array([1j, 2.0]), "uA/cm**2"))
+
+
 @pytest.mark.parametrize(("unit", "rate", "fits"), [("uA/cm**2", 10, True), ("pA", 10, False)])
 def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
     neo = pytest.importorskip("neo")
@@ -130,7 +207,7 @@ def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
     signal = neo.AnalogSignal(np.arange(20.0).reshape(10, 2), units=unit, sampling_rate=rate * kHz)
     if fits:
         assert_array_equal(Problem(1.0, 0.1, stimulus=signal).stimulus, signal.magnitude)
-        with pytest.raises(InvalidInput, match=r"a value every 0\.1 ms, but dt is 0\.05 ms"):
+        with pytest.raises(InvalidInput, match=r"values 0\.1 ms apart, but dt is 0\.05 ms"):
             Problem(0.5, 0.05, stimulus=signal)
     else:
         with pytest.raises(InvalidInput, match="stimulus must be in µA/cm²"):
@@ -138,10 +215,17 @@ def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
 
 
 class Named:
-    """A variable of netCDF4 as far as it matters: its unit is a word."""
+    """A variable of netCDF4 as far as it matters: its unit is a word, its dimensions are names."""
+
+    dimensions, ndim = ("neuron",), 1
 
     def __init__(self, values, units):
-        self.values, self.units = np.asarray(values), units
+        self.values = np.ma.asarray(values)
+        if units:
+            self.units = units
+
+    def __getitem__(self, key):
+        return self.values[key]
 
     def __array__(self, dtype=None, copy=None):
         return self.values
@@ -156,6 +240,12 @@ def test_a_word_for_the_unit_is_understood_however_it_is_spelt(units):
 def test_a_word_for_another_unit_is_refused(units):
     with pytest.raises(InvalidInput, match=f"must be in µA/cm², got units '{units}'; convert it"):
         Stimulus.constant(Named([1.0, 2.0], units))
+
+
+def test_a_variable_of_a_file_with_masked_values_is_refused():
+    with pytest.raises(InvalidInput, match="amplitude must not have masked values"):
+        Stimulus.constant(Named(np.ma.array([1.0, 2.0], mask=[False, True]), "uA/cm2"))
+    assert_array_equal(Stimulus.constant(Named([1.0, 2.0], None)).gains[0], [1.0, 2.0])
 
 
 def test_a_kind_of_quantity_that_nobody_knows_is_refused():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator
@@ -76,8 +76,20 @@ def test_a_membrane_without_a_conductance_has_no_rest():
 
 @pytest.mark.parametrize("word", ["resting", "Rest", ""])
 def test_no_other_word_is_an_initial_state(word):
-    with pytest.raises(InvalidInput, match=f"unknown initial_state '{word}'; choose from rest"):
+    with pytest.raises(InvalidInput, match=f"an array of V, m, h, n or 'rest', got '{word}'"):
         Problem(1.0, initial_state=word)
+
+
+@pytest.mark.filterwarnings("ignore:the resting state of")
+def test_rest_does_not_depend_on_the_neurons_beside():
+    rng = np.random.default_rng(7)
+    low, high = (90.0, 30.0, 0.2, 45.0, -95.0, -60.0), (150.0, 42.0, 0.4, 55.0, -70.0, -50.0)
+    names = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")
+    values = dict(zip(names, rng.uniform(low, high, (200, 6)).T, strict=True))
+    together = resting_state(HHParameters(**values))
+    for neuron in range(200):
+        alone = HHParameters(**{name: value[neuron] for name, value in values.items()})
+        assert_array_equal(resting_state(alone)[:, 0], together[:, neuron])
 
 
 def test_reversal_potentials_far_apart_are_searched_too():

@@ -257,6 +257,52 @@ def test_what_is_proposed_in_place_of_a_sum_with_an_array_is_that_sum(form, arra
     assert Problem(1.0, dt, stimulus=total).n_neurons == expected.shape[1]
 
 
+def test_a_sample_may_begin_later_than_time_zero():
+    whole = MIXED.sample(0.07, 40)
+    assert_array_equal(MIXED.sample(0.07, 25, start_step=15), whole[15:])
+    # The proposal for a sum with an array, in a run that goes on at 1 ms.
+    array, pulse = np.ones(10), Stimulus.step(2.0, 1.2, 1.5)
+    total = array + pulse.sample(0.1, n_steps=10, start_step=10)
+    assert_array_equal(total, [1, 1, 3, 3, 3, 1, 1, 1, 1, 1])
+
+
+def test_scaling_by_an_array_says_how_many_neurons_there_are():
+    assert (Stimulus.constant(0.0) * [1, 2, 3]).batch_size == 3
+    assert (Stimulus.sine(1.0, 50.0) * [1, 2, 3]).batch_size == 3
+    assert len((Stimulus.sine(1.0, 50.0) * [1, 2, 3]).gains) == 1  # no offset
+
+
+def test_a_stimulus_is_divided_by_numbers():
+    assert_array_equal((Stimulus.constant([2, 4]) / 2).gains[0], [1, 2])
+    assert_array_equal((Stimulus.constant(6.0) / [2, 3]).gains[0], [3, 2])
+    for divisor in (0, Stimulus.constant(1.0), "x"):
+        with pytest.raises(InvalidInput):
+            Stimulus.constant(1.0) / divisor
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_the_mean_of_a_sine_over_whole_periods_is_zero(as_array):
+    stimulus = Stimulus.sine([-5.0, 0.0, 5.0], 100.0)  # ten periods
+    current = (
+        ArrayCurrent(stimulus.sample(0.01, 10_000), 0)
+        if as_array
+        else SeparableCurrent(stimulus, 0.01)
+    )
+    assert_array_equal(current.mean(0, 10_000), [0.0, 0.0, 0.0])
+
+
+def test_what_rounding_leaves_of_a_sum_is_no_current():
+    stimulus = Stimulus.constant(0.1) + Stimulus.constant(0.2) - Stimulus.constant(0.3)
+    assert stimulus.sample(0.1, 1)[0] != 0.0
+    stimulus += Stimulus.step(5.0, 0.3, 0.7)
+    assert SeparableCurrent(stimulus, 0.1).active_steps(0, 20) == range(3, 7)
+
+
+def test_a_width_that_is_the_period_but_for_rounding_is_the_period():
+    train = Stimulus.pulse_train(1.0, 0.0, 3 * 0.1, 0.3, 3)
+    assert_array_equal(train.sample(0.1, 12), [1] * 9 + [0] * 3)
+
+
 def test_a_stimulus_is_scaled_negated_and_subtracted():
     one = Stimulus.step([1, 2], 0.0, 0.5) + Stimulus.sine(3.0, 100.0, offset=[0.5, 0.25])
     sampled = one.sample(0.1, 9)
