@@ -215,7 +215,6 @@ class Result:
         return analysis.fi_curve(self, start, stop, method)
 
     @known_arguments
-    @known_arguments
     def plot(self, neurons: ArrayLike | None = None) -> "Figure":
         """A picture of what was recorded.
 
@@ -233,7 +232,6 @@ class Result:
         return plotting.plot(self.on_host(), neurons)
 
     @known_arguments
-    @known_arguments
     def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draw V of the neurons and return the axes.
 
@@ -245,7 +243,6 @@ class Result:
         return plotting.plot_traces(self.on_host(), neurons, ax)
 
     @known_arguments
-    @known_arguments
     def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the spikes of the neurons, a row for each, and return the axes.
 
@@ -256,7 +253,6 @@ class Result:
         """
         return plotting.plot_raster(self, neurons, ax)
 
-    @known_arguments
     @known_arguments
     def plot_fi(
         self,
