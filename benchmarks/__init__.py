@@ -1,1 +1,1 @@
-"""What is measured (suite), what was (results), and what is made of it."""
+"""The benchmarks (suite), their recorded results, and the tools that compare and show results."""

@@ -1,4 +1,4 @@
-"""The checkout that the benchmarks stand in."""
+"""The git checkout that contains the benchmarks."""
 
 import subprocess
 from pathlib import Path
@@ -7,9 +7,9 @@ TOP = Path(__file__).parents[1]
 
 
 def commit_hash(revision: str, top: Path = TOP) -> str:
-    """The whole hash of a revision, as git takes it.
+    """Return the full hash of a git revision.
 
-    Raises LookupError where git knows no such commit.
+    Raises LookupError if git knows no such commit.
     """
     parse = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     found = subprocess.run(parse, cwd=top, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What the measurements of one commit say against those of another; larger is worse, always."""
+"""Compare the measurements of two commits. A larger value is always worse."""
 
 import math
 from dataclasses import dataclass
@@ -8,37 +8,40 @@ from asv.commands.compare import _is_result_better
 from benchmarks import errors
 from benchmarks.recorded import Measurement, Measurements
 
-ENOUGH = 8  # samples a side; asv's test can't tell 6 from 6 whatever they are (p < 0.002)
-FEW = 2.0  # times the factor, by which a benchmark with fewer samples may be slower
+ENOUGH = 8  # samples of each commit; with 6, asv's test (p < 0.002) never finds a difference
+FEW = 2.0  # a benchmark with fewer samples may be slower by FEW times the factor
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A benchmark at BASE and at HEAD, NaN where it isn't known."""
+    """The values of a benchmark at BASE and at HEAD, NaN where unknown, and the verdict."""
 
     key: tuple[str, ...]
     base: float
     head: float
     compared: bool
     fails: bool
-    what: str  # to say of it, if anything
-    suspect: bool = False  # it looks slower, whatever statistics say
+    what: str  # the verdict in words; may be empty
+    suspect: bool = False  # looks slower, even if it isn't by asv's statistics
 
     @property
     def name(self) -> str:
-        """As asv writes it, but without quotes."""
+        """The benchmark and its parameters as asv writes them, but without quotes."""
         name, *params = self.key
         return f"{name}({', '.join(params)})" if params else name
 
     @property
     def ratio(self) -> float:
-        """HEAD's value over BASE's, NaN for errors and where it says nothing."""
+        """HEAD's value over BASE's; NaN for errors, or if the two can't be compared."""
         says = self.compared and self.key[0] not in errors.NAMES and self.base > 0
         return self.head / self.base if says else math.nan
 
 
 def compare(base: Measurements, head: Measurements, factor: float) -> list[Finding]:
-    """By name; left out is what is known at neither commit, unless it failed at HEAD."""
+    """Return a finding for each benchmark, sorted by name.
+
+    A benchmark that is known at neither commit is left out, unless it failed at HEAD.
+    """
     keys = sorted(base.keys() | head.keys())
     findings = [_finding(key, base.get(key), head.get(key), factor) for key in keys]
     return [f for f in findings if f.fails or not (math.isnan(f.base) and math.isnan(f.head))]
@@ -67,7 +70,7 @@ def _finding(
 
 
 def _slower(base: Measurement, head: Measurement, factor: float) -> tuple[bool, str]:
-    """Whether it fails, and what to say."""
+    """Return whether HEAD fails by being slower, and the verdict in words."""
     if any(m.stats and m.stats["repeat"] < ENOUGH for m in (base, head)):
         fails = _is_result_better(base.value, head.value, None, None, FEW * factor)
         return fails, "slower, by few samples" if fails else "too few samples to tell"
@@ -77,7 +80,10 @@ def _slower(base: Measurement, head: Measurement, factor: float) -> tuple[bool, 
 
 
 def _looks_slower(base: Measurement, head: Measurement, factor: float) -> bool:
-    """By its median or its best sample: of a slowdown, a slow spell of BASE may hide either."""
+    """Tell whether the median or the best sample is slower by more than the factor.
+
+    A slow phase of the machine during BASE can hide a slowdown in one of them.
+    """
     pairs = [(base.value, head.value)]
     if base.samples and head.samples:
         pairs.append((min(base.samples), min(head.samples)))
@@ -85,6 +91,6 @@ def _looks_slower(base: Measurement, head: Measurement, factor: float) -> bool:
 
 
 def _value(measurement: Measurement | None) -> float:
-    """NaN where it is missing, was skipped or failed."""
+    """Return the value, or NaN if it is missing, was skipped or failed."""
     value = None if measurement is None else measurement.value
     return math.nan if value is None else value

@@ -1,4 +1,4 @@
-"""asv's configuration with folders of one's own."""
+"""Copies of asv's configuration that use other folders."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ FOLDERS = ("repo", "benchmark_dir", "results_dir", "env_dir", "html_dir")
 
 
 def configuration(folder: Path, **changes: Path) -> Path:
-    """A copy of asv.conf.json there, which means the same but for the folders that change."""
+    """Write asv.conf.json into a folder, with some of its folders changed, and return its path."""
     text = (TOP / "asv.conf.json").read_text(encoding="utf-8").replace("{conf_dir}", str(TOP))
     ours = json.loads(text)
     folders = {name: str(changes.get(name, TOP / ours[name])) for name in FOLDERS}

@@ -1,9 +1,10 @@
-"""Fail where a commit is slower, less accurate or less complete than another.
+"""Fail if a commit is slower, less accurate or less complete than another.
 
-`python -m benchmarks.gate BASE HEAD` judges what is recorded of two commits on this machine. --run
-measures both first, round by round in turn, so that a slow spell of the machine meets both; what
-then looks slower is measured again in more rounds, and that counts.
-Exit codes: 0; 1 for a commit that fails, or where nothing can be compared; 2 for bad input.
+`python -m benchmarks.gate BASE HEAD` compares the recorded results of two commits on this machine.
+With --run it measures both first, in alternating rounds, so that a slow phase of the machine
+affects both. Benchmarks that then look slower are measured again in more rounds, and the second
+measurement counts.
+The exit code is 0 for a pass, 1 if HEAD fails or nothing can be compared, and 2 for bad input.
 """
 
 import argparse
@@ -26,23 +27,24 @@ from benchmarks.compare import Finding, compare
 from benchmarks.configuration import configuration
 from benchmarks.recorded import RESULTS, measurements
 
-MEASURED = TOP / ".asv" / "gate" / "results"  # by --run: no part of what is kept
+MEASURED = TOP / ".asv" / "gate" / "results"  # results of --run, which are not kept
 FACTOR = 1.2
-# A machine's slow spells last a round, so that few rounds tell little: with two, on a busy machine,
-# one of five A/A comparisons failed, and two of four benchmarks that were 1.5 times slower passed.
+# A slow phase of a machine lasts about one round, so a verdict needs many rounds. With two, on a
+# busy machine, one of five comparisons of a commit with itself failed, and two of four benchmarks
+# that were 1.5 times slower passed.
 MORE_ROUNDS = ("--attribute", "rounds=6")
-WIDTH = 150  # characters: names are long, and a log has no width of its own
-DONE = (0, 2)  # asv's exit status; 2: a benchmark failed, which is recorded
-STDERR = 2  # asv's progress goes there: standard output is for the verdict
+WIDTH = 150  # characters; benchmarks' names are long, and a log file has no width
+DONE = (0, 2)  # asv's exit codes; with 2, a benchmark failed and that is recorded
+STDERR = 2  # for asv's progress, because standard output is for the verdict
 FAILS, BAD_INPUT = 1, 2
 
 
 class BadInput(Exception):
-    """What was given and what would do, in a line."""
+    """An argument is wrong; the message says in one line what was given and what is needed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Run the gate and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         findings = _findings(options)
@@ -106,7 +108,7 @@ def _findings(options: argparse.Namespace) -> list[Finding]:
 def _judged(
     base: str, head: str, name: str, factor: float, wanted: Sequence[re.Pattern[str]], folder: Path
 ) -> list[Finding]:
-    """What the results in a folder say of the benchmarks that are wanted; all, if none is named."""
+    """Compare the results in a folder, for the benchmarks that match `wanted`, or for all."""
     try:
         before, after = (measurements(name, commit, folder) for commit in (base, head))
     except LookupError as error:
@@ -116,7 +118,7 @@ def _judged(
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Without the quotes that asv has round strings: recorded parameters have lost them."""
+    """Compile a user's pattern without quotes, because recorded parameters have none."""
     try:
         return re.compile(text.replace("'", ""))
     except re.error as error:
@@ -124,7 +126,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _pattern_of(finding: Finding) -> str:
-    """For asv, which has quotes round strings."""
+    """Return a pattern with which asv selects this benchmark; asv quotes strings."""
     name, *params = finding.key
     params = [f"'?{re.escape(value)}'?" for value in params]
     return rf"^{re.escape(name)}" + (rf"\({', '.join(params)}\)$" if params else "$")
@@ -146,7 +148,7 @@ def _measure(
 
 
 def _report(findings: list[Finding]) -> int:
-    """Print what there is to say; the exit code."""
+    """Print the findings and return the exit code."""
     console = Console(highlight=False, width=WIDTH)
     spoken = sorted((f for f in findings if f.what), key=lambda f: not f.fails)
     if spoken:

@@ -1,7 +1,7 @@
-"""Install the core and every plugin of a checkout, from it, for the Python that runs this.
+"""Install the core and every plugin of a checkout into the Python that runs this script.
 
-`python benchmarks/install.py CHECKOUT [OPTION OF PIP ...]`. What they depend on is pinned in asv's
-configuration and not touched here, so that commits differ in themselves alone.
+Usage: `python benchmarks/install.py CHECKOUT [OPTION OF PIP ...]`. It installs no dependencies.
+asv's configuration pins them, so that all commits are measured with the same ones.
 """
 
 import subprocess

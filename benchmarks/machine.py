@@ -1,4 +1,4 @@
-"""Name this machine after what decides its speed, and tell asv.
+"""Name this machine after its CPU or GPU, and register it with asv.
 
 `asv run --machine "$(python -m benchmarks.machine)"` records results under that name.
 """
@@ -14,7 +14,7 @@ from hhplug.machine import cpu_name
 
 
 def gpu() -> str | None:
-    """The first GPU and its driver."""
+    """Return the name and the driver of the first GPU, or None if there is none."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True, check=True).stdout
@@ -25,7 +25,7 @@ def gpu() -> str | None:
 
 
 def named() -> dict[str, Any]:
-    """asv's record of this machine."""
+    """Return asv's description of this machine, with its name."""
     record = Machine.get_defaults() | {"cpu": cpu_name(), "os": platform.system()}
     name = gpu() or f"{record['cpu']} {record['num_cpu']} cores"
     record["machine"] = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower()
@@ -33,7 +33,7 @@ def named() -> dict[str, Any]:
 
 
 def save() -> dict[str, Any]:
-    """Tell asv of this machine, for this user; its record."""
+    """Register this machine with asv, for this user, and return asv's description of it."""
     record = named()
     MachineCollection.save(record["machine"], record)
     return record

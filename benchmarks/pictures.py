@@ -1,4 +1,4 @@
-"""Draw docs/speed.png and docs/work-precision.png from what asv has recorded.
+"""Draw docs/speed.png and docs/work-precision.png from the recorded results.
 
 `python -m benchmarks.pictures` draws both.
 """
@@ -17,7 +17,7 @@ from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
 from benchmarks.tables import STEP, WORK_PRECISION
 
 DOCS = TOP / "docs"
-NEURONS = 10_000  # of the work-precision picture
+NEURONS = 10_000  # in the work-precision picture
 
 COLORS: dict[str, str] = dict(
     zip(BACKENDS + PEERS, ("0.2", "C0", "C2", "C1", "C3", "0.6", "C4", "C5"), strict=True)
@@ -27,24 +27,24 @@ Curve = list[tuple[float, float]]
 
 
 def speeds(found: Values, name: str, dtype: str) -> Curve:
-    """Number of neurons, neuron-steps a second."""
+    """Return points (number of neurons, neuron-steps per second)."""
     keys = [(n, (STEP, name, dtype, str(n))) for n in SIZES]
     return [(n, 1e6 / found[key]) for n, key in keys if key in found]
 
 
 def work_precision(found: Values, name: str, dtype: str) -> Curve:
-    """Seconds of computing for a simulated ms of NEURONS, worst error of V in mV; by dt."""
+    """Return points (s to compute 1 ms of NEURONS, worst error of V in mV), one for each dt."""
     step = found.get((STEP, name, dtype, str(NEURONS)))
     keys = [(dt, (WORK_PRECISION, name, dtype, str(dt))) for dt in COARSENESS]
     return [(step * NEURONS / 1e6 / dt, found[key]) for dt, key in keys if step and key in found]
 
 
 Curves = dict[tuple[str, str], Curve]
-"""By backend or peer, and dtype."""
+"""Curves by (backend or peer, dtype)."""
 
 
 def curves(curve: Callable[[Values, str, str], Curve], machine: str, folder: Path) -> Curves:
-    """Those of which something is known."""
+    """Return the curves that have a result on this machine."""
     found, known = newest(machine, folder), {}
     for name, dtype in product(BACKENDS + PEERS, DTYPES):
         if points := curve(found, name, dtype):
@@ -53,7 +53,7 @@ def curves(curve: Callable[[Values, str, str], Curve], machine: str, folder: Pat
 
 
 def picture(curve: Callable[[Values, str, str], Curve], x: str, y: str, folder: Path) -> Figure:
-    """A panel for each machine that has curves."""
+    """Draw a panel for each machine that has curves."""
     panels = {m: known for m in machines(folder) if (known := curves(curve, m, folder))}
     figure = Figure(figsize=(5.5 * len(panels), 4.5), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""What asv has recorded in benchmarks/results, as measurements by name."""
+"""Read the results that asv recorded in benchmarks/results."""
 
 import math
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Any
 from asv.results import Results, iter_results_for_machine
 
 RESULTS = Path(__file__).with_name("results")
-KEPT = ("amd-epyc-2-cores", "nvidia-h100-80gb-hbm3-driver-580.159.04")  # as .gitignore has them
+KEPT = ("amd-epyc-2-cores", "nvidia-h100-80gb-hbm3-driver-580.159.04")  # the same as in .gitignore
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark with one choice of its parameters, at one commit on one machine."""
+    """The result of one benchmark with one set of parameters, at one commit on one machine."""
 
-    value: float | None  # NaN: skipped, or not asked for; None: failed
+    value: float | None  # NaN: skipped or not selected; None: failed
     stats: dict[str, Any] | None
     samples: list[float] | None
-    version: str  # of the benchmark: what has another doesn't compare
+    version: str  # of the benchmark; results of different versions can't be compared
 
     @property
     def known(self) -> bool:
@@ -30,31 +30,34 @@ Measurements = dict[tuple[str, ...], Measurement]
 """By name and parameters: ("step.Step.time_million_neuron_steps", "numpy", "float32", "100")."""
 
 Values = dict[tuple[str, ...], float]
-"""Of measurements that are known."""
+"""The values of known measurements, with the same keys."""
 
 
 def machines(folder: Path = RESULTS) -> list[str]:
-    """Those whose results are kept; a developer's own may lie beside them."""
+    """Return the machines whose results are kept in this repository.
+
+    The folder may also have results of a developer's machine, which are not kept.
+    """
     return [name for name in KEPT if (folder / name).exists()]
 
 
 def commits(machine: str, folder: Path = RESULTS) -> list[str]:
-    """Whole hashes of the commits measured there, oldest first."""
+    """Return the full hashes of the commits measured on a machine, oldest first."""
     found = {result.commit_hash: result.date for result in _files(machine, folder)}
     return sorted(found, key=lambda commit: found[commit])
 
 
 def measurements(machine: str, commit: str, folder: Path = RESULTS) -> Measurements:
-    """What was measured of a commit, given by any part of its hash that tells it from others.
+    """Return the measurements of a commit, which is given by the beginning of its hash.
 
-    Raises LookupError where there is none.
+    Raises LookupError if there are none.
     """
     found: Measurements = {}
     for result in _files(machine, folder):
         if result.commit_hash.startswith(commit):
             for name in result.get_all_result_keys():
                 for key, one in _of_benchmark(result, name).items():
-                    if one.known or key not in found:  # another environment may have known it
+                    if one.known or key not in found:  # another environment may have a value
                         found[key] = one
     if not found:
         known = ", ".join(known[:8] for known in commits(machine, folder)) or "none"
@@ -68,14 +71,20 @@ def values(machine: str, commit: str, folder: Path = RESULTS) -> Values:
 
 
 def newest(machine: str, folder: Path = RESULTS) -> Values:
-    """Of the newest commit measured there; what was left out of it, of the last that has it."""
+    """Return the newest values on a machine.
+
+    A benchmark that the newest commit left out has its value at the last commit that measured it.
+    """
     return {key: value for key, (value, _) in newest_by_commit(machine, folder).items()}
 
 
 def newest_by_commit(
     machine: str, folder: Path = RESULTS
 ) -> dict[tuple[str, ...], tuple[float, str]]:
-    """The same, with the commit of each. A benchmark that failed is not left out."""
+    """Return the newest values with the commit of each.
+
+    A benchmark that failed at the newest commit has no value, instead of an older commit's.
+    """
     found: dict[tuple[str, ...], tuple[Measurement, str]] = {}
     for commit in reversed(commits(machine, folder)):
         for key, one in measurements(machine, commit, folder).items():

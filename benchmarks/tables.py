@@ -1,6 +1,7 @@
-"""Write the tables of README.md and benchmarks/README.md from what asv has recorded.
+"""Write the tables of README.md and benchmarks/README.md from the recorded results.
 
-`python -m benchmarks.tables` puts each between its marks, `<!-- table NAME -->` and `<!-- end -->`.
+`python -m benchmarks.tables` writes each between its marks, `<!-- table NAME -->` and
+`<!-- end -->`.
 """
 
 import re
@@ -40,7 +41,7 @@ WHAT = {
     "peer-jax": "peer: a jitted JAX `scan`",
     "peer-launches": "peer: CuPy, a kernel launch each step",
 }
-LAST_OF = {  # commits, by what came to be with them
+LAST_OF = {  # the last commit of the work on each
     "the core and NumPy": "16149676",
     "PyCUDA": "24bbc10a",
     "Triton": "aef28b37",
@@ -50,7 +51,7 @@ LAST_OF = {  # commits, by what came to be with them
 
 @dataclass(frozen=True)
 class Topic:
-    """A benchmark as a table: its last parameter across, the others down."""
+    """How to write a benchmark as a table: columns for its last parameter, rows for the others."""
 
     benchmark: str
     title: str
@@ -58,7 +59,7 @@ class Topic:
 
 
 def scientific(value: float, digits: int = 2) -> str:
-    """As one says it: 1.4e11, 2e-6."""
+    """Format a number as 1.4e11 or 2e-6, without zeros in the exponent."""
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}e{int(exponent)}" if value else "0"
 
@@ -72,7 +73,7 @@ def millivolts(error: float) -> str:
 
 
 def speed(seconds: float) -> str:
-    """Neuron-steps a second, of the time of a million."""
+    """Format neuron-steps per second, given the seconds of a million neuron-steps."""
     return scientific(1e6 / seconds, 3)
 
 
@@ -112,7 +113,7 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def topic(found: Values, of: Topic) -> str:
-    """Its table; rows of which nothing is known are left out, and "" where nothing is."""
+    """Return a topic's table in Markdown, without empty rows, or "" if it has no results."""
     known = {key[1:]: value for key, value in found.items() if key[0] == of.benchmark}
     if not known:
         return ""
@@ -133,7 +134,7 @@ def number(text: str) -> str:
 
 
 def backends(folder: Path) -> str:
-    """A line for each backend and peer: errors, and speeds on the CPU and on the GPU."""
+    """Return a table of the errors, and of the speeds on CPU and GPU, of each backend and peer."""
     on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
     rows = []
     for name in BACKENDS + PEERS:
@@ -147,13 +148,13 @@ def backends(folder: Path) -> str:
             ]
             if any(cells):
                 rows.append([f"`{name}` {dtype}", what, *cells])
-                what = ""  # said once
+                what = ""  # only the first row has the description
     header = ["", "", "V over 50 ms", "a rate", "CPU, 10,000 neurons", "H100, 8 million"]
     return markdown(header, rows)
 
 
 def step_sizes(folder: Path) -> str:
-    """A line for each dt: the worst error of V of any backend, by precision, and the cost."""
+    """Return a table of the relative time and the worst error of V of any backend, for each dt."""
     known = [newest(machine, folder) for machine in machines(folder)]
     rows = []
     for dt in COARSENESS:
@@ -171,14 +172,17 @@ def cell(found: Values, key: tuple[str, ...], written: Callable[[float], str]) -
 
 
 def cpu_and_gpu(folder: Path) -> tuple[str, str]:
-    """The two machines whose results are kept."""
+    """Return the names of the CPU machine and the GPU machine whose results are kept."""
     gpu = next(machine for machine in machines(folder) if "nvidia" in machine)
     cpu = next(machine for machine in machines(folder) if "nvidia" not in machine)
     return cpu, gpu
 
 
 def history(folder: Path) -> str:
-    """By commit: speed at 10,000 neurons in float32, and the time over JAX's beside it."""
+    """Return a table of each commit's speed, and its time relative to JAX's.
+
+    The runs have 10,000 neurons in float32.
+    """
     names = [name for name in BACKENDS if name != "reference"]
     rows = []
     for machine in machines(folder):
@@ -206,7 +210,10 @@ def machine_tables(machine: str, folder: Path) -> str:
 
 
 def which_are_of(commits: dict[tuple[str, ...], str]) -> dict[str, list[str]]:
-    """Of each commit, what it gives: Benchmark(backend), all parameters where others give some."""
+    """Return the benchmarks whose values are from each commit, as Benchmark(backend).
+
+    If a backend's values are from several commits, all parameters are named instead.
+    """
     of_backend: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for (name, *params), commit in commits.items():
         whole = name.split(".")[1], *params[:1]
@@ -220,7 +227,7 @@ def which_are_of(commits: dict[tuple[str, ...], str]) -> dict[str, list[str]]:
 
 
 def table(name: str, folder: Path = RESULTS) -> str:
-    """What belongs between the marks of that name, of which a machine's name is one."""
+    """Return the text between the marks of that name, which may be a machine's name."""
     if name in NAMED:
         return NAMED[name](folder)
     return machine_tables(name, folder)
@@ -234,7 +241,7 @@ NAMED: dict[str, Callable[[Path], str]] = {
 
 
 def written(text: str, folder: Path = RESULTS) -> str:
-    """The text with its tables as the results have them."""
+    """Return the text with its tables made anew from the results."""
     return MARKED.sub(lambda mark: f"{mark[1]}{table(mark[2], folder)}{mark[3]}", text)
 
 

@@ -1,9 +1,10 @@
-"""Large populations of Hodgkin-Huxley neurons, simulated by interchangeable backends.
+"""Simulate large populations of Hodgkin-Huxley neurons on interchangeable backends.
 
-Units everywhere: mV, ms, µA/cm², mS/cm², µF/cm², rates 1/ms.
+The units are mV, ms, µA/cm², mS/cm² and µF/cm² everywhere, and 1/ms for rates.
 """
 
 from hhplug._version import __version__ as __version__
+from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import (
     BackendUnavailable,
     ContractViolation,
@@ -15,15 +16,14 @@ from hhplug.errors import (
     NotRecorded,
     UnknownArgument,
 )
-from hhplug.hookspecs import hookimpl
-from hhplug.join import concat
 from hhplug.model import HHParameters
+from hhplug.plugins.discovery import backends
+from hhplug.plugins.hookspecs import hookimpl
 from hhplug.problem import Problem
-from hhplug.registry import backends
-from hhplug.result import Result, load_result
-from hhplug.simulate import simulate
-from hhplug.simulator import Simulator
-from hhplug.stimulus import Stimulus
+from hhplug.results.join import concat
+from hhplug.results.result import Result, load_result
+from hhplug.running.simulate import simulate
+from hhplug.running.simulator import Simulator
 
 __all__ = [
     "BackendUnavailable",

@@ -1,4 +1,4 @@
-"""`python -m hhplug` is the program `hhplug`."""
+"""`python -m hhplug` runs the program `hhplug`."""
 
 from hhplug.cli import main
 

@@ -1,3 +1,3 @@
-"""The version of hhplug, which a copy without metadata knows too."""
+"""The version of hhplug, also for a copy that isn't installed and has no metadata."""
 
 __version__ = "0.1.0"

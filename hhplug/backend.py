@@ -1,16 +1,16 @@
 """The contract between hhplug and its backends.
 
-A plugin offers `BackendSpec` records through the hook `hhplug_backends`; nothing heavy is imported
-until one is chosen. Then the core calls, in this order:
+A plugin returns a `BackendSpec` for each of its backends from the hook `hhplug_backends`. A backend
+is imported only when it is chosen. The core then makes these calls, in this order:
 
     backend = factory(device=None)              # raises BackendUnavailable if it cannot run here
     with backend.prepare(problem, max_steps) as session:
-        block = session.advance(n_steps)        # again and again, at most two blocks unread
-        block.read(recorded)                    # each block once, in order
-        final = session.state()                 # once every block has been read
+        block = session.advance(n_steps)        # repeatedly, with at most two blocks unread
+        block.read(recorded)                    # once for each block, in order
+        final = session.state()                 # after every block has been read
 
-Results must be the same bit for bit however a run is cut into blocks, whatever is recorded, and
-wherever a neuron stands in the population.
+A block is the steps of one call of `advance`. The results of a neuron must be the same bit for bit
+however a run is divided into blocks, whatever is recorded, and whatever index the neuron has.
 """
 
 import re
@@ -24,19 +24,20 @@ from numpy.typing import NDArray
 from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.errors import InvalidInput
+from hhplug.model import VARIABLES
 from hhplug.problem import DTYPES, DType, Problem
 
-API = "1.0"
-"""Version of this contract. A plugin written for the same major and no later minor is accepted."""
+API = "2.0"
+"""Version of this contract. A plugin must have the same major and no later minor version."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What only some backends can do."""
+    """The features of a backend that not every backend has."""
 
     dtypes: tuple[DType, ...] = DTYPES
-    device_index: bool = False  # the factory takes device=0, 1, …
-    device_arrays: bool = False  # Session.device_samples
+    device_index: bool = False  # the factory accepts device=0, 1, …
+    device_arrays: bool = False  # its sessions implement device_samples
 
     def __post_init__(self) -> None:
         if isinstance(self.dtypes, str):
@@ -47,15 +48,15 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """A backend on paper: cheap to make, enough to list, explain and load it."""
+    """The description of a backend, from which hhplug lists, checks and imports it."""
 
     name: str
     factory: str  # "module:attribute", called with device=
     api: str  # the API it was written for
-    summary: str  # one line
+    summary: str  # one line for the list of backends
     requires: tuple[str, ...] = ()  # as in pyproject.toml: "torch>=2.6"
-    probe: str | None = None  # "module:attribute", called in a child process; see `hhplug.probes`
-    priority: int = 0  # "auto" takes the highest that is available
+    probe: str | None = None  # "module:attribute", called in a child process (plugins/probes.py)
+    priority: int = 0  # "auto" chooses the available backend of highest priority
     capabilities: Capabilities = field(default_factory=Capabilities)
     install_hint: str = ""  # the command that installs what `requires` names
 
@@ -81,63 +82,98 @@ class BackendSpec:
 
 @dataclass
 class Recorded:
-    """Where a block's samples and spikes go; the arrays are the user's own."""
+    """The arrays that a block writes its samples and spikes to. They become the user's Result.
+
+    A backend that computes on the host calls `step` for every step. Any other fills the arrays.
+    """
+
+    problem: Problem
 
     samples: Mapping[str, NDArray[Any]]
-    """Variable → (samples, recorded neurons): a row for each of `problem.sample_steps`.
+    """An array (samples, recorded neurons) for each variable that the user asked to record.
 
-    Empty if problem.device_arrays.
+    It has a row for each step of `problem.sample_steps(first, count)`. The mapping is empty if
+    problem.device_arrays is true.
     """
 
     spike_count: NDArray[np.int64]
-    """(n_neurons,): add each neuron's upward crossings, unless problem.spikes is "off"."""
+    """Spikes of each neuron, (n_neurons,). A block adds its own, unless problem.spikes is "off"."""
 
-    spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
-    """What `add_spikes` was given."""
+    spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = field(default_factory=list)
+    """The arguments of each call of `add_spikes`."""
+
+    _row: int = field(default=0, init=False, repr=False)  # of the next sample
+
+    def step(self, k: int, before: NDArray[Any], after: NDArray[Any]) -> None:
+        """Record step k: its sample, and the upward crossings of the threshold in it.
+
+        before, after: V m h n of all neurons at the step's begin and end, (4, n_neurons). Call it
+        once for every step of the block, in order.
+        """
+        problem = self.problem
+        if k % problem.record_every == 0:
+            for name, samples in self.samples.items():
+                samples[self._row] = before[VARIABLES.index(name)][problem.neurons]
+            self._row += 1
+        if problem.spikes == "off":
+            return
+        V, V_next, threshold = before[0], after[0], problem.spike_threshold
+        neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
+        self.spike_count[neuron] += 1
+        if problem.spikes == "times":
+            fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])
+            self.add_spikes(neuron, np.full(len(neuron), k), fraction)
 
     def add_spikes(self, neuron: NDArray[Any], step: NDArray[Any], fraction: NDArray[Any]) -> None:
-        """Append crossings V[k] < θ ≤ V[k+1], in any order, if problem.spikes is "times".
+        """Add spikes, the crossings V[k] < θ ≤ V[k+1], in any order, if problem.spikes is "times".
 
-        step is k, counted from time zero; fraction is (θ − V[k]) / (V[k+1] − V[k]). The arrays
-        are kept, not copied.
+        neuron: index of the neuron of each spike.
+        step: k, counted from time zero.
+        fraction: (θ − V[k]) / (V[k+1] − V[k]).
+
+        The arrays aren't copied, so the backend must not change them afterwards.
         """
         self.spikes.append((neuron, step, fraction))
 
 
 class Block(ABC):
-    """What one `advance` recorded."""
+    """The steps of one call of `advance`."""
 
     @abstractmethod
     def read(self, out: Recorded) -> None:
-        """Wait for this block only; fill out.samples, add the spikes.
+        """Wait for this block but for no later one, then write its samples and spikes to `out`.
 
-        A backend on the CPU may do its work here, straight into the user's arrays.
+        A backend on the CPU may compute the block here and write directly to the arrays.
         """
 
 
 class Session(ABC):
-    """One run of one problem; a context manager that keeps the step count."""
+    """One run of one problem, a context manager. It counts the steps that are done."""
 
     @abstractmethod
     def advance(self, n_steps: int) -> Block:
-        """Enqueue at most max_steps steps. No checks, no allocation, no wait."""
+        """Enqueue n_steps steps, max_steps at most. No checks, no allocation, no wait."""
 
     @abstractmethod
     def state(self) -> NDArray[Any]:
-        """Wait; a host copy of V m h n, (4, n_neurons), in the run's dtype."""
+        """Wait for all steps, then return V, m, h, n: (4, n_neurons).
+
+        It is a copy on the host, in the run's dtype.
+        """
 
     def device_samples(self) -> Mapping[str, Any]:
-        """The recorded variables of the whole run, left on the device: (samples, recorded neurons).
+        """Return the run's recorded variables on the device: (samples, recorded neurons) each.
 
-        Asked for once, after state(), if problem.device_arrays, which takes the capability of that
-        name; then no block has samples to read. Each has shape, dtype, a copy for the host by
-        get(), or by cpu() if it is a tensor, and what lets other libraries share it
-        (`__cuda_array_interface__`); it outlives the session.
+        Only a backend with the capability device_arrays implements it. It is called once, after
+        state(), if problem.device_arrays is true; blocks then have no samples. Each array has a
+        shape, a dtype, a protocol by which other libraries share its memory (for example
+        `__cuda_array_interface__`), and a method that copies it to the host: cpu() if it is a
+        tensor, else get(). The arrays must outlive the session.
         """
         raise NotImplementedError
 
     def close(self) -> None:  # noqa: B027 (many backends have nothing to free)
-        """Free what the session holds; may be called twice."""
+        """Free what the session holds. It may be called twice."""
 
     def __enter__(self) -> "Session":
         return self
@@ -147,14 +183,14 @@ class Session(ABC):
 
 
 class Backend(ABC):
-    """What a factory makes."""
+    """An opened backend, which a spec's factory returns."""
 
     device: str
-    """What computes, for people: "AMD EPYC 9454", "NVIDIA H100 80GB HBM3"."""
+    """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
 
     @abstractmethod
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         """Do everything slow: compile, allocate for blocks of max_steps, upload.
 
-        problem.dtype is one of the spec's capabilities.
+        problem.dtype is one of the dtypes in the spec's capabilities.
         """

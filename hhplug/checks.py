@@ -1,8 +1,8 @@
 """Checks of single values, shared by stimuli, problems and results.
 
-Each returns the value in its one internal form, or raises InvalidInput. A quantity of another
-library is converted to hhplug's unit of the argument or refused, by `hhplug.quantities`; its unit
-is never dropped.
+Each returns the value in the form that hhplug uses internally, or raises InvalidInput. A quantity
+of another library is converted to the argument's unit by `hhplug.quantities`, or refused; its unit
+is never ignored.
 """
 
 import math
@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def known_arguments(function: Function) -> Function:
-    """The function, which tells a misspelt keyword what it may have meant (UnknownArgument)."""
+    """Wrap a function so that an unknown keyword raises UnknownArgument with a suggestion."""
     known = signature(function).parameters
 
     @wraps(function)
@@ -45,12 +45,12 @@ def known_arguments(function: Function) -> Function:
 
 
 def number(name: str, value: Any, unit: str) -> float:
-    """A finite float."""
+    """The value as a finite float."""
     return _float(name, value, unit, "a finite number", -math.inf)
 
 
 def positive(name: str, value: Any, unit: str) -> float:
-    """A finite float above zero."""
+    """The value as a finite float above zero."""
     return _float(name, value, unit, "a positive number", 0.0)
 
 
@@ -69,7 +69,7 @@ def _float(name: str, value: Any, unit: str, wanted: str, above: float) -> float
 
 
 def interval(start: Any, stop: Any) -> tuple[float, float]:
-    """Two finite times in ms, the second later than the first."""
+    """Start and stop as finite floats in ms. Stop must be later than start."""
     start, stop = number("start", start, "ms"), number("stop", stop, "ms")
     if not start < stop:
         raise InvalidInput(f"stop must be later than start={start} ms, got {stop}")
@@ -77,7 +77,7 @@ def interval(start: Any, stop: Any) -> tuple[float, float]:
 
 
 def whole(name: str, value: Any, least: int) -> int:
-    """An int of at least `least`."""
+    """The value as an int, which must be `least` or more."""
     in_unit(name, value, PURE)
     wanted = f"{name} must be a whole number, {least} or more, got {value!r}"
     try:
@@ -92,7 +92,7 @@ def whole(name: str, value: Any, least: int) -> int:
 
 
 def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
-    """A finite float, or a read-only (n,) float64 copy of finite values."""
+    """The value as a finite float, or as a read-only (n,) float64 copy of finite values."""
     if is_labelled(value):
         if "time" in value.dims:
             raise InvalidInput(f"{name} must have one value per neuron, got one along 'time'")
@@ -114,7 +114,7 @@ def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
 
 
 def neurons_in_order(name: str, labelled: Any) -> None:
-    """Raise InvalidInput for an array of xarray's whose neurons are numbered in another order."""
+    """Raise InvalidInput for an xarray array whose neurons aren't labelled 0, 1, 2, … in order."""
     labels = getattr(labelled, "coords", {}).get("neuron")
     if labels is None or "neuron" not in labelled.dims or labels.dtype.kind not in "iuf":
         return
@@ -137,7 +137,8 @@ def within(
     most: float = sys.float_info.max,
 ) -> None:
     """Raise InvalidInput for the first neuron whose value isn't least ≤ value ≤ most."""
-    if least <= np.min(values) and np.max(values) <= most:  # neither allocates, and NaN fails
+    # This allocates nothing, and it is false for NaN.
+    if least <= np.min(values) and np.max(values) <= most:
         return
     where = ""
     if isinstance(values, np.ndarray):
@@ -148,7 +149,7 @@ def within(
 
 
 def real_array(name: str, value: Any, unit: str) -> NDArray[Any]:
-    """The value as an array of real numbers, uncopied where it is one already."""
+    """The value as an array of real numbers, without a copy if it is one already."""
     array = numpy_array(name, in_unit(name, value, unit), "an array of numbers")
     if array.dtype.kind not in "fiu":
         given = f"dtype {array.dtype}" if array.ndim else repr(value)
@@ -157,20 +158,20 @@ def real_array(name: str, value: Any, unit: str) -> NDArray[Any]:
 
 
 def numpy_array(name: str, value: Any, wanted: str) -> NDArray[Any]:
-    """The value as an array of anything but quantities, uncopied where it is one already."""
+    """The value, which isn't a quantity, as an array, without a copy if it is one already."""
     if isinstance(value, np.ma.MaskedArray):
         raise InvalidInput(f"{name} must not be a masked array; fill it first, array.filled(0.0)")
     try:
         return np.asarray(value)
     except ValueError:
         raise InvalidInput(f"{name} must be {wanted}, got ragged rows") from None
-    except (TypeError, RuntimeError) as error:  # of tensors on a GPU, or that want a gradient
+    except (TypeError, RuntimeError) as error:  # for tensors on a GPU or with gradients
         kind = type(value).__name__
         raise InvalidInput(f"{name} must be {wanted}, got a {kind}: {error}") from None
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the known words."""
+    """The value, which must be one of the known words."""
     known = tuple(known)
     if isinstance(value, str) and value in known:
         return value
@@ -180,7 +181,7 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
 
 
 def hint(value: Any, known: Iterable[str]) -> str:
-    """' Did you mean …?' if one of the known words is near, else nothing."""
+    """The text " Did you mean …?" if the value resembles a known word, else an empty one."""
     folded = {word.casefold(): word for word in known}
     near = get_close_matches(str(value).casefold(), folded, n=1)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""

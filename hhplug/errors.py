@@ -1,4 +1,4 @@
-"""Everything that hhplug raises on purpose, and how it warns."""
+"""The exceptions that hhplug raises, and the function that issues its warnings."""
 
 import sys
 import warnings
@@ -6,27 +6,28 @@ from typing import Any
 
 
 class HHPlugError(Exception):
-    """Base of all errors below."""
+    """Base class of hhplug's errors."""
 
 
 class InvalidInput(HHPlugError, ValueError):
-    """An argument that can't be simulated; says which, what was given and what would do."""
+    """An argument is invalid. The message says which, what was given and what is accepted."""
 
 
 class UnknownArgument(InvalidInput, TypeError):
-    """A keyword that a function doesn't take; says which it takes."""
+    """A function got a keyword that it doesn't take. The message lists those that it takes."""
 
 
 class NotRecorded(InvalidInput, KeyError, AttributeError):
-    """What a run didn't keep, asked of its result; `hasattr` is False for it."""
+    """A result was asked for something that its run didn't keep. `hasattr` returns False for it."""
 
-    __str__ = Exception.__str__  # a KeyError's own shows its message in quotes
+    __str__ = Exception.__str__  # KeyError.__str__ would put the message in quotes
 
 
 class NotEnoughMemory(HHPlugError, MemoryError):
-    """What was asked for doesn't fit.
+    """A run needs more memory than is free.
 
-    needs: what it takes and what is free; advice: arguments that would do, after "use".
+    needs: the part of the message that says what is needed and what is free.
+    advice: arguments that would fit, which the message shows after "use".
     """
 
     def __init__(self, needs: str, advice: str = ""):
@@ -38,9 +39,9 @@ class NotEnoughMemory(HHPlugError, MemoryError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a run. Like every KeyboardInterrupt it passes `except Exception`.
+    """Ctrl-C stopped a run. `except Exception` doesn't catch it, since it is a KeyboardInterrupt.
 
-    result: the Result of the steps that were done, from which run(T, resume=result) goes on.
+    result: the Result of the steps that were done; run(T, resume=result) continues it.
     """
 
     def __init__(self, message: str, result: Any):
@@ -52,18 +53,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 class MissingExtra(HHPlugError, ImportError):
-    """An optional package is needed; says how to install it."""
+    """An optional package isn't installed. The message says how to install it."""
 
 
 class ContractViolation(HHPlugError, RuntimeError):
-    """A backend broke the contract of `hhplug.backend`: report it to the backend's authors."""
+    """A backend broke the contract of `hhplug.backend`. Report it to the backend's authors."""
 
 
 class BackendUnavailable(HHPlugError, RuntimeError):
     """A backend cannot run here. Backends and probes raise it with the first three arguments.
 
-    code: short and stable, for programs (`no_driver`); reason: what is wrong; fix: what to do.
-    The registry adds the backend's name, and in detail the whole cause (a traceback, say).
+    code: a short name of the problem that stays the same, for programs ("no_driver").
+    reason: what is wrong.
+    fix: what the user can do about it.
+    backend: the backend's name, which the registry adds.
+    detail: the whole cause, for example a traceback.
     """
 
     def __init__(
@@ -85,7 +89,10 @@ class BackendUnavailable(HHPlugError, RuntimeError):
 
 
 def warn(message: str) -> None:
-    """A RuntimeWarning of the line outside hhplug that called it, so that each is heard of."""
+    """Issue a RuntimeWarning at the line outside hhplug that led to it.
+
+    Python shows a warning once a line, so one at a line of hhplug would be shown only once.
+    """
     frame, level = sys._getframe(1), 2
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "hhplug":
         frame, level = frame.f_back, level + 1

@@ -1,4 +1,4 @@
-"""Files that hhplug writes over: they are replaced when the new content is on the disk."""
+"""Replace a file only when its new content is complete on the disk."""
 
 import os
 import secrets
@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends without an exception.
+    """Context manager: a new file, which replaces `path` if the context ends without an exception.
 
-    It is written beside `path`, or beside the file that a symbolic link points to. Until it
-    replaces that file, and after an exception, the old file stands as it was. What is no regular
-    file, a FIFO for example, is written directly. Raises OSError where `open(path, "wb")` does,
-    and where the folder can't be written to.
+    The new file is in the folder of `path`, or of the file that a symbolic link points to. Until
+    it is complete, and after an exception, the old file is unchanged. A path that isn't a regular
+    file, for example a FIFO, is written directly. Raises OSError where `open(path, "wb")` does,
+    and if the folder isn't writable.
     """
     path = Path(path)
     if path.exists() and (not path.is_file() or _is_descriptor(path)):
@@ -24,30 +24,30 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             yield file
         return
     target = path.resolve()
-    beside = target.with_name(f".hhplug-{secrets.token_hex(8)}.part")
+    partial = target.with_name(f".hhplug-{secrets.token_hex(8)}.part")
     try:
         mode = _writable_mode(target)
-        file = beside.open("xb")
+        file = partial.open("xb")
     except OSError as error:
         error.filename = str(path)  # the name that the user knows
         raise
     try:
         with file:
             if mode is not None:
-                beside.chmod(mode)
+                partial.chmod(mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(target)
+        partial.replace(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
 def _writable_mode(target: Path) -> int | None:
-    """The permissions of an existing file; None where there is none.
+    """The permissions of an existing file, or None if there is no file.
 
-    Raises PermissionError for a file that must not be written: replacing would not ask.
+    Raises PermissionError for a read-only file, although replacing it would succeed.
     """
     if not target.exists():
         return None
@@ -58,7 +58,7 @@ def _writable_mode(target: Path) -> int | None:
 def _is_descriptor(path: Path) -> bool:
     """Whether an existing path names a file that a process has open, as /dev/stdout does.
 
-    Such a file must stay the one that is open.
+    Such a file must be written to and not replaced.
     """
     while True:
         folder = path.parent.resolve()

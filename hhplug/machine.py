@@ -1,4 +1,4 @@
-"""What this computer has."""
+"""The name of this computer's processor, and its free memory."""
 
 import platform
 from functools import cache
@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
-UNLIMITED = 2**60  # bytes; version 1 writes a number near 2⁶³ for no limit
+UNLIMITED = 2**60  # bytes; without a limit, cgroups version 1 gives a number near 2⁶³
 
 
 def cpu_name() -> str:
-    """The processor's name, as people know it."""
+    """Name of the processor, for example "AMD EPYC 9454"."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -22,26 +22,30 @@ def cpu_name() -> str:
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, a container's limit taken into account."""
+    """Bytes that can be allocated without swapping and within a container's limit."""
     return max(0, min([psutil.virtual_memory().available, *_free_in_cgroups()]))
 
 
 def _free_in_cgroups() -> list[int]:
-    """Limit less use of each limited control group, reclaimable pages not counted as used."""
+    """Free bytes of each control group that has a limit. Reclaimable pages count as free."""
     free = []
     for folder, limit, used, cached in _limited_cgroups():
         try:
             stat = dict(row.split() for row in (folder / "memory.stat").read_text().splitlines())
             most, taken = (int((folder / name).read_text()) for name in (limit, used))
             free.append(most - taken + int(stat.get(cached, 0)))
-        except (OSError, ValueError):  # the limit has been lifted meanwhile
+        except (OSError, ValueError):  # the limit has been removed since
             continue
     return free
 
 
 @cache
 def _limited_cgroups() -> list[tuple[Path, str, str, str]]:
-    """The groups above this process that have a limit; names of limit, use, reclaimable pages."""
+    """The folder of each control group above this process that has a limit, and three names.
+
+    These name its file with the limit, its file with the use, and the line of memory.stat that
+    gives the reclaimable bytes.
+    """
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -63,6 +67,6 @@ def _limited_cgroups() -> list[tuple[Path, str, str, str]]:
             try:
                 if int((folder / names[0]).read_text()) < UNLIMITED:
                     limited.append((folder, *names))
-            except (OSError, ValueError):  # no such group seen from here, or "max"
+            except (OSError, ValueError):  # the group isn't visible here, or its limit is "max"
                 continue
     return limited

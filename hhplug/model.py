@@ -1,8 +1,8 @@
-"""The Hodgkin-Huxley membrane: its parameters, its six rates, its resting state.
+"""The Hodgkin-Huxley membrane: its parameters, the six rates of its gates, its equations.
 
 Units: mV, ms, µA/cm², mS/cm², µF/cm², rates 1/ms. The rates are those of Hodgkin & Huxley,
-J. Physiol. 117 (1952), 500-544, in absolute voltages with rest at −65 mV: their depolarisation
-V is −(V + 65) here, and their sign of V is turned round.
+J. Physiol. 117 (1952), 500-544, rewritten for absolute voltages with rest at −65 mV: V in the
+paper is −(V + 65) here.
 """
 
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug.checks import known_arguments
 
 State = NDArray[np.float64]
-"""V, m, h, n of each neuron: (4, n)."""
+"""V (mV) and the gates m, h, n of each neuron: (4, n)."""
 
 VARIABLES = ("V", "m", "h", "n")
 V_REST = -65.0  # mV
@@ -21,10 +21,10 @@ V_REST = -65.0  # mV
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HHParameters:
-    """Membrane parameters; each a number for all neurons or an (n,) array.
+    """Membrane parameters. Each is a number for all neurons or an (n,) array.
 
-    The defaults are the squid giant axon's (Hodgkin & Huxley 1952, table 3). Values are checked
-    when a `Problem` is made of them.
+    The defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3). `Problem`
+    checks the values.
     """
 
     C_m: ArrayLike = 1.0  # µF/cm²
@@ -55,24 +55,27 @@ PARAMETER_UNITS = {
 
 
 def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Whether all variables of each neuron are finite, of a state (4, n): (n,)."""
+    """Whether the state of each neuron, a column of (4, n), is finite: (n,)."""
     return np.logical_and.reduce(np.isfinite(state))
 
 
 def nonfinite_neurons(state: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Indices of the neurons whose state, a column of (4, n), is not finite."""
+    """Indices of the neurons whose state, a column of (4, n), isn't finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(state.sum()):  # reads once, allocates nothing
+        if np.isfinite(state.sum()):  # one pass, without a temporary array
             return np.zeros(0, np.intp)
     return np.flatnonzero(~finite(state))
 
 
-def folded(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
-    """g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m: all (n,) or all (1,)."""
+def derived_parameters(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
+    """g_Na, g_K, g_L, E_Na, E_K, g_L·E_L and 1/C_m: all (n,) or all (1,).
+
+    Each conductance is divided by C_m, so that it is in 1/ms, and g_L·E_L in mV/ms.
+    """
     p = {name: np.atleast_1d(value) for name, value in vars(parameters).items()}
-    over = 1.0 / p["C_m"]
-    conductances = [p[name] * over for name in ("g_Na", "g_K", "g_L")]
-    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], over]
+    inverse_C_m = 1.0 / p["C_m"]
+    conductances = [p[name] * inverse_C_m for name in ("g_Na", "g_K", "g_L")]
+    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], inverse_C_m]
     return tuple(np.broadcast_arrays(*rows))
 
 
@@ -107,13 +110,13 @@ def beta_n(V: ArrayLike) -> NDArray[np.float64]:
 
 
 def _x_over_one_minus_exp_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x / (1 − e^{−x}), continued by its limit 1 at x = 0; expm1 keeps the digits around it."""
+    """x / (1 − e^{−x}), or its limit 1 at x = 0. expm1 is accurate for small x."""
     nonzero = np.where(x == 0.0, 1.0, x)
     return np.where(x == 0.0, 1.0, nonzero / -np.expm1(-nonzero))
 
 
 def settled_gates(V: ArrayLike) -> NDArray[np.float64]:
-    """m, h, n after a long time at voltage V (mV): α/(α + β), shape (3, …)."""
+    """Steady-state m, h, n at voltage V (mV), α/(α + β): (3, …)."""
     return np.stack(
         [
             alpha / (alpha + beta)
@@ -127,7 +130,10 @@ def settled_gates(V: ArrayLike) -> NDArray[np.float64]:
 
 
 def derivative(state: State, I_ext: NDArray[np.float64], p: HHParameters) -> State:
-    """d/dt of V, m, h, n: (4, n), mV/ms and 1/ms (Hodgkin & Huxley 1952, eq. 26, 7, 15, 16)."""
+    """Time derivatives of V (mV/ms) and of m, h, n (1/ms): (4, n).
+
+    Hodgkin & Huxley 1952, eq. 26, 7, 15, 16.
+    """
     V, m, h, n = state
     I_Na = p.g_Na * m**3 * h * (V - p.E_Na)
     I_K = p.g_K * n**4 * (V - p.E_K)

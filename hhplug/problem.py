@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
+from hhplug.currents.current import ArrayCurrent, Current
+from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.terms import UNIT
 from hhplug.errors import InvalidInput, warn
 from hhplug.model import (
     PARAMETER_UNITS,
@@ -26,7 +29,6 @@ from hhplug.model import (
 )
 from hhplug.quantities import PURE, in_unit, is_labelled
 from hhplug.rest import resting_state
-from hhplug.stimulus import UNIT, ArrayCurrent, Current, SeparableCurrent, Stimulus
 
 DType = Literal["float32", "float64"]
 SpikeMode = Literal["times", "counts", "off"]
@@ -79,6 +81,10 @@ class Problem:
     spikes: SpikeMode
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
+    # Of a part of a population, and None for the whole:
+    _ids: NDArray[np.int64] | None  # the neurons' numbers
+    _ranks: NDArray[np.int64] | None  # of recorded columns among those of the whole
+    _columns: NDArray[np.int64] | None  # of the neurons in an array stimulus
 
     @checks.known_arguments
     def __init__(
@@ -138,6 +144,11 @@ class Problem:
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
             "device_arrays": bool(device_arrays),
         }
+        values |= {
+            "_ids": resume.problem._ids if resume else None,
+            "_ranks": None,
+            "_columns": None,
+        }
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -160,6 +171,19 @@ class Problem:
         every.flags.writeable = False
         return every
 
+    @cached_property
+    def neuron_ids(self) -> NDArray[np.int64]:
+        """The number of each neuron in the whole population: (n_neurons,).
+
+        A neuron keeps it where `take` has made the problem of one of its parts.
+        """
+        return np.arange(self.n_neurons) if self._ids is None else self._ids
+
+    @property
+    def record_ranks(self) -> NDArray[np.int64] | None:
+        """Place of each recorded column among those of the whole population; None: by number."""
+        return self._ranks
+
     @property
     def n_recorded(self) -> int:
         """How many neurons are recorded."""
@@ -170,18 +194,65 @@ class Problem:
         every = self.record_every
         return range(-(-first // every) * every, first + count, every)
 
+    def take(self, neurons: slice | ArrayLike) -> "Problem":
+        """The problem of some of the neurons, as they stand in the whole.
+
+        neurons: a slice, or indices in the order wanted. Arrays are views for a slice. An array
+        stimulus is never copied: of indices, its columns are read block by block. Of the neurons
+        that are recorded, those taken are kept, in the same order. `Result.join` puts the results
+        of the parts together.
+
+        Raises InvalidInput for indices that are no neurons, and for none at all.
+        """
+        if isinstance(neurons, slice):
+            index: Any = neurons
+        else:
+            index = checked_neurons("neurons", neurons, self.n_neurons)
+        chosen = np.arange(self.n_neurons)[index]
+        if not chosen.size:
+            raise InvalidInput("neurons must name at least one neuron, got none")
+        stimulus, columns = self.stimulus, self._columns
+        if isinstance(stimulus, Stimulus):
+            stimulus = stimulus.take(index)
+        elif stimulus.ndim == 2 and stimulus.shape[1] > 1:
+            if columns is not None or not isinstance(index, slice):
+                columns = chosen if columns is None else columns[index]
+            else:
+                stimulus = stimulus[:, index]
+        parameters = {
+            name: value[index] if np.ndim(value) else value
+            for name, value in vars(self.parameters).items()
+        }
+        place = np.full(self.n_neurons, -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = np.flatnonzero(place[self.neurons] >= 0)
+        ranks = None
+        if self.record_neurons is not None:
+            ranks = kept if self._ranks is None else self._ranks[kept]
+        return self._with(
+            n_neurons=len(chosen),
+            parameters=HHParameters(**parameters),
+            initial_state=self.initial_state[:, index],
+            stimulus=stimulus,
+            current=_current(stimulus, self.dt, self.start_step, len(chosen), columns),
+            record_neurons=None if self.record_neurons is None else place[self.neurons[kept]],
+            _ids=self.neuron_ids[index],
+            _ranks=ranks,
+            _columns=columns,
+        )
+
     def with_dtype(self, dtype: DType) -> "Problem":
         """The same problem, to be computed in dtype."""
-        return self._with("dtype", dtype)
+        return self._with(dtype=dtype)
 
     def with_initial_state(self, state: NDArray[Any]) -> "Problem":
         """The same problem from another state, (4, n) or (4, 1), which is not checked."""
         state = np.broadcast_to(state.astype(np.float64), (4, self.n_neurons))
-        return self._with("initial_state", state)
+        return self._with(initial_state=state)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem, what is recorded to be left on the device or not."""
-        return self._with("device_arrays", device_arrays)
+        return self._with(device_arrays=device_arrays)
 
     def shortened(self, n_steps: int) -> "Problem":
         """The first n_steps of the same problem; of an array stimulus, a view of their rows."""
@@ -192,13 +263,27 @@ class Problem:
 
     def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
         """The same problem for n_steps of a stimulus, which is not checked."""
-        current = _current(stimulus, self.dt, self.start_step, self.n_neurons)
-        other = self._with("n_steps", n_steps)._with("stimulus", stimulus)
-        return other._with("current", current)
+        current = _current(stimulus, self.dt, self.start_step, self.n_neurons, self._columns)
+        return self._with(n_steps=n_steps, stimulus=stimulus, current=current)
 
-    def _with(self, name: str, value: Any) -> "Problem":
+    def as_part(
+        self, neuron_ids: NDArray[np.int64] | None, record_ranks: NDArray[np.int64] | None
+    ) -> "Problem":
+        """The same problem, whose neurons have these numbers in a whole population."""
+        return self._with(_ids=neuron_ids, _ranks=record_ranks)
+
+    def joined(self, **changes: Any) -> "Problem":
+        """A whole problem, of which this is a part: with what the parts differ in. Not checked."""
+        stimulus = changes["stimulus"]
+        current = _current(stimulus, self.dt, self.start_step, changes["n_neurons"])
+        return self._with(**changes, current=current, _ids=None, _ranks=None, _columns=None)
+
+    def _with(self, **changes: Any) -> "Problem":
         other = copy.copy(self)
-        object.__setattr__(other, name, value)
+        for name in ("neurons", "neuron_ids"):  # which were derived from what may change
+            other.__dict__.pop(name, None)
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
         return other
 
 
@@ -343,11 +428,17 @@ def _checked_stimulus(
 
 
 def _current(
-    stimulus: Stimulus | NDArray[Any], dt: float, start_step: int, n_neurons: int
+    stimulus: Stimulus | NDArray[Any],
+    dt: float,
+    start_step: int,
+    n_neurons: int,
+    columns: NDArray[np.int64] | None = None,
 ) -> Current:
     """The stimulus as backends see it; one column of an array serves all neurons."""
     if isinstance(stimulus, Stimulus):
-        return SeparableCurrent(stimulus, dt)
+        return stimulus.current(dt)
+    if columns is not None:
+        return ArrayCurrent(stimulus, start_step, columns)
     one_for_all = stimulus.ndim == 2 and stimulus.shape[1] == 1 < n_neurons
     return ArrayCurrent(stimulus[:, 0] if one_for_all else stimulus, start_step)
 
@@ -422,10 +513,17 @@ def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.f
             f"got shape {state.shape}"
         )
     state = state.reshape(4, -1).astype(np.float64)
-    finite, nonfinite = state, nonfinite_neurons(state)
-    if nonfinite.size:
-        finite = state.copy()
-        finite[:, nonfinite] = 0.0
+    gates = state[1:]
+    # One pass over all three gates is enough if they are right. It is false for NaN.
+    if not (-GATE_TOLERANCE <= gates.min() and gates.max() <= 1.0 + GATE_TOLERANCE):
+        _refuse_gates_of_finite_neurons(state)
+    return state
+
+
+def _refuse_gates_of_finite_neurons(state: NDArray[np.float64]) -> None:
+    """Raise InvalidInput for a gate that isn't between 0 and 1, of a neuron that is finite."""
+    finite = state.copy()
+    finite[:, nonfinite_neurons(state)] = 0.0
     near = GATE_TOLERANCE
     for name, values in zip(VARIABLES[1:], finite[1:], strict=True):
         label = f"{name} of initial_state"
@@ -435,7 +533,6 @@ def _checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.f
             raise InvalidInput(
                 f"{error}; to go on from a result use resume=result, which takes any state as it is"
             ) from None
-    return state
 
 
 def _state_in_order(labelled: Any) -> Any:
@@ -486,8 +583,8 @@ def _neurons_said(batch_size: int | None, parameters: HHParameters) -> dict[str,
 def _population(said: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
     """The number of neurons on which all arguments agree; 1 where none says."""
     if isinstance(stimulus, Stimulus):
-        if stimulus.batch_size is not None:
-            said = said | {"stimulus": stimulus.batch_size}
+        if stimulus.n_neurons is not None:
+            said = said | {"stimulus": stimulus.n_neurons}
     elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
         said = said | {"stimulus": stimulus.shape[1]}
     (first, n_neurons), *others = said.items() or [("", 1)]

@@ -1,8 +1,8 @@
-"""Quantities of other libraries, in hhplug's units.
+"""Convert quantities of other libraries to numbers in hhplug's units.
 
-They are told by what they offer, so that none of their libraries is needed here: pint,
-quantities and Neo, astropy, Brian2; NumPy's and Python's time differences; xarray, pandas, netCDF4
-and h5py, which name the unit in words.
+A quantity is recognised by its attributes, so that none of the libraries is imported here: pint,
+quantities and Neo, astropy, Brian2; time differences of NumPy and Python; and xarray, pandas,
+netCDF4 and h5py, which hold the unit as text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from hhplug.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Unit:
-    """One of hhplug's units, as other libraries know it."""
+    """One of hhplug's units, in terms that other libraries understand."""
 
-    spelling: str  # which pint, quantities and astropy can read
+    spelling: str  # its name in pint, quantities and astropy
     si: float  # its size in SI units
     dimensions: tuple[int, int, int, int]  # its powers of m, kg, s and A
 
@@ -35,17 +35,20 @@ UNITS = {
     "µF/cm²": Unit("uF/cm**2", 1e-2, (-4, -1, 4, 2)),
 }
 PURE = "1"
-"""The unit of a pure number: any quantity is refused."""
+"""The unit of a number without a unit. Any quantity is refused for it."""
 
-ANGLES = ("rad", "rev", "rpm", "turn", "deg", "cycle")  # in the name of an angular frequency's unit
+# The unit of an angular frequency has one of these in its name.
+ANGLES = ("rad", "rev", "rpm", "turn", "deg", "cycle")
 
 
 def in_unit(name: str, value: Any, unit: str) -> Any:
-    """The value, with the quantities in it converted to the unit and made plain numbers.
+    """The value, with each quantity in it converted to a plain number in the unit.
 
-    A list is looked through. Raises InvalidInput, beginning with name, for a quantity that can't
-    be converted or has masked values.
+    The items of a list are converted one by one. Raises InvalidInput, whose message begins with
+    name, for a quantity that can't be converted or has masked values.
     """
+    if _is_plain(value):
+        return value
     if _is_list(value):
         if {type(item) for item in value} <= {float, int}:
             return value
@@ -66,17 +69,24 @@ def in_unit(name: str, value: Any, unit: str) -> Any:
     return _unmasked(name, value, numbers)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether the value is a number or an array of numbers, which can't have a unit."""
+    return type(value) in (float, int) or (type(value) is np.ndarray and value.dtype.kind in "fiub")
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, range))
 
 
 def is_labelled(value: Any) -> bool:
-    """Whether the value is an array of xarray's, whose dimensions have names."""
-    return all(hasattr(value, name) for name in ("dims", "attrs", "transpose", "dtype", "data"))
+    """Whether the value is an xarray array, whose dimensions have names."""
+    if not hasattr(value, "dims"):
+        return False
+    return all(hasattr(value, name) for name in ("attrs", "transpose", "dtype", "data"))
 
 
 def _is_quantity(value: Any) -> bool:
-    """Whether the value has a unit that its library can compute with."""
+    """Whether the value has a unit that its library can convert."""
     if is_labelled(value):
         return False
     units = getattr(value, "units", None), getattr(value, "unit", None)
@@ -86,7 +96,7 @@ def _is_quantity(value: Any) -> bool:
 
 
 def _word(value: Any) -> str | None:
-    """The unit that a value names in words, or None."""
+    """The unit that a value holds as text, or None."""
     attributes = getattr(value, "attrs", None)
     named = attributes if isinstance(attributes, Mapping) else {}
     for key in ("units", "unit"):
@@ -97,7 +107,7 @@ def _word(value: Any) -> str | None:
 
 
 def _milliseconds(name: str, value: Any, unit: str) -> Any:
-    """A difference of times, of Python or NumPy, in ms."""
+    """A time difference of Python or NumPy in ms. Raises InvalidInput if unit isn't ms."""
     millisecond = timedelta(milliseconds=1) if isinstance(value, timedelta) else MILLISECOND
     try:
         if unit != "ms":
@@ -106,7 +116,7 @@ def _milliseconds(name: str, value: Any, unit: str) -> Any:
         if dtype is not None and np.datetime_data(dtype)[0] == "generic":
             raise TypeError("it has no unit")
         return np.asarray(value / millisecond)
-    except TypeError as error:  # of months, say
+    except TypeError as error:  # also for months, which have no fixed length
         raise InvalidInput(f"{name} must be in {unit}, got {value!r} ({error})") from None
 
 
@@ -120,7 +130,7 @@ def _plain(name: str, value: Any, unit: str) -> NDArray[Any]:
         if unit == "Hz":
             _refuse_angle(value)
         converted = _converted(value, UNITS[unit])
-    except Exception as error:  # every library raises its own kinds
+    except Exception as error:  # each library raises its own exceptions
         raise InvalidInput(f"{name} must be in {unit}, got {value!r} ({error})") from None
     unchanged = getattr(value, "magnitude", getattr(value, "value", None))
     same = unchanged is not None and np.array_equal(converted, unchanged)
@@ -130,7 +140,7 @@ def _plain(name: str, value: Any, unit: str) -> NDArray[Any]:
 
 
 def _refuse_angle(value: Any) -> None:
-    """Raise TypeError for a frequency in angle a second: libraries take 1 rad/s for 1 Hz."""
+    """Raise TypeError for an angular frequency, since libraries convert 1 rad/s to 1 Hz."""
     units = str(getattr(value, "units", getattr(value, "unit", "")))
     if any(angle in units for angle in ANGLES):
         raise TypeError("an angular frequency; divide it by 2π")
@@ -154,17 +164,17 @@ def _converted(quantity: Any, unit: Unit) -> NDArray[Any]:
 
 
 def _without_noise(converted: NDArray[Any]) -> NDArray[np.float64]:
-    """The values to 15 digits: 10*uA/cm**2 of Brian2 comes as 9.999999999999998."""
+    """The values rounded to 15 digits, since Brian2 gives 9.999999999999998 for 10*uA/cm**2."""
     values = np.asanyarray(converted, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 14.0 - np.floor(np.log10(np.abs(values)))
-    exact = (digits >= 0.0) & (digits <= 22.0)  # of powers of ten, in a float64
+    exact = (digits >= 0.0) & (digits <= 22.0)  # powers of ten that a float64 holds exactly
     scale = 10.0 ** np.where(exact, digits, 0.0)
     return np.where(exact, np.rint(values * scale) / scale, values)
 
 
 def _unmasked(name: str, value: Any, numbers: Any) -> NDArray[Any]:
-    """The numbers as a plain array; InvalidInput if any is masked, there or in the value."""
+    """The numbers as a plain array. Raises InvalidInput if one is masked, here or in the value."""
     masks = (getattr(value, "mask", False), getattr(numbers, "mask", False))
     if any(np.any(mask) for mask in masks):
         raise InvalidInput(f"{name} must not have masked values; fill them first")
@@ -172,7 +182,7 @@ def _unmasked(name: str, value: Any, numbers: Any) -> NDArray[Any]:
 
 
 def _normal(spelling: str) -> str:
-    """One spelling for "µA/cm²", "uA/cm**2", "uA / cm^2" and "uA cm-2"."""
+    """One spelling of a unit for all of "µA/cm²", "uA/cm**2", "uA / cm^2" and "uA cm-2"."""
     changes = (
         ("μ", "u"),
         ("µ", "u"),

@@ -1,6 +1,6 @@
-"""The float64 reference: the paper's equations, one after the other. Every backend is held to it.
+"""The float64 reference backend, which computes the paper's equations as they are written.
 
-Registered through the same hook as anyone's.
+Every other backend is tested against it. It is registered through the same hook as a plugin.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug import model
 from hhplug.backend import (
     API,
     Backend,
@@ -19,14 +18,17 @@ from hhplug.backend import (
     Recorded,
     Session,
 )
-from hhplug.hookspecs import hookimpl
 from hhplug.machine import cpu_name
 from hhplug.model import HHParameters, State, derivative
+from hhplug.plugins.hookspecs import hookimpl
 from hhplug.problem import Problem
 
 
 def rk4_step(state: State, I_ext: NDArray[np.float64], dt: float, p: HHParameters) -> State:
-    """One step of the classic fourth-order Runge-Kutta method, the current held throughout."""
+    """The state (4, n) after one step of dt ms of the classic fourth-order Runge-Kutta method.
+
+    I_ext (µA/cm²) is constant during the step.
+    """
     k1 = derivative(state, I_ext, p)
     k2 = derivative(state + 0.5 * dt * k1, I_ext, p)
     k3 = derivative(state + 0.5 * dt * k2, I_ext, p)
@@ -35,7 +37,7 @@ def rk4_step(state: State, I_ext: NDArray[np.float64], dt: float, p: HHParameter
 
 
 class ReferenceBlock(Block):
-    """Steps first ≤ k < first + count; they are computed when they are read."""
+    """The steps first ≤ k < first + count, which are computed when the block is read."""
 
     def __init__(self, session: "ReferenceSession", first: int, count: int):
         self._session = session
@@ -44,23 +46,11 @@ class ReferenceBlock(Block):
 
     def read(self, out: Recorded) -> None:
         session, problem = self._session, self._session.problem
-        columns, threshold = problem.neurons, problem.spike_threshold
         steps = range(self._first, self._first + self._count)
-        row = 0
         for k, I_ext in zip(steps, problem.current.rows(self._first, self._count), strict=True):
             before = session.current_state
-            if k % problem.record_every == 0:
-                for name, samples in out.samples.items():
-                    samples[row] = before[model.VARIABLES.index(name)][columns]
-                row += 1
             after = rk4_step(before, I_ext, problem.dt, problem.parameters)
-            if problem.spikes != "off":
-                V, V_next = before[0], after[0]
-                neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
-                out.spike_count[neuron] += 1
-                if problem.spikes == "times":
-                    fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])
-                    out.add_spikes(neuron, np.full(len(neuron), k), fraction)
+            out.step(k, before, after)
             session.current_state = after
 
 
@@ -81,7 +71,7 @@ class ReferenceSession(Session):
 
 class ReferenceBackend(Backend):
     def __init__(self, device: int | None = None):
-        del device  # it has none to choose from
+        del device  # the CPU is its only device
         self.device = cpu_name()
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:  # noqa: ARG002

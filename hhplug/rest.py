@@ -1,4 +1,4 @@
-"""The resting state of a membrane: where it stays without a current."""
+"""The resting state of a membrane, in which it stays without a current."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,26 +7,25 @@ from hhplug.errors import InvalidInput, warn
 from hhplug.model import HHParameters, derivative, settled_gates
 
 Arrays = dict[str, NDArray[np.float64]]
-"""Parameter → its values, all of one length."""
+"""The values of each parameter. All arrays have the same length."""
 
-SPACING = 0.1  # mV between the voltages among which a root is looked for …
-MOST_VOLTAGES = 100_000  # … and how many there are at most
-CURRENTS_AT_A_TIME = 2**22
-ALL_SHUT = 1000.0  # mV; a gate is open or shut beyond it on either side, and rates overflow
-HALVINGS = 50  # of an interval of 0.1 mV: down to the last bit of a voltage
-DECIMALS = 10  # of V at rest, mV: what lies below depends on how many neurons stand beside
-DIFFERENCE = 1e-4  # mV, and of a gate, over which a slope is taken
-GROWTH = 1e-9  # 1/ms; an eigenvalue's rounding error stays below it
-NEURONS_AT_A_TIME = 2**16
+SPACING = 0.1  # mV between the voltages that bracket a root
+MOST_VOLTAGES = 100_000  # largest number of these voltages
+CURRENTS_AT_A_TIME = 2**22  # currents computed in one array, which bounds the memory
+ALL_SHUT = 1000.0  # mV; every gate is fully open or shut beyond ±1000 mV, where rates overflow
+HALVINGS = 50  # bisections that take 0.1 mV to the last bit of a voltage
+DECIMALS = 10  # of V in mV; later digits depend on how many neurons are computed together
+DIFFERENCE = 1e-4  # mV for V, no unit for a gate: the step of a numerical derivative
+GROWTH = 1e-9  # 1/ms; above the rounding error of an eigenvalue
+NEURONS_AT_A_TIME = 2**16  # neurons whose eigenvalues are computed in one array
 
 
 def resting_state(parameters: HHParameters) -> NDArray[np.float64]:
-    """V m h n at rest without a current: (4, 1), or (4, n) where a parameter is per neuron.
+    """V (mV), m, h, n at rest without a current: (4, 1), or (4, n) if a parameter is per neuron.
 
-    V is the lowest root of the steady-state current, with the gates settled there. Warns of
-    neurons that would leave the state at the slightest disturbance: an eigenvalue of the
-    equations, linearised there, has a positive real part. Raises InvalidInput for a membrane
-    without a conductance, which rests at any voltage.
+    V is the lowest root of the steady-state current. Warns of neurons whose resting state is
+    unstable: an eigenvalue of the equations, linearised there, has a positive real part. Raises
+    InvalidInput for a membrane without a conductance, which rests at any voltage.
     """
     p = _broadcast(parameters)
     if not np.min(p["g_Na"] + p["g_K"] + p["g_L"]) > 0.0:
@@ -44,7 +43,7 @@ def resting_state(parameters: HHParameters) -> NDArray[np.float64]:
 
 
 def steady_current(V: NDArray[np.float64], p: Arrays) -> NDArray[np.float64]:
-    """Σ of the ionic currents with the gates settled at V, µA/cm²."""
+    """Sum of the ionic currents when the gates are in their steady state at V (mV), µA/cm²."""
     m, h, n = settled_gates(np.clip(V, -ALL_SHUT, ALL_SHUT))
     return (
         p["g_Na"] * m**3 * h * (V - p["E_Na"])
@@ -60,7 +59,7 @@ def _broadcast(parameters: HHParameters) -> Arrays:
 
 
 def _ends(p: Arrays) -> tuple[float, float]:
-    """Below the first voltage every current flows inward, above the second outward."""
+    """Two voltages (mV): every current flows inward below the first, outward above the second."""
     open_ones = [np.extract(p[f"g_{ion}"] > 0.0, p[f"E_{ion}"]) for ion in ("Na", "K", "L")]
     reversals = np.concatenate(open_ones)
     return reversals.min(), reversals.max()
@@ -72,9 +71,9 @@ def _spacing(p: Arrays) -> float:
 
 
 def _first_voltage_with_outward_current(p: Arrays) -> NDArray[np.float64]:
-    """Of voltages rising in small steps, the first at which each neuron's current isn't inward."""
+    """The lowest of evenly spaced voltages (mV) where a neuron's current isn't inward: (n,)."""
     (low, high), spacing = _ends(p), _spacing(p)
-    # Multiples of the spacing, so that a neuron's voltages don't depend on the others.
+    # Voltages are multiples of the spacing, so that they don't depend on the other neurons.
     steps = np.arange(np.floor(low / spacing), np.ceil(high / spacing) + 1.0)
     voltages = spacing * steps[:, np.newaxis]
     n = len(p["g_L"])
@@ -106,7 +105,7 @@ def _warn_of_unstable(state: NDArray[np.float64], p: Arrays) -> None:
 
 
 def _jacobian(state: NDArray[np.float64], p: HHParameters) -> NDArray[np.float64]:
-    """∂(dx_i/dt)/∂x_j of each neuron: (n, 4, 4)."""
+    """Derivatives ∂(dx_i/dt)/∂x_j of each neuron, where x is V, m, h, n: (n, 4, 4)."""
     columns = []
     for j in range(len(state)):
         shift = np.zeros((len(state), 1))

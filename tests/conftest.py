@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures that several test files share."""
 
 import os
 from pathlib import Path
@@ -22,6 +22,6 @@ DATA = Path(__file__).parent / "data"
 
 @pytest.fixture(scope="session")
 def brian2():
-    """Eight neurons under constant current, by another simulator; see data/README.md."""
+    """Brian2's run of eight neurons under constant current; see data/README.md."""
     with np.load(DATA / "brian2_constant_current.npz") as stored:
         return dict(stored)

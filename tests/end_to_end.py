@@ -1,11 +1,11 @@
-"""Results of runs that go on from each other, compared with one unbroken run."""
+"""Comparison of consecutive runs with one uninterrupted run."""
 
 import numpy as np
 from numpy.testing import assert_array_equal
 
 
 def assert_end_to_end(parts, whole):
-    """Everything that the parts recorded, laid end to end, is what the whole recorded."""
+    """Assert that the joined records of the parts equal the record of the whole."""
     for name in ("time", *whole):
         assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
     assert_array_equal(parts[-1].final_state, whole.final_state)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from hhplug import BackendUnavailable, Simulator, backends, probes, registry
-from hhplug.registry import Entry
+from hhplug import BackendUnavailable, Simulator, backends
+from hhplug.backend import API
+from hhplug.plugins import discovery, probes
+from hhplug.plugins.discovery import Entry
 
 IMPORTS = """\
 import os, signal, sys, time
@@ -25,7 +27,7 @@ class Plugins:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.paths = [folder]  # of sys.path, for another process
+        self.paths = [folder]  # entries of sys.path, to pass to another process
 
     def install(
         self, distribution: str, source: str, entry_point: str = "", version: str = "1.0"
@@ -40,7 +42,7 @@ class Plugins:
         entry_points = f"[hhplug]\n{entry_point or distribution} = {distribution}\n"
         (metadata / "entry_points.txt").write_text(entry_points)
         importlib.invalidate_caches()
-        registry.forget()
+        discovery.forget()
 
     def offer(
         self,
@@ -55,7 +57,7 @@ class Plugins:
         fields = {
             "name": distribution,
             "factory": "hhplug.reference:ReferenceBackend",
-            "api": "1.0",
+            "api": API,
             "summary": "a toy",
         } | spec
         hook = f"""
@@ -79,41 +81,41 @@ def hhplug_backends():
         self.paths.append(folder / "src")
         sys.path.append(str(folder / "src"))
         importlib.invalidate_caches()
-        registry.forget()
+        discovery.forget()
 
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
-    """Plugins to install for one test; what is discovered and probed is forgotten around it."""
+    """Install plugins for one test; discovery and probes start anew before and after it."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delenv(registry.DISABLE, raising=False)
+    monkeypatch.delenv(discovery.DISABLE, raising=False)
     monkeypatch.setattr(probes, "_answers", {})
-    registry.forget()
+    discovery.forget()
     yield Plugins(tmp_path)
-    registry.forget()
+    discovery.forget()
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
 
 
 def listed(name: str) -> Entry:
-    """The one entry of this name in a listing, probes and all."""
+    """Return the only entry of this name in a listing, after all probes."""
     (entry,) = (entry for entry in backends() if entry.name == name)
     return entry
 
 
 def problem_of(name: str) -> BackendUnavailable:
-    """What a listing says keeps it from running."""
-    problem = listed(name).problem
+    """Return the reason why the backend cannot run, from a listing."""
+    problem = listed(name).unavailable
     assert problem is not None
     assert problem.backend == name
     return problem
 
 
 def check_that_the_others_run(*names: str) -> None:
-    """The reference, and each of these, still lists as available and simulates."""
+    """Check that the reference and these backends are still available and simulate."""
     for name in ("reference", *names):
-        assert listed(name).problem is None
+        assert listed(name).unavailable is None
         result = Simulator(backend=name).run(T=0.05)
         assert result.backend == name
         assert result.V.shape == (5, 1)

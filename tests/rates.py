@@ -11,7 +11,7 @@ NAMES = ("alpha_m", "beta_m", "alpha_h", "beta_h", "alpha_n", "beta_n")
 
 
 def awkward_voltages(dtype):
-    """−150 to 150 mV, dense around −40 and −55, and these exactly and one float beside."""
+    """Return voltages in mV from −150 to 150, with −40 and −55 and many values near these."""
     around = np.concatenate([sign * 10.0 ** np.linspace(-7.0, 1.0, 40_001) for sign in (-1, 1)])
     V = np.concatenate(
         [np.linspace(-150.0, 150.0, 300_001), -40.0 + around, -55.0 + around, [-40.0, -55.0]]
@@ -20,6 +20,6 @@ def awkward_voltages(dtype):
 
 
 def worst_rate_error(V, rates):
-    """The largest relative error of six rows of rates; NaN if one is NaN."""
+    """Return the largest relative error of six rows of rates, or NaN if one is NaN."""
     expected = np.stack([getattr(model, name)(V.astype(np.float64)) for name in NAMES])
     return np.abs(rates / expected - 1.0).max()

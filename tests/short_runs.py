@@ -1,4 +1,4 @@
-"""Runs by the reference for a few steps, whose results are looked at, saved and drawn."""
+"""Short runs by the reference, whose results are inspected, saved and plotted."""
 
 import pytest
 
@@ -13,11 +13,11 @@ def run(T=1.0, dt=0.1, parameters=None, **arguments):
 
 @pytest.fixture(scope="module")
 def plain():
-    """Three neurons, V alone, 1 ms."""
+    """A run of three neurons for 1 ms that records only V."""
     return run(stimulus=Stimulus.constant([0.0, 10.0, 20.0]))
 
 
 @pytest.fixture(scope="module")
 def spiking():
-    """Four neurons for 20 ms, currents in no order, all but the second well above rheobase."""
+    """A run of four neurons for 20 ms, all but the second with a current well above rheobase."""
     return run(20.0, 0.05, stimulus=Stimulus.step([10.0, 0.0, 40.0, 20.0], 0.0, 20.0))

@@ -1,6 +1,6 @@
-"""Rates and currents: the window, and values from SciPy's DOP853 and NEURON's CVODE.
+"""Rates and currents agree with SciPy's DOP853 and NEURON's CVODE, in the right window.
 
-See data/README.md for both. A rate "settled" there is one of 500 to 1500 ms.
+data/README.md describes both. A "settled" rate there is the rate from 500 to 1500 ms.
 """
 
 from pathlib import Path
@@ -11,17 +11,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
 import hhplug
-from hhplug import HHParameters, InvalidInput, NotRecorded, Problem, Simulator, Stimulus, analysis
+from hhplug import HHParameters, InvalidInput, NotRecorded, Problem, Simulator, Stimulus
+from hhplug.results import analysis
 
 DATA = Path(__file__).parent / "data"
 RATE_TOLERANCE = 0.05  # Hz; a spike time's error at dt 0.01 ms is below 6e-5 ms
-SHOWN_RATE_TOLERANCE = 1.0  # Hz, of what is shown after 300 ms
+SHOWN_RATE_TOLERANCE = 1.0  # Hz, for a rate printed after 300 ms
 SPIKE_TIME_TOLERANCE = 1e-4  # ms; linear interpolation within a step costs up to 6e-5 ms
 
 
 @pytest.fixture(scope="module")
 def settled():
-    """Currents (µA/cm²) and settled rates (Hz), by DOP853."""
+    """Return currents (µA/cm²) and their settled rates (Hz) by DOP853."""
     with np.load(DATA / "squid_fi.npz") as stored:
         return stored["current"], stored["rate"]
 
@@ -34,7 +35,7 @@ def test_rates_of_the_settled_axon_are_those_of_dop853(settled):
     assert_array_equal(run.fi_curve()[0], current)
     assert np.abs(run.fi_curve()[1] - rate).max() < RATE_TOLERANCE
     assert np.abs(run.fi_curve(500.0, 1000.0)[1] - rate).max() < RATE_TOLERANCE
-    # By count, half a spike more or less in 0.5 s.
+    # A count in 0.5 s is off by half a spike at most.
     assert np.abs(run.firing_rate(500.0, 1000.0, method="count") - rate).max() <= 2.0
 
 
@@ -78,7 +79,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("stimulus", SPELLINGS.values(), ids=SPELLINGS)
-def test_one_current_has_one_curve_however_it_is_spelt(stimulus):
+def test_equal_currents_written_differently_have_the_same_curve(stimulus):
     run = Simulator("numba", "float64").run(T=100.0, stimulus=stimulus, record=())
     assert analysis.window(run.problem) == pytest.approx((50.0, 90.0))
     current, rate = run.fi_curve()
@@ -88,7 +89,7 @@ def test_one_current_has_one_curve_however_it_is_spelt(stimulus):
     assert_allclose(rate, [0.0, 0.0, 68.32, 86.47], rtol=0, atol=0.1)
 
 
-def test_every_term_counts_in_the_current_of_a_window():
+def test_the_current_of_a_window_includes_every_term():
     stimulus = STEP + Stimulus.constant(5.0) + Stimulus.pulse_train(2.0, 0.0, 1.0, 4.0, 25)
     run = Simulator("numba").run(T=100.0, stimulus=stimulus, record=())
     # Pulses are on for a quarter of the time from 20 to 80 ms. From 50 to 100 ms there are 12 of
@@ -156,7 +157,7 @@ def test_a_window_outside_the_run_is_refused(start, stop, words):
             ask(start, stop)
 
 
-def test_where_spikes_were_counted_alone_their_rate_is_that_of_the_whole_run():
+def test_spikes_that_were_only_counted_have_the_rate_of_the_whole_run():
     stimulus = Stimulus.step(np.array([0.0, 40.0]), 0.0, 10.0)
     run = Simulator("reference").run(20.0, 0.05, stimulus=stimulus, spikes="counts", record=())
     assert run.spike_count[1] > 0
@@ -180,7 +181,7 @@ def test_a_neuron_that_became_nan_has_no_rate_by_any_method():
         assert_array_equal(run.firing_rate(method="count"), [0.0, np.nan])
 
 
-def test_a_misspelt_argument_of_an_analysis_is_told_what_was_meant():
+def test_the_error_for_a_misspelt_argument_of_an_analysis_has_a_suggestion():
     run = Simulator("reference").run(1.0, 0.1)
     with pytest.raises(TypeError, match="Did you mean 'method'"):
         run.firing_rate(metod="count")
@@ -190,7 +191,7 @@ def test_a_misspelt_argument_of_an_analysis_is_told_what_was_meant():
 
 @pytest.mark.parametrize("dt", [0.05, 0.01])
 def test_a_sine_is_not_late(dt):
-    """Spikes under a sine, beside those of the equations with the sine as it is, by DOP853."""
+    """Spikes under a sine agree with DOP853's, whose sine is continuous."""
     p = HHParameters()
 
     def slopes(t, state):
@@ -208,5 +209,5 @@ def test_a_sine_is_not_late(dt):
     sine = Stimulus.sine(10.0, frequency=50.0, offset=5.0)
     found = Simulator("numba", "float64").run(60.0, dt, stimulus=sine).spikes.time
     assert len(found) == len(exact) > 2
-    # Taken at the beginning of each step, the current is late by dt/2: 5e-3 ms at 0.01.
+    # If it were taken at the beginning of each step, it would be late by dt/2, 5e-3 ms.
     assert np.abs(found - exact).max() < dt / 10

@@ -1,4 +1,4 @@
-"""The record of a backend is checked where it is made."""
+"""A BackendSpec is checked when it is made."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ def test_a_spec_accepts_names_and_references_that_only_look_odd():
     ],
 )
 def test_a_record_that_would_break_the_listing_is_refused(wrong):
-    fields = {"name": "toy", "factory": "a:b", "api": "1.0", "summary": ""} | wrong
+    fields = {"name": "toy", "factory": "a:b", "api": API, "summary": ""} | wrong
     with pytest.raises(InvalidInput):
         BackendSpec(**fields)
 

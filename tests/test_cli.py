@@ -1,4 +1,4 @@
-"""The command line, run in this process unless a process is the point."""
+"""The command line, run in this process unless a test needs another."""
 
 import json
 import os
@@ -11,14 +11,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from hhplug import cli, load_result, registry
+from hhplug import cli, load_result
+from hhplug.plugins import discovery
 
 SHORT = ["run", "--neurons", "7", "--duration", "80"]
 
 
 @pytest.fixture
 def hhplug(capsys):
-    """Run the program: (exit code, standard output, standard error)."""
+    """Run the program; return its exit code, standard output and standard error."""
 
     def run(*arguments):
         try:
@@ -30,7 +31,7 @@ def hhplug(capsys):
     return run
 
 
-def test_run_tells_what_ran_where_how_fast_and_the_f_i_relation(hhplug):
+def test_run_prints_the_backend_the_device_the_speed_and_the_f_i_relation(hhplug):
     code, output, errors = hhplug(*SHORT, "--backend", "numpy")
     assert (code, errors) == (0, "")
     assert "7 neurons, 80 ms in 8,000 steps of 0.01 ms" in output
@@ -76,7 +77,7 @@ def test_the_default_run_shows_the_onset_of_firing(hhplug):
 
 
 @pytest.mark.parametrize("stimulus", ["step:20:60", "constant", "step:30:100"])
-def test_the_current_told_is_that_of_the_window_of_the_rate(hhplug, stimulus):
+def test_the_printed_current_is_that_of_the_window_of_the_rate(hhplug, stimulus):
     _, output, _ = hhplug(
         *SHORT, "--neurons", "1", "--current", "30", "--stimulus", stimulus, "--json"
     )
@@ -84,7 +85,7 @@ def test_the_current_told_is_that_of_the_window_of_the_rate(hhplug, stimulus):
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_window_with_a_single_spike_is_told_of_in_one_line(hhplug):
+def test_a_window_with_a_single_spike_is_reported_in_one_line(hhplug):
     code, output, errors = hhplug(*SHORT, "--duration", "20", "--json")
     rates = json.loads(output)["firing_rate_Hz"]
     assert code == 0
@@ -94,7 +95,7 @@ def test_a_window_with_a_single_spike_is_told_of_in_one_line(hhplug):
 
 
 @pytest.mark.parametrize("option", ["--plot", "--save"])
-def test_a_folder_is_no_file_to_write(hhplug, tmp_path, option):
+def test_a_folder_is_refused_as_an_output_file(hhplug, tmp_path, option):
     with patch("hhplug.cli.Simulator") as simulator:
         code, _, errors = hhplug(*SHORT, option, str(tmp_path))
     assert (code, errors) == (2, f"hhplug: {tmp_path} is a folder; give the name of a file\n")
@@ -102,9 +103,7 @@ def test_a_folder_is_no_file_to_write(hhplug, tmp_path, option):
 
 
 @pytest.mark.parametrize(("name", "format_"), [("fi.xyz", "xyz"), ("fi.v2", "v2"), ("fig", "")])
-def test_a_plot_in_no_format_of_matplotlibs_is_refused_before_the_run(
-    hhplug, tmp_path, name, format_
-):
+def test_a_plot_in_an_unknown_format_is_refused_before_the_run(hhplug, tmp_path, name, format_):
     path = tmp_path / name
     with patch("hhplug.cli.Simulator") as simulator:
         code, _, errors = hhplug(*SHORT, "--plot", str(path))
@@ -132,13 +131,13 @@ def test_record_every_thins_what_is_saved_and_drawn(hhplug, tmp_path):
     np.testing.assert_array_equal(some.V, every.V[::30])
     np.testing.assert_array_equal(some.time, every.time[::30])
     np.testing.assert_array_equal(some.spikes.time, every.spikes.time)
-    with patch("hhplug.plotting.plot") as plot:
+    with patch("hhplug.results.plotting.plot") as plot:
         hhplug(*SHORT, "--plot", str(tmp_path / "a.png"), "--record-every", "30")
     np.testing.assert_array_equal(plot.call_args.args[0].time, some.time)
 
 
 def on_a_terminal(*arguments, stdout=False):
-    """Run the program with a terminal for its standard error: (standard output, what it shows)."""
+    """Run the program with a terminal as standard error; return its standard output and error."""
     import pty
 
     shown, terminal = pty.openpty()
@@ -151,7 +150,7 @@ def on_a_terminal(*arguments, stdout=False):
         os.close(terminal)
         piped = (process.stderr if stdout else process.stdout).read()
         written = b""
-        with suppress(OSError):  # how Linux says that the other end is closed
+        with suppress(OSError):  # Linux raises it when the other end is closed
             while piece := os.read(shown, 4096):
                 written += piece
     os.close(shown)
@@ -173,7 +172,7 @@ def test_a_terminal_for_standard_output_alone_shows_no_bar():
     assert "simulating" not in shown
 
 
-def test_progress_may_be_asked_for_where_standard_error_is_no_terminal(hhplug):
+def test_progress_can_be_requested_if_standard_error_is_no_terminal(hhplug):
     assert hhplug(*SHORT, "--json")[2] == ""
     code, output, errors = hhplug(*SHORT, "--progress", "--json")
     assert code == 0
@@ -248,10 +247,10 @@ def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):
     assert errors.count("\n") <= 2
 
 
-def test_a_recording_that_does_not_fit_exits_with_2_and_options_that_would_do(hhplug, tmp_path):
+def test_a_recording_that_does_not_fit_exits_with_2_and_suggests_options(hhplug, tmp_path):
     with (
-        patch("hhplug.recording.free_memory", return_value=10**5),
-        patch("hhplug.recording.UNASKED", 0),
+        patch("hhplug.running.recording.free_memory", return_value=10**5),
+        patch("hhplug.running.recording.UNASKED", 0),
     ):
         code, _, errors = hhplug(*SHORT, "--save", str(tmp_path / "a.npz"), "--duration", "200")
     assert code == 2
@@ -314,11 +313,11 @@ def test_backends_why_prints_the_whole_cause(hhplug, monkeypatch, tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[hhplug]\nbroken = broken\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry.forget()
+    discovery.forget()
     try:
         code, output, _ = hhplug("backends", "--why", "broken")
     finally:
-        registry.forget()
+        discovery.forget()
     assert code == 0
     assert "[load_failed] importing the plugin raised SyntaxError" in output
     assert "def unfinished(:" in output  # the traceback
@@ -351,7 +350,7 @@ def test_backends_to_bench_are_listed_with_commas_or_spaces(hhplug, backends):
 
 
 def test_bench_takes_the_backends_that_have_the_dtype(hhplug, plugins, monkeypatch):
-    monkeypatch.setenv(registry.DISABLE, "numba,triton,pycuda")
+    monkeypatch.setenv(discovery.DISABLE, "numba,triton,pycuda")
     plugins.offer("toy", dtypes=("float32",))
     arguments = ["bench", "--n-runs", "1", "--batch-sizes", "1", "--json"]
     by_dtype = {
@@ -363,14 +362,14 @@ def test_bench_takes_the_backends_that_have_the_dtype(hhplug, plugins, monkeypat
 
 @pytest.mark.usefixtures("plugins")
 def test_bench_without_a_backend_that_has_the_dtype_exits_with_3(hhplug, monkeypatch):
-    monkeypatch.setenv(registry.DISABLE, "all")
+    monkeypatch.setenv(discovery.DISABLE, "all")
     code, _, errors = hhplug("bench", "--dtype", "float32")
     assert code == 3
     assert "[none_available] no backend can run in float32." in errors
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_what_an_encoding_lacks_is_replaced(encoding):
+def test_characters_that_an_encoding_lacks_are_replaced(encoding):
     done = subprocess.run(
         [sys.executable, "-m", "hhplug", *SHORT, "--backend", "numpy"],
         env=os.environ | {"PYTHONIOENCODING": encoding},
@@ -390,7 +389,7 @@ def test_a_population_at_rest_has_a_line_without_a_bar(hhplug):
 
 
 @pytest.mark.filterwarnings("default")
-def test_neurons_that_blow_up_are_told_of_wherever_a_run_is(hhplug):
+def test_every_command_with_a_run_reports_neurons_that_blow_up(hhplug):
     run = (*SHORT, "--backend", "numpy", "--current", "0:1e9")
     code, output, errors = hhplug(*run, "--json")
     rates = json.loads(output)["firing_rate_Hz"]
@@ -403,7 +402,7 @@ def test_neurons_that_blow_up_are_told_of_wherever_a_run_is(hhplug):
     assert [line.split()[1] for line in output.splitlines()[-lost:]] == ["nan"] * lost
 
 
-def test_a_plot_and_a_result_do_not_go_into_one_file(hhplug, tmp_path):
+def test_a_plot_and_a_result_may_not_have_the_same_file(hhplug, tmp_path):
     code, _, errors = hhplug(
         *SHORT, "--plot", str(tmp_path / "a.svg"), "--save", str(tmp_path / "b/../a.svg")
     )
@@ -423,12 +422,13 @@ def test_a_closed_standard_output_keeps_no_file_from_being_written(tmp_path):
 
 
 @pytest.mark.parametrize("how", [["--json"], []])
-def test_output_that_nobody_reads_is_no_bad_input(how):
+def test_a_closed_standard_output_exits_with_1(how):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [sys.executable, "-m", "hhplug", *SHORT, "--backend", "numpy", *how],
-        env=os.environ | {"PYTHONUNBUFFERED": ""},  # written when the program ends
+        env=os.environ
+        | {"PYTHONUNBUFFERED": ""},  # so that output is written when the program ends
         stdout=writer,
         stderr=subprocess.PIPE,
     )

@@ -1,4 +1,4 @@
-"""Backends against one another, on every pair that HHPLUG_TEST_BACKENDS names."""
+"""Every two backends that HHPLUG_TEST_BACKENDS names agree with each other."""
 
 from functools import cache
 from itertools import combinations
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from under_test import NAMES
 
-from hhplug import registry, simulate
+from hhplug import simulate
+from hhplug.plugins import choice
 from hhplug.testing.accuracy import BOUNDS, accuracy_problem
 
 # From this state every neuron spikes within 0.3 ms.
@@ -20,8 +21,8 @@ DTYPES = ("float32", "float64")
 
 @cache
 def run(backend, dtype, horizon):
-    """In this precision where the backend has it."""
-    chosen = registry.choose(backend)
+    """Run in this precision, or in another if the backend doesn't have it."""
+    chosen = choice.choose(backend)
     has = chosen.spec.capabilities.dtypes
     precision = dtype if dtype in has else None
     return simulate(accuracy_problem(dtype=precision, **HORIZONS[horizon]), chosen)

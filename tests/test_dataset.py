@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
 from hhplug import HHParameters, Simulator, Stimulus
-from hhplug.stimulus import SeparableCurrent
+from hhplug.currents.current import SeparableCurrent
 
 xarray = pytest.importorskip("xarray")
 
@@ -46,7 +46,7 @@ def test_a_dataset_has_labelled_dims_units_and_parameters():
     assert_array_equal(data.sel(neuron=0)["V"], result.V[:, 1])
 
 
-def test_a_dataset_of_a_run_that_recorded_nothing_sums_it_up(spiking):
+def test_a_dataset_of_a_run_that_recorded_nothing_has_a_summary(spiking):
     chosen = run(20.0, 0.05, stimulus=spiking.stimulus, record_neurons=[1, 2], record=())
     data = chosen.to_xarray()
     assert dict(data.sizes) == {"neuron": 2}
@@ -55,7 +55,7 @@ def test_a_dataset_of_a_run_that_recorded_nothing_sums_it_up(spiking):
     assert_array_equal(data["valid"], [True, True])
     assert_array_equal(data["drive"], [0.0, 40.0])
     assert "spike_count" not in run(spikes="off", record=()).to_xarray()
-    # Counts of two halves would be combined as if they were of one run.
+    # xarray would combine the counts of two halves as if they were of one run.
     assert "spike_count" not in spiking.to_xarray()
 
 
@@ -102,7 +102,7 @@ CURRENTS = {
 @pytest.mark.parametrize("record_every", [1, 3])
 @pytest.mark.parametrize("neurons", [None, [3, 0, 1], []])
 @pytest.mark.parametrize("start_step", [0, 100])
-def test_the_current_stands_beside_the_samples(current, record_every, neurons, start_step):
+def test_a_dataset_has_the_current_at_each_sample(current, record_every, neurons, start_step):
     stimulus = CURRENTS[current]
     result = run(
         batch_size=4,
@@ -139,7 +139,7 @@ def test_an_array_stimulus_is_in_the_dataset_without_a_copy(record_every, tmp_pa
     assert_allclose(data["drive"], array[5:].mean(axis=0), rtol=1e-14)
 
 
-def test_a_current_per_neuron_takes_memory_only_where_it_is_looked_at(monkeypatch):
+def test_a_current_per_neuron_takes_memory_only_when_it_is_read(monkeypatch):
     stimulus = Stimulus.step(np.arange(1000.0), 10.0, 90.0)
     data = Simulator("numpy").run(100.0, stimulus=stimulus, record_every=10).to_xarray()
     asked = []
@@ -156,7 +156,7 @@ def test_a_current_per_neuron_takes_memory_only_where_it_is_looked_at(monkeypatc
     assert asked == [(3, 1)]
 
 
-def test_nothing_in_a_dataset_changes_between_two_calls(spiking):
+def test_two_calls_give_the_same_dataset(spiking):
     assert spiking.to_xarray().identical(spiking.to_xarray())
     written = spiking.to_xarray()["written"]
     assert set(written.values) == {np.datetime64(spiking.written.replace(tzinfo=None), "ns")}

@@ -1,4 +1,4 @@
-"""Files are replaced whole: whatever happens meanwhile, a complete file stands there."""
+"""A file is replaced as a whole: at every moment, a complete file has its name."""
 
 import errno
 import os
@@ -78,18 +78,18 @@ def names_in(folder):
 def test_a_save_killed_at_any_moment_leaves_a_complete_result(tmp_path):
     found = output_of(KILLED, tmp_path / "run.npz")
     assert len(found) == 30
-    assert "1" in found  # the first that each child saves
+    assert "1" in found  # each child saves it first
 
 
 @unix
-def test_a_save_onto_a_full_disk_raises_and_leaves_the_result_that_was_there(tmp_path):
+def test_a_save_onto_a_full_disk_raises_and_leaves_the_old_result(tmp_path):
     assert output_of(LIMITED, tmp_path / "run.npz") == [str(errno.EFBIG)]
     assert hhplug.load_result(tmp_path / "run.npz").V.shape == (1000, 50)
     assert names_in(tmp_path) == ["run.npz"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_exception_leaves_what_was_there_and_nothing_beside_it(tmp_path, error):
+def test_an_exception_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(error):
@@ -98,7 +98,7 @@ def test_an_exception_leaves_what_was_there_and_nothing_beside_it(tmp_path, erro
     assert names_in(tmp_path) == ["file"]
 
 
-def test_a_picture_that_fails_leaves_the_one_that_was_there(tmp_path, monkeypatch):
+def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     picture = tmp_path / "fi.png"
     picture.write_bytes(b"old")
 
@@ -107,7 +107,7 @@ def test_a_picture_that_fails_leaves_the_one_that_was_there(tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", fails)
-    monkeypatch.setattr("hhplug.plotting.check_file", lambda _: None)
+    monkeypatch.setattr("hhplug.results.plotting.check_file", lambda _: None)
     assert cli.main(["run", "--neurons", "3", "--duration", "1", "--plot", str(picture)]) == 2
     assert picture.read_bytes() == b"old"
 
@@ -194,7 +194,7 @@ def test_standard_output_sent_to_a_file_stays_that_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/file", "."])
-def test_a_file_that_cannot_be_made_is_refused_under_the_name_given(tmp_path, name):
+def test_the_error_for_a_file_that_cannot_be_made_has_the_given_name(tmp_path, name):
     path = tmp_path / name
     with pytest.raises(OSError, match=r"No such file|Is a directory") as refused:
         write(path, b"")

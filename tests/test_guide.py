@@ -1,4 +1,4 @@
-"""plugins/README.md, the guide to writing a backend, does what it says and leaves nothing out."""
+"""plugins/README.md, the guide to writing a backend, is correct and complete."""
 
 import inspect
 import re
@@ -8,11 +8,12 @@ from pathlib import Path
 import pluggy
 import pytest
 
-from hhplug import backend, cli, hookspecs, probes, registry
+from hhplug import backend, cli
 from hhplug.backend import API, BackendSpec, Capabilities, Recorded
+from hhplug.currents.current import ArrayCurrent, SeparableCurrent
+from hhplug.plugins import choice, discovery, hookspecs, probes
+from hhplug.plugins.scaffold import TEMPLATE, new_backend
 from hhplug.problem import Problem
-from hhplug.scaffold import TEMPLATE, new_backend
-from hhplug.stimulus import ArrayCurrent, SeparableCurrent
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.plugin import HORIZON, LEVEL
 
@@ -42,7 +43,7 @@ def test_it_shows_every_file_of_the_template_but_its_readme():
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_code_that_it_shows_is_the_templates(name):
-    """A file may be shown in parts, in order; blank lines between them are not looked at."""
+    """A file may be shown in consecutive parts; blank lines are ignored."""
     shown = "".join(text for _, file, text in BLOCKS if file == name)
     code = (TEMPLATE / name.removeprefix(FOLDER)).read_text(encoding="utf-8")
     assert list(filter(None, shown.split("\n"))) == list(filter(None, code.split("\n")))
@@ -55,18 +56,18 @@ def hooks():
 
 
 def kinds():
-    """The abstract classes of the contract."""
+    """Return the abstract classes of the contract."""
     found = (kind for _, kind in inspect.getmembers(backend, inspect.isabstract))
     return [kind for kind in found if kind.__module__ == backend.__name__]
 
 
 def methods():
-    """Of the contract: those to write, and those that may be written."""
+    """Return the names of the contract's methods, required and optional."""
     members = {name for kind in kinds() for name, _ in inspect.getmembers(kind, callable)}
     return sorted(name for name in members if not name.startswith("_"))
 
 
-def test_the_contract_is_looked_at_whole():
+def test_these_tests_know_the_whole_contract():
     assert hooks() == ["hhplug_backends"]
     assert {kind.__name__ for kind in kinds()} == {"Backend", "Session", "Block"}
     assert {"prepare", "advance", "read", "state", "device_samples", "close"} == set(methods())
@@ -77,18 +78,29 @@ def test_the_contract_is_looked_at_whole():
     [
         *hooks(),
         *methods(),
-        *(field.name for kind in (BackendSpec, Capabilities, Recorded) for field in fields(kind)),
-        *(field.name for field in fields(Problem)),
+        *(
+            field.name
+            for kind in (BackendSpec, Capabilities, Recorded)
+            for field in fields(kind)
+            if not field.name.startswith("_")
+        ),
+        *(
+            field.name
+            for kind in (BackendSpec, Capabilities, Recorded, Problem)
+            for field in fields(kind)
+            if not field.name.startswith("_")
+        ),
         *(kind.__name__ for kind in (SeparableCurrent, ArrayCurrent)),
         "add_spikes",
+        "step",
     ],
 )
-def test_every_part_of_the_contract_is_named_in_it(name):
+def test_it_names_every_part_of_the_contract(name):
     assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", GUIDE), name
 
 
-def test_every_code_of_the_core_is_explained_in_it_and_no_other():
-    sources = inspect.getsource(registry) + inspect.getsource(probes)
+def test_it_explains_every_code_of_the_core_and_no_other():
+    sources = inspect.getsource(discovery) + inspect.getsource(choice) + inspect.getsource(probes)
     codes = set(re.findall(r'(?:failed|Unavailable|Answer)\(\s*"([a-z_]+)"', sources))
     codes |= set(re.findall(r'code = "([a-z_]+)" if .* else "([a-z_]+)"', sources)[0])
     codes |= set(re.findall(r'"code": "([a-z_]+)"', sources))
@@ -110,16 +122,16 @@ def test_its_bounds_are_the_kits():
 def test_its_numbers_are_the_cores():
     assert f"`hhplug.backend.API` is the core's: {API}." in GUIDE
     assert f"together they have {probes.TIMEOUT:g} s." in GUIDE
-    reference = registry.entry("reference").spec
+    reference = discovery.entry("reference").spec
     assert reference is not None
     assert f"reference −{-reference.priority}," in GUIDE
-    for name in registry.FIRST_PARTY:
+    for name in discovery.FIRST_PARTY:
         source = PLUGINS / f"hhplug-{name}" / "src" / f"hhplug_{name}" / "__init__.py"
         (priority,) = re.findall(r"priority=(\d+)", source.read_text())
         assert f"{name} {priority}" in GUIDE
 
 
-def test_its_links_lead_somewhere():
+def test_the_targets_of_its_links_exist():
     headings = re.findall(r"^## (.*)$", GUIDE, re.MULTILINE)
     anchors = {"#" + re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
     links = re.findall(r"\]\(([^)]+)\)", GUIDE)

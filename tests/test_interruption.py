@@ -1,4 +1,4 @@
-"""Ctrl-C keeps what is computed: that and the rest, laid end to end, are one unbroken run."""
+"""Ctrl-C keeps the completed steps, which equal one whole run when joined with the rest."""
 
 import pickle
 import re
@@ -23,8 +23,8 @@ from under_test import NAMES
 import hhplug
 from hhplug import HHPlugError, Interrupted, InvalidInput, Problem, Simulator, Stimulus, cli
 from hhplug.backend import Session
-from hhplug.interruption import Interruption
 from hhplug.reference import ReferenceBlock, ReferenceSession
+from hhplug.running.interruption import Interruption
 
 N, STEPS, DT, BLOCK = 5, 301, 0.01, 16  # ms
 ARRAY = np.random.default_rng(15).uniform(0.0, 40.0, (STEPS, N))
@@ -33,7 +33,7 @@ WAVES = Stimulus.sine(np.linspace(0.0, 20.0, N), 400.0, offset=15.0)
 
 @pytest.fixture(autouse=True)
 def handler():
-    """Python's own, whatever runs the tests has put in its place."""
+    """Python's own handler, even if the test runner has replaced it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield signal.default_int_handler
     restored = signal.signal(signal.SIGINT, before)
@@ -46,7 +46,7 @@ def ctrl_c(times=1):
 
 
 def run(backend="reference", first=0, last=STEPS, stimulus=ARRAY, **arguments):
-    """The steps first ≤ k < last, in blocks of 16."""
+    """Run the steps first ≤ k < last, in blocks of 16."""
     rows = stimulus[first:last] if isinstance(stimulus, np.ndarray) else stimulus
     given = {"record_all": True, "record_every": 7} | arguments
     with blocks_of(BLOCK):
@@ -54,7 +54,7 @@ def run(backend="reference", first=0, last=STEPS, stimulus=ARRAY, **arguments):
 
 
 def at(fraction, do=ctrl_c):
-    """A progress function that does something once, when so much is done."""
+    """Return a progress function that calls `do` once, when the fraction is reached."""
     waiting = [do]
 
     def report(done):
@@ -74,16 +74,18 @@ def interrupted(*arguments, progress, **others):
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("stimulus", [ARRAY, WAVES], ids=["array", "waves"])
 @pytest.mark.parametrize("backend", NAMES)
-def test_an_interrupted_run_and_its_rest_are_one_run(backend, stimulus, fraction):
+def test_an_interrupted_run_and_its_continuation_equal_one_run(backend, stimulus, fraction):
     first = interrupted(backend, stimulus=stimulus, progress=at(fraction)).result
     steps = first.problem.n_steps
-    assert steps == max(1, np.ceil(fraction * STEPS / BLOCK)) * BLOCK + BLOCK  # one was enqueued
+    assert (
+        steps == max(1, np.ceil(fraction * STEPS / BLOCK)) * BLOCK + BLOCK
+    )  # one more block was enqueued
     second = run(backend, steps, stimulus=stimulus, resume=first)
     assert_end_to_end([first, second], run(backend, stimulus=stimulus))
 
 
 @pytest.mark.parametrize("spikes", ["counts", "off"])
-def test_spikes_are_kept_as_they_were_asked_for(spikes):
+def test_spikes_are_kept_as_requested(spikes):
     first = interrupted(progress=at(0.9), spikes=spikes, record=()).result
     whole = run(last=first.problem.n_steps, spikes=spikes, record=())
     assert first.spike_times is None
@@ -120,7 +122,7 @@ def test_no_block_is_enqueued_after_an_interruption():
     assert sum(enqueued) == result.problem.n_steps
 
 
-def test_the_message_says_how_far_it_got_and_what_it_proposes_works():
+def test_the_message_says_how_far_the_run_got_and_its_proposal_works():
     stop = interrupted(progress=at(0.5))
     text = str(stop)
     assert text.startswith("interrupted after 1.76 of 3.01 ms; ")
@@ -133,7 +135,7 @@ def test_the_message_says_how_far_it_got_and_what_it_proposes_works():
     assert str(interrupted(stimulus=WAVES, progress=at(0.5))).endswith("=result goes on")
 
 
-def test_an_interruption_is_no_exception_that_programs_catch_to_go_on():
+def test_an_interruption_is_a_KeyboardInterrupt_and_not_an_Exception():
     assert issubclass(Interrupted, KeyboardInterrupt)
     assert not issubclass(Interrupted, (Exception, HHPlugError))
 
@@ -147,14 +149,14 @@ def test_an_interactive_session_keeps_the_result_as_the_message_says(monkeypatch
     assert sys.last_value.result.problem.n_steps == 176
 
 
-def test_an_interruption_goes_to_another_process_with_its_result():
+def test_an_interruption_can_be_pickled_with_its_result():
     stop = interrupted(progress=at(0.5))
     again = pickle.loads(pickle.dumps(stop))
     assert str(again) == str(stop)
     assert_array_equal(again.result.V, stop.result.V)
 
 
-def test_an_interrupted_result_is_saved_drawn_and_labelled_as_any(tmp_path):
+def test_an_interrupted_result_can_be_saved_plotted_and_labelled(tmp_path):
     result = interrupted(progress=at(0.5)).result
     steps = result.problem.n_steps
     assert result.problem.stimulus.shape == (steps, N)
@@ -168,7 +170,7 @@ def test_an_interrupted_result_is_saved_drawn_and_labelled_as_any(tmp_path):
     assert_array_equal(hhplug.simulate(loaded.problem, "reference").V, result.V)
 
 
-def test_a_second_interruption_breaks_off_at_once():
+def test_a_second_interruption_stops_the_run_at_once():
     with pytest.raises(KeyboardInterrupt) as stop:
         run(progress=at(0.5, lambda: ctrl_c(2)))
     assert type(stop.value) is KeyboardInterrupt
@@ -194,7 +196,7 @@ def test_an_error_after_an_interruption_does_not_hide_it():
     assert isinstance(stop.value.__cause__, ZeroDivisionError)
 
 
-def test_an_error_without_an_interruption_stays_itself(handler):
+def test_an_error_without_an_interruption_is_raised_unchanged(handler):
     def fails():
         assert signal.getsignal(signal.SIGINT) is not handler
         raise ZeroDivisionError
@@ -203,7 +205,7 @@ def test_an_error_without_an_interruption_stays_itself(handler):
         run(progress=at(0.5, fails))
 
 
-def test_an_interruption_of_the_preparation_is_not_held():
+def test_an_interruption_stops_the_preparation_at_once():
     reached = []
 
     def prepare(*_):
@@ -235,7 +237,7 @@ def test_an_interruption_before_the_first_block_has_no_result():
 
 
 @pytest.mark.parametrize("other", [signal.SIG_IGN, "own"])
-def test_a_handler_of_the_users_own_stays(handler, other):
+def test_a_signal_handler_of_the_user_is_kept(handler, other):
     heard = []
     theirs = (lambda *_: heard.append("theirs")) if other == "own" else other
     signal.signal(signal.SIGINT, theirs)
@@ -248,7 +250,7 @@ def test_a_handler_of_the_users_own_stays(handler, other):
     assert heard == (["theirs"] if other == "own" else [])
 
 
-def test_a_run_in_another_thread_holds_nothing(handler):
+def test_a_run_in_another_thread_installs_no_signal_handler(handler):
     handlers = []
     thread = threading.Thread(
         target=lambda: run(progress=lambda _: handlers.append(signal.getsignal(signal.SIGINT)))
@@ -271,7 +273,7 @@ def test_a_run_within_another_leaves_the_interruption_to_the_outer_one():
 
 @contextmanager
 def interrupting(block_number):
-    """A Ctrl-C while the reference reads this block."""
+    """Press Ctrl-C while the reference reads a block."""
     read, left = ReferenceBlock.read, [block_number]
 
     def reading(block, out):
@@ -291,7 +293,7 @@ def on_device(first=0, last=STEPS, **arguments):
 
 
 @pytest.mark.parametrize("fraction", [0.2, 1.0])
-def test_what_was_recorded_on_a_device_is_cut_to_the_steps_done(fraction):
+def test_device_arrays_are_cut_to_the_completed_steps(fraction):
     with blocks_of(BLOCK):
         with pytest.raises(Interrupted) as stop:
             hhplug.simulate(*on_device(), progress=at(fraction))
@@ -314,7 +316,7 @@ def test_the_first_rows_on_a_device_are_shared_with_other_libraries():
         def __cuda_array_interface__(self):
             return {"shape": self.shape, "typestr": "<f4", "data": (64, False)}
 
-    cut = hhplug.recording.first_rows(OnDevice(), 4)
+    cut = hhplug.running.recording.first_rows(OnDevice(), 4)
     assert cut.shape == (4, 5)
     assert cut.__cuda_array_interface__ == {
         "shape": (4, 5), "typestr": "<f4", "data": (64, False)
@@ -325,7 +327,7 @@ def test_the_first_rows_on_a_device_are_shared_with_other_libraries():
 SCRIPT = """
 import sys
 from hhplug import Interrupted, Simulator, Stimulus
-from hhplug.interruption import Interruption
+from hhplug.running.interruption import Interruption
 hold = Interruption.hold
 Interruption.hold = lambda interruption: (hold(interruption), print("ready", flush=True))
 backend, n = sys.argv[1], int(sys.argv[2])
@@ -343,7 +345,7 @@ except Interrupted as stop:
 
 @pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.parametrize(("n", "wait"), [(2_000, 0.3), (200_000, 0.1)])  # s
-def test_ctrl_c_is_answered_within_a_second_by_the_steps_done(backend, n, wait):
+def test_ctrl_c_gives_the_completed_steps_within_a_second(backend, n, wait):
     command = [sys.executable, "-c", SCRIPT, backend, str(n)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
@@ -354,12 +356,12 @@ def test_ctrl_c_is_answered_within_a_second_by_the_steps_done(backend, n, wait):
         assert process.stdout.readline() == "interrupted\n"
         seconds = time.monotonic() - began
         computed = sum(psutil.Process(process.pid).cpu_times()[:2]) - computed
-        assert min(seconds, computed) < 1.0  # other programs may keep the processor from it
+        assert min(seconds, computed) < 1.0  # because other programs may use the processor
         assert process.stdout.readline() == "ready\n"
         assert process.stdout.readline() == "True True True\n"
 
 
-def test_hhplug_run_writes_and_prints_what_is_done_and_exits_with_130(tmp_path, capsys):
+def test_hhplug_run_writes_and_prints_the_completed_steps_and_exits_with_130(tmp_path, capsys):
     saved, plot = tmp_path / "part.npz", tmp_path / "part.png"
     arguments = ["run", "--neurons", "3", "--duration", "3.01", "--backend", "reference"]
     with blocks_of(BLOCK), interrupting(5):
@@ -381,7 +383,7 @@ def test_hhplug_run_interrupted_while_it_prepares_writes_nothing(tmp_path, capsy
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_array_stimulus_of_the_rest_is_counted_in_its_own_rows():
+def test_the_array_stimulus_of_a_continuation_has_only_its_own_rows():
     first = interrupted(progress=at(0.5)).result
     with pytest.raises(InvalidInput, match=r"stimulus must have shape"):
         Problem(1.0, DT, stimulus=ARRAY, resume=first)
@@ -396,13 +398,13 @@ def test_a_session_is_closed_after_an_interruption():
 def test_an_interrupted_run_does_not_wait_for_its_spikes_to_be_sorted():
     simulator, stimulus = Simulator("reference"), Stimulus.constant([10.0, 30.0])
     whole = simulator.run(20.0, stimulus=stimulus)
-    sort, sorted_ = hhplug.recording._sort, []
+    sort, sorted_ = hhplug.running.recording._sort, []
 
     def noted(*arguments):
         sorted_.append(1)
         return sort(*arguments)
 
-    with patch("hhplug.recording._sort", noted):
+    with patch("hhplug.running.recording._sort", noted):
         with blocks_of(100), interrupting(3), pytest.raises(Interrupted) as stop:
             simulator.run(20.0, stimulus=stimulus)
         assert sorted_ == []

@@ -1,4 +1,4 @@
-"""Results laid end to end are the result of one long run, bit for bit."""
+"""Joined results equal the result of one long run, bit for bit."""
 
 from itertools import pairwise
 
@@ -71,7 +71,7 @@ def test_runs_laid_end_to_end_join_to_the_whole(backend, stimulus, kept):
         assert joined.stimulus is stimulus
 
 
-def test_a_joined_result_is_saved_repeated_and_continued_as_any(tmp_path):
+def test_a_joined_result_can_be_saved_repeated_and_continued(tmp_path):
     simulator = Simulator("numpy")
     joined = hhplug.concat(in_parts(simulator, ARRAY[:, 1]))
     joined.save(tmp_path / "joined.npz")
@@ -110,7 +110,7 @@ def test_one_result_is_joined_to_itself():
     assert_same(hhplug.concat(result), result)
 
 
-def test_a_neuron_lost_on_the_way_stays_lost():
+def test_a_neuron_lost_in_one_part_is_lost_in_the_whole():
     simulator = Simulator("numpy", parameters=HHParameters(g_Na=[120.0, 1e9]))
     with pytest.warns(RuntimeWarning, match="1 of 2 neurons became NaN"):
         first = simulator.run(1.0)
@@ -132,7 +132,7 @@ def test_a_neuron_lost_on_the_way_stays_lost():
         ({"dt": 0.02}, "must have the same dt"),
     ],
 )
-def test_what_differs_between_parts_is_named(change, words):
+def test_the_error_names_what_differs_between_parts(change, words):
     simulator = Simulator("numpy")
     first = simulator.run(1.0, 0.01, batch_size=2)
     second = simulator.run(1.0, **({"dt": 0.01, "resume": first} | change))

@@ -1,4 +1,4 @@
-"""Free memory under faked control groups, laid out as the kernel does (cgroups(7))."""
+"""Free memory under faked control groups, with files as in Linux (cgroups(7))."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,12 +8,12 @@ import pytest
 from hhplug import machine
 
 FREE = 64_000  # bytes free on the faked computer
-NO_LIMIT_V1 = 9223372036854771712  # what a version 1 group without a limit says
+NO_LIMIT_V1 = 9223372036854771712  # the limit of a version 1 group without one
 
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """Writes files of the faked computer, given as path and text; it begins with none."""
+    """Return a function that writes files of the faked computer, which begins with none."""
     machine._limited_cgroups.cache_clear()
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "sys/fs/cgroup")
@@ -59,7 +59,7 @@ V1_CONTAINER = {"/proc/self/cgroup": "4:memory:/docker/0123abcd\n"}
     ("files", "expected"),
     [
         ({}, FREE),  # no control groups at all: macOS, Windows
-        (V2, FREE),  # none that can be seen from here
+        (V2, FREE),  # no group is visible from here
         (V2 | v2("jobs/one", 10_000, 4_000), 6_000),
         (V2 | v2("jobs/one", 10_000, 4_000, inactive_file=1_500), 7_500),
         (V2 | v2("jobs/one", "max", 4_000), FREE),
@@ -68,7 +68,7 @@ V1_CONTAINER = {"/proc/self/cgroup": "4:memory:/docker/0123abcd\n"}
         (V2 | v2("jobs/one", "max", 4_000) | v2("jobs", 9_000, 8_000), 1_000),
         (V2 | v2("jobs", 9_000, 8_000), 1_000),
         (V2 | v2("jobs/two", 10_000, 9_000), FREE),  # a neighbour
-        (V2 | v2("jobs/one", 1_000_000, 4_000), FREE),  # more than the computer has
+        (V2 | v2("jobs/one", 1_000_000, 4_000), FREE),  # a limit above the computer's memory
         (V2 | v2("jobs/one", 10_000, 10_500), 0),
         (V2_CONTAINER | v2("", 10_000, 4_000), 6_000),
         (V1 | v1("jobs/one", 10_000, 4_000), 6_000),

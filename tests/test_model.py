@@ -1,4 +1,4 @@
-"""The rates against the formulas as Hodgkin & Huxley printed them."""
+"""The rates agree with the formulas as Hodgkin & Huxley printed them."""
 
 import numpy as np
 import pytest
@@ -77,6 +77,6 @@ def test_parameters_show_all_seven_values():
 @pytest.mark.parametrize(
     ("misspelt", "meant"), [("gNa", "g_Na"), ("G_K", "g_K"), ("EL", "E_L"), ("Cm", "C_m")]
 )
-def test_a_misspelt_parameter_is_told_what_was_meant(misspelt, meant):
+def test_the_error_for_a_misspelt_parameter_has_a_suggestion(misspelt, meant):
     with pytest.raises(TypeError, match=f"has no argument '{misspelt}'.*Did you mean '{meant}'"):
         HHParameters(**{misspelt: 1.0})

@@ -1,4 +1,4 @@
-"""A plot shows what a result has kept."""
+"""A plot shows what a result has recorded."""
 
 import pickle
 import subprocess
@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
 from hhplug import InvalidInput, NotRecorded, Problem, Stimulus
-from hhplug.spikes import Spikes
+from hhplug.results.spikes import Spikes
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -26,12 +26,12 @@ SWEEP = Stimulus.constant([1.0, 2.0, 3.0])
 
 @pytest.fixture(scope="module")
 def firing():
-    """Four neurons for 80 ms, currents in no order, of which all but the second go on firing."""
+    """A run of four neurons for 80 ms, of which all but the second keep firing."""
     return run(80.0, 0.05, stimulus=Stimulus.constant([10.0, 0.0, 40.0, 20.0]))
 
 
 def made_up(spike_times, *, stimulus=SWEEP, V=None, T=1000.0, **arguments):
-    """A result of made-up spikes (ms, for each neuron) and V (at every ms) of three neurons."""
+    """Return a result of three neurons with made-up spikes (ms) and V (at every ms)."""
     problem = Problem(T, dt=1.0, stimulus=stimulus, batch_size=3, dtype="float64", **arguments)
     neuron = np.repeat(np.arange(3), [len(times) for times in spike_times])
     return replace(
@@ -53,7 +53,7 @@ def panel(figure, ylabel):
 
 
 def traces(figure):
-    """The axes of the traces, in the order of the neurons: the first is at the bottom."""
+    """Return the axes of the traces in the order of the neurons; the first is at the bottom."""
     return [ax for ax in figure.axes if ax.texts][::-1]
 
 
@@ -83,7 +83,7 @@ def time_axes(figure):
         ({"stimulus": Stimulus.sine([1.0, 2.0, 3.0], 2000.0)}, [CURRENT, V, NEURON]),
     ],
 )
-def test_a_plot_shows_what_was_kept_and_is_worth_showing(arguments, panels):
+def test_a_plot_has_a_panel_for_all_data_worth_showing(arguments, panels):
     figure = run(**arguments).plot()
     figure.canvas.draw()
     assert ylabels(figure) == panels
@@ -137,7 +137,7 @@ def test_a_plot_draws_the_samples_every_spike_and_the_settled_rates(firing):
     assert curve.get_title() == "settled: 40–80 ms"
 
 
-def test_the_panels_over_time_stand_on_one_axis(spiking):
+def test_the_panels_over_time_share_one_axis(spiking):
     figure = spiking.plot()
     figure.canvas.draw()
     left, right = zip(*(ax.get_position().intervalx for ax in time_axes(figure)), strict=True)
@@ -207,7 +207,7 @@ def test_named_neurons_have_rows_and_traces_in_the_order_given(firing):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 13, 1000])
-def test_neurons_are_counted_in_whole_numbers(n):
+def test_the_tick_labels_of_neurons_are_whole_numbers(n):
     raster = run(batch_size=n, record=()).plot_raster()
     raster.figure.canvas.draw()
     labels = [label.get_text() for label in raster.get_yticklabels()]
@@ -333,7 +333,7 @@ def test_a_neuron_that_blew_up_does_not_squeeze_the_others():
 
 @pytest.mark.parametrize("name", ["plot_traces", "plot_raster", "plot_fi"])
 def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
-    from hhplug.figure import Figure
+    from hhplug.results.figure import Figure
 
     left, right = matplotlib.figure.Figure().subplots(1, 2)
     draw = getattr(spiking, name)
@@ -360,7 +360,7 @@ def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
         ([0.5], "neurons must be a list of neuron indices"),
     ],
 )
-def test_neurons_that_there_are_not_are_refused(spiking, name, neurons, message):
+def test_neurons_that_do_not_exist_are_refused(spiking, name, neurons, message):
     with pytest.raises(InvalidInput, match=message):
         getattr(spiking, name)(neurons=neurons)
 
@@ -374,7 +374,7 @@ def test_a_neuron_without_V_is_named():
     assert result.plot_raster(neurons=[0, 1]).lines
 
 
-def test_what_was_not_kept_is_named():
+def test_the_error_names_what_was_not_recorded():
     with pytest.raises(NotRecorded, match=r"V was not recorded"):
         run(record=()).plot_traces()
     with pytest.raises(NotRecorded, match="V was recorded of no neuron"):

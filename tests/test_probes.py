@@ -1,4 +1,4 @@
-"""A probe may do what it likes: only its child process suffers."""
+"""A probe may crash, hang or print; it affects only its child process."""
 
 import os
 import sys
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
 
-from hhplug import Simulator, backends, probes, registry
+from hhplug import Simulator, backends
+from hhplug.plugins import discovery, probes
 
 TIMEOUT = 2.0  # s; a child takes 0.3 s to start, on two idle cores
 
@@ -35,7 +36,7 @@ def offer_probed(plugins: Plugins, name: str, probe: str) -> None:
         ),
     ],
 )
-def test_a_failing_probe_spoils_only_its_own_backend(
+def test_a_failing_probe_affects_only_its_own_backend(
     plugins: Plugins, probe: str, code: str, reason: str, fix: str
 ):
     offer_probed(plugins, "evil", probe)
@@ -50,7 +51,7 @@ def test_a_failing_probe_spoils_only_its_own_backend(
 
 
 @pytest.mark.parametrize("probe", ["evil:no_such_attribute", "no_such_module:probe"])
-def test_a_probe_that_is_not_there_is_explained(plugins: Plugins, probe: str):
+def test_a_missing_probe_is_explained(plugins: Plugins, probe: str):
     plugins.offer("evil", probe=probe)
     problem = problem_of("evil")
     assert problem.code == "probe_failed"
@@ -58,13 +59,15 @@ def test_a_probe_that_is_not_there_is_explained(plugins: Plugins, probe: str):
     check_that_the_others_run()
 
 
-def test_a_hanging_probe_is_killed_and_spoils_only_its_own_backend(
+def test_a_hanging_probe_is_killed_and_affects_only_its_own_backend(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(probes, "TIMEOUT", TIMEOUT)
     pid_file = plugins.folder / "pid"
     hang = f"Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    offer_probed(plugins, "a_evil", hang)  # waited for first: no time is left for the others
+    offer_probed(
+        plugins, "a_evil", hang
+    )  # its answer is awaited first, so no time is left for the others
     offer_probed(plugins, "b_evil", "time.sleep(60)")
     offer_probed(plugins, "toy", "return 'a toy device'")
     began = time.monotonic()
@@ -79,7 +82,7 @@ def test_a_hanging_probe_is_killed_and_spoils_only_its_own_backend(
     check_that_the_others_run("toy")
 
 
-def test_what_a_probe_prints_is_not_shown_and_not_taken_for_its_answer(
+def test_the_output_of_a_probe_is_neither_shown_nor_taken_for_its_answer(
     plugins: Plugins, capfd: pytest.CaptureFixture[str]
 ):
     talk = "print('{\"device\": \"wrong\"}'); print('noise', file=sys.stderr); return 'right'"
@@ -89,7 +92,7 @@ def test_what_a_probe_prints_is_not_shown_and_not_taken_for_its_answer(
     check_that_the_others_run("toy")
 
 
-def test_the_last_words_of_a_probe_that_crashed_are_kept(plugins: Plugins):
+def test_the_last_output_of_a_probe_that_crashed_is_kept(plugins: Plugins):
     offer_probed(plugins, "evil", "print('my last words', flush=True); os._exit(4)")
     assert "my last words" in problem_of("evil").detail
 
@@ -106,11 +109,11 @@ def test_a_probe_may_answer_with_anything_or_nothing(
     plugins: Plugins, answer: str, device: str | None
 ):
     offer_probed(plugins, "toy", f"return {answer}")
-    assert listed("toy").problem is None
+    assert listed("toy").unavailable is None
     assert listed("toy").device == device
 
 
-def test_probes_run_side_by_side(plugins: Plugins):
+def test_probes_run_in_parallel(plugins: Plugins):
     # Each waits for the other to begin, so one after the other would never end.
     meet = "Path(__file__).with_suffix('.here').touch()\n" + " " * 4
     for name, other in (("left", "right"), ("right", "left")):
@@ -127,7 +130,7 @@ def test_a_probe_is_asked_once_in_the_life_of_a_process(plugins: Plugins):
     )
     plugins.offer("sharer", probe="toy:probe")
     backends()
-    registry.forget()
+    discovery.forget()
     assert listed("toy").device == "a device"
     assert listed("sharer").device == "a device"
     assert asked.read_text() == "once "
@@ -150,7 +153,7 @@ def test_a_backend_that_lacks_a_package_is_not_probed(plugins: Plugins):
     assert not asked.exists()
 
 
-def test_a_path_object_in_sys_path_does_no_harm(plugins, monkeypatch):
+def test_a_path_object_in_sys_path_is_allowed(plugins, monkeypatch):
     plugins.offer("toy", "def probe(): return 'a device'", probe="toy:probe")
     monkeypatch.setattr(sys, "path", [*sys.path, Path("somewhere")])
     assert {entry.name: entry.device for entry in backends()}["toy"] == "a device"
@@ -169,7 +172,7 @@ def probe():
     assert time.monotonic() - began < probes.TIMEOUT
 
 
-def test_a_signal_without_a_name_is_told_by_its_number(plugins):
+def test_a_signal_without_a_name_is_reported_by_its_number(plugins):
     plugins.offer("toy", "def probe(): os.kill(os.getpid(), 40)", probe="toy:probe")
-    problem = {entry.name: entry.problem for entry in backends()}["toy"]
+    problem = {entry.name: entry.unavailable for entry in backends()}["toy"]
     assert problem.reason == "the probe was killed by signal 40"

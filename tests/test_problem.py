@@ -1,4 +1,4 @@
-"""What a Problem accepts, refuses and makes of its arguments; T is 1 ms, dt 0.1 ms: 10 steps."""
+"""A Problem checks and converts its arguments; the tests' T is 1 ms and dt is 0.1 ms."""
 
 import math
 
@@ -7,13 +7,12 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus, simulate
-from hhplug.stimulus import SeparableCurrent
 
 NAN, INF = math.nan, math.inf
 
 
 class WantsGradient:
-    """As a tensor of PyTorch does."""
+    """It can't become an array, like a PyTorch tensor that requires a gradient."""
 
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("use detach")
@@ -141,7 +140,7 @@ def one_nan(shape, where, dtype=np.float64):
         ({"start_step": 2**53 - 9}, "start_step", f"got {2**53 - 9}", f"at most {2**53 - 10}"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused_by_name(arguments, named, given, would_do):
+def test_an_argument_that_cannot_be_simulated_is_refused_by_name(arguments, named, given, would_do):
     with pytest.raises(InvalidInput) as error:
         problem(**arguments)
     message = str(error.value)
@@ -178,7 +177,7 @@ FOR_ALL = ("initial_state", "stimulus array")  # where one column means all neur
 
 
 @pytest.mark.parametrize("holder", [name for name in HOLDS_NEURONS if name not in FOR_ALL])
-def test_an_array_for_one_neuron_does_not_serve_several(holder):
+def test_an_array_for_one_neuron_is_refused_for_several(holder):
     with pytest.raises(InvalidInput, match="has 1; every array must have one value per neuron"):
         problem(**HOLDS_NEURONS[holder](1), batch_size=3)
 
@@ -205,7 +204,7 @@ def test_two_parameters_may_not_be_for_different_numbers_of_neurons():
         problem(**with_parameters(g_Na=[120, 110], g_K=[36, 35, 34]))
 
 
-def test_a_problem_is_one_resting_neuron_unless_told():
+def test_a_problem_is_one_resting_neuron_by_default():
     plain = problem()
     assert plain.n_neurons == 1
     assert plain.dtype is None
@@ -255,9 +254,9 @@ def test_an_array_current_is_never_copied(tmp_path):
     mapped = np.memmap(tmp_path / "I_ext", np.float16, "w+", shape=(10, 3))
     for array in (np.zeros(10), np.zeros((10, 3), np.int16), np.zeros((3, 10)).T, mapped):
         made = problem(stimulus=array)
-        assert np.shares_memory(made.current.array, array)
-        assert made.current.array.dtype == array.dtype
-        assert made.stimulus is made.current.array
+        assert np.shares_memory(made.current.array.values, array)
+        assert made.current.array.values.dtype == array.dtype
+        assert made.stimulus is made.current.array.values
 
 
 def test_an_array_current_begins_at_start_step():
@@ -268,7 +267,7 @@ def test_an_array_current_begins_at_start_step():
 def test_a_stimulus_becomes_a_separable_current_of_the_same_dt():
     stimulus = Stimulus.step([1, 2], 0.2, 0.4)
     made = problem(stimulus=stimulus)
-    assert isinstance(made.current, SeparableCurrent)
+    assert made.current.separable
     assert made.stimulus is stimulus
     assert_array_equal(list(made.current.rows(1, 4)), [[0, 0], [1, 2], [1, 2], [0, 0]])
 
@@ -367,13 +366,13 @@ def test_a_problem_cannot_be_changed():
         ({"T": 1.0, "stimulus": np.ma.ones(100)}, "must not be a masked array"),
     ],
 )
-def test_what_python_would_stumble_over_later_is_refused_at_once(arguments, said):
+def test_a_value_that_would_fail_later_is_refused_at_once(arguments, said):
     with pytest.raises(InvalidInput) as error:
         Problem(**arguments)
     assert said in str(error.value)
 
 
-def test_a_misspelt_argument_is_told_what_was_meant():
+def test_the_error_for_a_misspelt_argument_has_a_suggestion():
     for make in (Problem, Simulator("reference").run):
         with pytest.raises(TypeError, match="Did you mean 'stimulus'"):
             make(1.0, stimulos=None)

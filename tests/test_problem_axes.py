@@ -1,6 +1,6 @@
-"""Which axis of an array stimulus is time: told by its shape, or by the names of its dimensions.
+"""The shape or the dimensions' names of an array stimulus say which axis is time.
 
-T is 1 ms, dt 0.1 ms: 10 steps.
+T is 1 ms and dt is 0.1 ms, so that a run has 10 steps.
 """
 
 import re
@@ -28,7 +28,7 @@ def test_an_array_as_long_as_the_steps_and_as_the_population_is_ambiguous():
     assert_array_equal(next(other.current.rows(0, 1)), values)
 
 
-def test_it_is_not_where_nothing_says_how_many_neurons_there_are():
+def test_it_is_not_ambiguous_if_no_array_gives_the_number_of_neurons():
     assert problem(stimulus=np.arange(10.0)).n_neurons == 1
     assert problem(stimulus=np.arange(10.0), batch_size=3).n_neurons == 3
 
@@ -37,7 +37,7 @@ def test_one_column_is_the_current_of_all_neurons():
     column = np.arange(10.0)[:, np.newaxis]
     for_all = problem(stimulus=column, batch_size=3)
     assert for_all.n_neurons == 3
-    assert np.shares_memory(for_all.current.array, column)
+    assert np.shares_memory(for_all.current.array.values, column)
     assert_array_equal(list(for_all.current.rows(0, 10)), column)
 
 
@@ -50,7 +50,7 @@ def test_one_column_is_the_current_of_all_neurons():
         ((7, 10), None, "so pass np.transpose(stimulus)"),
     ],
 )
-def test_what_a_stimulus_of_another_shape_was_meant_as_is_proposed(shape, n, proposed):
+def test_the_error_for_a_stimulus_of_another_shape_proposes_a_remedy(shape, n, proposed):
     with pytest.raises(InvalidInput, match=re.escape(proposed)):
         problem(stimulus=np.ones(shape), batch_size=n)
     works = np.ones(shape).T if len(shape) == 2 else Stimulus.constant(np.ones(shape))
@@ -75,14 +75,16 @@ class TestALabelledStimulus:
     def test_obeys_its_dimensions_without_a_warning_or_a_copy(self):
         array = self.array("neuron", "time")
         taken = problem(stimulus=array)
-        assert_array_equal(taken.current.array, array.values.T)
-        assert np.shares_memory(taken.current.array, array.values)
+        assert_array_equal(taken.current.array.values, array.values.T)
+        assert np.shares_memory(taken.current.array.values, array.values)
         assert_array_equal(
-            problem(stimulus=self.array("time", "neuron")).current.array, array.values
+            problem(stimulus=self.array("time", "neuron")).current.array.values, array.values
         )
 
     def test_along_time_alone_is_for_all_neurons(self):
-        assert problem(stimulus=self.array("time"), batch_size=10).current.array.shape == (10,)
+        assert problem(stimulus=self.array("time"), batch_size=10).current.array.values.shape == (
+            10,
+        )
 
     @pytest.mark.parametrize(
         ("dims", "words"),
@@ -114,9 +116,9 @@ class TestALabelledStimulus:
             problem(stimulus=mixed)
         first, second = re.findall(r"by (\.\w+\('neuron'\))", str(error.value))
         names = {"stimulus": mixed}
-        in_order = problem(stimulus=eval(f"stimulus{first}", names)).current.array
+        in_order = problem(stimulus=eval(f"stimulus{first}", names)).current.array.values
         assert_array_equal(in_order, mixed.values[:, ::-1])
-        as_they_stand = problem(stimulus=eval(f"stimulus{second}", names)).current.array
+        as_they_stand = problem(stimulus=eval(f"stimulus{second}", names)).current.array.values
         assert_array_equal(as_they_stand, mixed.values)
         others = self.array("time", "neuron", neuron=np.arange(10, 20))
         with pytest.raises(InvalidInput, match=r"order; take them as they stand by \.drop_vars"):
@@ -135,7 +137,7 @@ class TestALabelledStimulus:
         xarray = pytest.importorskip("xarray")
         values = np.arange(100.0).reshape(10, 10)
         taken = problem(stimulus=xarray.Variable(("neuron", "time"), values))
-        assert_array_equal(taken.current.array, values.T)
+        assert_array_equal(taken.current.array.values, values.T)
         with pytest.raises(InvalidInput, match="got units 'nA/cm2'"):
             problem(stimulus=xarray.Variable(("neuron", "time"), values, {"units": "nA/cm2"}))
 
@@ -148,7 +150,7 @@ class TestALabelledStimulus:
     def test_is_no_amplitude(self):
         with pytest.raises(InvalidInput, match="one value per neuron, got one along 'time'"):
             Stimulus.constant(self.array("time"))
-        assert Stimulus.constant(self.array("neuron")).batch_size == 10
+        assert Stimulus.constant(self.array("neuron")).n_neurons == 10
 
 
 def test_values_per_neuron_have_their_neurons_in_order():

@@ -1,4 +1,4 @@
-"""How many steps a Problem has, and which of them it keeps."""
+"""The number of steps of a Problem, and the steps that it records."""
 
 import math
 from fractions import Fraction

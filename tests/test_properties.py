@@ -1,4 +1,4 @@
-"""What the core must keep bit for bit, for any problem (hypothesis); backends: the kit."""
+"""Properties that the core keeps bit for bit for any problem, by hypothesis."""
 
 from unittest.mock import patch
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:stimulus of shape")
 
 
 class Population:
-    """A random problem whose neurons can be picked out: `arguments(neurons)` is run's for them."""
+    """A random problem; `arguments(neurons)` are the arguments of `run` for some of its neurons."""
 
     def __init__(self, n, n_steps, kind, seed):
         rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def test_two_runs_laid_end_to_end_are_one_run(n, n_steps, kind, seed, data):
 def test_blocks_of_any_length_give_the_same_run(n, n_steps, kind, seed, length):
     population = Population(n, n_steps, kind, seed)
     whole = population.run(record_every=3)
-    with patch("hhplug.simulate.BLOCK_STEPS", length):
+    with patch("hhplug.running.simulate.BLOCK_STEPS", length):
         assert_same(population.run(record_every=3), whole)
 
 
@@ -151,7 +151,7 @@ def test_a_permutation_of_neurons_permutes_the_result(n, n_steps, kind, seed):
 
 
 @given(sizes, lengths, kinds, seeds, st.data())
-def test_what_is_recorded_selects_and_does_not_change(n, n_steps, kind, seed, data):
+def test_recording_selects_samples_and_does_not_change_them(n, n_steps, kind, seed, data):
     population = Population(n, n_steps, kind, seed)
     record = data.draw(st.permutations("Vmhn"))[: data.draw(st.integers(0, 4))]
     neurons = data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))]

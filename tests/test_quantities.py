@@ -1,6 +1,6 @@
 """Quantities of other libraries are converted or refused, and never stripped of their unit.
 
-10 µA/cm² is 100 mA/m², 0.05 V is 50 mV: expected values are worked by hand.
+Expected values are worked by hand: 10 µA/cm² is 100 mA/m², and 0.05 V is 50 mV.
 """
 
 import importlib
@@ -28,7 +28,7 @@ class Dimension:
 
 
 class BrianQuantity(np.ndarray):
-    """Brian2's Quantity as far as it matters: an array of SI values with `dimensions`.
+    """A substitute of Brian2's Quantity: an array of SI values with `dimensions`.
 
     Brian2 2.9 can't be imported beside NumPy 2.4.
     """
@@ -52,7 +52,7 @@ class BrianQuantity(np.ndarray):
 
 
 def maker(library):
-    """A function of value and unit that makes the library's quantity."""
+    """Return a function of value and unit that makes the library's quantity."""
     if library == "Brian2":
         return BrianQuantity
     module = pytest.importorskip({"astropy": "astropy.units"}.get(library, library))
@@ -120,7 +120,7 @@ def test_an_array_stimulus_and_a_window_are_converted(quantity):
         (lambda q: Stimulus.constant(1.0) * q(2.0, "mV"), "factor must be a number without a unit"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_by_name(quantity, ask, named):
+def test_a_quantity_that_cannot_be_converted_is_refused_by_name(quantity, ask, named):
     with pytest.raises(InvalidInput, match=re.escape(named)):
         ask(quantity)
 
@@ -178,12 +178,12 @@ def test_a_time_of_no_fixed_length_is_refused(time):
 
 
 @pytest.mark.parametrize("listed", [list, tuple, deque])
-def test_a_sequence_of_quantities_is_looked_through(listed):
+def test_each_quantity_of_a_sequence_is_converted(listed):
     quantities = listed([maker("pint")(1.0, "A/cm**2"), 2.0])
     assert_array_equal(Stimulus.constant(quantities).gains[0], [1e6, 2.0])
 
 
-def test_a_unit_in_words_over_a_quantity_is_the_quantitys():
+def test_a_units_attribute_is_ignored_if_the_data_are_a_quantity():
     xarray = pytest.importorskip("xarray")
     data = maker("pint")(np.array([1.0, 2.0]), "A/cm**2")
     labelled = xarray.DataArray(data, dims="neuron", attrs={"units": "uA/cm2"})
@@ -215,7 +215,7 @@ def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
 
 
 class Named:
-    """A variable of netCDF4 as far as it matters: its unit is a word, its dimensions are names."""
+    """A substitute of netCDF4's Variable, with a unit in words and names of dimensions."""
 
     dimensions, ndim = ("neuron",), 1
 
@@ -232,12 +232,12 @@ class Named:
 
 
 @pytest.mark.parametrize("units", ["uA/cm2", "µA/cm²", "uA/cm**2", "uA cm-2", "μA / cm^2"])
-def test_a_word_for_the_unit_is_understood_however_it_is_spelt(units):
+def test_a_units_attribute_is_understood_in_every_spelling(units):
     assert_array_equal(Stimulus.constant(Named([1.0, 2.0], units)).gains[0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize("units", ["nA/cm2", "uA", "mV", "A/m2"])
-def test_a_word_for_another_unit_is_refused(units):
+def test_a_units_attribute_with_another_unit_is_refused(units):
     with pytest.raises(InvalidInput, match=f"must be in µA/cm², got units '{units}'; convert it"):
         Stimulus.constant(Named([1.0, 2.0], units))
 
@@ -248,7 +248,7 @@ def test_a_variable_of_a_file_with_masked_values_is_refused():
     assert_array_equal(Stimulus.constant(Named([1.0, 2.0], None)).gains[0], [1.0, 2.0])
 
 
-def test_a_kind_of_quantity_that_nobody_knows_is_refused():
+def test_an_unknown_kind_of_quantity_is_refused():
     class Strange(float):
         unit = object()
 

@@ -1,4 +1,4 @@
-"""A recording's memory check, its blocks and its spikes."""
+"""The memory check of a recording, its blocks and its spikes."""
 
 import tracemalloc
 from itertools import pairwise
@@ -11,26 +11,26 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from hhplug import ContractViolation, NotEnoughMemory, Problem, Stimulus
-from hhplug.recording import Recording
+from hhplug.running.recording import Recording
 
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets the free memory, in bytes."""
+    """Return a function that sets the free memory, in bytes."""
 
     def set_free(size):
-        monkeypatch.setattr("hhplug.recording.free_memory", lambda: int(size))
+        monkeypatch.setattr("hhplug.running.recording.free_memory", lambda: int(size))
 
     return set_free
 
 
 def big(**arguments):
-    """4 bytes × 1,000,000 neurons × 10,000 steps: 40 GB, unless told otherwise."""
+    """Return a problem that by default records 40 GB: 4 bytes, 1,000,000 neurons, 10,000 steps."""
     defaults = {"T": 100.0, "dt": 0.01, "batch_size": 10**6, "dtype": "float32"}
     return Problem(**(defaults | arguments))
 
 
-def test_a_refusal_says_what_is_needed_what_is_free_and_what_would_do(free):
+def test_a_refusal_says_how_much_is_needed_how_much_is_free_and_a_remedy(free):
     free(20.1e9)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(big())
@@ -53,7 +53,7 @@ def test_a_refusal_says_what_is_needed_what_is_free_and_what_would_do(free):
         ({"T": 10.0}, "for 1,000 steps", "4.0 GB"),
     ],
 )
-def test_what_is_needed_is_counted_from_what_is_recorded(free, arguments, described, needed):
+def test_the_memory_needed_is_that_of_the_recorded_values(free, arguments, described, needed):
     free(1e9)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(big(**arguments))
@@ -61,9 +61,9 @@ def test_what_is_needed_is_counted_from_what_is_recorded(free, arguments, descri
     assert f"needs {needed}" in str(error.value)
 
 
-def test_what_is_free_is_asked_once_where_it_is_enough(monkeypatch):
+def test_free_memory_is_queried_once_if_it_suffices(monkeypatch):
     asked = Mock(return_value=10**12)
-    monkeypatch.setattr("hhplug.recording.free_memory", asked)
+    monkeypatch.setattr("hhplug.running.recording.free_memory", asked)
     Recording(Problem(50.0, 0.01, batch_size=1000, dtype="float32"))  # 20 MB
     assert asked.call_count == 1  # each takes 0.3 ms in a container
 
@@ -96,8 +96,8 @@ def test_nothing_is_allocated_before_a_refusal(free):
 def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     free, monkeypatch, arguments, free_bytes, every, size
 ):
-    monkeypatch.setattr("hhplug.recording.UNASKED", 0)
-    monkeypatch.setattr("hhplug.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.recording.UNASKED", 0)
+    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments
     with pytest.raises(NotEnoughMemory, match=rf"use record_every={every} \({size}\)"):
@@ -105,7 +105,7 @@ def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     assert Recording(big(**problem | {"record_every": every})).samples["V"].size > 0
 
 
-def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free, monkeypatch):
+def test_no_record_every_is_advised_if_even_one_sample_does_not_fit(free, monkeypatch):
     # A sample of four float64 variables is 32 MB; the states would be refused first.
     problem = Problem(
         1e6,
@@ -114,7 +114,7 @@ def test_no_record_every_is_advised_where_even_one_sample_does_not_fit(free, mon
         dtype="float64",
         record_all=True,
     )
-    monkeypatch.setattr("hhplug.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
     free(30e6)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(problem)
@@ -137,7 +137,7 @@ def test_amplitudes_per_neuron_are_counted(free):
         Recording(Problem(1.0, stimulus=amplitudes, record=(), dtype="float32"))
 
 
-def test_what_fits_alone_but_not_beside_the_neurons_is_refused(free):
+def test_a_recording_that_fits_only_without_the_neurons_is_refused(free):
     free(250e6)
     problem = Problem(0.16, 0.01, batch_size=1_200_000, dtype="float32")
     with pytest.raises(NotEnoughMemory, match=r"needs 76\.8 MB beside 0\.2 GB for the neurons"):
@@ -148,7 +148,7 @@ def test_the_advised_record_every_fits_where_samples_do_not_divide_evenly(free, 
     # Five samples of 8 MB, 20 MB of room: every second step would still be three of them.
     free(21.06e6)
     problem = Problem(5.0, 1.0, batch_size=2_000_000, dtype="float32")
-    monkeypatch.setattr("hhplug.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
     with pytest.raises(NotEnoughMemory) as error:
         Recording(problem)
     assert "record_every=5 (8.0 MB)" in str(error.value)
@@ -199,11 +199,11 @@ def test_every_block_counts_spikes_in_the_same_array():
     assert_array_equal(recording.spike_count, [0, 2, 0])
 
 
-VALID = np.ones(0, bool)  # is kept with the spikes, and looked at by nobody here
+VALID = np.ones(0, bool)  # is stored with the spikes; these tests don't use it
 
 
 def record_spikes(problem, *blocks):
-    """A recording of blocks, each a list of (neuron, step, fraction) arrays."""
+    """Return a recording of blocks, each a list of (neuron, step, fraction) arrays."""
     recording = Recording(problem)
     for spikes in blocks:
         block = recording.block(problem.start_step, 1)
@@ -259,22 +259,22 @@ def test_a_spike_stands_at_step_plus_fraction_times_dt():
     assert_array_equal(spikes.time, [500.5, 509.625])  # (1000 + 1)/2 and (1019 + 0.25)/2
 
 
-def test_no_spikes_are_no_spikes():
+def test_a_run_without_spikes_has_empty_arrays():
     spikes = record_spikes(Problem(1.0, 0.1), []).spikes(VALID)
     assert len(spikes) == len(spikes.time) == 0
 
 
 @pytest.mark.parametrize("counted", [1, 3])
-def test_counting_other_spikes_than_are_given_breaks_the_contract(counted):
+def test_a_count_that_differs_from_the_spike_times_breaks_the_contract(counted):
     recording = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
     recording.spike_count[:] = [0, counted]
     with pytest.raises(ContractViolation, match=f"counted {counted} spikes but .* times of 2"):
         recording.spikes(VALID)
 
 
-def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, monkeypatch):
+def test_spike_times_that_no_longer_fit_are_refused_with_a_remedy(free, monkeypatch):
     free(1e9)
-    monkeypatch.setattr("hhplug.recording.SPIKE_BYTES", 4e8)
+    monkeypatch.setattr("hhplug.running.recording.SPIKE_BYTES", 4e8)
     problem = Problem(1.0, 0.1, batch_size=2)
     record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
     with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):
@@ -284,21 +284,21 @@ def test_spike_times_that_no_longer_fit_are_refused_and_the_way_out_named(free, 
 def test_spikes_that_are_logged_do_not_count_twice(free):
     problem, n = Problem(1.0, 0.1, batch_size=2), 12_000_000
     neuron, step = np.zeros(n, np.int64), np.ones(n, np.int64)
-    free(290e6)  # beside 144 MB of log; 432 MB are held at most
+    free(290e6)  # besides 144 MB of log; at most 432 MB are in use
     record_spikes(problem, [(neuron, step, step.astype(np.float32))])
     free(280e6)
     with pytest.raises(NotEnoughMemory, match="12,000,000 spike times so far"):
         record_spikes(problem, [(neuron, step, step.astype(np.float32))])
 
 
-def test_an_allocation_that_fails_is_told_also_where_nothing_is_recorded(monkeypatch):
+def test_a_failed_allocation_is_reported_even_if_nothing_is_recorded(monkeypatch):
     problem = Problem(1.0, 0.1, batch_size=7, record=(), dtype="float32")
-    monkeypatch.setattr("hhplug.recording.np.zeros", Mock(side_effect=MemoryError("no")))
+    monkeypatch.setattr("hhplug.running.recording.np.zeros", Mock(side_effect=MemoryError("no")))
     with pytest.raises(NotEnoughMemory, match="no room for 10 samples of 7 neurons: no"):
         Recording(problem)
 
 
-def test_little_is_taken_without_asking_what_is_free(free):
+def test_a_small_recording_does_not_query_free_memory(free):
     free(0)
     assert Recording(Problem(1.0, batch_size=1000, dtype="float32")).samples["V"].size == 100_000
     with pytest.raises(NotEnoughMemory):

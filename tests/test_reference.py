@@ -1,4 +1,4 @@
-"""The reference against the paper, another simulator and SciPy."""
+"""The reference agrees with the paper, another simulator and SciPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The resting state: expected values by SciPy's brentq and by the eigenvalues' known crossing."""
+"""The resting state agrees with SciPy's brentq, and loses stability at the known current."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from hhplug.model import derivative, settled_gates
 from hhplug.rest import resting_state, steady_current
 
 VOLTAGE_TOLERANCE = 1e-9  # mV; brentq's
-# Of the current at which the axon's rest loses stability, by continuation: Rinzel & Miller 1980,
-# Hassard 1978 give 9.78 µA/cm².
+# µA/cm², the current at which the axon's resting state loses stability, by continuation (Rinzel &
+# Miller 1980, Hassard 1978).
 HOPF = 9.78
 
 
@@ -46,7 +46,7 @@ def test_a_population_at_rest_stays_there():
 
 
 def test_the_lowest_of_three_roots_is_taken():
-    # Little K current: resting, a threshold, and a depolarised state.
+    # With little K current there are a resting state, a threshold and a depolarised state.
     changes = {"g_K": 3.0, "g_L": 0.5, "E_L": -70.0}
     p = HHParameters(**changes)
     voltages = np.arange(-80.0, 50.0, 0.01)
@@ -58,7 +58,7 @@ def test_the_lowest_of_three_roots_is_taken():
     assert state[0, 0] < -60.0
 
 
-def test_rest_that_is_unstable_is_told_of():
+def test_an_unstable_resting_state_gives_a_warning():
     # A current I is a leak whose reversal potential is higher by I/g_L.
     def with_current(I_ext):
         return HHParameters(E_L=-54.387 + np.asarray(I_ext) / 0.3)
@@ -75,13 +75,13 @@ def test_a_membrane_without_a_conductance_has_no_rest():
 
 
 @pytest.mark.parametrize("word", ["resting", "Rest", ""])
-def test_no_other_word_is_an_initial_state(word):
+def test_other_strings_are_refused_as_initial_state(word):
     with pytest.raises(InvalidInput, match=f"an array of V, m, h, n or 'rest', got '{word}'"):
         Problem(1.0, initial_state=word)
 
 
 @pytest.mark.filterwarnings("ignore:the resting state of")
-def test_rest_does_not_depend_on_the_neurons_beside():
+def test_rest_does_not_depend_on_the_other_neurons():
     rng = np.random.default_rng(7)
     low, high = (90.0, 30.0, 0.2, 45.0, -95.0, -60.0), (150.0, 42.0, 0.4, 55.0, -70.0, -50.0)
     names = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")

@@ -11,7 +11,7 @@ from short_runs import run
 
 import hhplug
 from hhplug import InvalidInput, MissingExtra, NotRecorded
-from hhplug.result import Timing
+from hhplug.results.result import Timing
 
 
 def test_samples_have_a_row_per_step_and_a_column_per_neuron():
@@ -57,7 +57,7 @@ def test_columns_are_the_recorded_neurons_in_the_users_order(plain):
         (0, ("V",), ["unknown variable 0", "time, V, m, h, n"]),
     ],
 )
-def test_a_variable_that_is_not_there_is_a_key_error_that_says_why(name, recorded, words):
+def test_a_missing_variable_raises_a_KeyError_that_says_why(name, recorded, words):
     result = run(record=recorded)
     with pytest.raises(KeyError) as error:
         result[name]
@@ -73,7 +73,7 @@ def test_a_result_says_which_variables_it_holds():
     assert list(run(record=())) == []
 
 
-def test_what_was_not_kept_is_an_attribute_that_is_not_there():
+def test_a_variable_that_was_not_recorded_is_a_missing_attribute():
     bare = run(record=(), spikes="off")
     for name in ("V", "m", "h", "n", "spikes", "spike_count"):
         assert not hasattr(bare, name)
@@ -126,8 +126,8 @@ def test_a_result_knows_when_it_was_computed():
     assert before <= written <= datetime.now(UTC)
 
 
-def test_speed_leaves_compiling_out(plain):
-    timed = replace(plain, timing=Timing(compile=9.0, run=0.5, total=10.0))
+def test_speed_excludes_compilation(plain):
+    timed = replace(plain, timing=Timing(prepare=9.0, run=0.5, total=10.0))
     assert timed.neuron_steps_per_second == 60.0  # 3 neurons × 10 steps in 0.5 s
 
 
@@ -163,8 +163,8 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     plain, monkeypatch, modules, ask, command
 ):
     for lazy in ("figure", "dataset"):
-        monkeypatch.delitem(sys.modules, f"hhplug.{lazy}", raising=False)
-        monkeypatch.delattr(hhplug, lazy, raising=False)
+        monkeypatch.delitem(sys.modules, f"hhplug.results.{lazy}", raising=False)
+        monkeypatch.delattr(hhplug.results, lazy, raising=False)
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=command):

@@ -1,7 +1,7 @@
-"""A run goes on from a result; what it must equal is one unbroken run, bit for bit.
+"""A run and its continuation from the result equal one uninterrupted run, bit for bit.
 
-One of the neurons is lost in the run: dt is too long for its Na conductance. Its gates leave [0, 1]
-at step 60, and it is NaN from step 61 on; the others fire later than that.
+One neuron becomes NaN, because dt is too long for its Na conductance. Its gates leave [0, 1] at
+step 60, and it is NaN from step 61 on. The other neurons fire later than that.
 """
 
 import re
@@ -34,7 +34,7 @@ def simulator(backend="reference"):
 
 
 def run(backend="reference", first=0, last=STEPS, **arguments):
-    """The steps first ≤ k < last."""
+    """Run the steps first ≤ k < last."""
     given = {"stimulus": ARRAY[first:last], **EVERYTHING} | arguments
     return simulator(backend).run((last - first) * DT, DT, **given)
 
@@ -90,7 +90,7 @@ def test_a_neuron_that_is_lost_later_is_warned_of_beside_one_that_was_lost_befor
 
 
 @pytest.mark.parametrize("value", [nan, np.inf, -np.inf])
-def test_one_state_for_all_that_is_not_finite_counts_every_neuron(value):
+def test_a_shared_state_that_is_not_finite_counts_every_neuron(value):
     with pytest.warns(RuntimeWarning, match=r"^3 of 3 neurons start .* the first neuron 0;"):
         Problem(1.0, batch_size=3, initial_state=[-65.0, 0.1, value, 0.3])
 
@@ -116,7 +116,7 @@ def test_a_gate_of_a_finite_neuron_is_refused_beside_one_that_is_lost():
 
 
 @lost
-def test_a_saved_result_is_gone_on_from_and_a_saved_second_half_comes_back(tmp_path):
+def test_a_saved_result_can_be_resumed_and_its_second_half_can_be_loaded(tmp_path):
     for cut in CUTS.values():
         run(last=cut).save(tmp_path / "first.npz")
         second = run(first=cut, resume=hhplug.load_result(tmp_path / "first.npz"))
@@ -130,7 +130,7 @@ def test_a_saved_result_is_gone_on_from_and_a_saved_second_half_comes_back(tmp_p
 
 
 @lost
-def test_a_run_goes_on_from_a_result_whose_arrays_are_on_a_device():
+def test_a_run_continues_from_a_result_whose_arrays_are_on_a_device():
     backend = backend_on(HostDevice())
 
     def simulated(first, last, **arguments):
@@ -152,7 +152,7 @@ def test_a_run_goes_on_from_a_result_whose_arrays_are_on_a_device():
 
 
 @lost
-def test_a_finer_dt_goes_on_at_the_same_time():
+def test_a_run_with_a_finer_dt_continues_at_the_same_time():
     stimulus = Stimulus.step(np.full(N, 30.0), start=1.2, stop=2.0)
     first = run(last=100, stimulus=stimulus)
     second = simulator().run(2.0, 0.004, stimulus=stimulus, resume=first)
@@ -194,7 +194,7 @@ def test_a_dt_that_would_move_time_is_refused_and_those_that_the_text_names_work
         ({"dt": 1e-320, "T": 1e-319}, "more than can be counted"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_by_name(plain, arguments, message):
+def test_an_argument_that_cannot_be_resumed_is_refused_by_name(plain, arguments, message):
     with pytest.raises(InvalidInput, match=message):
         Problem(**{"T": 1.0, "dt": 0.1, "resume": plain} | arguments)
 
@@ -209,7 +209,7 @@ def test_the_population_is_that_of_the_result(plain):
     assert Problem(1.0, 0.1, resume=plain).n_neurons == 3
 
 
-def test_a_result_does_not_change_when_a_run_goes_on_from_it(plain):
+def test_a_result_does_not_change_when_a_run_continues_from_it(plain):
     before = plain.final_state.copy()
     hhplug.simulate(Problem(0.2, 0.1, resume=plain), "reference")
     assert_array_equal(plain.final_state, before)

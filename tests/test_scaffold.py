@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from plugin_factory import check_that_the_others_run, listed
 
-from hhplug import InvalidInput, Simulator, Stimulus, cli, registry
+from hhplug import InvalidInput, Simulator, Stimulus, cli
 from hhplug.backend import API
-from hhplug.scaffold import TEMPLATE, new_backend
+from hhplug.plugins import discovery
+from hhplug.plugins.scaffold import TEMPLATE, new_backend
 
 MOST_LINES = 70  # of a complete backend
 
@@ -39,9 +40,7 @@ def files(folder):
         ("mychip2", "mychip2", "Mychip2Backend"),
     ],
 )
-def test_the_files_are_named_for_the_backend_and_so_is_what_they_say(
-    tmp_path, name, module, class_name
-):
+def test_the_files_and_their_contents_are_named_for_the_backend(tmp_path, name, module, class_name):
     folder = new_backend(name, tmp_path)
     assert folder == tmp_path / f"hhplug-{name}"
     assert files(folder) == {path.format(module=module) for path in FILES}
@@ -54,7 +53,7 @@ def test_the_files_are_named_for_the_backend_and_so_is_what_they_say(
 
 
 @pytest.mark.parametrize("name", ["abacus", "two-words"])
-def test_nothing_of_the_templates_name_is_left(tmp_path, name):
+def test_the_name_of_the_template_does_not_remain(tmp_path, name):
     folder = new_backend(name, tmp_path)
     for path in folder.rglob("*"):
         assert "mychip" not in path.name.lower()
@@ -67,20 +66,20 @@ def test_under_its_own_name_the_template_is_copied_as_it_is(tmp_path):
         assert (folder / path).read_bytes() == (TEMPLATE / path).read_bytes()
 
 
-def test_the_template_is_a_backend_for_the_contract_of_today_in_a_few_lines():
+def test_the_template_is_a_backend_for_the_current_contract_in_a_few_lines():
     record = (TEMPLATE / "src/hhplug_mychip/__init__.py").read_text()
     assert re.findall('api="(.*)"', record) == [API]
     lines = (TEMPLATE / "src/hhplug_mychip/backend.py").read_text().splitlines()
     assert len(lines) <= MOST_LINES
 
 
-def test_what_compiling_an_installed_template_leaves_is_not_copied(tmp_path, monkeypatch):
+def test_the_bytecode_of_an_installed_template_is_not_copied(tmp_path, monkeypatch):
     template = tmp_path / "template"
     cache = template / "src" / "hhplug_mychip" / "__pycache__"
     cache.mkdir(parents=True)
     (cache / "backend.cpython-311.pyc").write_bytes(b"\xff\xfe")
     (template / "README.md").write_text("mychip")
-    monkeypatch.setattr("hhplug.scaffold.TEMPLATE", template)
+    monkeypatch.setattr("hhplug.plugins.scaffold.TEMPLATE", template)
     assert files(new_backend("abacus", tmp_path)) == {"README.md"}
 
 
@@ -103,8 +102,8 @@ def test_the_plugin_is_found_and_computes_what_the_reference_computes(plugins):
     np.testing.assert_allclose(ours.spikes.time, expected.spikes.time, rtol=0.0, atol=1e-9)
 
 
-def test_it_is_certified_as_it_stands(plugins):
-    """In a process of its own, with the short horizon; .ci/run installs it and takes the long."""
+def test_the_generated_plugin_is_certified_unchanged(plugins):
+    """It runs in a new process with the short horizon; .ci/run installs it and runs the long."""
     folder = new_backend("abacus", plugins.folder)
     plugins.install_folder(folder)
     done = subprocess.run(
@@ -145,14 +144,14 @@ def test_a_name_that_differs_by_its_dashes_alone_is_refused(plugins):
         new_backend("my-toy", plugins.folder)
 
 
-@pytest.mark.parametrize("name", registry.FIRST_PARTY)
+@pytest.mark.parametrize("name", discovery.FIRST_PARTY)
 def test_the_name_of_a_first_party_backend_is_refused_installed_or_not(plugins, monkeypatch, name):
-    monkeypatch.setattr(registry, "entry_points", lambda group: [])  # noqa: ARG005
+    monkeypatch.setattr(discovery, "entry_points", lambda group: [])  # noqa: ARG005
     with pytest.raises(InvalidInput, match=f"'{name}' is taken by hhplug-{name}; choose another"):
         new_backend(name, plugins.folder)
 
 
-def test_nothing_is_written_over_and_no_folder_is_made_up(tmp_path):
+def test_no_folder_is_overwritten_and_no_parent_folder_is_created(tmp_path):
     (tmp_path / "hhplug-abacus").mkdir()
     with pytest.raises(InvalidInput, match=r"hhplug-abacus exists already; remove it, or choose"):
         new_backend("abacus", tmp_path)

@@ -23,12 +23,12 @@ from hhplug import (
     Problem,
     Simulator,
     Stimulus,
-    registry,
     simulate,
 )
 from hhplug.backend import Block, Capabilities, Session
-from hhplug.progress import reporter
+from hhplug.plugins import choice, discovery
 from hhplug.reference import ReferenceSession
+from hhplug.running.progress import reporter
 
 
 def test_a_problem_runs_by_backend_name():
@@ -49,7 +49,7 @@ def test_a_precision_the_backend_does_not_have_is_refused():
         Simulator("reference", dtype="float32")
 
 
-@pytest.mark.parametrize("by", [str, registry.choose])
+@pytest.mark.parametrize("by", [str, choice.choose])
 def test_a_problem_in_float32_runs_on_a_backend_that_has_only_more(by, tmp_path):
     Simulator("numpy", "float32").run(0.1).save(tmp_path / "run.npz")
     saved = hhplug.load_result(tmp_path / "run.npz").problem
@@ -108,13 +108,13 @@ def test_progress_in_a_notebook_without_widgets_is_a_line_written_over(monkeypat
     assert re.fullmatch(LINE_WRITTEN_OVER, err)
 
 
-def test_neurons_that_blow_up_are_told_of():
+def test_neurons_that_blow_up_give_a_warning():
     with pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became NaN.*neuron 1; dt=0.01 ms"):
         Simulator("numpy").run(T=1.0, stimulus=Stimulus.constant([0.0, 1e36, 0.0]))
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
-def test_a_neuron_without_a_finite_state_is_told_of(lost):
+def test_a_neuron_without_a_finite_state_gives_a_warning(lost):
     state = np.zeros((4, 3))
     state[2, 1] = lost
     with (
@@ -131,7 +131,7 @@ def test_a_neuron_without_a_finite_state_is_told_of(lost):
         lambda problem: simulate(problem, "numpy"),
     ],
 )
-def test_every_line_that_makes_neurons_blow_up_is_named(run):
+def test_the_warning_names_the_users_line(run):
     problem = Problem(1.0, stimulus=Stimulus.constant(1e306), dtype="float64")
     with pytest.warns(RuntimeWarning, match="1 of 1 neurons") as warned:
         run(problem)
@@ -139,7 +139,7 @@ def test_every_line_that_makes_neurons_blow_up_is_named(run):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda sim: pickle.loads(pickle.dumps(sim))])
-def test_a_simulator_is_copied_by_what_it_was_made_of(copied):
+def test_a_simulator_is_copied_by_its_arguments(copied):
     made = Simulator("numpy", "float64", HHParameters(g_Na=[100.0, 130.0]))
     ours, theirs = copied(made), made
     assert repr(ours) == repr(theirs)
@@ -147,13 +147,13 @@ def test_a_simulator_is_copied_by_what_it_was_made_of(copied):
 
 
 def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
-    chosen = registry.choose("reference")
+    chosen = choice.choose("reference")
     assert simulate(Problem(0.1), chosen).dtype == "float64"
     with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
         simulate(Problem(0.1), chosen, device=0)
 
 
-def test_a_backend_without_memory_for_the_neurons_is_told_of():
+def test_a_backend_without_memory_for_the_neurons_is_reported():
     full = MemoryError("Unable to allocate 2.18 GiB")
     with (
         patch("hhplug_numpy.backend.NumpyBackend.prepare", side_effect=full),
@@ -164,7 +164,7 @@ def test_a_backend_without_memory_for_the_neurons_is_told_of():
 
 def test_a_recording_that_does_not_fit_is_refused_before_the_backend_prepares():
     with (
-        patch("hhplug.recording.free_memory", return_value=10**6),
+        patch("hhplug.running.recording.free_memory", return_value=10**6),
         patch("hhplug_numpy.backend.NumpyBackend.prepare", side_effect=AssertionError),
         pytest.raises(NotEnoughMemory, match=r"needs 40.0 MB, and 1.0 MB is free"),
     ):
@@ -172,7 +172,7 @@ def test_a_recording_that_does_not_fit_is_refused_before_the_backend_prepares():
 
 
 class Log(Session):
-    """A session that does nothing but write down what the core asks of it."""
+    """A session that only logs the calls of the core."""
 
     def __init__(self, problem, max_steps):
         self.problem, self.max_steps, self.calls, self.closed = problem, max_steps, [], False
@@ -201,7 +201,7 @@ class LogBlock(Block):
 
 @pytest.fixture
 def log():
-    """Run with a Log in place of the NumPy session."""
+    """Replace the NumPy session by a Log, and run."""
     sessions = []
 
     def prepare(_, problem, max_steps):
@@ -235,7 +235,7 @@ def test_the_next_block_is_enqueued_before_one_is_read_and_two_at_most_wait(log)
 
 
 def test_blocks_stay_within_their_bytes(log):
-    with patch("hhplug.simulate.BLOCK_BYTES", 4 * 2 * 100 * 7):
+    with patch("hhplug.running.simulate.BLOCK_BYTES", 4 * 2 * 100 * 7):
         recorded = log(T=10.0, batch_size=100, record=("V", "m"))
         thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
         current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())
@@ -252,7 +252,7 @@ def test_blocks_stay_within_their_bytes(log):
         assert max(n for _, n in session.calls) <= most
 
 
-def test_a_run_begins_with_blocks_as_long_as_the_last_one_showed_possible(log, monkeypatch):
+def test_a_run_begins_with_the_block_length_of_the_last_one(log, monkeypatch):
     now, read = [0.0], LogBlock.read
 
     def timed_read(block, out):
@@ -260,7 +260,7 @@ def test_a_run_begins_with_blocks_as_long_as_the_last_one_showed_possible(log, m
         read(block, out)
 
     monkeypatch.setattr(LogBlock, "read", timed_read)
-    monkeypatch.setattr("hhplug.pace.perf_counter", lambda: now[0])
+    monkeypatch.setattr("hhplug.running.block_length.perf_counter", lambda: now[0])
 
     def first_block(sim):
         return log(sim, T=1000.0, record=()).calls[0][1]
@@ -273,7 +273,7 @@ def test_a_run_begins_with_blocks_as_long_as_the_last_one_showed_possible(log, m
 
 def test_a_slow_progress_function_does_not_shorten_the_blocks(log, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("hhplug.pace.perf_counter", lambda: now[0])
+    monkeypatch.setattr("hhplug.running.block_length.perf_counter", lambda: now[0])
 
     def slow(_):
         now[0] += 10.0
@@ -294,9 +294,9 @@ def test_a_session_is_closed_when_the_backend_fails(log):
 
 def test_timing_adds_up():
     timing = Simulator("numpy").run(T=1.0, batch_size=100).timing
-    assert 0.0 <= timing.compile < timing.total
+    assert 0.0 <= timing.prepare < timing.total
     assert 0.0 < timing.run < timing.total
-    assert timing.compile + timing.run <= timing.total
+    assert timing.prepare + timing.run <= timing.total
 
 
 def test_speed_is_neurons_times_steps_over_the_time_of_stepping():
@@ -342,7 +342,7 @@ def test_a_backend_by_name_gives_its_first_result_in_half_a_second():
 
 
 def test_auto_takes_numpy_where_it_is_the_best_installed():
-    best = next(entry for entry in registry.backends() if not entry.problem)
+    best = next(entry for entry in discovery.backends() if not entry.unavailable)
     assert Simulator().backend == best.name
     assert hhplug.Simulator(dtype="float64").run(T=0.1).backend == best.name
 
@@ -353,7 +353,7 @@ def test_device_arrays_take_a_backend_that_has_them():
 
 
 class OnDevice:
-    """An array that has to be brought to the host."""
+    """An array that must be copied to the host before use."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
@@ -369,7 +369,7 @@ def test_device_arrays_come_from_the_session_and_go_to_the_host_to_be_used(tmp_p
         def device_samples(self):
             return {"V": OnDevice(host.V)}
 
-    chosen = registry.choose("reference")
+    chosen = choice.choose("reference")
     spec = replace(chosen.spec, capabilities=Capabilities(("float64",), device_arrays=True))
     with patch("hhplug.reference.ReferenceSession", Device):
         problem = Problem(T=0.3, batch_size=2, device_arrays=True)

@@ -1,4 +1,4 @@
-"""What spikes alone tell: rates, the ones that are left after a dead time, a Dataset."""
+"""Results from spikes alone: rates, spikes after a dead time, and a Dataset."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hhplug import InvalidInput
-from hhplug.spikes import Spikes
+from hhplug.results.spikes import Spikes
 
 # Neuron 1 never fires, 2 does once, 4 became NaN.
 TRAINS = {0: [10.0, 30.0, 55.0, 90.0], 2: [42.0], 3: [50.0, 50.5, 51.0], 4: [20.0, 40.0]}
@@ -26,7 +26,7 @@ def test_a_rate_is_the_inverse_of_the_mean_interval_in_the_window():
 
 
 def test_a_window_holds_the_spikes_from_its_begin_to_its_end():
-    with pytest.warns(RuntimeWarning, match="1 of 5"):  # and not of the one that became NaN
+    with pytest.warns(RuntimeWarning, match="1 of 5"):  # the neuron that became NaN is not counted
         rate = spikes().firing_rate(30.0, 55.0)
     assert_allclose(rate, [40.0, 0.0, np.nan, 2000.0, np.nan], rtol=1e-15)
     assert_array_equal(spikes().firing_rate(60.0, 80.0), [0.0, 0.0, 0.0, 0.0, np.nan])
@@ -37,7 +37,7 @@ def test_counting_divides_by_the_length_of_the_window_and_warns_of_nothing():
     assert_allclose(rate, [40.0, 0.0, 20.0, 20.0, np.nan], rtol=1e-15)
 
 
-def test_the_warning_of_single_spikes_proposes_what_gives_a_rate():
+def test_the_warning_of_single_spikes_proposes_a_method_that_gives_a_rate():
     with pytest.warns(RuntimeWarning, match=r"use a longer run, a wider window .* method='count'"):
         spikes().firing_rate(20.0, 45.0)
     assert np.isfinite(spikes().firing_rate(20.0, 45.0, method="count")[:4]).all()
@@ -71,7 +71,7 @@ trains_of_spikes = st.dictionaries(
 
 
 @given(trains_of_spikes, st.floats(0.01, 10.0))
-def test_a_dead_time_leaves_what_going_through_each_train_leaves(trains, ms):
+def test_a_dead_time_agrees_with_a_loop_over_each_train(trains, ms):
     expected = {}
     for neuron, times in trains.items():
         kept = expected.setdefault(neuron, [])

@@ -1,4 +1,4 @@
-"""Expected currents are worked by hand from the definitions in the docstrings and design.md."""
+"""Expected currents are worked by hand from the definitions in the docstrings."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hhplug import InvalidInput, Problem, Stimulus
-from hhplug.stimulus import PIECE, ArrayCurrent, SeparableCurrent
+from hhplug.currents.current import PIECE, ArrayCurrent
 
 DTS = (0.01, 0.025, 0.1, 0.3, 1 / 3, 0.7)  # ms; most have no exact binary form
 
@@ -20,17 +20,17 @@ ROUNDING = 1e-12  # µA/cm², a few float64 roundings of values near 1
 
 
 def exact(number):
-    """The decimal as it is written."""
+    """Return the exact value of a decimal."""
     return number if isinstance(number, Fraction) else Fraction(str(number))
 
 
 def nearest(time, dt):
-    """round(time/dt) without a rounding error, halves up."""
+    """Return time/dt rounded to an integer, halves up, without a float error."""
     return math.floor(exact(time) / exact(dt) + Fraction(1, 2))
 
 
 def steps_of(dt, start, stop):
-    """The design's own words: round(start/dt) ≤ k < round(stop/dt)."""
+    """Return the steps by their definition, round(start/dt) ≤ k < round(stop/dt)."""
     return range(max(0, nearest(start, dt)), max(0, nearest(stop, dt)))
 
 
@@ -134,7 +134,7 @@ def test_pulses_as_wide_as_their_period_are_one_pulse(dt, width):
         Stimulus.pulse_train(1.0, 0.1, 0.04, 0.3, 3),
     ],
 )
-def test_what_is_too_short_for_a_step_never_comes_on_and_is_told_of(stimulus):
+def test_a_term_that_is_too_short_for_a_step_is_zero_and_gives_a_warning(stimulus):
     assert not stimulus.sample(0.1, 20).any()
     with pytest.warns(RuntimeWarning, match=r"Stimulus\..* is shorter than half a step of dt=0\.1"):
         Problem(2.0, 0.1, stimulus=stimulus + Stimulus.constant(1.0))
@@ -218,7 +218,7 @@ def test_amplitudes_per_neuron_and_for_all_neurons_mix():
     # The ramp's share in the middle of its steps is 1/8, 3/8 and 5/8.
     expected = [[1, 2, 3], [11, 12, 13], [1, 2.5, 4], [1, 3.5, 6], [1, 4.5, 8]]
     assert_allclose(stimulus.sample(0.1, 5), expected, rtol=0, atol=ROUNDING)
-    assert stimulus.batch_size == 3
+    assert stimulus.n_neurons == 3
 
 
 def test_sum_adds_stimuli():
@@ -245,7 +245,7 @@ def test_a_stimulus_adds_to_nothing_but_a_stimulus(other, form):
 @pytest.mark.parametrize("form", SUMS)
 @pytest.mark.parametrize("array", [np.arange(10.0), np.arange(30.0).reshape(10, 3)])
 @pytest.mark.parametrize("amplitude", [2.0, [2.0, 3.0, 4.0]])
-def test_what_is_proposed_in_place_of_a_sum_with_an_array_is_that_sum(form, array, amplitude):
+def test_the_proposal_for_a_sum_with_an_array_is_that_sum(form, array, amplitude):
     stimulus, dt = Stimulus.step(amplitude, 0.2, 0.7), 0.1
     with pytest.raises(InvalidInput) as error:
         SUMS[form](array, stimulus)
@@ -260,15 +260,15 @@ def test_what_is_proposed_in_place_of_a_sum_with_an_array_is_that_sum(form, arra
 def test_a_sample_may_begin_later_than_time_zero():
     whole = MIXED.sample(0.07, 40)
     assert_array_equal(MIXED.sample(0.07, 25, start_step=15), whole[15:])
-    # The proposal for a sum with an array, in a run that goes on at 1 ms.
+    # The proposal for a sum with an array, in a run that continues at 1 ms.
     array, pulse = np.ones(10), Stimulus.step(2.0, 1.2, 1.5)
     total = array + pulse.sample(0.1, n_steps=10, start_step=10)
     assert_array_equal(total, [1, 1, 3, 3, 3, 1, 1, 1, 1, 1])
 
 
 def test_scaling_by_an_array_says_how_many_neurons_there_are():
-    assert (Stimulus.constant(0.0) * [1, 2, 3]).batch_size == 3
-    assert (Stimulus.sine(1.0, 50.0) * [1, 2, 3]).batch_size == 3
+    assert (Stimulus.constant(0.0) * [1, 2, 3]).n_neurons == 3
+    assert (Stimulus.sine(1.0, 50.0) * [1, 2, 3]).n_neurons == 3
     assert len((Stimulus.sine(1.0, 50.0) * [1, 2, 3]).gains) == 1  # no offset
 
 
@@ -283,19 +283,15 @@ def test_a_stimulus_is_divided_by_numbers():
 @pytest.mark.parametrize("as_array", [False, True])
 def test_the_mean_of_a_sine_over_whole_periods_is_zero(as_array):
     stimulus = Stimulus.sine([-5.0, 0.0, 5.0], 100.0)  # ten periods
-    current = (
-        ArrayCurrent(stimulus.sample(0.01, 10_000), 0)
-        if as_array
-        else SeparableCurrent(stimulus, 0.01)
-    )
+    current = ArrayCurrent(stimulus.sample(0.01, 10_000), 0) if as_array else stimulus.current(0.01)
     assert_array_equal(current.mean(0, 10_000), [0.0, 0.0, 0.0])
 
 
-def test_what_rounding_leaves_of_a_sum_is_no_current():
+def test_the_rounding_error_of_a_sum_is_no_current():
     stimulus = Stimulus.constant(0.1) + Stimulus.constant(0.2) - Stimulus.constant(0.3)
     assert stimulus.sample(0.1, 1)[0] != 0.0
     stimulus += Stimulus.step(5.0, 0.3, 0.7)
-    assert SeparableCurrent(stimulus, 0.1).active_steps(0, 20) == range(3, 7)
+    assert stimulus.current(0.1).active_steps(0, 20) == range(3, 7)
 
 
 def test_a_width_that_is_the_period_but_for_rounding_is_the_period():
@@ -353,7 +349,7 @@ def test_a_factor_that_scales_nothing_is_refused(factor, words):
         (lambda: Stimulus().sample(0.1, n_step=3), "n_steps"),
     ],
 )
-def test_a_misspelt_keyword_is_told_what_was_meant(make, meant):
+def test_the_error_for_a_misspelt_keyword_has_a_suggestion(make, meant):
     with pytest.raises(TypeError, match=f"Did you mean '{meant}'") as error:
         make()
     assert isinstance(error.value, InvalidInput)
@@ -466,7 +462,7 @@ N_STEPS = 67
 def test_a_separable_current_is_the_sample_wherever_it_is_cut(stimulus, first, data):
     count = data.draw(st.integers(1, N_STEPS - first))
     sampled = stimulus.sample(0.07, N_STEPS).reshape(N_STEPS, -1)[first : first + count]
-    current = SeparableCurrent(stimulus, 0.07)
+    current = stimulus.current(0.07)
     assert_array_equal(list(current.rows(first, count)), sampled)
     assert_allclose(current.mean(first, count), sampled.mean(axis=0), rtol=0, atol=ROUNDING)
 
@@ -475,7 +471,7 @@ def test_a_separable_current_is_the_sample_wherever_it_is_cut(stimulus, first, d
 def test_gain_times_waveform_is_summed_in_the_order_of_the_terms_to_the_last_bit(n):
     rng = np.random.default_rng(n)
     amplitudes = rng.uniform(-10, 10, (12, n))
-    current = SeparableCurrent(sum(map(Stimulus.constant, amplitudes)), 0.1)
+    current = sum(map(Stimulus.constant, amplitudes)).current(0.1)
     one_after_the_other = np.zeros(n)
     for amplitude in amplitudes:
         one_after_the_other += amplitude
@@ -487,10 +483,10 @@ def test_gain_times_waveform_is_summed_in_the_order_of_the_terms_to_the_last_bit
 
 def test_a_waveform_far_into_a_run_counts_from_time_zero():
     # 100 s to 100.01 s at 0.01 ms: on in step 10,000,000 alone.
-    pulse = SeparableCurrent(Stimulus.step(1.0, 100_000.0, 100_000.01), 0.01)
+    pulse = Stimulus.step(1.0, 100_000.0, 100_000.01).current(0.01)
     assert_array_equal(pulse.waveform(9_999_999, 3), [[0], [1], [0]])
     # 250 Hz at 1 ms: the middle of step 10,000,001 is 3/8 of a turn after a whole number of them.
-    sine = SeparableCurrent(Stimulus.sine(1.0, 250.0), 1.0)
+    sine = Stimulus.sine(1.0, 250.0).current(1.0)
     wave = sine.waveform(10_000_001, 1)[0, 0]
     assert abs(wave - math.sqrt(0.5)) < 1e-8  # 2π · 2.5e6 turns has an ulp of 1.9e-9
 
@@ -500,12 +496,12 @@ LONG = 3 * PIECE + 5
 
 @pytest.mark.parametrize("amplitude", [0.1, -7.3, [0.1, 1 / 3]])
 def test_the_mean_of_a_constant_current_is_that_current_to_the_last_bit(amplitude):
-    current = SeparableCurrent(Stimulus.constant(amplitude), 0.01)
+    current = Stimulus.constant(amplitude).current(0.01)
     assert_array_equal(current.mean(7, LONG), np.atleast_1d(amplitude))
 
 
 def test_the_mean_of_a_long_current_is_that_of_its_steps():
-    current = SeparableCurrent(MIXED, 0.07)
+    current = MIXED.current(0.07)
     expected = [math.fsum(column) / LONG for column in current.waveform(3, LONG).T] @ current.gain
     assert_allclose(current.mean(3, LONG), expected, rtol=0, atol=ROUNDING)
 
@@ -513,7 +509,7 @@ def test_the_mean_of_a_long_current_is_that_of_its_steps():
 @pytest.mark.parametrize(
     "current",
     [
-        SeparableCurrent(MIXED, 0.07),
+        MIXED.current(0.07),
         ArrayCurrent(np.ones(20 * PIECE, np.float32), 0),
         ArrayCurrent(np.ones((20 * PIECE, 2), np.int16), 0),
     ],
@@ -545,12 +541,12 @@ ACTIVE = {
 def test_the_active_steps_are_those_from_the_first_to_the_last_with_a_current(
     stimulus, active, piece, monkeypatch
 ):
-    monkeypatch.setattr("hhplug.stimulus.PIECE", piece)
+    monkeypatch.setattr("hhplug.currents.current.PIECE", piece)
     sampled = stimulus.sample(0.1, 20)
     # The definition, on the current as it is.
     on = np.flatnonzero(sampled.reshape(20, -1).any(axis=1))
     assert active == (range(on[0], on[-1] + 1) if on.size else range(0))
-    assert SeparableCurrent(stimulus, 0.1).active_steps(0, 20) == active
+    assert stimulus.current(0.1).active_steps(0, 20) == active
     assert ArrayCurrent(sampled, 0).active_steps(0, 20) == active
     late = ArrayCurrent(sampled, 100).active_steps(100, 20)
     assert (len(late), late.start) == (len(active), active.start + 100 if active else 0)
@@ -562,7 +558,7 @@ def test_a_current_at_some_steps_and_neurons_is_that_of_the_sample(steps, neuron
     steps = np.array(steps, np.int64)
     sampled = MIXED.sample(0.07, N_STEPS)
     expected = sampled[steps][:, neurons]
-    assert_array_equal(SeparableCurrent(MIXED, 0.07).at(steps, neurons), expected)
+    assert_array_equal(MIXED.current(0.07).at(steps, neurons), expected)
     assert_array_equal(ArrayCurrent(sampled, 50).at(steps + 50, neurons), expected)
 
 

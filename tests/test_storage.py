@@ -1,4 +1,4 @@
-"""A saved result comes back whole, and no other file is taken for one."""
+"""A saved result is loaded unchanged, and no other file is accepted as one."""
 
 import json
 from dataclasses import fields
@@ -102,7 +102,7 @@ def archive(path, **arrays):
 
 
 def rewrite(path, **changes):
-    """Save again, with some arrays changed by functions of the old ones."""
+    """Save a file again, with some arrays changed by functions of the old ones."""
     with np.load(path) as file:
         arrays = dict(file)
     archive(path, **arrays | {name: change(arrays[name]) for name, change in changes.items()})
@@ -128,7 +128,7 @@ def patch_directory(path, offset, value):
         lambda path: archive(path, V=np.ones(3)),
         lambda path: archive(path, metadata=np.array("not JSON")),
         lambda path: archive(path, metadata=np.array("[1, 2]")),
-        lambda path: archive(path, metadata=np.array('{"format": 1, "hhplug": "0"}')),
+        lambda path: archive(path, metadata=np.array('{"format": 2, "hhplug": "0"}')),
         lambda path: rewrite(path, metadata=with_a_word_for_its_problem),  # AttributeError
         lambda path: patch_directory(path, 8, 1),  # encrypted: RuntimeError
         lambda path: patch_directory(path, 10, 97),  # by an unknown method: NotImplementedError
@@ -156,20 +156,23 @@ def test_a_file_that_is_no_saved_result_is_refused_by_name(plain, spoil, tmp_pat
         (MemoryError("no 9 GB"), NotEnoughMemory, "run doesn't fit, or is damaged: no 9 GB"),
     ],
 )
-def test_a_read_that_fails_is_told_with_the_file(plain, tmp_path, error, told, message):
+def test_the_error_of_a_failed_read_names_the_file(plain, tmp_path, error, told, message):
     plain.save(tmp_path / "run")
-    with patch("hhplug.result.np.load", side_effect=error), pytest.raises(told, match=message):
+    with (
+        patch("hhplug.results.result.np.load", side_effect=error),
+        pytest.raises(told, match=message),
+    ):
         hhplug.load_result(tmp_path / "run")
 
 
-def test_a_file_that_is_not_there_is_told_as_such(tmp_path):
+def test_a_missing_file_raises_FileNotFoundError(tmp_path):
     with pytest.raises(FileNotFoundError):
         hhplug.load_result(tmp_path / "run")
 
 
 def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr("hhplug.result.FORMAT", 99)
+    monkeypatch.setattr("hhplug.results.result.FORMAT", 99)
     plain.save(tmp_path / "run")
     monkeypatch.undo()
-    with pytest.raises(InvalidInput, match=f"format 99.*reads 1.*hhplug {hhplug.__version__}"):
+    with pytest.raises(InvalidInput, match=f"format 99.*reads 2.*hhplug {hhplug.__version__}"):
         hhplug.load_result(tmp_path / "run")

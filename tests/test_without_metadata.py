@@ -1,4 +1,4 @@
-"""hhplug runs where it is no installed distribution: from a checkout, from a zip, as a copy."""
+"""hhplug runs without being installed: from a checkout, from a zip file, or as a copy."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def zipped(folder):
 
 @pytest.fixture(params=[copied, zipped])
 def python(request, tmp_path):
-    """Run an interpreter that finds hhplug on its path alone, and the metadata of all others."""
+    """Run Python with hhplug only on its path, and with the metadata of all other packages."""
     others = tmp_path / "others"
     others.mkdir()
     for path in Path(np.__file__).parent.parent.iterdir():
@@ -58,7 +58,7 @@ except importlib.metadata.PackageNotFoundError:
     print(hhplug.__version__, hhplug.Simulator("reference").run(1.0).backend_version)
 """
     version = hhplug.__version__
-    assert python("-c", script).split() == [version, "hhplug", version]
+    assert python("-c", script).split() == [version, version]
 
 
 def test_a_copy_without_metadata_runs_from_the_shell(python):
@@ -70,12 +70,12 @@ def test_a_copy_without_metadata_runs_from_the_shell(python):
 def test_a_copy_without_metadata_meets_the_requirement_of_a_plugin(python):
     script = """
 from dataclasses import replace
-from hhplug import registry
-from hhplug.registry import Entry
-entry = registry.entry("reference")
+from hhplug.plugins import discovery
+from hhplug.plugins.discovery import Entry
+entry = discovery.entry("reference")
 for wanted in ("hhplug>=0.1", "hhplug>=99"):
-    checked = registry._checked(replace(entry, spec=replace(entry.spec, requires=(wanted,))))
-    print(checked.problem and checked.problem.reason)
+    checked = discovery._checked(replace(entry, spec=replace(entry.spec, requires=(wanted,))))
+    print(checked.unavailable and checked.unavailable.reason)
 """
     version = hhplug.__version__
     assert python("-c", script).splitlines() == [

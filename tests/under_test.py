@@ -1,6 +1,6 @@
-"""The backends that every general test runs on: HHPLUG_TEST_BACKENDS, with commas between.
+"""The backends on which general tests run: the comma-separated names in HHPLUG_TEST_BACKENDS.
 
-One that is named and cannot run here fails its tests; nothing is skipped.
+The tests of a named backend fail if it cannot run here; none are skipped.
 """
 
 import os

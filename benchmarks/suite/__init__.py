@@ -1,1 +1,1 @@
-"""Speed and accuracy of every backend, a topic a file, for airspeed velocity."""
+"""asv benchmarks of the speed and accuracy of every backend, with one file for each topic."""

@@ -1,4 +1,4 @@
-"""Errors against the reference of the same commit, so that a faster wrong change shows."""
+"""Errors against the reference of the same commit, which show if a faster change is wrong."""
 
 from typing import Any
 
@@ -39,7 +39,11 @@ class Reference:
         self.exact = coarse(sim, EXACT_DT)
 
     def errors(self, name: str, dtype: str) -> dict[str, float] | Exception:
-        """V over 50 ms (mV), spike times over 200 ms (ms), rates (relative), and V by dt (mV)."""
+        """Return the errors of V (mV), spike times (ms), rates (relative) and V by dt (mV).
+
+        V is compared over 50 ms, spike times over 200 ms. If the backend is unavailable or fails,
+        the exception is returned.
+        """
         try:
             sim = population_simulator(name, dtype, POPULATION)
             found = {
@@ -50,12 +54,12 @@ class Reference:
             return found | rate_error(name, dtype)
         except NotImplementedError as error:
             return error
-        except Exception as error:  # it fails this backend and no other
+        except Exception as error:  # so that the other backends are still measured
             return RuntimeError(repr(error))
 
 
 def greatest(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """The greatest difference; infinite where there is a NaN or another number of values."""
+    """Return the largest absolute difference; it is infinite if there is a NaN or shapes differ."""
     if ours.shape != theirs.shape:
         return NEVER
     worst = float(np.abs(ours.astype(np.float64) - theirs).max())
@@ -71,7 +75,7 @@ def trains(sim: Simulator) -> NDArray[Any]:
 
 
 def coarse(sim: Simulator, dt: float) -> NDArray[Any]:
-    """V on the grid of the coarsest dt."""
+    """Return V in mV at the time points of the coarsest dt."""
     result = sim.run(
         EXACT_T,
         dt,
@@ -83,7 +87,7 @@ def coarse(sim: Simulator, dt: float) -> NDArray[Any]:
 
 
 def rate_error(name: str, dtype: str) -> dict[str, float]:
-    """Empty for commits before the kit."""
+    """Return the relative error of the rates; empty for commits that don't have the kit."""
     try:
         from hhplug.testing.rates import worst_rate_error
     except ImportError:
@@ -139,7 +143,7 @@ class RateError(Looked):
 
 
 class WorkPrecision(Looked):
-    """Against the reference's solution at a dt that is finer by far."""
+    """Errors of V against the reference's solution at a much smaller dt."""
 
     params = (BACKENDS, DTYPES, COARSENESS)
     param_names = ("backend", "dtype", "dt")

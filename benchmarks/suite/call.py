@@ -1,4 +1,4 @@
-"""A whole call as a user makes it: 10,000 neurons for 50 ms, to the result on the host."""
+"""The time of a whole call of `run`: 10,000 neurons for 50 ms, with the result on the host."""
 
 import gc
 from functools import cache
@@ -21,7 +21,7 @@ TRACES = {
 
 @cache
 def ready(name: str, dtype: str, traces: str) -> Simulator:
-    """The backend, warm; NotImplementedError, with the reason, for what is not measured here."""
+    """Return a simulator that has run once; raises NotImplementedError if it is not measured."""
     if name in TOO_SLOW:
         raise NotImplementedError(f"{name} would take seconds; step.py has its speed")
     sim = population_simulator(name, dtype, POPULATION)
@@ -30,10 +30,11 @@ def ready(name: str, dtype: str, traces: str) -> Simulator:
 
 
 def call(sim: Simulator, traces: str) -> float:
-    """Seconds, the result being checked and dropped outside.
+    """Return the seconds of a call, without those of checking and freeing its result.
 
-    No garbage is collected meanwhile, as in timeit; nor just before, since visiting all that
-    PyTorch has made empties the caches: the next call takes half as long again.
+    Garbage collection is off during the call, as in timeit. There is none just before it either:
+    a collection visits all of PyTorch's objects, which empties the CPU's caches, and the next call
+    takes 1.5 times as long.
     """
     gc.disable()
     try:
@@ -43,7 +44,7 @@ def call(sim: Simulator, traces: str) -> float:
 
 
 class Call:
-    """Spike times found, samples brought home to the host."""
+    """The calls find spike times and copy the samples to the host."""
 
     params = (BACKENDS, DTYPES, list(TRACES))
     param_names = ("backend", "dtype", "traces")

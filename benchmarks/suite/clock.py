@@ -1,7 +1,7 @@
-"""A clock for asv that shows what a benchmark says a sample took.
+"""A clock for asv that advances by the seconds that a benchmark adds.
 
-So a sample can leave out what is not its topic, be a time per neuron-step, or come from another
-process, and asv still has samples for its statistics.
+With it, a sample can exclude a part of the time, be a time per neuron-step, or be measured in
+another process, and asv still gets samples for its statistics.
 """
 
 

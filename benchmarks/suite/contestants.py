@@ -1,4 +1,4 @@
-"""Backends and peers behind one call, and the check that every run must pass."""
+"""One interface to time backends and peers, and the check that every run must pass."""
 
 import os
 from collections.abc import Callable
@@ -14,10 +14,11 @@ from hhplug import BackendUnavailable, InvalidInput, Simulator
 from . import peers
 from .inputs import DT, LENGTHS, ON_GPU, PEERS, Population
 
-REQUIRE = "HHPLUG_BENCH_REQUIRE"  # names, with commas between, whose absence is a failure
+REQUIRE = "HHPLUG_BENCH_REQUIRE"  # comma-separated names that must be available
 
-# Neuron-steps and steps of a run at most, some 0.2 s on the first machines; neurons at most. On a
-# GPU a second: what millions of neurons cost beside their steps wavers by 0.05 s.
+# Most neuron-steps and most steps of a run, which took about 0.2 s on the first machines, and most
+# neurons. On a GPU a run takes a second, because the fixed cost of millions of neurons varies by
+# 0.05 s.
 WORK = {
     "reference": (10**6, 1256, 10_000),
     "numpy": (5 * 10**6, 1256, 10**6),
@@ -29,22 +30,22 @@ WORK = {
     "peer-jax on a GPU": (4 * 10**10, 5000, 8 * 10**6),
     "peer-launches": (4 * 10**10, 5000, 8 * 10**6),
 }
-FLOAT64_TIMES = 4  # slower than float32, on a GPU
+FLOAT64_TIMES = 4  # float64 is this much slower than float32 on a GPU
 
 
 class InvalidRun(Exception):
-    """The run is wrong, so that its time counts for nothing."""
+    """The run is wrong, so its time must not be used."""
 
 
 def absent(name: str, reason: object) -> Exception:
-    """What to raise where a backend or peer is missing: asv skips on NotImplementedError."""
+    """Return the exception for a missing backend or peer; asv skips on NotImplementedError."""
     if name in os.environ.get(REQUIRE, "").split(","):
         return RuntimeError(f"{name} is required by {REQUIRE}, but: {reason}")
     return NotImplementedError(str(reason))
 
 
 def population_simulator(name: str, dtype: str | None, population: Population) -> Simulator:
-    """The backend; NotImplementedError where it is absent or has no such dtype."""
+    """Return a simulator; raises NotImplementedError if the backend or its dtype is unavailable."""
     try:
         Simulator(name)
     except (BackendUnavailable, InvalidInput) as error:
@@ -56,7 +57,7 @@ def population_simulator(name: str, dtype: str | None, population: Population) -
 
 
 def check(state: NDArray[Any], spike_count: NDArray[Any], population: Population, steps: int):
-    """Raise InvalidRun where a final state is not finite or a neuron's spikes are miscounted."""
+    """Raise InvalidRun if the final state is not finite or a neuron's spike count is wrong."""
     if not np.isfinite(state).all():
         raise InvalidRun(f"{np.count_nonzero(~np.isfinite(state))} values are not finite")
     wrong = np.flatnonzero(spike_count != population.spike_count(steps))
@@ -67,7 +68,10 @@ def check(state: NDArray[Any], spike_count: NDArray[Any], population: Population
 def checked_run(
     sim: Simulator, population: Population, steps: int, **changes: Any
 ) -> tuple[float, Any]:
-    """The seconds of a call and its result: first steps of the population, nothing recorded."""
+    """Run the first steps of the population and return the seconds of the call and the result.
+
+    Nothing is recorded unless `changes` says so.
+    """
     arguments = {
         "stimulus": population.stimulus,
         "initial_state": population.row("state"),
@@ -84,7 +88,7 @@ def checked_run(
 class Contestant:
     """A backend or a peer with n neurons, whose runs are timed and checked.
 
-    Raises NotImplementedError, with the reason, for what is not here or would take too long.
+    Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
     """
 
     def __init__(self, name: str, dtype: str, n: int):
@@ -122,11 +126,14 @@ class Contestant:
         return run
 
     def seconds_per_step(self) -> float:
-        """By the difference of a long run and a short: what is the same for both falls away."""
+        """Return the seconds per step, without the fixed cost of a run.
+
+        The difference between a long and a short run has no fixed cost.
+        """
         return (self._seconds(self._long) - self._seconds(self._short)) / (self._long - self._short)
 
     def _seconds(self, steps: int) -> float:
-        """What a run takes, compiling and the first launch left out."""
+        """Return the seconds of a run, without compilation and the first launch."""
         if steps not in self._warm:
             self._run(steps)
             self._warm.add(steps)
@@ -134,4 +141,4 @@ class Contestant:
 
 
 contestant = cache(Contestant)
-"""One of a kind in a process: asv sets up anew before each sample."""
+"""The cached constructor, because asv calls setup again before each sample."""

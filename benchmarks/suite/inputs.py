@@ -1,4 +1,7 @@
-"""What is measured: names, sizes, one population. Frozen, so that years compare: append only."""
+"""Inputs of the benchmarks: names, sizes and a population.
+
+Only append to them, because results of different years are compared.
+"""
 
 import json
 from pathlib import Path
@@ -17,30 +20,30 @@ DTYPES = ("float32", "float64")
 SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)  # neurons
 DT = 0.01  # ms
 
-# Steps of a run, at whose end no neuron spikes: rounding moves none across it.
+# Steps of a run. No neuron spikes near the end, where rounding could move a spike out of the run.
 LENGTHS = (5, 20, 80, 325, 1256, 5000, 20_008, 100_000)
 
 CALL = (10_000, 5000)  # neurons, steps of a whole call
-TRACE_STEPS = 5000  # of the accuracy benchmarks, and …
-TRAIN_STEPS = 20_008
+TRACE_STEPS = 5000  # steps of the accuracy benchmark of V, 50 ms
+TRAIN_STEPS = 20_008  # steps of that of spike times, 200 ms
 COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision picture
-EXACT_DT = 0.00125  # ms: of order 4, so that its own error is below 1e-3 of theirs
+EXACT_DT = 0.00125  # ms; at order 4, its error is below 1e-3 of theirs
 EXACT_T = 10.0  # ms
 
 _BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
 
 
 class Population:
-    """n neurons: a hundred over and over, all firing, each begun at some phase of its own.
+    """n neurons, which repeat the same hundred; all fire, and each begins at a different phase.
 
-    varied: with g_Na and g_K of their own; else with the model's.
+    If varied, each of the hundred has its own g_Na and g_K, otherwise they have the model's.
     """
 
     def __init__(self, n: int, varied: bool = True):
         self.n, self._which = n, "varied" if varied else "default"
 
     def row(self, name: str) -> NDArray[np.float64]:
-        """I_ext (µA/cm²), g_Na or g_K (mS/cm²), (n,); or the initial state V m h n, (4, n)."""
+        """Return I_ext (µA/cm²), g_Na or g_K (mS/cm²), (n,), or "state" for V m h n, (4, n)."""
         values = np.array(_BASE[name])
         return np.take(values, np.arange(self.n) % values.shape[-1], axis=-1)
 
@@ -55,6 +58,6 @@ class Population:
         return HHParameters(g_Na=self.row("g_Na"), g_K=self.row("g_K"))
 
     def spike_count(self, steps: int) -> NDArray[np.int64]:
-        """How often each spikes in its first steps, one of LENGTHS, by the reference, (n,)."""
+        """Return the reference's number of spikes of each neuron, (n,); steps is one of LENGTHS."""
         counts = np.array(_BASE["spike_count"][self._which][str(steps)])
         return counts[np.arange(self.n) % len(counts)]

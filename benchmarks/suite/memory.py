@@ -1,4 +1,4 @@
-"""Memory: of the host with V of every step recorded, and of the device."""
+"""Memory that a run takes on the host, with V of every step recorded, and on the device."""
 
 import ctypes
 from ctypes import byref, c_int, c_size_t, c_void_p
@@ -14,7 +14,7 @@ TRACES = "V of every step"
 
 
 class Host:
-    """The most that the process held, Python and its libraries included; the result is 200 MB."""
+    """Peak memory of the process, including Python and its libraries; the result takes 200 MB."""
 
     params = (BACKENDS, DTYPES)
     param_names = ("backend", "dtype")
@@ -29,7 +29,7 @@ class Host:
 
 
 class Device:
-    """What a run takes of the GPU's memory."""
+    """GPU memory that a run takes, in bytes per neuron."""
 
     params = (ON_GPU, DTYPES)
     param_names = ("backend", "dtype")
@@ -42,7 +42,7 @@ class Device:
 
     def track_bytes_a_neuron(self, name: str, dtype: str) -> float:
         sim = population_simulator(name, dtype, FEW)
-        checked_run(sim, FEW, STEPS)  # the context, the kernel, pinned buffers
+        checked_run(sim, FEW, STEPS)  # allocates the context, the kernel and pinned buffers
         before, during = free_on_device(), []
         sim = population_simulator(name, dtype, MANY)
         checked_run(sim, MANY, STEPS, progress=lambda _: during.append(free_on_device()))
@@ -50,7 +50,7 @@ class Device:
 
 
 def free_on_device() -> int:
-    """Bytes free on the first GPU."""
+    """Return the free memory of the first GPU in bytes."""
     cuda: Any = ctypes.CDLL("libcuda.so.1")
     context, free, total, device = c_void_p(), c_size_t(), c_size_t(), c_int()
     cuda.cuDeviceGet(byref(device), 0)

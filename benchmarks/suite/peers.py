@@ -1,7 +1,8 @@
-"""What others would write: the yardsticks that backends are measured against.
+"""Peers: implementations that one would write without hhplug, to compare backends with.
 
-Each is made for a current I_ext (n,) in µA/cm² and an initial state (4, n), and takes a number of
-steps; it gives the final state (4, n) and the spikes of each neuron (n,) as NumPy arrays.
+A peer is made for a current I_ext (n,) in µA/cm², an initial state (4, n), a dt in ms and a dtype.
+Called with a number of steps, it returns the final state (4, n) and the number of spikes of each
+neuron (n,) as NumPy arrays.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ Peer = Callable[[int], tuple[NDArray[Any], NDArray[Any]]]
 
 
 def textbook(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dtype: str) -> Peer:
-    """RK4 in NumPy as a textbook writes it: whole arrays, a line a formula."""
+    """RK4 in NumPy as a textbook writes it, with one line on whole arrays for each formula."""
 
     def derivative(y: NDArray[Any]) -> NDArray[Any]:
         V, m, h, n = y
@@ -56,7 +57,7 @@ def textbook(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dtype: str) ->
 
 
 def jax_scan(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dtype: str) -> Peer:
-    """A jitted `lax.scan` of the same RK4; compiled anew for each number of steps."""
+    """A jitted `lax.scan` of the same RK4, which is compiled for each number of steps."""
     import jax  # pyright: ignore[reportMissingImports]
     import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 
@@ -143,7 +144,7 @@ V = y[0]; m = y[1]; h = y[2]; n = y[3];
 
 
 def one_launch_per_step(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dtype: str) -> Peer:
-    """RK4 as published CuPy code does it: state in memory, a kernel launch each step."""
+    """RK4 as published CuPy code does it: the state is in memory, and each step is a launch."""
     import cupy  # pyright: ignore[reportMissingImports]
 
     step = cupy.ElementwiseKernel("T I, T dt", "T V, T m, T h, T n, int32 count", CUPY_STEP, "step")

@@ -1,4 +1,4 @@
-"""The way to a first result, in processes of their own."""
+"""The time to a first result in a new process."""
 
 import os
 import subprocess
@@ -17,7 +17,10 @@ FIRST_RESULT = "from hhplug import Simulator; Simulator({!r}).run(T=1.0, batch_s
 
 
 def seconds(arguments: list[str], folder: str | None = None) -> float:
-    """Of a new Python with these arguments, its compilers' caches in a folder."""
+    """Return the seconds of a new Python process with these arguments.
+
+    A folder, if given, has the caches of the compilers.
+    """
     caches = {name: str(Path(folder) / name) for name in CACHES} if folder else {}
     began = perf_counter()
     subprocess.run(
@@ -37,7 +40,7 @@ def warm_folder(name: str) -> TemporaryDirectory:
 
 
 class FirstResult:
-    """From the start of Python to the voltages of ten neurons, what is compiled being cached."""
+    """From the start of Python to the voltages of ten neurons, with compiled code in a cache."""
 
     params = (BACKENDS,)
     param_names = ("backend",)
@@ -55,7 +58,7 @@ class FirstResult:
 
 
 class FirstResultEver:
-    """The same with empty caches: the best of three."""
+    """The same with empty caches; the result is the shortest of three times."""
 
     params = (COMPILED,)
     param_names = ("backend",)
@@ -75,7 +78,7 @@ class FirstResultEver:
 
 
 class Package:
-    """Python's own start is part of both."""
+    """Both times include the start of Python."""
 
     version = "1"
     timeout = 120

@@ -1,4 +1,4 @@
-"""The time of a neuron-step, by backend, precision and number of neurons; peers beside them."""
+"""The time of a neuron-step of backends and peers, by precision and number of neurons."""
 
 from statistics import median
 
@@ -8,7 +8,7 @@ from .inputs import BACKENDS, DTYPES, PEERS, SIZES
 
 
 class Step:
-    """Spikes counted, nothing recorded; parameters per neuron, for peers the model's."""
+    """The runs count spikes and record nothing. Backends, but not peers, vary the parameters."""
 
     params = (BACKENDS + PEERS, DTYPES, SIZES)
     param_names = ("backend", "dtype", "neurons")
@@ -25,7 +25,7 @@ class Step:
 
 
 class OverPeer:
-    """The time of a step over that of a peer, in float32, both taken in turn in one process."""
+    """The time of a step over that of a peer, in float32, measured in turn in one process."""
 
     params = (BACKENDS, PEERS, (10_000,))
     param_names = ("backend", "peer", "neurons")

@@ -1,8 +1,9 @@
-"""What backends on an accelerator share; a backend that has its own ways needs none of it.
+"""Shared code for backends on accelerators; a backend may do without it.
 
-A plugin says how its library allocates, copies and waits (`Device`, `Stream`, `Event`), and adds a
-kernel to `DeviceSession`, which does the rest of a session: uploads, blocks, samples brought home
-while the next block computes, spikes beyond the room for them.
+A plugin implements how its library allocates, copies and waits (`Device`, `Stream`, `Event`) and
+launches its kernel from a subclass of `DeviceSession`. `DeviceSession` uploads the inputs, keeps
+the blocks in order, copies samples to the host while the next block computes, and recomputes a
+block whose spikes did not fit into their buffer.
 """
 
 from hhplug.device.interface import (

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver itself shows, asked through ctypes: no CUDA library is imported."""
+"""Queries to the NVIDIA driver through ctypes, which import no CUDA library."""
 
 import ctypes
 import os
@@ -12,9 +12,9 @@ OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
 
 def devices() -> list[str]:
-    """The names of the GPUs that CUDA shows, in its order; at least one.
+    """Return the names of the GPUs that CUDA sees, at least one, in CUDA's order.
 
-    Raises BackendUnavailable: devices_hidden, no_driver, no_device, driver_failed.
+    Raises BackendUnavailable with the code devices_hidden, no_driver, no_device or driver_failed.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1", "NoDevFiles"):
@@ -51,9 +51,10 @@ def _name(driver: ctypes.CDLL, index: int) -> str:
 
 
 def check_context(index: int = 0) -> None:
-    """Make a context on a GPU, which takes some hundred MB of it, and give it back.
+    """Check that a GPU gives a context: create one, which takes a few hundred MB, and release it.
 
-    Raises BackendUnavailable: out_of_memory, device_busy. Call after `devices`.
+    Raises BackendUnavailable with the code out_of_memory or device_busy. Call `devices` first: it
+    reports a driver that is missing.
     """
     driver = ctypes.CDLL(DRIVER)
     status = retain_context(index)
@@ -75,7 +76,10 @@ def check_context(index: int = 0) -> None:
 
 
 def retain_context(index: int) -> int:
-    """Have the primary context made that CUDA libraries share; the driver's status, 0 if it is."""
+    """Create or reuse the primary context of a GPU, which CUDA libraries share.
+
+    Returns the driver's status: 0 for success, NO_DEVICE where there is no driver.
+    """
     try:
         driver = ctypes.CDLL(DRIVER)
     except OSError:

@@ -1,4 +1,4 @@
-"""A device as a session needs it."""
+"""The interface of a device: what a plugin implements for its library."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,42 +12,42 @@ from hhplug.device.transfers import Transfers
 from hhplug.errors import BackendUnavailable, NotEnoughMemory
 
 Array = Any
-"""Elements of one type on the device, in one dimension; a slice shares their memory."""
+"""A one-dimensional array on the device; a slice shares its memory."""
 
 
 class Arrays(ABC):
-    """Arrays by name, allocated together."""
+    """Named arrays that are allocated and freed together."""
 
     @abstractmethod
     def __getitem__(self, name: str) -> Array: ...
 
     @abstractmethod
     def free(self) -> None:
-        """Called once, when nothing uses them any more."""
+        """Free the memory. It is called once, when no array is in use any more."""
 
 
 class Event(Protocol):
-    """A point in a stream."""
+    """A point in a stream, as a CUDA event marks it."""
 
     def synchronize(self) -> Any:
-        """Wait until the work before it is done."""
+        """Wait until the work enqueued before the event is done."""
         ...
 
 
 class Stream(ABC):
-    """Work that a device does in order. Its methods enqueue; one waits."""
+    """A queue of work that the device does in order. Only `synchronize` waits."""
 
     @abstractmethod
     def to_host(self, target: NDArray[Any], source: Array) -> None:
-        """Copy as many elements as target has; target is pinned, contiguous, of the same type."""
+        """Copy target.size elements; target is pinned, contiguous and of source's type."""
 
     @abstractmethod
     def to_device(self, target: Array, source: NDArray[Any]) -> None:
-        """Copy as many elements as source has; source is pinned, contiguous, of the same type."""
+        """Copy source.size elements; source is pinned, contiguous and of target's type."""
 
     @abstractmethod
     def copy(self, target: Array, source: Array) -> None:
-        """Copy an array to another of the same size."""
+        """Copy an array on the device to another of the same size."""
 
     @abstractmethod
     def zero(self, array: Array) -> None:
@@ -55,52 +55,53 @@ class Stream(ABC):
 
     @abstractmethod
     def record(self) -> Event:
-        """An event behind what has been enqueued."""
+        """Return an event that happens once the work enqueued so far is done."""
 
     @abstractmethod
     def wait(self, event: Event) -> None:
-        """Let what is enqueued from now on wait for an event of any stream of the device."""
+        """Make work enqueued from now on wait for an event of any stream of the device."""
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Wait until everything is done."""
+        """Wait until all enqueued work is done."""
 
 
 class Device(ABC):
-    """One device, for every session on it. All calls but `current` are made within `current()`."""
+    """A device that all sessions on it share. Calls other than `current` are made within it."""
 
     transfers: Transfers
-    """Its copies; a device makes them when it is made: Transfers(self.stream(), self.pinned)."""
+    """Copies to and from the device; __init__ sets Transfers(self.stream(), self.pinned)."""
 
     @abstractmethod
     def current(self) -> AbstractContextManager[None]:
-        """Make it the one that the library's calls mean, and give back whichever was."""
+        """Make this the library's current device; on exit the one before is current again."""
 
     @abstractmethod
     def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> Arrays:
-        """Uninitialized arrays of these numbers of elements and types.
+        """Allocate arrays without initializing them; shapes is name → (number of elements, dtype).
 
-        Raises NotEnoughMemory, as `not_enough_memory` words it.
+        Raises NotEnoughMemory, made by `not_enough_memory`.
         """
 
     @abstractmethod
     def kept(self, shape: tuple[int, int], dtype: np.dtype) -> tuple[Any, Array]:
-        """An array for the user, as `Session.device_samples` gives it, and its elements.
+        """Allocate a recorded variable that stays on the device after the session.
 
-        Raises NotEnoughMemory.
+        Returns the two-dimensional array that `Session.device_samples` gives to the user, and a
+        one-dimensional Array of the same memory. Raises NotEnoughMemory.
         """
 
     @abstractmethod
     def pinned(self, size: int) -> NDArray[np.uint8]:
-        """Host memory of this many bytes that the device copies from and to by itself."""
+        """Allocate size bytes of pinned host memory, which the device copies without the CPU."""
 
     @abstractmethod
     def stream(self) -> Stream:
-        """A new one; it begins after what the user's own work on the device has enqueued."""
+        """Create a stream; its work waits for what the user has enqueued on the device before."""
 
 
 def not_enough_memory(free: float, size: float) -> NotEnoughMemory:
-    """The error of an allocation that failed: bytes that are free, bytes that are needed."""
+    """Return the error for a failed allocation; free and size are in bytes."""
     return NotEnoughMemory(
         f"the GPU has {free / 1e9:.2f} GB free, and {size / 1e9:.2f} GB are needed",
         "a smaller batch_size, record less, or spikes='counts'",
@@ -108,7 +109,7 @@ def not_enough_memory(free: float, size: float) -> NotEnoughMemory:
 
 
 def no_memory_to_begin(device: str, error: Exception) -> BackendUnavailable:
-    """The error of a device on which not even a context fits."""
+    """Return the error for a device without enough free memory for a context."""
     return BackendUnavailable(
         "out_of_memory",
         f"{device} has no memory left for a context",
@@ -118,9 +119,9 @@ def no_memory_to_begin(device: str, error: Exception) -> BackendUnavailable:
 
 
 def chosen_index(device: int | None, names: Sequence[str], library: str) -> int:
-    """The device asked for, the first by default, among those whose names a library shows.
+    """Return the index of the device asked for, or 0 for None; names are those the library sees.
 
-    Raises BackendUnavailable where there is none of that index.
+    Raises BackendUnavailable if no device has that index.
     """
     index = device or 0
     if index < len(names):

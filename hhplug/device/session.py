@@ -1,5 +1,5 @@
-"""A session on a device, all but the kernel: blocks of steps on a stream, what they record read
-while the next computes."""
+"""A session on a device without its kernel: blocks of steps are enqueued on a stream, and what one
+block recorded is read while the next computes."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,49 +12,52 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Block, Recorded, Session
 from hhplug.device.interface import Array, Device, Event
-from hhplug.model import folded
+from hhplug.model import derived_parameters
 from hhplug.problem import Problem
-from hhplug.stimulus import ArrayCurrent
 
-SLOTS = 2  # blocks that may be unread
-SPIKES_PER_MS = 0.12  # of a neuron, that a block has room for at first
-LEAST_ROOM, MOST_ROOM = 2**12, 2**24  # spikes; one a neuron at any rate
+SLOTS = 2  # blocks that may be enqueued and not yet read
+SPIKES_PER_MS = 0.12  # spikes of a neuron per ms, for which a block has room
+# Bounds of the room in spikes; there is always room for one spike of each neuron.
+LEAST_ROOM, MOST_ROOM = 2**12, 2**24
 
-ALIGNMENT = 64  # elements, on a multiple of which an input begins
+ALIGNMENT = 64  # elements; each input begins at a multiple of it
 INT = np.dtype(np.int32)
-UNSIGNED = np.dtype(np.uint32)  # what "total" counts up to, beyond any room
+UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host: it may pass 2**31
 
 
 class SpikeRoom(NamedTuple):
-    """Where a launch writes its spikes."""
+    """The arrays that a launch writes its spikes to."""
 
-    total: Array  # (1,) int32, 0 at first: spikes found, those for which there was no room too
+    total: Array  # (1,) int32, 0 at first: spikes found, including those without room
     neuron: Array  # (room,) int32
-    step: Array  # (room,) int32: of the launch
-    fraction: Array  # (room,): of the step
+    step: Array  # (room,) int32: step of the launch, from 0
+    fraction: Array  # (room,): fraction of the step before the crossing
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a kernel is to do, and where on the device."""
+    """The arguments of one kernel launch; arrays are on the device."""
 
     n_steps: int
-    state: Array  # (4·N): V m h n, in and out
-    current: Array  # (n_steps × J) of the waveform, or the rows of an array current
-    held: bool  # the rows are all alike, and only the first is there
-    samples: Mapping[str, Array]  # variable → where the first sample goes, and the next behind it
-    first_sample: int  # the step of this launch that is sampled first; n_steps: none
-    spike_count: Array | None  # (N,) int32: upward crossings in this launch; None: not wanted
-    spikes: SpikeRoom | None  # None: their times are not wanted
+    state: Array  # (4·N): V m h n, updated in place
+    current: Array  # waveform (n_steps × J), or rows of an array current
+    held: bool  # all rows are equal, and only the first is given
+    samples: Mapping[str, Array]  # variable → room for its samples, one after another
+    first_sample: int  # first sampled step of this launch; n_steps if none is sampled
+    spike_count: Array | None  # (N,) int32: upward crossings in this launch, or None
+    spikes: SpikeRoom | None  # None unless spike times are kept
 
 
 class DeviceSession(Session):
-    """A plugin's session adds `make_ready` and `launch`. These arrays are there before both:
+    """A session whose subclass, in a plugin, implements `make_ready` and `launch`.
 
-    "constants": what the plugin gave;
-    "parameters", (7, N) or (7, 1): g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, the conductances over C_m;
-    "gain", (J, N) or (J, 1): of a separable current, over C_m; J is 1 at least;
-    "column", (N,) int32: of each neuron among those recorded, −1 for none; if some are chosen.
+    self.arrays holds these before either is called:
+
+    "constants": the constants that the plugin passed to __init__;
+    "parameters", (7, N) or (7, 1): g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, conductances over C_m;
+    "gain", (J, N) or (J, 1): gain of a separable current, over C_m; J is at least 1;
+    "column", (N,) int32: each neuron's column among the recorded ones, −1 if it is not recorded;
+    empty if every neuron is recorded.
     """
 
     def __init__(
@@ -66,8 +69,8 @@ class DeviceSession(Session):
         self._steps = problem.sample_steps(problem.start_step, problem.n_steps)
         self._step = problem.start_step
         self._blocks = 0
-        parameters, gain = folded(problem.parameters), _gain(problem)
-        inputs, places = _laid_out(
+        parameters, gain = derived_parameters(problem.parameters), _gain(problem)
+        inputs, slices = _concatenated(
             {
                 "state": [problem.initial_state],
                 "constants": [np.array(constants)],
@@ -77,31 +80,32 @@ class DeviceSession(Session):
         )
         self.parameters_per_neuron = parameters[0].size > 1
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
-        array = problem.current.array if isinstance(problem.current, ArrayCurrent) else None
+        array = problem.current.array
         self.array_current = array is not None
-        self.row_length = self.J if array is None else array[0].size  # elements of a step's current
-        self.every = min(problem.record_every, max_steps)  # more than a block has is all one
+        self.row_length = array.row_length if array else self.J  # elements per step
+        # A longer interval changes nothing within a block, and may not fit the kernel's int32.
+        self.every = min(problem.record_every, max_steps)
         times = problem.spikes == "times"
         expected = int(problem.n_neurons * max_steps * problem.dt * SPIKES_PER_MS)
         room = max(problem.n_neurons, min(max(expected, LEAST_ROOM), MOST_ROOM))
-        self.room = room if times else 0  # spikes of a launch that have a place
+        self.room = room if times else 0  # spikes of a launch that fit their arrays
         self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
-        self.done: dict[int, Event] = {}  # of the last block in a slot
+        self.done: dict[int, Event] = {}  # slot → end of its last block
         shapes = self._shapes(max_steps)
         with device.current(), ExitStack() as undo:
-            self._kept: dict[str, tuple[Any, Array]] = {}
-            undo.callback(self._kept.clear)  # those given out are the user's
+            self._device_samples: dict[str, tuple[Any, Array]] = {}
+            undo.callback(self._device_samples.clear)  # arrays already given out belong to the user
             if problem.device_arrays:
                 shape = (len(self._steps), problem.n_recorded)
                 for name in problem.record:
-                    self._kept[name] = device.kept(shape, self.dtype)
+                    self._device_samples[name] = device.kept(shape, self.dtype)
             size = sum(rows.size for rows in inputs)
             owned = device.arrays({"inputs": (size, self.dtype)} | shapes)
             undo.callback(owned.free)
             self.arrays = {name: owned[name] for name in ("inputs", *shapes)}
-            self.arrays |= {name: owned["inputs"][place] for name, place in places.items()}
+            self.arrays |= {name: owned["inputs"][part] for name, part in slices.items()}
             undo.callback(self.arrays.clear)
-            self.stream: Any = device.stream()  # the plugin's own kind
+            self.stream: Any = device.stream()  # may have attributes beyond Stream's
             undo.callback(self._end_stream)
             self._upload_all(inputs)
             self.make_ready()
@@ -117,16 +121,21 @@ class DeviceSession(Session):
             self.upload("column", column)
 
     def current(self, first: int, count: int) -> NDArray[Any]:
-        """The rows of these steps: of the waveform, one of zeros for none, or of the array."""
+        """Return the current of the steps first ≤ k < first + count.
+
+        The rows are those of an array current, or the waveforms of a separable one, (count, J);
+        without any current they are zeros, (count, 1).
+        """
         current = self.problem.current
-        if isinstance(current, ArrayCurrent):
-            return current.chunk(first, count)
-        rows = current.waveform(first, count).astype(self.dtype)
+        if current.array:
+            return current.array.chunk(first, count)
+        assert current.separable
+        rows = current.separable.waveform(first, count).astype(self.dtype)
         return rows if rows.size else np.zeros((count, 1), self.dtype)
 
     @abstractmethod
     def make_ready(self) -> None:
-        """Compile, and whatever else comes before the first launch."""
+        """Compile the kernel and do all that must precede the first launch."""
 
     @abstractmethod
     def launch(self, work: Launch) -> None:
@@ -158,7 +167,10 @@ class DeviceSession(Session):
         return shapes
 
     def upload(self, name: str, *rows: NDArray[Any]) -> None:
-        """Let what is enqueued from now on see rows in an array; they have been read on return."""
+        """Copy rows, one after another, to an array, for work enqueued from now on.
+
+        The rows may be changed after the call: it returns when they have been read.
+        """
         kind = INT if name == "column" else self.dtype
         self.stream.wait(self.device.transfers.to_device(self.arrays[name], rows, kind))
 
@@ -170,7 +182,7 @@ class DeviceSession(Session):
         return block
 
     def enqueue(self, work: Launch) -> Event:
-        """Launch; the event happens when its samples and spikes are there."""
+        """Launch a kernel; return an event that happens when its samples and spikes are written."""
         if work.spikes:
             self.stream.zero(work.spikes.total)
         self.launch(work)
@@ -183,10 +195,13 @@ class DeviceSession(Session):
         return state
 
     def device_samples(self) -> dict[str, Any]:
-        return {name: array for name, (array, _) in self._kept.items()}
+        return {name: array for name, (array, _) in self._device_samples.items()}
 
     def work(self, n_steps: int, slot: int, first_sample: int, held: bool) -> Launch:
-        """The next n_steps, whose first sample is of this step of them, if they have it."""
+        """Return the launch of the next n_steps steps.
+
+        Its first sample is of its step first_sample; it has none if that is not below n_steps.
+        """
         spikes = self.problem.spikes
         return Launch(
             n_steps=n_steps,
@@ -202,12 +217,12 @@ class DeviceSession(Session):
         )
 
     def _sample_arrays(self, first: int, slot: int) -> dict[str, Array]:
-        """Where a block that samples from step `first` on puts its samples."""
-        if not self._kept:
+        """Return variable → array for a block whose first sample is of step `first` of the run."""
+        if not self._device_samples:
             return {name: self.arrays[f"{name}{slot}"] for name in self.problem.record}
         row = (first - self._steps.start) // self._steps.step
         offset = row * self.problem.n_recorded
-        return {name: elements[offset:] for name, (_, elements) in self._kept.items()}
+        return {name: elements[offset:] for name, (_, elements) in self._device_samples.items()}
 
     def close(self) -> None:
         with self.device.current():
@@ -215,12 +230,12 @@ class DeviceSession(Session):
 
     def _end_stream(self) -> None:
         self.stream.synchronize()
-        self.done.clear()  # some libraries free events and streams only while its device is current
+        self.done.clear()  # some libraries free these only while the device is current
         del self.stream
 
 
 class DeviceBlock(Block):
-    """Steps first ≤ k < first + count, enqueued."""
+    """The enqueued steps first ≤ k < first + count."""
 
     def __init__(self, session: DeviceSession, first: int, count: int, slot: int):
         self._session, self._first, self._slot = session, first, slot
@@ -257,7 +272,7 @@ class DeviceBlock(Block):
                 self._give_spikes(out, ready, int(total[0]), self._first)
 
     def _give_spikes(self, out: Recorded, ready: Event, total: int, first: int) -> None:
-        """Bring home the spikes of a launch that began with step `first`."""
+        """Copy the spikes of a launch that began with step `first` to the host and add them."""
         kinds = {"neuron": INT, "step": INT, "fraction": self._session.dtype}
         arrays = {name: np.empty(total, kind) for name, kind in kinds.items()}
         copies = [(array, self._array(name)) for name, array in arrays.items()]
@@ -265,9 +280,9 @@ class DeviceBlock(Block):
         out.add_spikes(arrays["neuron"], arrays["step"] + np.int64(first), arrays["fraction"])
 
     def _replay(self, out: Recorded) -> None:
-        """Do the block again from its saved start, for the spikes alone, in runs with room enough.
+        """Repeat the block from its saved start, for the spikes only, in launches whose spikes fit.
 
-        There is room for one spike of every neuron, so that one step always succeeds.
+        There is room for one spike of each neuron, so that a launch of one step always fits.
         """
         session, whole = self._session, self._work
         start, end = self._array("start"), session.arrays["replay"]
@@ -289,22 +304,20 @@ class DeviceBlock(Block):
             done += steps
 
 
-def _laid_out(
+def _concatenated(
     inputs: Mapping[str, Sequence[NDArray[Any]]],
 ) -> tuple[list[NDArray[Any]], dict[str, slice]]:
-    """Arrays one behind another, so that one copy takes all; where those of each name are."""
-    rows, places, end = [], {}, 0
+    """Return all arrays with padding between, to be copied as one, and name → its elements."""
+    rows, slices, end = [], {}, 0
     for name, arrays in inputs.items():
         size = sum(array.size for array in arrays)
-        places[name] = slice(end, end + size)
+        slices[name] = slice(end, end + size)
         rows += [*arrays, np.zeros(-size % ALIGNMENT)]
         end += size + rows[-1].size
-    return rows, places
+    return rows, slices
 
 
 def _gain(problem: Problem) -> NDArray[Any]:
-    """The rows of "gain"; one of zeros where there is no current."""
-    current = problem.current
-    if isinstance(current, ArrayCurrent) or not len(current.gain):
-        return np.zeros((1, 1))
-    return current.gain / np.asarray(problem.parameters.C_m)
+    """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
+    gain = problem.current.gain_over(problem.parameters.C_m)
+    return gain if len(gain) else np.zeros((1, 1))

@@ -1,7 +1,7 @@
-"""Copies between a device and ordinary arrays, through a few pinned buffers and several threads.
+"""Copies between a device and NumPy arrays, through a few pinned buffers and several threads.
 
-A plain copy into fresh memory runs at 2 GB/s, held up by page faults; a ring of pinned buffers that
-eight threads empty reaches 15 GB/s and more (H100, PCIe 5).
+A plain copy into fresh memory runs at 2 GB/s because of page faults. A ring of pinned buffers that
+eight threads empty reaches 15 GB/s or more (H100, PCIe 5).
 """
 
 import os
@@ -22,38 +22,40 @@ from hhplug.errors import BackendUnavailable
 if TYPE_CHECKING:
     from hhplug.device.interface import Array, Event, Stream
 
-# A call that brings 200 MB to a fresh array: 19 ms; with four buffers of 32 MB 19, of 16 MB 21, of
-# 8 MB 28, of 4 MB 44; with four threads 23, with twelve 25 (16 MB; H100, 16 cores).
+# Copying 200 MB to a fresh array takes 19 ms. Four buffers of 32 MB take 19 ms, of 16 MB 21 ms, of
+# 8 MB 28 ms, of 4 MB 44 ms; with those of 16 MB, four threads take 23 ms and twelve 25 ms (H100,
+# 16 cores).
 BUFFER_BYTES = 2**25
 BUFFERS = 2
 THREADS = 8
-SMALL = 2**20  # bytes, that this thread copies in 0.04 ms; to hand them to others takes 0.2
-SMALL_BUFFERS = 8  # so that none of the few small copies of a block waits for another
+# Bytes that the calling thread copies itself, in 0.04 ms; giving them to others takes 0.2 ms.
+SMALL = 2**20
+SMALL_BUFFERS = 8  # enough for the small copies of a block, so that none waits for another
 
 
 @dataclass
 class _Buffer:
-    """A pinned buffer: the device's work on it ends with `event`, the threads' with `futures`."""
+    """A pinned buffer; it is free when `event` has happened and all `futures` are done."""
 
     memory: NDArray[np.uint8]
     event: "Event"
     futures: list[Future[None]] = field(default_factory=list)
 
-    def settle(self) -> None:
-        """Wait for the threads, whatever becomes of their work; the first failure is raised."""
-        wait(self.futures)  # interrupted, it leaves them to be waited for
+    def wait_for_threads(self) -> None:
+        """Wait for all threads, then raise the first exception of any of them."""
+        wait(self.futures)  # if this is interrupted, self.futures still lists them
         futures, self.futures = self.futures, []
         for future in futures:
             future.result()
 
-    def finish(self) -> None:
-        """Wait for the threads and the device."""
-        self.settle()
+    def wait_until_free(self) -> None:
+        """Wait for the threads and for the device."""
+        self.wait_for_threads()
         self.event.synchronize()
 
 
 class Transfers:
-    """The pinned buffers of one device, on a stream of their own; for any thread, one at a time."""
+    """Copies to and from a device on a stream of their own; any thread may call, one at a time."""
 
     def __init__(self, stream: "Stream", pinned: Callable[[int], NDArray[np.uint8]]):
         self._stream, self._pinned = stream, pinned
@@ -64,13 +66,14 @@ class Transfers:
 
     @cached_property
     def _large(self) -> deque[_Buffer]:
-        return self._ring(BUFFERS, BUFFER_BYTES)  # takes 40 ms, and small runs need none
+        # This takes 40 ms, and small runs never need it.
+        return self._ring(BUFFERS, BUFFER_BYTES)
 
     def _ring(self, count: int, size: int) -> deque[_Buffer]:
         return deque(_Buffer(self._pinned(size), self._stream.record()) for _ in range(count))
 
     def refuse_fork(self) -> None:
-        """Raise BackendUnavailable in a process forked since: no device follows there."""
+        """Raise BackendUnavailable in a forked process: a device does not survive a fork."""
         if os.getpid() != self._process:
             raise BackendUnavailable(
                 "forked",
@@ -80,45 +83,45 @@ class Transfers:
             )
 
     def wait(self, event: "Event") -> None:
-        """Let copies enqueued from now on wait for an event."""
+        """Make copies enqueued from now on wait for an event."""
         with self._lock:
             self._stream.wait(event)
 
     def to_host(self, ready: "Event", copies: "Sequence[tuple[NDArray[Any], Array]]") -> None:
-        """Fill C-contiguous arrays from the device, once `ready` has happened, and wait."""
+        """Fill C-contiguous arrays from the device after `ready`; return when they are filled."""
         with self._lock:
             self._stream.wait(ready)
             buffers = self._small if all(a.nbytes <= SMALL for a, _ in copies) else self._large
             pieces = [
-                (target[at : at + fits], source[at:])
+                (target[offset : offset + fits], source[offset:])
                 for array, source in copies
                 for target, fits in [(array.reshape(-1), BUFFER_BYTES // array.itemsize)]
-                for at in range(0, target.size, fits)
+                for offset in range(0, target.size, fits)
             ]
             if not pieces:
                 ready.synchronize()
-            ahead = len(buffers) - 1
-            for i in range(len(pieces) + ahead):
-                if i < len(pieces):  # enqueue this piece …
+            lag = len(buffers) - 1
+            for i in range(len(pieces) + lag):
+                if i < len(pieces):  # enqueue this piece
                     target, source = pieces[i]
                     buffer = buffers[i % len(buffers)]
-                    buffer.finish()
-                    self._stream.to_host(_viewed(buffer, target), source)
+                    buffer.wait_until_free()
+                    self._stream.to_host(_view(buffer, target), source)
                     buffer.event = self._stream.record()
-                if i >= ahead:  # … and empty the oldest that is under way
-                    target, _ = pieces[i - ahead]
-                    buffer = buffers[(i - ahead) % len(buffers)]
+                if i >= lag:  # and empty the oldest buffer that was enqueued
+                    target, _ = pieces[i - lag]
+                    buffer = buffers[(i - lag) % len(buffers)]
                     buffer.event.synchronize()
-                    buffer.futures = self._spread(target, _viewed(buffer, target))
+                    buffer.futures = self._copy_in_threads(target, _view(buffer, target))
             for buffer in buffers:
-                buffer.settle()
+                buffer.wait_for_threads()
 
     def to_device(
         self, target: "Array", arrays: Sequence[NDArray[Any]], dtype: np.dtype
     ) -> "Event":
-        """Enqueue a copy of arrays, one behind another and as dtype, to the device.
+        """Enqueue a copy of arrays, one after another and converted to dtype, to the device.
 
-        The event tells when it is there. Returns when the arrays have been read.
+        Returns, once the arrays have been read, an event that happens when the copy is done.
         """
         small = _size(arrays) * dtype.itemsize <= SMALL
         with self._lock:
@@ -127,22 +130,22 @@ class Transfers:
             for tiles in [arrays] if small else _tiles(arrays, dtype.itemsize):
                 buffer = buffers[0]
                 buffers.rotate(-1)
-                buffer.finish()
+                buffer.wait_until_free()
                 staged = buffer.memory[: _size(tiles) * dtype.itemsize].view(dtype)
-                at = 0
+                offset = 0
                 for tile in tiles:
-                    place = staged[at : at + tile.size].reshape(tile.shape)
-                    buffer.futures += self._spread(place, tile)
-                    at += tile.size
-                buffer.settle()
-                if at:
+                    place = staged[offset : offset + tile.size].reshape(tile.shape)
+                    buffer.futures += self._copy_in_threads(place, tile)
+                    offset += tile.size
+                buffer.wait_for_threads()
+                if offset:
                     self._stream.to_device(target[done:], staged)
                 buffer.event = self._stream.record()
-                done += at
+                done += offset
             return self._stream.record()
 
-    def _spread(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
-        """Copy, and convert, along the longer axis with several threads."""
+    def _copy_in_threads(self, target: NDArray[Any], source: NDArray[Any]) -> list[Future[None]]:
+        """Copy and convert an array, a large one by several threads; return their futures."""
         if target.nbytes <= SMALL:
             _convert(target, source)
             return []
@@ -155,11 +158,11 @@ class Transfers:
 
 
 def _convert(target: NDArray[Any], source: NDArray[Any]) -> None:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, in any thread
+    with np.errstate(over="ignore"):  # too large for float32 is infinite; errstate is per thread
         np.copyto(target, source, casting="unsafe")
 
 
-def _viewed(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
+def _view(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
     return buffer.memory[: like.nbytes].view(like.dtype)
 
 
@@ -168,7 +171,7 @@ def _size(arrays: Sequence[NDArray[Any]]) -> int:
 
 
 def _tiles(arrays: Sequence[NDArray[Any]], itemsize: int) -> Iterator[list[NDArray[Any]]]:
-    """What a buffer holds: whole rows of one array, or a piece of a row; in two dimensions."""
+    """Yield two-dimensional views that fit a buffer, each in a list: rows, or part of a row."""
     fits = BUFFER_BYTES // itemsize
     for array in arrays:
         rows = array.reshape(len(array), -1 if array.size else 1)

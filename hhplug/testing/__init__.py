@@ -1,7 +1,7 @@
-"""The conformance kit: one set of tests that certifies any backend. Never imported by `hhplug`.
+"""The conformance kit: one set of tests that certifies any backend. `hhplug` never imports it.
 
-Three ways in: `hhplug test-backend NAME`; `pytest --pyargs hhplug.testing.suite
---hhplug-backend=NAME`; and, in a plugin's own tests,
+It is run in one of three ways: by `hhplug test-backend NAME`; by `pytest --pyargs
+hhplug.testing.suite --hhplug-backend=NAME`; and, in a plugin's own tests,
 
     from hhplug.testing import BackendSuite
 
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from hhplug.testing.suite import BackendSuite
 
 KIT_LEVEL = 1
-"""Grows with every test that a backend certified before could fail; `--hhplug-kit-level` stays."""
+"""Level of the newest tests; `--hhplug-kit-level` keeps to an older one.
+
+It grows with every new test that a backend certified before may fail.
+"""
 
 __all__ = ["KIT_LEVEL", "BackendSuite"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BackendSuite":  # pytest loads this package at its start, and seldom needs the suite
+    if name == "BackendSuite":  # pytest always imports this package, and seldom needs the suite
         from hhplug.testing.suite import BackendSuite
 
         return BackendSuite

@@ -1,26 +1,27 @@
-"""The frozen accuracy problem, and the bounds that backends are held to on it."""
+"""The accuracy problem, which never changes, and the bounds on a backend's errors in it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hhplug.currents.stimulus import Stimulus
 from hhplug.model import HHParameters
 from hhplug.problem import DType, Problem
-from hhplug.stimulus import Stimulus
 
-N_NEURONS = 255  # not a multiple of any block or vector
+N_NEURONS = 255  # not a multiple of any thread block or vector
 
-# The spans leave out where the system itself is ill-conditioned, so that no float32 method, a
-# textbook NumPy loop included, stays within the bounds below: around the currents that just evoke
-# one spike (2.0–2.5: 1 mV after 50 ms) and just evoke a train (5.75–6.5: 5 mV), and those whose
-# spike peaks at 5 ms (2.75–3.25: 0.012 mV there). Reference against float32 NumPy, 8,000 currents.
+# The spans leave out currents for which the equations are ill-conditioned: no float32 method, not
+# even a textbook NumPy loop, stays within the bounds below there. They are the currents that just
+# evoke one spike (2.0–2.5: 1 mV after 50 ms) or a train (5.75–6.5: 5 mV), and those whose spike
+# peaks at 5 ms (2.75–3.25: 0.012 mV at 5 ms). The errors are those of float32 NumPy against the
+# reference at 8,000 currents.
 CURRENTS = ((0.0, 1.8), (3.5, 5.0), (7.0, 20.0))  # µA/cm²
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Greatest differences from the reference at the same dt."""
+    """Largest permitted differences from the reference at the same dt."""
 
     V_5_ms: float  # mV, over the first 5 ms
     V_50_ms: float  # mV, over the first 50 ms
@@ -35,7 +36,11 @@ BOUNDS: dict[DType, Bounds] = {
 
 
 def accuracy_problem(T: float, dtype: DType | None = None, **changes: Any) -> Problem:
-    """255 neurons with parameters spread by 1 % and constant currents; dt 0.01 ms."""
+    """Return the problem of 255 neurons with constant currents over T ms; dt is 0.01 ms.
+
+    The neurons' parameters differ by up to 1 % from the default ones. Changes are further arguments
+    of `Problem`.
+    """
     spread = np.random.default_rng(1952).uniform(-0.01, 0.01, (7, N_NEURONS))
     default = HHParameters()
     parameters = {

@@ -1,4 +1,4 @@
-"""The error budget: what a run of the suite has measured, beside what is allowed."""
+"""The error budget: the errors that a run of the suite measured, and their bounds."""
 
 from dataclasses import dataclass, field
 
@@ -14,32 +14,32 @@ UNITS = {
 
 @dataclass
 class Budget:
-    """Of one backend, filled while its tests run."""
+    """The error budget of one backend; its tests fill it."""
 
     name: str
     errors: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    """(dtype, quantity) → worst error, bound."""
+    """(dtype, quantity) → (largest error, bound), in the unit that UNITS gives."""
     speeds: dict[str, float] = field(default_factory=dict)
-    """dtype → neuron-steps/s."""
+    """dtype → speed in neuron-steps/s."""
     not_shown: list[str] = field(default_factory=list)
-    """What there was no time for."""
+    """Properties whose tests need a long horizon and did not run."""
     device: str = ""
     steps: int = 0
 
     def note(self, dtype: str, quantity: str, error: float, bound: float) -> None:
-        """Keep an error for the report. Asserting it is the test's affair."""
+        """Keep an error for the report; the test itself asserts the bound."""
         self.errors[dtype, quantity] = float(error), bound
 
     def add(self, other: "Budget") -> None:
-        """What other tests of the backend have measured."""
+        """Add what other tests of the same backend have measured."""
         self.errors |= other.errors
         self.speeds |= other.speeds
-        self.not_shown += other.not_shown
+        self.not_shown = list(dict.fromkeys(self.not_shown + other.not_shown))
         self.device = self.device or other.device
         self.steps += other.steps
 
     def table(self) -> Table:
-        """For the end of a run."""
+        """Return the table that is printed at the end of a run."""
         of = ", ".join(filter(None, (self.name, self.device)))
         table = Table(title=f"Error budget of {of}", title_justify="left")
         for heading in ("", "worst error", "bound", ""):

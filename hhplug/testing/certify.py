@@ -4,25 +4,25 @@ import os
 
 import pytest
 
-from hhplug import registry
+from hhplug.plugins import choice
 from hhplug.testing import plugin
 
-SILENCE = 600  # s of one test, after which every thread's place is printed: something may hang
+SILENCE = 600  # s; the stacks of all threads are printed if one test takes longer
 
 
 def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
-    """Test a backend and print its error budget; 0 if it holds, else 1.
+    """Test a backend and print its error budget; return 0 if all tests pass, else 1.
 
-    Raises BackendUnavailable if it cannot run here, InvalidInput for a name nobody knows.
+    Raises BackendUnavailable if it cannot run here, InvalidInput if there is no such backend.
     """
-    name = registry.choose(name).entry.name
+    name = choice.choose(name).entry.name
     arguments = ["--pyargs", "hhplug.testing.suite", f"{plugin.NAME}={name}"]
     arguments += [f"{plugin.HORIZON}={horizon}"]
     if level is not None:
         arguments += [f"{plugin.LEVEL}={level}"]
-    # Nothing of the folder that it happens to be called in.
+    # Pytest takes no settings or conftest.py from the current folder.
     arguments += ["-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-q"]
-    arguments += ["-p", "hhplug"]  # also where PYTEST_DISABLE_PLUGIN_AUTOLOAD is set
+    arguments += ["-p", "hhplug"]  # needed if PYTEST_DISABLE_PLUGIN_AUTOLOAD is set
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hhplug is imported already
     arguments += ["-o", f"faulthandler_timeout={SILENCE}"]
     with pytest.MonkeyPatch.context() as environment:

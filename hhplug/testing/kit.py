@@ -1,33 +1,35 @@
-"""What a test of the suite is given: the backend, the reference, the horizon, the budget."""
+"""What the tests of the suite use: the backend under test, the reference, and assertions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hhplug import registry
 from hhplug.backend import BackendSpec
 from hhplug.model import finite
+from hhplug.plugins import choice
+from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
-from hhplug.recording import Recording
-from hhplug.registry import Chosen
-from hhplug.result import Result
-from hhplug.simulate import simulate
-from hhplug.spikes import Spikes
+from hhplug.results.result import Result
+from hhplug.results.spikes import Spikes
+from hhplug.running.loop import step_through
+from hhplug.running.recording import Recording
+from hhplug.running.simulate import simulate
 from hhplug.testing.budget import Budget
 
-NOT_DECLARED = "capability not declared: "  # how the reason of the only legal skip begins
+NOT_DECLARED = "capability not declared: "  # start of the reason of every permitted skip
 
-chosen = cache(registry.choose)
+chosen = cache(choice.choose)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a session gave, driven by hand."""
+    """The outcome of a session whose block lengths the test chose."""
 
     samples: dict[str, NDArray[Any]]
     spikes: Spikes
@@ -35,18 +37,36 @@ class Run:
     final_state: NDArray[Any]
 
 
+class Repeated:
+    """Given block lengths, repeated in order without end, as `step_through` asks for them."""
+
+    def __init__(self, lengths: Sequence[int]):
+        self._lengths = cycle(lengths)
+
+    @property
+    def steps(self) -> int:
+        """The next block's length in steps; each access moves on to the next."""
+        return next(self._lengths)
+
+    def took(self, count: int) -> None:
+        """Called when a block has been read; does nothing."""
+
+    def go_on(self) -> None:
+        """Called when a block has been reported; does nothing."""
+
+
 @dataclass
 class Kit:
-    """One backend at one precision."""
+    """One backend at one precision, as a test of the suite uses it."""
 
     name: str
     dtype: DType
-    short: bool  # one small block a test, 5,000 steps in all: for interpreters, simulated hardware
+    short: bool  # at most 5,000 steps in all tests, for interpreters and simulated hardware
     budget: Budget = field(repr=False)
 
     @property
-    def chosen(self) -> Chosen:
-        """The backend, opened once; BackendUnavailable if it cannot run."""
+    def chosen(self) -> OpenedBackend:
+        """The backend, opened once per process. Raises BackendUnavailable if it cannot run."""
         return chosen(self.name)
 
     @property
@@ -57,53 +77,42 @@ class Kit:
         return short if self.short else long
 
     def run(self, T: float, **arguments: Any) -> Result:
-        """A run on the backend; arguments as `Problem`'s."""
+        """Run a problem on the backend; the arguments are those of `Problem`."""
         problem = self.problem(T, **arguments)
         self.budget.steps += problem.n_steps
-        chosen = replace(self.chosen)  # of unknown speed: begins with short blocks
-        return simulate(problem, chosen)
+        return simulate(problem, self.chosen)
 
     def problem(self, T: float, **arguments: Any) -> Problem:
         return Problem(T, dtype=self.dtype, **arguments)
 
     def by_hand(self, problem: Problem, lengths: Sequence[int]) -> Run:
-        """A run in blocks of these lengths, again and again until it ends, two under way."""
+        """Run a problem in blocks of these lengths, repeated until the run ends."""
         recording = Recording(problem)
-        step, blocks, unread = problem.start_step, 0, []
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
-            while step < problem.end_step or unread:
-                if step < problem.end_step and len(unread) < 2:
-                    count = min(lengths[blocks % len(lengths)], problem.end_step - step)
-                    unread.append((session.advance(count), recording.block(step, count)))
-                    step, blocks = step + count, blocks + 1
-                else:
-                    block, recorded = unread.pop(0)
-                    block.read(recorded)
-                    recording.collect(recorded)
+            step_through(problem, session, recording, Repeated(lengths))
             state = session.state()
         self.budget.steps += problem.n_steps
-        return Run(recording.samples, recording.spikes(finite(state)), recording.spike_count, state)
+        spikes = recording.spikes(finite(state))
+        return Run(recording.samples, spikes, recording.spike_count, state)
 
     def needs(self, capability: str, declared: bool) -> None:
-        """Skip a test of what the backend does not offer."""
+        """Skip the test if the backend does not declare the capability."""
         if not declared:
             pytest.skip(f"{NOT_DECLARED}{capability}")
 
-    def needs_long_horizon(self, what: str) -> bool:
-        """Whether there is time for it; the report says if there was none."""
-        if self.short:
-            self.budget.not_shown.append(f"{what} ({self.dtype})")
-        return not self.short
-
 
 def reference(T: float, **arguments: Any) -> Result:
-    """The same run on the float64 reference."""
+    """Run a problem on the float64 reference; the arguments are those of `Problem`."""
     return simulate(Problem(T, **arguments), "reference")
 
 
 def assert_near(ours: Any, expected: Any, bound: float, what: str) -> float:
-    """The largest difference, (…, n), which is below the bound; else where it is, and the first."""
+    """Return the largest absolute difference of two arrays, (…, n), in their unit.
+
+    Raises AssertionError if it is not below the bound; the message says where it is largest and
+    where it first reaches the bound.
+    """
     with np.errstate(invalid="ignore"):
         error = np.abs(np.asarray(ours, np.float64) - expected)
     if error.max() < bound:
@@ -111,23 +120,23 @@ def assert_near(ours: Any, expected: Any, bound: float, what: str) -> float:
     beyond = np.argwhere(~(error < bound))
     worst = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), error.shape)
     raise AssertionError(
-        f"{what} is off by {error[worst]:.2g} at {_place(worst)}, and may be by {bound:.2g}: "
-        f"{ours[worst]!r} instead of {expected[worst]!r}; it is first off at {_place(beyond[0])}"
+        f"{what} is off by {error[worst]:.2g} at {_position(worst)}, and may be by {bound:.2g}: "
+        f"{ours[worst]!r} instead of {expected[worst]!r}; it is first off at {_position(beyond[0])}"
     )
 
 
-def _place(index: Any) -> str:
+def _position(index: Any) -> str:
     *step, neuron = map(int, index)
     return f"step {step[0]}, neuron {neuron}" if step else f"neuron {neuron}"
 
 
 def assert_equal(ours: Any, expected: Any, what: str) -> None:
-    """Bit for bit."""
+    """Assert that two arrays have equal elements; NaN equals NaN."""
     np.testing.assert_array_equal(ours, expected, err_msg=what)
 
 
 def assert_same(a: Result | Run, b: Result | Run) -> None:
-    """Bit for bit."""
+    """Assert that samples, spikes and final states of two runs are exactly equal."""
     assert set(a.samples) == set(b.samples)
     for name in a.samples:
         assert_equal(a.samples[name], b.samples[name], name)

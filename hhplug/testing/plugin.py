@@ -1,4 +1,4 @@
-"""The kit's side of pytest: options, strictness, the error budget. Pytest always loads it."""
+"""The kit's pytest plugin, which pytest always loads: options, rules for skips, the report."""
 
 from collections.abc import Generator
 from dataclasses import asdict
@@ -10,7 +10,7 @@ NAME, HORIZON, LEVEL = "--hhplug-backend", "--hhplug-horizon", "--hhplug-kit-lev
 
 BUDGETS = pytest.StashKey[dict[str, Any]]()
 OUTCOMES = pytest.StashKey[dict[str, int]]()
-BEGUN = pytest.StashKey[set[str]]()  # tests of the suite, by id
+BEGUN = pytest.StashKey[set[str]]()  # node ids of the suite's tests that have begun
 
 pytest.register_assert_rewrite("hhplug.testing.topics", "hhplug.testing.kit")
 
@@ -34,28 +34,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kit_level(level): the level of the kit that it came with")
+    config.addinivalue_line(
+        "markers", "long_horizon(what): shows what a short horizon has no time for"
+    )
     config.stash[BUDGETS] = {}
     config.stash[OUTCOMES] = {"run": 0}
     config.stash[BEGUN] = set()
 
 
 def budgets(config: pytest.Config) -> dict[str, Any]:
-    """Backend → Budget, of this session."""
+    """Return this pytest session's error budgets: backend → Budget."""
     return config.stash[BUDGETS]
 
 
-def _is_ours(item: pytest.Item) -> bool:
+def _is_suite_test(item: pytest.Item) -> bool:
     return getattr(getattr(item, "cls", None), "hhplug_suite", False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    level = config.getoption(LEVEL)
-    if level is None:
-        return
-    newer = [item for item in items if _is_ours(item) and _level(item) > level]
-    if newer:
-        config.hook.pytest_deselected(items=newer)
-        items[:] = [item for item in items if item not in newer]
+    """Deselect tests that came after the level asked for, or that a short horizon has no time for.
+
+    The report names what the latter would have shown.
+    """
+    level, short = config.getoption(LEVEL), config.getoption(HORIZON) == "short"
+    left_out = []
+    for item in filter(_is_suite_test, items):
+        long = item.get_closest_marker("long_horizon")
+        if level is not None and _level(item) > level:
+            left_out.append(item)
+        elif short and long:
+            left_out.append(item)
+            _note_not_shown(item, long.args[0])
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _note_not_shown(item: Any, what: str) -> None:
+    from hhplug.testing.budget import Budget  # which pytest needs only where the suite runs
+
+    name = item.cls._name(item.config)
+    budget = budgets(item.config).setdefault(name, Budget(name))
+    budget.not_shown.append(f"{what} ({item.callspec.params['dtype']})")
 
 
 def _level(item: pytest.Item) -> int:
@@ -67,9 +87,9 @@ def _level(item: pytest.Item) -> int:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test of the suite may be skipped for one reason, and is never expected to fail."""
+    """Fail a test of the suite that is repeated, xfail, or skipped for an unpermitted reason."""
     report = yield
-    if not _is_ours(item):
+    if not _is_suite_test(item):
         return report
     begun = item.config.stash[BEGUN]
     if report.when == "setup" and item.nodeid in begun:
@@ -92,16 +112,17 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    ours = any(map(_is_ours, session.items)) if hasattr(session, "items") else False
+    ours = any(map(_is_suite_test, session.items)) if hasattr(session, "items") else False
     if ours and exitstatus == 0 and not session.config.stash[OUTCOMES]["run"]:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    workeroutput = getattr(session.config, "workeroutput", {})  # sent on by pytest-xdist
+    # pytest-xdist sends this dict from a worker to the main process.
+    workeroutput = getattr(session.config, "workeroutput", {})
     workeroutput["hhplug"] = list(map(asdict, budgets(session.config).values()))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a process of pytest-xdist has measured."""
+    """Add the budgets that a worker process of pytest-xdist measured."""
     from hhplug.testing.budget import Budget
 
     for fields in getattr(node, "workeroutput", {}).get("hhplug", []):

@@ -1,19 +1,19 @@
-"""Random populations, whose neurons can be picked out and whose run can be cut."""
+"""Random populations of which a test can run some neurons or some steps."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.currents.stimulus import Stimulus
 from hhplug.model import HHParameters
-from hhplug.stimulus import Stimulus
 
-DT = 0.02  # ms; from the states drawn below most neurons spike within 20 steps
+DT = 0.02  # ms; most neurons spike within 20 steps of the initial states drawn below
 CURRENTS = ("terms", "shared", "array", "time", "none")
 
 
 class Population:
-    """n neurons over n_steps; the neurons of a smaller n are the first of a larger."""
+    """n random neurons over n_steps; a smaller population is the start of a larger one."""
 
     n_largest = 70_000
 
@@ -42,7 +42,10 @@ class Population:
     def arguments(
         self, neurons: Any = slice(None), steps: slice = slice(None), **changes: Any
     ) -> dict[str, Any]:
-        """What `Problem` takes, for some of the neurons and, of an array current, some steps."""
+        """Return the arguments of `Problem` for some of the neurons and steps.
+
+        `steps` cuts an array current; of other currents it only sets the number of steps.
+        """
         count = len(range(self.n_steps)[steps])
         parameters = {name: value[neurons] for name, value in self._parameters.items()}
         return {

@@ -1,10 +1,10 @@
-"""The suite: every topic in one class, and that class for the backend of --hhplug-backend."""
+"""The suite: one class of all topics, and its subclass for the backend of --hhplug-backend."""
 
 from typing import Any, ClassVar
 
 import pytest
 
-from hhplug import registry
+from hhplug.plugins import discovery
 from hhplug.testing.budget import Budget
 from hhplug.testing.kit import Kit
 from hhplug.testing.plugin import HORIZON, NAME, budgets
@@ -33,10 +33,10 @@ FIXED = {"kit", "hhplug_suite", "pytest_generate_tests", "_name"}
 
 
 class BackendSuite(*TOPICS):
-    """What a backend must hold. A subclass names it: `backend = "mine"`; tests may be added."""
+    """All tests of the kit. A subclass names its backend, `backend = "mine"`, and may add tests."""
 
     backend: ClassVar[str] = ""
-    hhplug_suite: ClassVar[bool] = True  # so that the pytest plugin knows its tests
+    hhplug_suite: ClassVar[bool] = True  # the pytest plugin looks for this attribute
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -49,7 +49,7 @@ class BackendSuite(*TOPICS):
 
     @pytest.fixture
     def kit(self, request: pytest.FixtureRequest, dtype: Any) -> Kit:
-        """The backend at one of its precisions."""
+        """The backend at one of the precisions that it declares."""
         name = self._name(request.config)
         budget = budgets(request.config).setdefault(name, Budget(name))
         return Kit(name, dtype, request.config.getoption(HORIZON) == "short", budget)
@@ -64,10 +64,10 @@ class BackendSuite(*TOPICS):
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
         if "kit" in metafunc.fixturenames:
-            spec = registry.entry(cls._name(metafunc.config)).spec
+            spec = discovery.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
             metafunc.parametrize("dtype", dtypes, scope="class")
 
 
 class TestBackend(BackendSuite):
-    """`pytest --pyargs hhplug.testing.suite --hhplug-backend=NAME`."""
+    """The suite for `pytest --pyargs hhplug.testing.suite --hhplug-backend=NAME`."""

@@ -19,7 +19,7 @@ from benchmarks.recorded import RESULTS, machines
 
 SIZE = {"width": 1280, "height": 1000}
 FLAGS = (
-    "--no-sandbox",  # which root can't have
+    "--no-sandbox",  # Chromium's sandbox does not work for root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -32,7 +32,7 @@ LOADED = "() => $.asv.main_json && $.active === 0"
 
 
 class BrokenPage(Exception):
-    """A page with an error on its console."""
+    """A page has an error on its console."""
 
 
 class Site:
@@ -40,7 +40,7 @@ class Site:
         self._context, self._address = context, address
 
     def open(self, view: str = "") -> Page:
-        """A tab with the grid, "summarylist", "regressions" or a benchmark, all data loaded."""
+        """Open the grid, "summarylist", "regressions" or a benchmark, and wait for its data."""
         errors: list[str] = []
 
         def heed(message: ConsoleMessage) -> None:
@@ -62,7 +62,7 @@ class Site:
 
 @contextmanager
 def published(folder: Path, results: Path = RESULTS) -> Iterator[Site]:
-    """The site of the results; all its files go into the folder, none into the checkout."""
+    """Publish the site of the results, and write all its files into the folder."""
     if not machines(results):
         raise FileNotFoundError(f"no recorded results in {results}")
     files = fetched(folder)
@@ -85,7 +85,7 @@ def published(folder: Path, results: Path = RESULTS) -> Iterator[Site]:
 
 
 def publish(folder: Path, results: Path) -> Path:
-    """The folder that asv has written the site into, of the machines that are kept."""
+    """Return the folder with the site that asv made of the machines that are kept."""
     html, kept = folder / "html", folder / "results"
     for name in ("benchmarks.json", *machines(results)):
         copy = shutil.copytree if (results / name).is_dir() else shutil.copy
@@ -102,7 +102,7 @@ def publish(folder: Path, results: Path) -> Path:
 
 @contextmanager
 def served(html: Path) -> Iterator[str]:
-    """The address of a server of these files."""
+    """Serve these files, and return the address of the server."""
     handler = partial(SimpleHTTPRequestHandler, directory=html)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -1,6 +1,6 @@
-"""What asv's pages load from content delivery networks, taken from npm's registry instead.
+"""Scripts that asv's pages load from content delivery networks, taken from npm's registry instead.
 
-Tests reach package registries and nothing else; what others wrote is not kept in this repository.
+Tests can reach package registries only, and this repository keeps no code of others.
 """
 
 import re
@@ -30,7 +30,7 @@ SAME = {
 }
 """Byte for byte, so that the pages' own hashes hold."""
 
-# npm's flot is not minified, and its first stupidtable is 1.1.3, so that the hashes are others.
+# npm's flot is not minified, and its first stupidtable is 1.1.3, so their hashes differ.
 STAND_INS = {
     f"{CDNJS}/flot/0.8.3/jquery.flot{part}.min.js": f"flot/jquery.flot{part}.js"
     for part in ("", ".categories", ".selection", ".time")
@@ -38,7 +38,7 @@ STAND_INS = {
 
 
 def fetched(folder: Path) -> dict[str, Path]:
-    """The files by the address that the pages have for them; npm unpacks them into the folder."""
+    """Return the files by their address in the pages; npm unpacks them into the folder."""
     quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run([npm(), "install", "--prefix", folder, *quietly, *PACKAGES], check=True)
     files = SAME | STAND_INS

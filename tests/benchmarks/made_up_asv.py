@@ -1,7 +1,7 @@
-"""In place of asv: notes what it was asked for, and lays down results that were made beforehand.
+"""A replacement of asv, which notes its arguments and writes results that were made beforehand.
 
-The n-th call copies the folder `measured-n` that lies beside this file to `asv/results`; it ends
-with 2, as asv does where a benchmark failed.
+The n-th call copies the folder `measured-n` beside this file to `asv/results`. It exits with 2, as
+asv does if a benchmark failed.
 """
 
 import json

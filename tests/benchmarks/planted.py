@@ -1,7 +1,7 @@
-"""The gate on real runs: faults planted in a clone of this checkout, each measured and judged.
+"""Run the gate on faults that are planted in a clone of this checkout.
 
-`python tests/benchmarks/planted.py` wants an otherwise idle machine for a quarter of an hour, and
-the network for asv's environment. It ends with 1 where a verdict is not as expected.
+`python tests/benchmarks/planted.py` needs an otherwise idle machine for a quarter of an hour, and
+a network for asv's environment. It exits with 1 if a verdict is not as expected.
 """
 
 import shutil
@@ -20,17 +20,17 @@ NUMPY = "plugins/hhplug-numpy"
 WIDTH = 100  # characters
 BENCH = (
     r"step.Step.*\('numpy', 'float(32|64)', (100|10000)\)",
-    r"step.Step.*\('numba', 'float32', 10000\)",  # into which nothing is planted
+    r"step.Step.*\('numba', 'float32', 10000\)",  # has no planted fault
     r"accuracy.TraceError.*\('numpy'",
 )
 
 
 @dataclass(frozen=True)
 class Case:
-    """A commit: one text of a file in place of another, or nothing at all."""
+    """A commit that replaces one text in a file, or changes nothing."""
 
     name: str
-    verdicts: tuple[str, ...] = ()  # any of them is right; none: it must pass
+    verdicts: tuple[str, ...] = ()  # one of them is expected; if empty, the gate must pass
     file: str = ""
     old: str = ""
     new: str = ""
@@ -71,7 +71,7 @@ def git(clone: Path, *arguments: str) -> None:
 
 
 def cloned(folder: Path) -> Path:
-    """HEAD with the benchmarks as they stand here, on a branch `base`."""
+    """Clone HEAD, with the working tree's benchmarks, on a branch `base`."""
     clone = folder / "clone"
     git(folder, "clone", "--quiet", str(TOP), str(clone))
     results = shutil.ignore_patterns("results", "__pycache__")
@@ -83,7 +83,7 @@ def cloned(folder: Path) -> Path:
 
 
 def plant(clone: Path, case: Case) -> None:
-    """Commit it on a branch `planted`, off `base`."""
+    """Commit the case on a branch `planted` that starts at `base`."""
     git(clone, "checkout", "--quiet", "-B", "planted", "base")
     if case.file:
         path = clone / case.file
@@ -95,13 +95,13 @@ def plant(clone: Path, case: Case) -> None:
 
 
 def judged(clone: Path) -> subprocess.CompletedProcess[str]:
-    """By the gate; asv's progress goes where standard error goes."""
+    """Run the gate; asv's progress goes to standard error."""
     gate = [sys.executable, "-m", "benchmarks.gate", "base", "planted", "--run", "--bench", *BENCH]
     return subprocess.run(gate, cwd=clone, stdout=subprocess.PIPE, text=True)
 
 
 def as_expected(case: Case, code: int, output: str) -> bool:
-    """A planted fault must be told of the NumPy backend, and of no other."""
+    """Tell whether the gate reports the planted fault for the NumPy backend and for no other."""
     told = [line for line in output.splitlines() if any(word in line for word in case.verdicts)]
     return code == bool(case.verdicts) == bool(told) and all("(numpy" in line for line in told)
 

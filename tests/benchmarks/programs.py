@@ -1,4 +1,4 @@
-"""The programs beside Python's that asv's pages are shown with."""
+"""Finds the programs, besides Python, that the tests of asv's pages need."""
 
 import shutil
 
@@ -6,7 +6,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 class ProgramMissing(Exception):
-    """No such program is on the path; the message says how to install it."""
+    """The program is not on the path; the message says how to install it."""
 
 
 def chromium() -> str:

@@ -1,7 +1,7 @@
-"""The graph of the time of a neuron-step on a machine: a curve a backend, over commits.
+"""asv's graph of the time of a neuron-step over commits on one machine, with a curve per backend.
 
-`python tests/benchmarks/step_graph.py docs/asv.png` takes its picture, on the machine that has
-most backends.
+`python tests/benchmarks/step_graph.py docs/asv.png` takes a screenshot of it, for the machine that
+has the most backends.
 """
 
 import sys
@@ -37,7 +37,7 @@ def measured(machine: str) -> Curves:
 
 
 def opened(site: Site, machine: str) -> Page:
-    """Every backend, on a logarithmic axis; in asv's addresses values are as Python writes them."""
+    """Open the graph of every backend on a logarithmic axis; asv's addresses have values' reprs."""
     backends = [("p-backend", repr(backend)) for backend in BACKENDS]
     choice = [("machine", machine), *backends, ("p-dtype", repr(DTYPE)), ("p-neurons", NEURONS)]
     return site.open(f"{STEP}?" + urlencode([*choice, ("y-axis-scale", "log")]))

@@ -1,4 +1,4 @@
-"""The accuracy benchmarks see a wrong backend, and one that fails hides no other."""
+"""The accuracy benchmarks detect a wrong backend, and a failing one does not affect the others."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ def test_numpy_is_within_bounds_and_its_error_over_dt_falls_with_the_fourth_powe
     assert 12 < coarse / fine < 24  # 2⁴, near enough at these dt
 
 
-def test_a_backend_without_a_value_is_infinitely_wrong():
+def test_the_error_is_infinite_for_a_nan_or_a_wrong_shape():
     assert accuracy.greatest(np.array([1.0, np.nan]), np.array([1.0, 1.0])) == np.inf
     assert accuracy.greatest(np.zeros(3), np.zeros(2)) == np.inf
     assert accuracy.greatest(np.zeros(2), np.array([0.0, -3.0])) == 3.0
 
 
-def test_what_fails_fails_alone(reference, monkeypatch):
+def test_a_failing_backend_does_not_affect_the_others(reference, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("planted")
 

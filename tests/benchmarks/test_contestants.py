@@ -1,4 +1,4 @@
-"""No time is given for a wrong run, and none is asked of what isn't there."""
+"""A wrong run gives no time, and an absent backend is skipped."""
 
 import sys
 
@@ -30,7 +30,7 @@ def test_a_run_whose_final_state_is_not_finite_has_no_time(value):
         check(state, SMALL.spike_count(STEPS), SMALL, STEPS)
 
 
-def test_a_backend_that_computes_something_else_is_found_out():
+def test_a_run_with_other_parameters_is_detected():
     wrong = Simulator("numpy", "float32")  # without the population's parameters
     with pytest.raises(InvalidRun):
         checked_run(wrong, SMALL, LENGTHS[-2])
@@ -51,7 +51,7 @@ def test_a_contestant_gives_the_time_of_a_step(name):
     assert 1e-7 < contestant.seconds_per_step() < 1e-2  # s; 5e-5 and 1e-4 are usual
 
 
-def test_what_is_the_same_for_every_run_is_no_part_of_a_step(monkeypatch):
+def test_the_fixed_cost_of_a_run_is_not_part_of_the_time_of_a_step(monkeypatch):
     contestant = Contestant("numpy", "float32", 100)
     monkeypatch.setattr(contestant, "_run", lambda steps: 5.0 + 2e-3 * steps)
     assert contestant.seconds_per_step() == pytest.approx(2e-3)
@@ -59,7 +59,7 @@ def test_what_is_the_same_for_every_run_is_no_part_of_a_step(monkeypatch):
 
 @pytest.fixture
 def lacking(monkeypatch):
-    """No backend can run."""
+    """Make every backend unavailable."""
 
     def unavailable(name, *_):
         raise BackendUnavailable("no_driver", "none found", backend=name)
@@ -81,7 +81,7 @@ def test_a_backend_that_is_required_and_absent_is_a_failure(monkeypatch):
         Contestant("numpy", "float32", 1)
 
 
-def test_a_peer_that_is_absent_is_skipped_or_a_failure_as_a_backend_is(monkeypatch):
+def test_an_absent_peer_is_skipped_or_fails_like_a_backend(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     monkeypatch.delenv(contestants.REQUIRE, raising=False)
     with pytest.raises(NotImplementedError, match="cupy"):
@@ -97,7 +97,7 @@ def test_a_dtype_that_a_backend_does_not_have_is_skipped_even_where_it_is_requir
         Contestant("reference", "float32", 1)
 
 
-def test_what_would_take_too_long_is_skipped():
+def test_a_benchmark_that_would_take_too_long_is_skipped():
     with pytest.raises(
         NotImplementedError, match="1,000,000 neurons would take reference too long"
     ):

@@ -1,4 +1,4 @@
-"""The command: what it reads, prints and returns."""
+"""The gate's command line: what it reads, prints and returns."""
 
 import json
 import re
@@ -20,11 +20,11 @@ QUIET = [1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 1.03, 0.97, 1.01, 0.99]  # s, sampl
 
 @pytest.fixture
 def commits(tmp_path, monkeypatch):
-    """Two, of a repository of their own, with room for results."""
+    """Return two commits of a new repository that has a folder for results."""
     monkeypatch.setattr(gate, "TOP", tmp_path)
     monkeypatch.setattr(gate, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(gate, "MEASURED", tmp_path / "asv" / "results")
-    monkeypatch.setenv("HOME", str(tmp_path))  # where asv keeps its list of machines
+    monkeypatch.setenv("HOME", str(tmp_path))  # asv keeps its list of machines there
 
     def git(*arguments):
         author = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -72,7 +72,7 @@ def test_a_pass_is_a_line_with_the_number_of_benchmarks_and_the_worst_ratio(comm
     assert judge(*commits) == (0, expected, "")
 
 
-def test_what_has_no_ratio_is_not_the_worst(commits, record, judge):
+def test_a_benchmark_without_a_ratio_is_not_the_worst(commits, record, judge):
     for commit in commits:
         record(commit, numba=0.0, numpy=1.0)
     assert "worst ratio 1.00: " in judge(*commits)[1]
@@ -89,7 +89,7 @@ def test_a_warning_is_printed_and_passes(commits, record, judge):
 def test_a_slowdown_fails_and_is_named(commits, record, judge):
     record(commits[0], numpy=1.0, numba=1.0)
     record(commits[1], numpy=1.5, numba=1.0)
-    code, output, _ = judge("HEAD~", "HEAD")  # as git knows them
+    code, output, _ = judge("HEAD~", "HEAD")  # names that git resolves
     assert code == 1
     (row,) = [line for line in output.splitlines() if "slower" in line]
     assert row.split() == [f"{STEP}(numpy,", "100)", "1", "1.5", "1.5", "slower"]
@@ -124,7 +124,7 @@ def test_only_some_benchmarks_may_be_judged_by_patterns_as_asv_takes_them(
     assert judge(*commits, "--bench", pattern, "numpy")[0] == 1
 
 
-def test_nothing_to_compare_is_no_pass(commits, record, judge):
+def test_the_gate_fails_if_nothing_can_be_compared(commits, record, judge):
     record(commits[0], numba=1.0)
     record(commits[1], numpy=1.0)
     code, output, _ = judge(*commits, "--bench", "numpy")  # new at HEAD
@@ -144,14 +144,14 @@ def test_nothing_to_compare_is_no_pass(commits, record, judge):
     ],
 )
 @pytest.mark.usefixtures("commits")
-def test_bad_input_is_a_line(judge, arguments, message):
+def test_bad_input_exits_with_2_and_one_line(judge, arguments, message):
     code, output, error = judge(*arguments)
     assert (code, output, error.count("\n")) == (2, "", 1)
     assert error.startswith(f"gate: {message}")
 
 
-def test_old_results_are_not_judged_where_asv_could_not_measure(commits, record, judge):
-    """As here, where the commits are of another repository."""
+def test_old_results_are_not_judged_if_asv_could_not_measure(commits, record, judge):
+    """asv cannot measure here because the commits are of another repository."""
     record(commits[0], numpy=1.0)
     record(commits[1], numpy=1.0)
     assert judge(*commits)[0] == 0
@@ -162,16 +162,18 @@ def test_old_results_are_not_judged_where_asv_could_not_measure(commits, record,
 
 @pytest.fixture
 def made_up_asv(tmp_path):
-    """In place of asv, for a process that starts there; what it was called with."""
+    """Replace asv in a process that starts in the folder; return the arguments of its calls."""
     shutil.copy(Path(__file__).with_name("made_up_asv.py"), tmp_path / "asv.py")
     return lambda: [
         json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()
     ]
 
 
-def test_run_measures_both_commits_in_turn_and_judges_that(commits, record, judge, made_up_asv):
+def test_run_measures_both_commits_in_turn_and_judges_the_results(
+    commits, record, judge, made_up_asv
+):
     record(commits[0], numpy=1.0)
-    record(commits[1], numpy=9.0)  # which is kept, and says nothing here
+    record(commits[1], numpy=9.0)  # a kept result, which --run must ignore
     record(commits[0], into="measured-1", numpy=1.0)
     record(commits[1], into="measured-1", numpy=1.1)
     code, output, error = judge(*commits, "--run", "--bench", "numpy", "numba")
@@ -185,7 +187,7 @@ def test_run_measures_both_commits_in_turn_and_judges_that(commits, record, judg
 
 
 @pytest.mark.usefixtures("made_up_asv")
-def test_run_judges_nothing_that_an_earlier_one_measured(commits, record, judge):
+def test_run_ignores_the_results_of_an_earlier_run(commits, record, judge):
     for commit, slowdown in zip(commits, (1.0, 9.0), strict=True):
         record(commit, into="asv/results", env="of-old-pins", numba=slowdown)
         record(commit, into="measured-1", numpy=1.0)
@@ -195,7 +197,7 @@ def test_run_judges_nothing_that_an_earlier_one_measured(commits, record, judge)
 
 
 @pytest.mark.parametrize(("again", "expected"), [(1.0, 0), (1.5, 1)])
-def test_what_is_slower_is_measured_again_in_more_rounds_and_that_counts(
+def test_a_slower_benchmark_is_measured_again_and_the_second_result_counts(
     commits, record, judge, made_up_asv, again, expected
 ):
     record(commits[0], into="measured-1", numpy=1.0, numba=1.0)
@@ -209,15 +211,13 @@ def test_what_is_slower_is_measured_again_in_more_rounds_and_that_counts(
     assert arguments[arguments.index("--attribute") + 1] == "rounds=6"
     *_, option, pattern = arguments
     assert option == "--bench"
-    assert re.search(pattern, f"{STEP}('numpy', 100)")  # as asv names it
+    assert re.search(pattern, f"{STEP}('numpy', 100)")  # with asv's quotes
     assert not re.search(pattern, f"{STEP}('numpy', 1000)")
     assert not re.search(pattern, f"{STEP}('numba', 100)")
 
 
 @pytest.mark.usefixtures("made_up_asv")
-def test_a_slowdown_that_two_rounds_could_not_tell_from_a_slow_spell_is_caught(
-    commits, record, judge
-):
+def test_a_slowdown_that_a_slow_phase_hides_in_two_rounds_fails(commits, record, judge):
     spells = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
     record(commits[0], into="measured-1", samples=sorted(3.0 - s for s in spells), numpy=1.0)
     record(commits[1], into="measured-1", samples=spells, numpy=1.0)

@@ -1,4 +1,4 @@
-"""The inputs of the benchmarks are those of all years."""
+"""The inputs of the benchmarks never change, so that results of different years compare."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -10,14 +10,14 @@ from benchmarks.suite import inputs
 from benchmarks.suite.inputs import DT, LENGTHS, Population
 from hhplug import Simulator
 
-# As first recorded; what is appended later stands behind.
+# These were recorded first; later ones are appended after them.
 POPULATION = "5405dc4f3f5f6d9c206e37087236f35e961ef57cfaf59643267be254cb820cbc"
 BACKENDS = ("reference", "numpy", "numba", "triton", "pycuda")
 PEERS = ("peer-textbook", "peer-jax", "peer-launches")
 SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)
 
 
-def test_what_was_measured_once_is_measured_for_good():
+def test_the_inputs_of_earlier_measurements_never_change():
     file = Path(inputs.__file__).with_name("population.json")
     assert sha256(file.read_bytes()).hexdigest() == POPULATION
     assert inputs.BACKENDS[: len(BACKENDS)] == BACKENDS
@@ -49,7 +49,7 @@ def test_the_spikes_are_those_of_the_reference_and_none_is_near_the_end_of_a_run
         assert np.abs(at - length).min() > 2
 
 
-def test_a_population_is_a_hundred_neurons_over_and_over():
+def test_a_population_repeats_the_same_hundred_neurons():
     large, small = Population(257), Population(100)
     for name in ("I_ext", "g_Na", "g_K", "state"):
         np.testing.assert_array_equal(large.row(name)[..., 200:257], small.row(name)[..., :57])

@@ -1,4 +1,4 @@
-"""What is shown agrees with what is recorded."""
+"""The tables and pictures agree with the recorded results."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from benchmarks import pictures, recorded, sitting, tables
+from benchmarks import measure_in_place, pictures, recorded, tables
 
 MACHINES = recorded.machines()
 
@@ -18,7 +18,7 @@ def test_tables_are_those_of_the_recorded_results(file):
     assert tables.written(text) == text, "run python -m benchmarks.tables"
 
 
-def test_a_table_that_is_not_up_to_date_is_seen():
+def test_a_table_that_is_out_of_date_is_detected():
     text = tables.FILES[0].read_text(encoding="utf-8")
     name = tables.MARKED.search(text)[2]
     assert tables.written(f"<!-- table {name} -->\nold\n<!-- end -->") != text
@@ -44,7 +44,7 @@ def test_a_picture_has_every_backend_that_was_measured(curve):
     assert all(ax.get_legend() for ax in figure.axes)
 
 
-def test_of_two_environments_what_one_knows_is_kept(tmp_path):
+def test_a_value_known_in_one_of_two_environments_is_kept(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "machine.json").write_text('{"machine": "m", "version": 1}')
     for name, value in (("a", 0.25), ("b", float("nan"))):
@@ -58,11 +58,11 @@ def test_of_two_environments_what_one_knows_is_kept(tmp_path):
     [
         (2.0, "1", (2.0, "1" * 40)),
         (math.nan, "1", (0.25, "0" * 40)),  # left out
-        (math.nan, "2", None),  # another benchmark by now
+        (math.nan, "2", None),  # the benchmark has another version now
         (None, "1", None),  # failed
     ],
 )
-def test_what_the_newest_commit_left_out_is_that_of_the_one_before(
+def test_a_benchmark_left_out_by_the_newest_commit_has_the_previous_value(
     tmp_path, value, version, expected
 ):
     (tmp_path / "m").mkdir()
@@ -73,19 +73,19 @@ def test_what_the_newest_commit_left_out_is_that_of_the_one_before(
     assert found.get(("topic.time_it", "numpy")) == expected
 
 
-def test_results_of_an_unknown_commit_are_asked_for_in_vain(tmp_path):
+def test_an_unknown_commit_raises_LookupError(tmp_path):
     with pytest.raises(LookupError, match="no results of commit abc on 'm'; there are: none"):
         recorded.measurements("m", "abc", tmp_path)
 
 
-def test_a_sitting_keeps_the_path_of_python_out_of_its_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(sitting.sys, "executable", "/opt/secret/bin/python3")
-    version = f"{sitting.sys.version_info.major}.{sitting.sys.version_info.minor}"
+def test_results_measured_in_place_do_not_contain_the_path_of_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure_in_place.sys, "executable", "/opt/secret/bin/python3")
+    version = f"{measure_in_place.sys.version_info.major}.{measure_in_place.sys.version_info.minor}"
     mine = tmp_path / "abcdef12-existing-py_opt_secret_bin_python3.json"
     public = tmp_path / f"abcdef12-existing-py{version}.json"
     for _ in range(2):
-        with sitting.the_path_of_python_kept_out(tmp_path, "abcdef1234"):
-            assert not public.exists()  # asv finds its own file, and adds to it
+        with measure_in_place.the_path_of_python_kept_out(tmp_path, "abcdef1234"):
+            assert not public.exists()  # within, asv finds its own file and adds to it
             runs = json.loads(mine.read_text())["runs"] if mine.exists() else 0
             python = {"python": "/opt/secret/bin/python3", "env_name": mine.stem[9:]}
             mine.write_text(json.dumps(python | {"runs": runs + 1}))
@@ -95,7 +95,7 @@ def test_a_sitting_keeps_the_path_of_python_out_of_its_results(tmp_path, monkeyp
 
 
 def write_result(path, env_name, value, commit="0", version="1"):
-    """A file of asv's with one benchmark."""
+    """Write a result file of asv with one benchmark."""
     path.write_text(
         json.dumps(
             {
@@ -115,7 +115,7 @@ def write_result(path, env_name, value, commit="0", version="1"):
     )
 
 
-def test_what_older_commits_give_is_named_by_backend_or_where_they_share_by_cell():
+def test_values_of_older_commits_are_named_by_backend_or_by_cell():
     step, rate = "step.Step.time_it", "accuracy.RateError.track_rate"
     given = {
         (step, "triton", "float32", "1"): "new",

@@ -1,6 +1,6 @@
 """The site that `asv publish` makes of the recorded results shows them, in a real browser.
 
-These tests are skipped where a browser or npm is missing; with HHPLUG_REQUIRE_BROWSER=1 they fail.
+These tests are skipped if a browser or npm is missing; with HHPLUG_REQUIRE_BROWSER=1 they fail.
 """
 
 import os
@@ -17,7 +17,7 @@ from step_graph import drawn, measured, opened, take_picture
 
 from benchmarks.recorded import machines
 
-BLANK = 20_000  # bytes; a blank page of that size takes 6,000, one with curves 100,000
+BLANK = 20_000  # bytes; a picture of a blank page has 6,000, one with curves 100,000
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the tests of sessions share."""
+"""Fixtures that the tests of sessions share."""
 
 import pytest
 from host_device import HostDevice, HostSession
@@ -18,7 +18,7 @@ def several_blocks():
 
 @pytest.fixture
 def launches(monkeypatch):
-    """What is launched from now on."""
+    """The list of all launches from now on."""
     seen = []
     launch = HostSession.launch
     monkeypatch.setattr(

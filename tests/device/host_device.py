@@ -1,7 +1,7 @@
 """A device of NumPy arrays, so that `hhplug.device` is tested without a GPU.
 
-Its streams put work off until somebody waits for it, and fresh memory holds rubbish, written late
-too: where a wait is missing, the data are wrong, on every run.
+Its streams defer work until something waits for it, and new memory holds garbage, which is also
+written late. If a wait is missing, the data are wrong in every run.
 """
 
 from collections import deque
@@ -14,8 +14,9 @@ import numpy as np
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
 from hhplug.model import VARIABLES, HHParameters
+from hhplug.plugins.choice import OpenedBackend
+from hhplug.plugins.discovery import Entry
 from hhplug.reference import rk4_step
-from hhplug.registry import Chosen, Entry
 
 RUBBISH = 0x7F  # in every byte: 1e306 as float64, 3e38 as float32, no index as int32
 
@@ -33,7 +34,7 @@ class HostEvent:
 
 
 class HostStream(Stream):
-    """A queue; a prompt one does its work when it is enqueued."""
+    """A queue of work; a prompt one does its work when it is enqueued."""
 
     def __init__(self, device, prompt):
         self.device, self._prompt = device, prompt
@@ -99,7 +100,7 @@ class Kept:
 
 
 class HostDevice(Device):
-    """prompt: "copies", "kernels", or "nothing" that is done when it is enqueued."""
+    """A device on which `prompt` ("copies", "kernels" or "nothing") is done when enqueued."""
 
     def __init__(self, prompt="nothing", free=10**9):
         self.lock, self._entered, self._prompt = RLock(), local(), prompt
@@ -135,7 +136,9 @@ class HostDevice(Device):
 
     def _rubbish(self, count, dtype):
         memory = np.empty(count * dtype.itemsize, np.uint8)
-        self.users.enqueue(partial(memory.fill, RUBBISH))  # who had the memory before still writes
+        self.users.enqueue(
+            partial(memory.fill, RUBBISH)
+        )  # the last user of the memory still writes
         return memory.view(dtype)
 
     def kept(self, shape, dtype):
@@ -212,7 +215,7 @@ class HostBackend(Backend):
 
 
 def backend_on(device):
-    """For `simulate`: HostBackend on this device."""
+    """Return a HostBackend on this device, opened for `simulate`."""
     capabilities = Capabilities(device_arrays=True)
     spec = BackendSpec("host", "host_device:HostBackend", API, "a toy", capabilities=capabilities)
-    return Chosen(Entry("host", "tests", "", spec), spec, HostBackend(device))
+    return OpenedBackend(Entry("host", "tests", "", spec), spec, HostBackend(device))

@@ -1,4 +1,4 @@
-"""Problems for a device of NumPy arrays, and what the reference says of them."""
+"""Problems for a device of NumPy arrays, and the reference's results for them."""
 
 from contextlib import contextmanager
 from functools import cache
@@ -45,10 +45,12 @@ EVERYTHING = {"record_all": True, "initial_state": STATES, "batch_size": N}
 
 @contextmanager
 def blocks_of(n_steps):
-    """Blocks of this many steps, however fast they are."""
+    """Make all blocks this many steps long, however fast they are."""
     with (
-        patch("hhplug.simulate.BLOCK_STEPS", n_steps),
-        patch.multiple("hhplug.pace", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9, LEAST_BLOCKS=1),
+        patch("hhplug.running.simulate.BLOCK_STEPS", n_steps),
+        patch.multiple(
+            "hhplug.running.block_length", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9, LEAST_BLOCKS=1
+        ),
     ):
         yield
 
@@ -58,7 +60,7 @@ def problem_of(n_steps=N_STEPS, dt=DT, dtype="float64", **arguments):
 
 
 def expected_of(problem):
-    """What the reference says; it leaves nothing on a device."""
+    """Return the reference's result, whose arrays are on the host."""
     return simulate(problem.with_device_arrays(False).with_dtype("float64"), "reference")
 
 

@@ -1,4 +1,4 @@
-"""A made-up libcuda, so that what the NVIDIA driver says is tested without a GPU."""
+"""A made-up libcuda, so that the use of the NVIDIA driver is tested without a GPU."""
 
 import ctypes
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says, told apart without a GPU by a driver that a test makes up."""
+"""The answers of the NVIDIA driver are distinguished, as a made-up driver shows without a GPU."""
 
 import ctypes
 from unittest.mock import patch
@@ -22,7 +22,7 @@ def test_gpus_are_named_in_the_drivers_order(driver):
     assert devices() == ["First GPU", "Second GPU"]
 
 
-def test_a_missing_driver_is_told(monkeypatch):
+def test_a_missing_driver_is_reported(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with patch.object(ctypes, "CDLL", side_effect=OSError("cannot open shared object file")):
         problem = problem_of(devices)
@@ -32,12 +32,12 @@ def test_a_missing_driver_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize("answers", [{"status": 100}, {"names": ()}])
-def test_a_driver_without_a_gpu_is_told(driver, answers):
+def test_a_driver_without_a_gpu_is_reported(driver, answers):
     driver(**answers)
     assert problem_of(devices).code == "no_device"
 
 
-def test_a_driver_that_fails_is_told_with_its_number(driver):
+def test_a_driver_that_fails_is_reported_with_its_number(driver):
     driver(status=803)
     problem = problem_of(devices)
     assert problem.code == "driver_failed"
@@ -45,7 +45,7 @@ def test_a_driver_that_fails_is_told_with_its_number(driver):
 
 
 @pytest.mark.parametrize("hidden", ["", "-1", " ", "NoDevFiles"])
-def test_hidden_gpus_are_told(driver, monkeypatch, hidden):
+def test_hidden_gpus_are_reported(driver, monkeypatch, hidden):
     driver()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     problem = problem_of(devices)
@@ -61,7 +61,7 @@ def test_gpus_that_are_chosen_are_not_hidden(driver, monkeypatch, shown):
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_context_that_can_be_made_is_given_back(driver, index):
+def test_a_context_made_as_a_check_is_released(driver, index):
     made_up = driver(names=("First GPU", "Second GPU"))
     check_context(index)
     assert made_up.made == {index: 1}
@@ -75,7 +75,7 @@ def test_a_context_that_can_be_made_is_given_back(driver, index):
         (46, "device_busy", "Second GPU gives no context: .* error 46"),
     ],
 )
-def test_a_gpu_that_gives_no_context_is_told_by_its_name(driver, context, code, reason):
+def test_a_gpu_that_gives_no_context_is_reported_by_its_name(driver, context, code, reason):
     made_up = driver(names=("First GPU", "Second GPU"), context=context)
     with pytest.raises(BackendUnavailable, match=rf"\[{code}\] {reason}.*Fix: "):
         check_context(1)
@@ -92,7 +92,7 @@ def test_a_context_may_be_kept_for_the_libraries_that_follow(driver, index):
 @pytest.mark.parametrize(
     ("answers", "status"), [({"status": 100}, 100), ({"status": 803}, 803), ({"context": 2}, 2)]
 )
-def test_a_context_that_is_not_made_raises_nothing(driver, answers, status):
+def test_a_context_that_cannot_be_retained_gives_the_status(driver, answers, status):
     made_up = driver(**answers)
     assert retain_context(0) == status
     assert not made_up.held
@@ -103,7 +103,7 @@ def test_without_a_driver_there_is_no_context():
         assert retain_context(0) == 100  # as without a GPU
 
 
-def test_no_context_is_made_on_a_device_that_is_not_there(driver):
+def test_no_context_is_made_on_a_device_that_does_not_exist(driver):
     made_up = driver(names=("A GPU",))
     assert retain_context(1) != 0
     assert not made_up.made

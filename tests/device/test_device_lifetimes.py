@@ -1,4 +1,4 @@
-"""Sessions beside each other, in threads and processes, and the memory that they leave."""
+"""Concurrent sessions, in threads and processes, and the release of their memory."""
 
 import os
 import sys
@@ -44,7 +44,7 @@ def test_a_session_may_begin_and_end_while_another_has_a_block_unread(device):
 
 @pytest.fixture
 def hasty_threads():
-    """Threads that take turns often."""
+    """Make Python switch threads often."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -81,7 +81,7 @@ def test_close_waits_and_frees_the_memory_once():
 
 
 @pytest.mark.parametrize("method", ["make_ready", "upload", "launch"])
-def test_what_fails_or_is_interrupted_leaves_no_memory_behind(monkeypatch, method):
+def test_a_failed_or_interrupted_run_frees_its_memory(monkeypatch, method):
     device = HostDevice()
     before = device.free
     problem = problem_of_current("waves", False, device_arrays=True)
@@ -89,19 +89,19 @@ def test_what_fails_or_is_interrupted_leaves_no_memory_behind(monkeypatch, metho
         broken.setattr(HostSession, method, Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt) as held:
             simulate(problem, backend_on(device))
-    assert held.tb  # as a notebook holds it
-    assert device.free >= before - 4 * N_STEPS * N * 8  # of device arrays, that Python frees
+    assert held.tb  # a notebook keeps the traceback too
+    assert device.free >= before - 4 * N_STEPS * N * 8  # device arrays, which Python frees
     assert_agrees(simulate(problem, backend_on(device)), expected_of(problem))
 
 
-def test_a_forked_process_is_told_that_no_device_followed(device, monkeypatch):
+def test_a_forked_process_gets_an_error_instead_of_the_device(device, monkeypatch):
     problem, process = problem_of_current("held", False), os.getpid()
     monkeypatch.setattr("os.getpid", lambda: process + 1)
     with pytest.raises(BackendUnavailable, match=r"\[forked\].*get_context\('spawn'\)"):
         simulate(problem, backend_on(device))
 
 
-def test_only_spike_times_take_room_for_spikes():
+def test_only_spike_times_allocate_memory_for_spikes():
     taken = {}
     for spikes in ("times", "counts", "off"):
         device = HostDevice()
@@ -124,7 +124,7 @@ def test_device_arrays_outlive_their_session():
 
 
 @pytest.mark.parametrize("device_arrays", [False, True])
-def test_an_allocation_that_fails_is_told_and_the_device_goes_on(device_arrays):
+def test_a_failed_allocation_is_reported_and_the_device_stays_usable(device_arrays):
     device = HostDevice(free=20 * 10**6)
     problem = problem_of(batch_size=600_000, record_every=100, device_arrays=device_arrays)
     needed = r"the GPU has 0\.02 GB free, and 0\.1\d GB are needed; use a smaller batch_size"
@@ -134,7 +134,7 @@ def test_an_allocation_that_fails_is_told_and_the_device_goes_on(device_arrays):
     assert_agrees(simulate(smaller, backend_on(device)), expected_of_current("held", False))
 
 
-def test_a_failed_allocation_is_told_in_gigabytes():
+def test_the_error_of_a_failed_allocation_is_in_gigabytes():
     error = not_enough_memory(1.5e9, 12_345_678_901)
     assert isinstance(error, NotEnoughMemory)
     assert str(error) == (

@@ -1,4 +1,4 @@
-"""What sessions on a device of NumPy arrays compute, against the reference."""
+"""Sessions on a device of NumPy arrays agree with the reference."""
 
 from functools import cache
 
@@ -20,7 +20,7 @@ from host_problems import (
 
 from hhplug import HHParameters, Stimulus, simulate
 from hhplug.device import session as device_session
-from hhplug.recording import Recording
+from hhplug.running.recording import Recording
 from hhplug.testing.accuracy import BOUNDS
 
 pytestmark = pytest.mark.usefixtures("several_blocks")
@@ -75,7 +75,7 @@ def test_a_run_goes_on_at_a_later_step(device, kind, device_arrays):
 
 
 @pytest.mark.parametrize("spikes", ["times", "counts", "off"])
-def test_spikes_are_kept_as_asked(device, launches, spikes):
+def test_spikes_are_kept_as_requested(device, launches, spikes):
     problem = problem_of_current("waves", False, spikes=spikes)
     ours = simulate(problem, backend_on(device))
     assert_agrees(ours, expected_of(problem))
@@ -117,7 +117,7 @@ def expected_of_replayed(kind):
 
 @pytest.fixture
 def replays(monkeypatch):
-    """The blocks that are replayed, where there is room for one spike of a neuron in a block."""
+    """The list of replayed blocks, with a capacity of one spike per neuron in a block."""
     seen = []
     replay = device_session.DeviceBlock._replay
     monkeypatch.setattr(device_session, "SPIKES_PER_MS", 0.0)
@@ -132,7 +132,7 @@ def replays(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", REPLAYED)
-def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(device, replays, launches, kind):
+def test_spikes_beyond_the_capacity_are_found_by_a_replay(device, replays, launches, kind):
     # What is recorded stays on the device, where a replay that wrote it again would spoil it.
     problem = replayed_problem(kind, record_every=4, device_arrays=True)
     ours = simulate(problem, backend_on(device))
@@ -157,7 +157,7 @@ def test_a_total_beyond_an_int32_is_replayed_too(device, replays, monkeypatch):
     assert len(replays) == 2
 
 
-def test_as_many_spikes_as_there_is_room_for_need_no_replay(replays):
+def test_spikes_up_to_the_capacity_need_no_replay(replays):
     problem = problem_of(100, stimulus=REPLAYED["uniform"], batch_size=9)
     ours = simulate(problem, backend_on(HostDevice()))
     assert_agrees(ours, expected_of(problem))
@@ -172,7 +172,7 @@ def test_counts_alone_need_no_replay(replays):
 
 
 @pytest.mark.parametrize("spikes", ["off", "counts"])
-def test_a_block_is_done_when_it_has_been_read_whatever_it_brings(device, monkeypatch, spikes):
+def test_a_block_is_complete_when_it_has_been_read_even_without_data(device, monkeypatch, spikes):
     done, kernel = [], HostSession._kernel
     monkeypatch.setattr(
         HostSession, "_kernel", lambda self, work: (kernel(self, work), done.append(work))
@@ -185,7 +185,7 @@ def test_a_block_is_done_when_it_has_been_read_whatever_it_brings(device, monkey
             assert len(done) == count
 
 
-def test_a_device_is_told_no_number_beyond_its_integers(device, launches):
+def test_a_device_gets_no_number_beyond_its_integers(device, launches):
     problem = problem_of_current("waves", True, record_every=2**40 + 1, start_step=2**40 - 20)
     with HostBackend(device).prepare(problem, BLOCK) as session:
         assert session.every == BLOCK
@@ -195,7 +195,7 @@ def test_a_device_is_told_no_number_beyond_its_integers(device, launches):
     assert all(work.first_sample <= work.n_steps for work in launches)
 
 
-def test_the_state_is_that_after_all_that_is_enqueued(device):
+def test_the_state_is_that_after_all_enqueued_steps(device):
     problem = problem_of_current("waves", True)
     with HostBackend(device).prepare(problem, BLOCK) as session:
         session.advance(BLOCK)

@@ -1,4 +1,4 @@
-"""Which device is meant."""
+"""The choice of a device by its index."""
 
 import pytest
 

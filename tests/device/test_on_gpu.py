@@ -1,6 +1,6 @@
-"""What every GPU backend must show on a GPU, and only there.
+"""Tests of every GPU backend that need a GPU.
 
-`HHPLUG_TEST_BACKENDS=pycuda,triton pytest` runs it, and fails where one of them cannot run.
+`HHPLUG_TEST_BACKENDS=pycuda,triton pytest` runs them; they fail if one of these cannot run.
 """
 
 import gc
@@ -16,8 +16,9 @@ import pytest
 from under_test import NAMES
 
 import hhplug
-from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus, registry
+from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus
 from hhplug.device import session as device_session
+from hhplug.plugins import choice
 
 DTYPES = ("float32", "float64")
 FIRST_RESULT = 1.0  # s, from the import of hhplug, that of PyTorch not counted
@@ -54,7 +55,7 @@ def assert_same(a, b):
 
 
 def bytes_taken(backend):
-    """Of the first GPU's memory; PyTorch's cache is free."""
+    """Return the bytes in use on the first GPU, without those in PyTorch's cache."""
     gc.collect()
     if backend == "triton":
         import torch
@@ -62,7 +63,7 @@ def bytes_taken(backend):
         return torch.cuda.memory_allocated(0)
     import pycuda.driver as cuda
 
-    with registry.choose(backend).backend.gpu.current():
+    with choice.choose(backend).backend.gpu.current():
         free, total = cuda.mem_get_info()
     return total - free
 
@@ -70,9 +71,7 @@ def bytes_taken(backend):
 @every_gpu_backend
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("as_array", [False, True])
-def test_spikes_beyond_the_room_for_them_are_found_by_a_replay(
-    monkeypatch, backend, dtype, as_array
-):
+def test_spikes_beyond_the_capacity_are_found_by_a_replay(monkeypatch, backend, dtype, as_array):
     n, T = 500, 100.0
     current = sweep(n) + Stimulus.sine(3.0, 50.0)
     current = current.sample(0.01, 10_000).astype(dtype) if as_array else current
@@ -105,7 +104,7 @@ def test_two_threads_do_not_disturb_each_other(backend):
 @every_gpu_backend
 def test_close_returns_the_memory_and_may_be_called_twice(backend):
     n = 10**7
-    prepare = registry.choose(backend).backend.prepare
+    prepare = choice.choose(backend).backend.prepare
     problem = Problem(1.0, batch_size=n, dtype="float64", record=())
     prepare(problem, 10).close()
     before = bytes_taken(backend)
@@ -117,7 +116,7 @@ def test_close_returns_the_memory_and_may_be_called_twice(backend):
 
 
 @every_gpu_backend
-def test_work_of_others_on_the_gpu_is_left_as_it_was(backend):
+def test_other_libraries_on_the_gpu_are_not_disturbed(backend):
     torch = pytest.importorskip("torch")
     cupy = pytest.importorskip("cupy")
     ours, theirs = torch.arange(1000, device="cuda"), cupy.arange(1000)
@@ -134,8 +133,8 @@ def test_a_device_out_of_range_is_refused(backend):
 
 
 @every_gpu_backend
-def test_a_population_that_does_not_fit_the_gpu_is_refused_with_what_is_needed(backend):
-    prepare = registry.choose(backend).backend.prepare
+def test_a_population_too_large_for_the_gpu_is_refused_with_the_memory_needed(backend):
+    prepare = choice.choose(backend).backend.prepare
     prepare(Problem(0.1, dtype="float64"), 10).close()
     before = bytes_taken(backend)
     problem = Problem(0.1, batch_size=10**10, dtype="float64", record=(), spikes="off")  # 320 GB
@@ -184,7 +183,7 @@ def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second(backend, t
         {"stimulus": np.linspace(0.0, 40.0, 2000), "batch_size": N},
     ],
 )
-def test_what_stays_on_the_gpu_is_what_would_come_home(backend, form):
+def test_device_arrays_equal_the_arrays_on_the_host(backend, form):
     arguments = {"T": 20.0, "stimulus": sweep(N)} | form
     home = Simulator(backend).run(**arguments)
     kept = Simulator(backend).run(**arguments, device_arrays=True)
@@ -195,14 +194,14 @@ def test_what_stays_on_the_gpu_is_what_would_come_home(backend, form):
 
 
 @every_gpu_backend
-def test_what_stays_on_the_gpu_can_be_saved(backend, tmp_path):
+def test_device_arrays_can_be_saved(backend, tmp_path):
     arguments = {"T": 20.0, "stimulus": sweep(N)}
     Simulator(backend).run(**arguments, device_arrays=True).save(tmp_path / "a.npz")
     assert_same(hhplug.load_result(tmp_path / "a.npz"), Simulator(backend).run(**arguments))
 
 
 @every_gpu_backend
-def test_other_libraries_use_what_stays_on_the_gpu_without_a_copy(backend):
+def test_other_libraries_use_device_arrays_without_a_copy(backend):
     torch = pytest.importorskip("torch")
     cupy = pytest.importorskip("cupy")
     arguments = {"T": 20.0, "stimulus": sweep(N)}
@@ -215,7 +214,7 @@ def test_other_libraries_use_what_stays_on_the_gpu_without_a_copy(backend):
 
 
 @every_gpu_backend
-def test_what_stays_on_the_gpu_outlives_other_runs_and_gives_its_memory_back(backend):
+def test_device_arrays_outlive_other_runs_and_free_their_memory(backend):
     n = 10**6
     simulator = Simulator(backend)
     simulator.run(T=1.0, batch_size=n, record=())

@@ -1,4 +1,4 @@
-"""Copies to and from a device of NumPy arrays, through buffers made small to see many at work."""
+"""Copies to and from a device of NumPy arrays; small buffers make each copy need several."""
 
 import time
 import tracemalloc
@@ -19,7 +19,7 @@ SPARE = 3  # elements of an array on the device behind those that are copied
 
 
 class LateThreads(ThreadPoolExecutor):
-    """Threads that begin late, so that nobody gets by without waiting for them."""
+    """Threads that begin late, so that a missing wait is noticed."""
 
     def submit(self, function, *arguments, **options):
         def late():
@@ -54,7 +54,7 @@ def numbers(*shape, dtype="float64"):
 
 
 def brought_home(device, *arrays):
-    """These arrays, by way of the device."""
+    """Copy arrays to the device and back, and return the copies."""
     targets = [np.empty_like(array) for array in arrays]
     sources = [np.append(array, np.zeros(SPARE, array.dtype)) for array in arrays]
     device.transfers.to_host(device.stream().record(), list(zip(targets, sources, strict=True)))
@@ -62,7 +62,7 @@ def brought_home(device, *arrays):
 
 
 def arrived(device, rows, dtype=FLOAT64):
-    """What is on the device when rows have been copied there."""
+    """Copy rows to the device, and return the device's array."""
     target = np.full(rows.size + SPARE, 77, dtype)
     device.transfers.to_device(target, [rows], np.dtype(dtype)).synchronize()
     np.testing.assert_array_equal(target[rows.size :], 77)
@@ -74,13 +74,13 @@ def arrived(device, rows, dtype=FLOAT64):
     [(0,), (1,), (7,), (8,), (9,), (127,), (128,), (129,), (256,), (257,), (643,), (5, 77), (9, 0)],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
-def test_an_array_of_any_size_comes_home(device, shape, dtype):
+def test_an_array_of_any_size_is_copied_to_the_host(device, shape, dtype):
     array = numbers(*shape, dtype=dtype)
     (ours,) = brought_home(device, array)
     np.testing.assert_array_equal(ours, array)
 
 
-def test_arrays_of_several_sizes_and_types_come_home_together(device):
+def test_arrays_of_several_sizes_and_types_are_copied_to_the_host_together(device):
     arrays = [
         numbers(33, 17),
         numbers(0),
@@ -112,7 +112,7 @@ PIECES_OF_ROWS = [(1, 129), (3, 129), (2, 256), (2, 643)]
     "shape", [(1,), (8,), (9,), (129,), (700,), *WHOLE_ROWS, *PIECES_OF_ROWS, (5, 0)]
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rows_of_any_shape_arrive(device, shape, dtype):
+def test_rows_of_any_shape_are_copied_to_the_device(device, shape, dtype):
     rows = numbers(*shape)
     np.testing.assert_array_equal(arrived(device, rows, dtype), rows.astype(dtype))
 
@@ -128,7 +128,7 @@ def test_rows_of_any_shape_arrive(device, shape, dtype):
         ("uint8", "float32"),
     ],
 )
-def test_rows_arrive_as_the_type_that_is_asked_for(device, shape, given, dtype):
+def test_rows_are_converted_to_the_requested_type(device, shape, given, dtype):
     rows = np.abs(numbers(*shape) / 40.0).astype(given)
     np.testing.assert_array_equal(arrived(device, rows, dtype), rows.astype(dtype))
 
@@ -139,7 +139,7 @@ def test_a_number_beyond_float32_becomes_infinite_without_a_warning(device, size
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5)])
-def test_no_rows_at_all_may_be_copied(device, shape):
+def test_a_copy_of_no_rows_is_allowed(device, shape):
     assert arrived(device, np.empty(shape)).shape == shape
 
 
@@ -159,13 +159,13 @@ def test_no_rows_at_all_may_be_copied(device, shape):
     ],
 )
 @pytest.mark.parametrize("shape", [(4, 9), (37, 31), (4, 301)])
-def test_rows_in_any_layout_arrive(device, view, shape):
+def test_rows_in_any_memory_layout_are_copied_to_the_device(device, view, shape):
     rows = view(numbers(*shape))
     np.testing.assert_array_equal(arrived(device, rows), rows)
 
 
 @pytest.mark.parametrize("size", [1, 2, 129, 300])
-def test_arrays_arrive_one_behind_another(device, size):
+def test_several_arrays_are_copied_one_after_another(device, size):
     arrays = [numbers(size), np.broadcast_to(3.5, size), numbers(2, size), numbers(0), numbers(5)]
     target = np.full(4 * size + 5 + SPARE, 77.0)
     device.transfers.to_device(target, arrays, FLOAT64).synchronize()
@@ -173,7 +173,7 @@ def test_arrays_arrive_one_behind_another(device, size):
     np.testing.assert_array_equal(target, expected)
 
 
-def test_rows_of_a_file_arrive(device, tmp_path):
+def test_rows_of_a_memory_mapped_file_are_copied_to_the_device(device, tmp_path):
     rows = numbers(41, 29)
     rows.tofile(tmp_path / "rows")
     mapped = np.memmap(tmp_path / "rows", FLOAT64, "r", shape=rows.shape)
@@ -251,7 +251,7 @@ def test_an_interrupted_copy_leaves_no_thread_that_writes_into_the_next(device, 
     np.testing.assert_array_equal(target, rows)
 
 
-def test_a_failed_copy_is_told_after_all_its_threads_have_ended(device, monkeypatch):
+def test_a_failed_copy_raises_after_all_its_threads_have_ended(device, monkeypatch):
     def convert(target, source, real=transfers._convert):
         if source[0] == 0.0:
             raise OSError("the file is gone")
@@ -264,7 +264,7 @@ def test_a_failed_copy_is_told_after_all_its_threads_have_ended(device, monkeypa
         np.testing.assert_array_equal(arrived(device, rows), rows)
 
 
-def test_no_copies_at_all_wait_until_the_work_before_is_done(device):
+def test_an_empty_list_of_copies_waits_for_earlier_work(device):
     stream, done = device.stream(), []
     stream.enqueue(partial(done.append, True))
     device.transfers.to_host(stream.record(), [])
@@ -272,7 +272,7 @@ def test_no_copies_at_all_wait_until_the_work_before_is_done(device):
 
 
 @pytest.mark.parametrize("size", [5, 300])
-def test_copies_may_be_told_to_wait_for_work_on_another_stream(device, size):
+def test_copies_can_wait_for_work_on_another_stream(device, size):
     stream, target = device.stream(), np.empty(size)
     stream.enqueue(partial(target.fill, -1.0))
     device.transfers.wait(stream.record())

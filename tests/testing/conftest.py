@@ -1,3 +1,3 @@
-"""What the tests of the kit share."""
+"""Fixtures that the tests of the kit share."""
 
 from kit_bench import bench as bench

@@ -1,4 +1,4 @@
-"""Faults that a backend may have, and the tests of the suite that are there for each."""
+"""Faults that a backend may have, and the tests of the suite that detect each."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,13 +8,13 @@ from hhplug.testing import BackendSuite
 
 @dataclass(frozen=True)
 class Fault:
-    """A class of `sabotaged`, or a record of the faultless one that is wrong."""
+    """A class of `sabotaged`, or a wrong BackendSpec of the faultless backend."""
 
     name: str
-    fails: tuple[str, ...]  # the tests that are there for it
-    passes: tuple[str, ...]  # tests that look elsewhere
+    fails: tuple[str, ...]  # tests that must detect it
+    passes: tuple[str, ...]  # tests of other topics, which must pass
     horizon: str = "short"
-    raises: str = ""  # what the run itself ends with, where no test judges it
+    raises: str = ""  # the error of the run, if it raises one
     record: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -22,7 +22,7 @@ class Fault:
 
     @property
     def factory(self) -> str:
-        """Where it is: `sabotaged` has a module for each topic, here that of the test."""
+        """Its path: `sabotaged` has a module for each topic, here that of the test."""
         if self.name.islower():
             return "sabotaged.faultless:Faultless"
         topic = getattr(BackendSuite, self.fails[0]).__module__.rpartition(".")[2]
@@ -102,7 +102,7 @@ FAULTS = [
         "UniformParametersRoundOtherwise",
         fails=("test_uniform_and_per_neuron_parameters_are_the_same",),
         passes=("test_every_parameter_may_be_per_neuron",),
-        horizon="long",  # of V at rest, the difference is lost in rounding
+        horizon="long",  # near rest, rounding hides the difference
     ),
     Fault(
         "NaNThatStays",

@@ -1,4 +1,4 @@
-"""The suite, run on backends that a test makes up."""
+"""Runs the suite on backends that a test defines."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from plugin_factory import Plugins
 from hhplug.testing import kit, plugin, suite
 from hhplug.testing.budget import Budget
 
-# Warnings are not errors, as where a backend's author runs the suite.
+# Warnings are not errors, just as when a backend's author runs the suite.
 ALONE = ("-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-W", "default")
 
 HOOK = """
@@ -27,12 +27,12 @@ def hhplug_backends():
 
 @dataclass
 class Outcome:
-    """What a run of pytest in this process told its plugins."""
+    """The outcome of a run of pytest in this process, as its plugins get it."""
 
     exit_code: int = -1
     passed: set[str] = field(default_factory=set)  # tests, without their parameters
     skipped: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)  # test → what it said
+    failed: dict[str, str] = field(default_factory=dict)  # the message of each failed test
     budgets: dict[str, Budget] = field(default_factory=dict)
     output: str = ""
 
@@ -51,7 +51,7 @@ class Outcome:
 
 
 class Bench:
-    """Where made-up backends are offered and tested."""
+    """Offers backends and runs the suite on them."""
 
     def __init__(self, plugins: Plugins, pytester: pytest.Pytester):
         self._plugins, self._pytester = plugins, pytester
@@ -59,8 +59,8 @@ class Bench:
     def offer(
         self, name: str, factory: str, before: str = "", capabilities: Any = None, **spec: Any
     ) -> None:
-        """Install a plugin with one backend, in float64; `before` is run where it is imported."""
-        fields = {"name": name, "factory": factory, "api": "1.0", "summary": "a toy"} | spec
+        """Install a plugin with one backend, in float64; its import runs `before`."""
+        fields = {"name": name, "factory": factory, "api": "2.0", "summary": "a toy"} | spec
         hook = HOOK.format(before=before, capabilities=capabilities or {}, fields=fields)
         self._plugins.install(f"the_plugin_of_{name}", hook)
 
@@ -70,15 +70,15 @@ class Bench:
         result = self._pytester.runpytest_inprocess(*arguments, plugins=[outcome])
         outcome.exit_code = int(result.ret)
         outcome.output = f"{result.stdout}\n{result.stderr}"
-        outcome.passed -= outcome.failed.keys()  # of a test with parameters, all pass
+        outcome.passed -= outcome.failed.keys()  # a test passes if it does with all parameters
         return outcome
 
     def suite(self, backend: str, *tests: str, horizon: str = "short") -> Outcome:
-        """Run some tests of the suite on a backend, by default all."""
+        """Run all or some tests of the suite on a backend."""
         return self.run(*_suite_arguments(backend, tests, horizon))
 
     def suite_in_a_process(self, backend: str, *tests: str) -> pytest.RunResult:
-        """The same in another process."""
+        """Run the suite in another process."""
         return self._pytester.runpytest_subprocess(*_suite_arguments(backend, tests, "short"))
 
     def file(self, source: str, *arguments: str) -> Outcome:
@@ -98,7 +98,7 @@ def _suite_arguments(backend: str, tests: tuple[str, ...], horizon: str) -> list
 def bench(
     plugins: Plugins, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Bench]:
-    """Made-up backends and the suite, for one test."""
+    """A Bench for one test."""
     paths = [str(plugins.folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)

@@ -1,4 +1,4 @@
-"""The six rates that the kit infers from single steps, of a backend whose rates are known."""
+"""The kit infers the six rates from single steps; here the backend's rates are known."""
 
 from unittest.mock import patch
 
@@ -7,7 +7,7 @@ import pytest
 
 from hhplug import model
 from hhplug.problem import Problem
-from hhplug.simulate import simulate
+from hhplug.running.simulate import simulate
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.rates import GATES, voltages, worst_rate_error
 
@@ -22,7 +22,7 @@ def step(T, **arguments):
 
 
 def step_with(name, change):
-    """A step of the reference, one of its rates changed by change(V, rate)."""
+    """Return a step of the reference with one of its rates changed by change(V, rate)."""
     right = getattr(model, name)
 
     def changed(T, **arguments):
@@ -39,14 +39,14 @@ def test_the_references_rates_are_inferred_to_rounding():
 
 @pytest.mark.parametrize("name", RATES)
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_a_constant_that_is_off_is_seen_at_its_size(name, sign):
+def test_a_wrong_constant_is_seen_at_its_size(name, sign):
     error = worst_rate_error(step_with(name, lambda _, rate: rate * (1 + sign * OFF)), "float64")
     assert error == pytest.approx(OFF, abs=NOISE)
 
 
 @pytest.mark.parametrize("name", RATES)
 @pytest.mark.parametrize("V", [-149.0, -40.0, -20.0, 20.0, 149.0])
-def test_a_rate_that_is_off_around_one_voltage_is_seen(name, V):
+def test_a_rate_that_is_wrong_near_one_voltage_is_seen(name, V):
     def change(voltage, rate):
         return np.where(np.abs(voltage - V) < 0.5, rate * (1 + OFF), rate)
 
@@ -56,7 +56,7 @@ def test_a_rate_that_is_off_around_one_voltage_is_seen(name, V):
 @pytest.mark.filterwarnings("ignore:.* became NaN:RuntimeWarning")
 @pytest.mark.parametrize(("name", "V"), [("alpha_m", -40.0), ("alpha_n", -55.0)])
 @pytest.mark.parametrize("value", [np.nan, 0.0])
-def test_a_singular_voltage_alone_is_seen(name, V, value):
+def test_a_rate_that_is_wrong_only_at_a_singular_voltage_is_seen(name, V, value):
     error = worst_rate_error(
         step_with(name, lambda voltage, rate: np.where(voltage == V, value, rate)), "float64"
     )

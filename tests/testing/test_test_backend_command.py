@@ -13,8 +13,8 @@ SHORT = ("--horizon", "short")
 
 @pytest.fixture
 def certify(bench, capsys, monkeypatch, tmp_path_factory):
-    """Run the command in an empty folder: (exit code, standard output, standard error)."""
-    del bench  # it offers backends and forgets them
+    """Run the command in an empty folder; return exit code, standard output and error."""
+    del bench  # the fixture offers backends and removes them
     monkeypatch.chdir(tmp_path_factory.mktemp("anywhere"))
 
     def run(*arguments):
@@ -82,7 +82,7 @@ def test_without_pytest_it_says_what_to_install(certify, monkeypatch):
     assert errors == "hhplug: hhplug test-backend needs pytest: pip install 'hhplug[testing]'\n"
 
 
-def test_nothing_of_the_folder_is_read_or_written(bench, certify, tmp_path_factory, monkeypatch):
+def test_no_file_of_the_folder_is_read_or_written(bench, certify, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
     (folder / "conftest.py").write_text("raise RuntimeError('read')\n")
@@ -123,7 +123,7 @@ def test_processes_that_share_the_tests_give_one_budget():
 
 
 @pytest.mark.parametrize("level", ["0", "-1"])
-def test_a_level_that_the_kit_never_had_exits_with_2(certify, level):
+def test_an_unknown_kit_level_exits_with_2(certify, level):
     code, output, errors = certify("reference", *SHORT, "--kit-level", level)
     assert (code, output) == (2, "")
     assert errors == f"hhplug: --kit-level must be a whole number, 1 or more, got {level}\n"

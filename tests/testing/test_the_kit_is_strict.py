@@ -1,4 +1,4 @@
-"""Nothing but a backend that holds what it must ends in exit code 0."""
+"""The exit code is 0 only if a backend passes every test."""
 
 import math
 import re
@@ -28,7 +28,7 @@ class TestMine(BackendSuite):
     backend = "reference"
 """
 
-# As pytest-rerunfailures and flaky do: the first tells of a failed attempt, the second doesn't.
+# Retries as in pytest-rerunfailures, which reports a failed attempt, and in flaky, which doesn't.
 RETRIES = """
 import pytest
 from _pytest.runner import runtestprotocol
@@ -54,7 +54,7 @@ FAILS_ONCE = """
 
 
 def added(body: str) -> str:
-    """A subclass with a test of its own."""
+    """Return a subclass of the suite with one more test."""
     return SUBCLASS + textwrap.indent(textwrap.dedent(body), "    ")
 
 
@@ -100,7 +100,7 @@ def test_without_a_name_the_suite_says_what_is_missing(bench):
         "pytestmark = pytest.mark.skip(reason='tired')\ndef test_added(self): pass",
     ],
 )
-def test_a_skip_for_a_reason_of_ones_own_fails(bench, body):
+def test_a_skip_for_another_reason_fails(bench, body):
     outcome = bench.file(added(body), "-k", "test_added")
     assert outcome.failed == {"test_added": "skipped without leave: tired"}
     assert outcome.exit_code == FAILED
@@ -132,7 +132,7 @@ def test_an_expected_failure_fails(bench, body):
         ("--collect-only",),
     ],
 )
-def test_no_test_run_is_not_a_pass(bench, selection):
+def test_a_run_without_tests_does_not_pass(bench, selection):
     outcome = bench.file(SUBCLASS, *selection)
     assert (outcome.passed, outcome.failed) == (set(), {})
     assert outcome.exit_code == NOTHING_RUN
@@ -294,7 +294,7 @@ def test_a_failure_says_what_is_wrong_and_where(bench, fault, test, says):
 @pytest.mark.parametrize(
     ("error", "says"), [(0.9, "held"), (1.0, "BROKEN"), (math.inf, "BROKEN"), (math.nan, "BROKEN")]
 )
-def test_a_bound_is_held_below_it_alone(error, says):
+def test_an_error_is_held_only_if_it_is_below_its_bound(error, says):
     budget = Budget("toy")
     budget.note("float64", "rate", error, bound=1.0)
     text = StringIO()

@@ -1,1 +1,4 @@
-"""The tests of the suite, a topic a module. A test asks for `kit`, at each precision declared."""
+"""The tests of the suite, one topic per module.
+
+The fixture `kit` runs a test once for each precision that the backend declares.
+"""

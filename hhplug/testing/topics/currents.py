@@ -1,4 +1,4 @@
-"""Every form of current, at any time."""
+"""Tests of every form of current, early and late in a run."""
 
 from functools import cache
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hhplug.result import Result
-from hhplug.stimulus import Stimulus
+from hhplug.currents.stimulus import Stimulus
+from hhplug.results.result import Result
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import Kit, assert_equal, assert_near, reference
 
 N = 33
-SPIKING = (-30.0, 0.3, 0.5, 0.35)  # V m h n that cross 0 mV within 0.2 ms
+SPIKING = (-30.0, 0.3, 0.5, 0.35)  # V m h n from which V crosses 0 mV within 0.2 ms
 
 
 def currents(ms: float):
-    """Each form, over 20 · ms."""
-    amplitude = np.linspace(12.0, 30.0, N)  # far above what just evokes a train
+    """Return form → current for 20 · ms milliseconds at dt = 0.01 ms."""
+    amplitude = np.linspace(12.0, 30.0, N)  # µA/cm², far above the threshold of repetitive firing
     count = round(20.0 * ms / 0.01)
     waves = Stimulus.constant(amplitude) + Stimulus.sine(1.0, 100.0 / ms)
     rows = waves.sample(0.01, count)
@@ -37,7 +37,7 @@ def currents(ms: float):
 
 
 def run_arguments(form: str, ms: float) -> dict[str, Any]:
-    """What `Problem` takes, for 20 · ms under a form of current."""
+    """Return the arguments of `Problem` for 20 · ms milliseconds under a form of current."""
     return {
         "T": 20.0 * ms,
         "batch_size": N,
@@ -48,7 +48,7 @@ def run_arguments(form: str, ms: float) -> dict[str, Any]:
 
 @cache
 def reference_run(form: str, ms: float) -> Result:
-    """The same run on the reference, once in the life of a process."""
+    """Return the same run on the reference; it is computed once per process."""
     return reference(**run_arguments(form, ms))
 
 
@@ -63,7 +63,7 @@ class CurrentTests:
 
     @pytest.mark.parametrize("late", [10**8 + 7, 2**31 + 7])
     def test_time_is_the_step_times_dt_however_late(self, kit: Kit, late):
-        # A float32 clock is 0.06 ms off after 1000 s, and one that adds up dt more.
+        # Time in float32 is off by 0.06 ms after 1000 s; a sum of dt is off by more.
         T = 0.01 * kit.steps(500, 20)
         arguments = {
             "stimulus": Stimulus.sine(np.linspace(20.0, 40.0, N), 1000.0),

@@ -1,10 +1,11 @@
-"""Accuracy, against the float64 reference."""
+"""Tests of accuracy against the float64 reference."""
 
 from time import perf_counter
 
 import numpy as np
+import pytest
 
-from hhplug.stimulus import Stimulus
+from hhplug.currents.stimulus import Stimulus
 from hhplug.testing import runs
 from hhplug.testing.accuracy import BOUNDS, accuracy_problem
 from hhplug.testing.kit import Kit, assert_near, reference
@@ -12,8 +13,9 @@ from hhplug.testing.problems import Population
 from hhplug.testing.rates import worst_rate
 from hhplug.testing.topics.currents import SPIKING
 
-ORDER = (3.8, 4.2)
-DISTANCES = (0.0, 1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)  # mV
+ORDER = (3.8, 4.2)  # least and greatest measured order of convergence
+# Distances from a singular voltage, mV.
+DISTANCES = (0.0, 1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 
 
 class NumericsTests:
@@ -41,39 +43,39 @@ class NumericsTests:
         kit.budget.note(kit.dtype, "V over 5 ms", np.abs(ours - expected).max(), bound)
         assert_near(ours, expected, bound, "V")
 
+    @pytest.mark.long_horizon("V over 50 ms")
     def test_a_trace_of_50_ms_is_within_bounds(self, kit: Kit):
-        if kit.needs_long_horizon("V over 50 ms"):
-            ours = kit.by_hand(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
-            expected = runs.trace(50.0).V
-            bound = BOUNDS[kit.dtype].V_50_ms
-            kit.budget.note(kit.dtype, "V over 50 ms", np.abs(ours - expected).max(), bound)
-            assert_near(ours, expected, bound, "V")
+        ours = kit.by_hand(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
+        expected = runs.trace(50.0).V
+        bound = BOUNDS[kit.dtype].V_50_ms
+        kit.budget.note(kit.dtype, "V over 50 ms", np.abs(ours - expected).max(), bound)
+        assert_near(ours, expected, bound, "V")
 
+    @pytest.mark.long_horizon("spike time over 200 ms")
     def test_spike_times_and_the_fi_curve_over_200_ms_are_the_references(self, kit: Kit):
-        if kit.needs_long_horizon("spike time over 200 ms"):
-            ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
-            expected = runs.trains()
-            bound = BOUNDS[kit.dtype].spike_time
-            equal = np.array_equal(ours.spikes.neuron, expected.spikes.neuron)
-            error = np.abs(ours.spikes.time - expected.spikes.time).max() if equal else np.inf
-            kit.budget.note(kit.dtype, "spike time over 200 ms", error, bound)
-            np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
-            assert error < bound
+        ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
+        expected = runs.trains()
+        bound = BOUNDS[kit.dtype].spike_time
+        equal = np.array_equal(ours.spikes.neuron, expected.spikes.neuron)
+        error = np.abs(ours.spikes.time - expected.spikes.time).max() if equal else np.inf
+        kit.budget.note(kit.dtype, "spike time over 200 ms", error, bound)
+        np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+        assert error < bound
 
     def test_float64_is_float64_throughout(self, kit: Kit):
         kit.needs("float64", "float64" in kit.spec.capabilities.dtypes)
         if kit.dtype == "float64":
             arguments = Population(257, kit.steps(60, 20)).arguments()
             ours, expected = kit.run(**arguments), reference(**arguments)
-            for name in "Vmhn":  # a float32 anywhere costs 1e-8 and more
+            for name in "Vmhn":  # one float32 operation causes an error of 1e-8 or more
                 assert_near(ours[name], expected[name], 1e-10, name)
             assert ours.V.dtype == np.float64
 
     def test_the_order_of_convergence_is_four(self, kit: Kit):
-        # float32's rounding hides it; a factor between two halvings of dt shows the order.
+        # Rounding hides the order in float32. The ratio of errors at dt and dt / 2 shows it.
         kit.needs("float64", "float64" in kit.spec.capabilities.dtypes)
         if kit.dtype == "float64":
-            # From rest, or over a spike: there the order shows already at these dt.
+            # From rest or during a spike these dt are small enough for the order to show.
             T, state = (0.32, None) if kit.short else (2.0, SPIKING)
             current = Stimulus.constant([7.0, 15.0, 30.0])
             arguments = {"stimulus": current, "initial_state": state, "record": ()}

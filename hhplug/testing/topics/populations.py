@@ -1,17 +1,17 @@
-"""A neuron's trajectory is its own: sizes, neighbours, parameters."""
+"""Tests that a neuron's trajectory depends on its own inputs only, not on other neurons."""
 
 import numpy as np
 import pytest
 
+from hhplug.currents.stimulus import Stimulus
 from hhplug.model import HHParameters
-from hhplug.stimulus import Stimulus
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, reference
 from hhplug.testing.problems import CURRENTS, Population
 
 SIZES = (1, 31, 32, 33, 255, 257, 1025)
 LARGE = 70_000
-MILLIONS = 4_300_003  # more than 65,535 blocks of 64 threads
+MILLIONS = 4_300_003  # more than 65,535 thread blocks of 64 threads
 
 
 class PopulationTests:
@@ -29,18 +29,18 @@ class PopulationTests:
             assert_equal(part.final_state, whole.final_state[:, :n], f"state of {n} neurons")
             assert_equal(part.spike_count, whole.spike_count[:n], f"spike count of {n} neurons")
 
+    @pytest.mark.long_horizon("millions of neurons")
     def test_millions_of_neurons_are_computed_as_a_few_are(self, kit: Kit):
-        if kit.needs_long_horizon("millions of neurons"):
-            population = Population(1009, 2)
-            neurons = np.arange(MILLIONS) % population.n
-            ours, expected = (
-                kit.run(**population.arguments(some, record=(), spikes="counts"))
-                for some in (neurons, slice(None))
-            )
-            for row, name in enumerate("Vmhn"):
-                assert_equal(ours.final_state[row], expected.final_state[row][neurons], name)
-            assert_equal(ours.spike_count, expected.spike_count[neurons], "spike count")
-            assert expected.spike_count.any()
+        population = Population(1009, 2)
+        neurons = np.arange(MILLIONS) % population.n
+        ours, expected = (
+            kit.run(**population.arguments(some, record=(), spikes="counts"))
+            for some in (neurons, slice(None))
+        )
+        for row, name in enumerate("Vmhn"):
+            assert_equal(ours.final_state[row], expected.final_state[row][neurons], name)
+        assert_equal(ours.spike_count, expected.spike_count[neurons], "spike count")
+        assert expected.spike_count.any()
 
     @pytest.mark.parametrize("current", CURRENTS)
     def test_a_permutation_of_neurons_permutes_the_result(self, kit: Kit, current):
@@ -70,8 +70,9 @@ class PopulationTests:
     def test_uniform_and_per_neuron_parameters_are_the_same(self, kit: Kit):
         n, T = 17, 0.01 * kit.steps(300, 20)
         values = (0.9, 115.0, 35.0, 0.31, 52.0, -76.0, -54.0)
-        uniform = HHParameters(*values)
-        spread = HHParameters(*(np.full(n, value) for value in values))
+        named = dict(zip(vars(HHParameters()), values, strict=True))
+        uniform = HHParameters(**named)
+        spread = HHParameters(**{name: np.full(n, value) for name, value in named.items()})
         stimulus = Stimulus.sine(10.0, 100.0, offset=5.0)
         one, other = (
             kit.run(T, batch_size=n, stimulus=stimulus, parameters=parameters)

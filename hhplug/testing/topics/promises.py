@@ -1,4 +1,4 @@
-"""What the core promises its users, with this backend beneath."""
+"""Tests of what the core promises its users, run on this backend."""
 
 import numpy as np
 import pytest

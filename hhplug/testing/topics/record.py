@@ -1,4 +1,4 @@
-"""What a plugin says of its backend before anything runs."""
+"""Tests of a backend's spec: what a plugin declares before anything runs."""
 
 import os
 import subprocess
@@ -7,14 +7,14 @@ import sys
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from hhplug import probes
 from hhplug.backend import API, Backend
+from hhplug.plugins import probes
 from hhplug.testing.kit import Kit
 
 HEAVY = """
 import sys
-from hhplug import registry
-entry = registry.entry({name!r})
+from hhplug.plugins import discovery
+entry = discovery.entry({name!r})
 print(*sys.modules)
 """
 HIDDEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -59,7 +59,7 @@ class RecordTests:
                 for name in HIDDEN:
                     monkeypatch.setenv(name, "")
             monkeypatch.setattr(probes, "_answers", {})
-            problem = probes.answers([probe])[probe].problem
+            problem = probes.answers([probe])[probe].unavailable
             if problem:
                 assert problem.code not in ("probe_crashed", "probe_timeout", "probe_failed")
                 assert problem.reason.strip()

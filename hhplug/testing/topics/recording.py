@@ -1,9 +1,9 @@
-"""What is recorded, and that recording changes nothing."""
+"""Tests of what is recorded, and that recording does not change the run."""
 
 import numpy as np
 import pytest
 
-from hhplug.recording import Recording
+from hhplug.running.recording import Recording
 from hhplug.testing.kit import Kit, assert_equal, assert_same
 from hhplug.testing.problems import Population
 

@@ -1,4 +1,4 @@
-"""A run may be cut, continued, interleaved and closed."""
+"""Tests that a run may be cut into blocks, continued, interleaved with another and closed."""
 
 import ctypes
 import gc
@@ -8,13 +8,13 @@ import numpy as np
 import psutil
 import pytest
 
-from hhplug.recording import Recording
+from hhplug.running.recording import Recording
 from hhplug.testing.kit import Kit, assert_same
 from hhplug.testing.problems import CURRENTS, Population
 
 
 def give_back_freed_memory() -> None:
-    """To the system, where the C library keeps it."""
+    """Make glibc return freed memory to the system, which it otherwise may keep."""
     if sys.platform == "linux":
         getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
 
@@ -74,7 +74,7 @@ class SessionTests:
     def test_closed_sessions_give_the_hosts_memory_and_threads_back(self, kit: Kit):
         n, cycles, before = kit.steps(500_000, 200_000), 12, 3
         problem = kit.problem(0.02, batch_size=n, dt=0.02, record=())
-        size = 4 * n * np.dtype(kit.dtype).itemsize  # of one state
+        size = 4 * n * np.dtype(kit.dtype).itemsize  # bytes of one state
         kit.budget.steps += before + cycles
 
         def cycle():
@@ -86,8 +86,8 @@ class SessionTests:
             this = psutil.Process()
             return this.memory_info().rss, this.num_threads()
 
-        # What is there before the cycles is left out of their collections: to visit all that
-        # PyTorch has made takes 0.2 s.
+        # The collections of the cycles skip objects that exist already: visiting all of PyTorch's
+        # would take 0.2 s each time.
         gc.freeze()
         try:
             _, _, first, *_, last = [cycle() for _ in range(before + cycles)]

@@ -1,4 +1,4 @@
-"""What is Numba's own; what every backend must hold: the kit."""
+"""Tests of the Numba backend only; the kit has those of every backend."""
 
 import os
 import subprocess
@@ -12,7 +12,8 @@ from numba import types
 from rates import awkward_voltages, worst_rate_error
 from under_test import seconds_to_first_result
 
-from hhplug import HHParameters, Simulator, Stimulus, registry
+from hhplug import HHParameters, Simulator, Stimulus
+from hhplug.plugins import choice
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import assert_same
 from hhplug.testing.problems import Population
@@ -39,18 +40,18 @@ def test_one_thread_gives_what_several_give(monkeypatch, dtype):
         return Simulator("numba", dtype, parameters).run(**population), simulator
 
     several, simulator = run()
-    alone = registry.choose("numba").backend
+    alone = choice.choose("numba").backend
     assert alone.threads >= 1
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
     one, simulator = run()
-    assert simulator._chosen.backend.threads == 1
+    assert simulator._opened.backend.threads == 1
     assert_same(one, several)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [40, 1500])  # in one group; in several, whose shares each spike
-def test_spikes_beyond_the_room_of_a_share_are_all_kept(monkeypatch, dtype, n):
-    """And the samples go on where the kernel was called again."""
+def test_spikes_beyond_the_capacity_of_a_share_are_all_kept(monkeypatch, dtype, n):
+    """The samples also continue correctly when the kernel is called again."""
     arguments = {
         "T": 100.0,
         "stimulus": Stimulus.constant(np.linspace(7.0, 60.0, n)),
@@ -131,7 +132,7 @@ def test_a_new_process_finds_the_kernel_compiled():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-def test_a_simulator_goes_on_in_a_forked_process():
+def test_a_simulator_works_in_a_forked_process():
     script = """
 import os, signal
 from hhplug import Simulator
@@ -149,6 +150,6 @@ print(os.waitpid(child, 0)[1])
     assert done.stdout == "0\n"
 
 
-def test_it_takes_the_cores_that_this_process_may_use():
+def test_it_uses_the_cores_that_this_process_may_use():
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else psutil.cpu_count()
-    assert 1 <= registry.choose("numba").backend.threads <= allowed
+    assert 1 <= choice.choose("numba").backend.threads <= allowed

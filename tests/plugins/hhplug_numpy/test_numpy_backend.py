@@ -1,4 +1,4 @@
-"""The NumPy backend: its rates, its groups, its memory. What all backends share: test_backends."""
+"""The NumPy backend's rates, groups and memory; the kit has the tests of every backend."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ SIZES = (1, 31, 32, 33, 255, 257, 1000)
 
 
 def awkward_voltages(dtype):
-    """−150 to 150 mV, dense around −40 and −55, and these exactly and one float beside."""
+    """Return voltages in mV from −150 to 150, with −40 and −55 and many values near these."""
     around = np.concatenate([-(10.0 ** np.arange(-7.0, 1.0)), 10.0 ** np.arange(-7.0, 1.0)])
     V = np.concatenate(
         [np.linspace(-150.0, 150.0, 300_001), -40.0 + around, -55.0 + around, [-40.0, -55.0]]

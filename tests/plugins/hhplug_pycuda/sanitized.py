@@ -1,4 +1,4 @@
-"""A few short runs that take every path of the kernel, for compute-sanitizer; see CONTRIBUTING."""
+"""Short runs through every path of the kernel, for compute-sanitizer; see CONTRIBUTING."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the probe says; of the NVIDIA driver, see device/test_cuda_driver."""
+"""The answers of PyCUDA's probe; device/test_cuda_driver tests those of the NVIDIA driver."""
 
 import re
 from unittest.mock import patch
@@ -9,7 +9,7 @@ from hhplug import BackendUnavailable, backends
 from hhplug_pycuda import probe
 
 
-def test_a_missing_compiler_is_told(monkeypatch):
+def test_a_missing_compiler_is_reported(monkeypatch):
     for name in ("CUDA_HOME", "CUDA_PATH"):
         monkeypatch.delenv(name, raising=False)
     with (
@@ -29,7 +29,7 @@ def test_gpus_are_listed_by_name(driver):
     ("answers", "code"),
     [({"names": ()}, "no_device"), ({"context": 2}, "out_of_memory"), ({}, "no_compiler")],
 )
-def test_what_is_missing_first_is_told(driver, answers, code):
+def test_the_first_missing_part_is_reported(driver, answers, code):
     driver(**answers)
     with (
         patch("shutil.which", return_value=None),
@@ -40,12 +40,12 @@ def test_what_is_missing_first_is_told(driver, answers, code):
 
 def test_the_listing_explains_what_is_missing():
     entry = next(entry for entry in backends() if entry.name == "pycuda")
-    if entry.problem:
+    if entry.unavailable:
         codes = (
             "missing_package|no_driver|no_device|devices_hidden|driver_failed|out_of_memory"
             "|device_busy|no_compiler"
         )
-        assert re.fullmatch(codes, entry.problem.code)
-        assert entry.problem.fix
+        assert re.fullmatch(codes, entry.unavailable.code)
+        assert entry.unavailable.fix
     else:
         assert entry.device

@@ -1,6 +1,6 @@
-"""What PyCUDA's kernel and its cache show on a GPU; what every GPU backend: device/test_on_gpu.
+"""PyCUDA's kernel and its cache on a GPU; device/test_on_gpu has the tests of every GPU backend.
 
-`HHPLUG_TEST_BACKENDS=pycuda pytest` runs it, and fails without one.
+`HHPLUG_TEST_BACKENDS=pycuda pytest` runs these tests; they fail without a GPU.
 """
 
 import os
@@ -14,7 +14,8 @@ import pytest
 from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 from under_test import NAMES
 
-from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus, registry
+from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus
+from hhplug.plugins import choice
 from hhplug_pycuda.probe import compiler
 
 pytestmark = pytest.mark.skipif(
@@ -30,7 +31,7 @@ def test_rates_are_within_bounds(dtype, latency):
 
     from hhplug_pycuda.layout import CONSTANTS
 
-    gpu = registry.choose("pycuda").backend.gpu
+    gpu = choice.choose("pycuda").backend.gpu
     V = awkward_voltages(dtype)
     rates = np.full((6, len(V)), np.nan, dtype)
     choices = {"RECORD": 0, "ARRAY": 0, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
@@ -48,7 +49,7 @@ def test_rates_are_within_bounds(dtype, latency):
     assert worst < RATE_BOUND[dtype]
 
 
-def test_a_full_device_is_told_with_its_fix(monkeypatch):
+def test_a_full_device_is_reported_with_a_fix(monkeypatch):
     import pycuda.driver as cuda
 
     def full(_):
@@ -64,7 +65,7 @@ def test_a_full_device_is_told_with_its_fix(monkeypatch):
 def test_parameters_dt_and_size_do_not_recompile():
     from hhplug_pycuda.gpu import Gpu
 
-    gpu = registry.choose("pycuda").backend.gpu
+    gpu = choice.choose("pycuda").backend.gpu
     Simulator("pycuda").run(1.0, batch_size=10)
     compiled = Gpu.module.cache_info().currsize
     for n, dt in ((11, 0.02), (1000, 0.005)):
@@ -72,10 +73,10 @@ def test_parameters_dt_and_size_do_not_recompile():
         stimulus = Stimulus.constant(np.linspace(7.0, 40.0, n))
         Simulator("pycuda", parameters=parameters).run(1.0, dt, stimulus=stimulus)
     assert Gpu.module.cache_info().currsize == compiled
-    assert gpu is registry.choose("pycuda").backend.gpu
+    assert gpu is choice.choose("pycuda").backend.gpu
 
 
-def test_the_compiler_may_stand_in_cuda_home_alone(tmp_path):
+def test_the_compiler_may_be_in_cuda_home_only(tmp_path):
     nvcc = Path(compiler()).resolve()
     folders = os.environ["PATH"].split(os.pathsep)
     elsewhere = [folder for folder in folders if not (Path(folder) / "nvcc").exists()]
@@ -90,7 +91,7 @@ def test_the_compiler_may_stand_in_cuda_home_alone(tmp_path):
 
 
 def test_two_threads_may_compile_the_same_kernel(tmp_path):
-    gpu = registry.choose("pycuda").backend.gpu
+    gpu = choice.choose("pycuda").backend.gpu
     cubin = tmp_path / "hh.cubin"
 
     def compile_it(_):

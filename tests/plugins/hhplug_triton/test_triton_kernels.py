@@ -39,7 +39,7 @@ needs_compiler = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def interpreter(tmp_path_factory):
-    """A folder of what triton_cases did in a process of its own, in Triton's interpreter."""
+    """The folder with the results of triton_cases, run in a new process in Triton's interpreter."""
     if triton.__version__.startswith("3.6.") and np.lib.NumpyVersion(np.__version__) >= "2.4.0":
         pytest.skip("the interpreter of Triton 3.6 needs a NumPy before 2.4")
     folder = tmp_path_factory.mktemp("interpreter")
@@ -74,18 +74,18 @@ def test_plain_triton_agrees_with_the_reference(interpreter, name, dtype):
     assert np.abs(ours.spikes.time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
 
 
-def test_by_its_name_the_backend_runs_in_the_interpreter(interpreter):
+def test_a_backend_chosen_by_name_runs_in_the_interpreter(interpreter):
     result = load_result(interpreter / "waves-float32.npz")
     assert result.backend == "triton"
     assert result.device.startswith("Triton's interpreter on ")
 
 
 class Compiler:
-    """In place of the kernel and of Triton's driver: what is launched is compiled and not run."""
+    """A replacement of the kernel and Triton's driver that compiles each launch and runs none."""
 
     def __init__(self, target):
         self._target = target
-        self.kernels = []  # one for each choice
+        self.kernels = []  # one for each variant
 
     def get_current_target(self):
         return self._target
@@ -112,7 +112,7 @@ def cache_folder(tmp_path_factory):
 
 @pytest.fixture
 def compiler(monkeypatch, cache_folder):
-    """Compile from now on for such a device, with this many steps in the loop's body."""
+    """Compile for a target from now on, with `unroll` steps in the loop's body."""
 
     def use(target, fast, unroll=None):
         made = Compiler(target)
@@ -155,7 +155,7 @@ RECORDINGS = (
     {"record_all": True},
     {"record": ("n", "m"), "record_neurons": [0]},
 )
-# Recordings and architectures in turn: everything with everything takes minutes.
+# Recordings and architectures alternate, because all combinations would take minutes.
 CHOICES = [
     (*choice, recording, capability)
     for choice, recording, capability in zip(
@@ -169,7 +169,7 @@ CHOICES = [
 
 @needs_compiler
 @pytest.mark.parametrize(("dtype", "fast", "current", "spikes", "recording", "capability"), CHOICES)
-def test_every_choice_compiles_to_what_it_should(
+def test_every_variant_compiles_to_the_expected_instructions(
     compiler, dtype, fast, current, spikes, recording, capability
 ):
     compiled = compiler(nvidia(capability), fast, unroll=1)
@@ -181,7 +181,7 @@ def test_every_choice_compiles_to_what_it_should(
         assert f".target sm_{capability}" in ptx
         assert kernel.asm["cubin"]
         assert not count(rf"\.{OTHER_REAL[dtype]}\b", ptx)
-        times = int(spikes == "times")  # which needs an atomic addition and a division
+        times = int(spikes == "times")  # they need an atomic addition and a division
         expected = STAGES * RECIPROCALS[dtype]
         assert count(r"\brcp\.approx\.ftz\.", ptx) == (expected if fast else 0)
         assert count(r"\bdiv\.", ptx) == times + (0 if fast else expected)
@@ -193,7 +193,7 @@ def test_every_choice_compiles_to_what_it_should(
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_spike_is_noted_in_one_place_for_each_step_of_the_loop(compiler, dtype):
+def test_each_step_of_the_loop_stores_spikes_in_one_place(compiler, dtype):
     compiled = compiler(nvidia(90), fast=True)
     prepared(dtype=dtype)
     (kernel,) = compiled.kernels
@@ -225,7 +225,7 @@ def test_it_compiles_for_amd_gpus(compiler, dtype):
 
 
 @needs_compiler
-def test_no_size_no_number_and_no_selection_compiles_anew(compiler):
+def test_sizes_values_and_selections_do_not_recompile(compiler):
     compiled = compiler(nvidia(90), fast=True, unroll=1)
     wave = Stimulus.sine(3.0, 50.0)
     prepared(stimulus=wave)
@@ -248,7 +248,7 @@ def test_no_size_no_number_and_no_selection_compiles_anew(compiler):
 
 
 @needs_compiler
-def test_a_kernel_is_launched_to_compile_it_once_alone(compiler, monkeypatch):
+def test_a_kernel_is_launched_only_once_to_compile_it(compiler, monkeypatch):
     compiler(nvidia(90), fast=True, unroll=1)
     launched, launch = [], backend.TritonSession.launch
     monkeypatch.setattr(
@@ -271,7 +271,7 @@ def test_a_kernel_is_launched_to_compile_it_once_alone(compiler, monkeypatch):
 
 
 @needs_compiler
-def test_no_address_of_samples_or_current_compiles_anew(compiler):
+def test_addresses_of_samples_and_current_do_not_recompile(compiler):
     compiled = compiler(nvidia(90), fast=True, unroll=1)
     session = prepared(stimulus=np.ones((100, 17)), device_arrays=True)
     work = session.work(1, slot=0, first_sample=0, held=False)

@@ -1,6 +1,6 @@
-"""What Triton's kernels show on a GPU; what every GPU backend: device/test_on_gpu.
+"""Triton's kernels on a GPU; device/test_on_gpu has the tests of every GPU backend.
 
-`HHPLUG_TEST_BACKENDS=triton pytest` runs it, and fails without one.
+`HHPLUG_TEST_BACKENDS=triton pytest` runs these tests; they fail without a GPU.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ DTYPES = ("float32", "float64")
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """A list that grows with every kernel that this process had not met."""
+    """The list of kernels that this process compiles or loads for the first time."""
     import triton
 
     met = []
@@ -54,7 +54,7 @@ def test_plain_triton_agrees_with_the_instructions_of_nvidia(monkeypatch, compil
     assert fast.spike_count.any()
 
 
-def test_no_size_no_number_and_no_selection_compiles_anew(monkeypatch, compiled):
+def test_sizes_values_and_selections_do_not_recompile(monkeypatch, compiled):
     from hhplug_triton import backend
 
     wave = Stimulus.sine(3.0, 50.0)
@@ -70,13 +70,13 @@ def test_no_size_no_number_and_no_selection_compiles_anew(monkeypatch, compiled)
         Simulator("triton").run(16.0, 0.02, stimulus=waves, spike_threshold=1.0)
         Simulator("triton", parameters=spread).run(1.7, stimulus=wave, start_step=7)
     assert not compiled
-    # A shape that no run has met.
+    # No earlier run had this shape.
     monkeypatch.setitem(backend.SHAPE_OF_FEW, "float64", backend.Shape(64, 2, 1))
     Simulator("triton", "float64").run(1.0, stimulus=np.ones(100))
     assert len(compiled) == 1
 
 
-def test_what_stays_on_the_gpu_is_a_tensor():
+def test_device_arrays_are_tensors():
     import torch
 
     result = Simulator("triton").run(1.0, batch_size=17, record_all=True, device_arrays=True)
@@ -86,7 +86,7 @@ def test_what_stays_on_the_gpu_is_a_tensor():
         assert result[name].shape == (100, 17)
 
 
-def test_each_gpu_gives_the_same_and_none_is_left_current():
+def test_each_gpu_gives_the_same_and_the_current_device_stays():
     import torch
 
     stimulus = Stimulus.constant(np.linspace(7.0, 40.0, 17))

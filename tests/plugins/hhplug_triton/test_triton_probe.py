@@ -1,4 +1,4 @@
-"""What the Triton plugin says of a machine; of the NVIDIA driver, see device/test_cuda_driver."""
+"""The answers of Triton's probe; device/test_cuda_driver tests those of the NVIDIA driver."""
 
 import subprocess
 import sys
@@ -8,8 +8,9 @@ from unittest.mock import patch
 import pytest
 from plugin_factory import problem_of
 
-from hhplug import BackendUnavailable, registry
+from hhplug import BackendUnavailable
 from hhplug.device import cuda_driver
+from hhplug.plugins import choice, discovery
 from hhplug_triton import hhplug_backends, probe
 
 (SPEC,) = hhplug_backends()
@@ -23,7 +24,7 @@ def not_interpreted(monkeypatch):
 
 @pytest.fixture
 def pytorch(monkeypatch):
-    """Let PyTorch be of this version."""
+    """Return a function that makes PyTorch appear to have a version."""
 
     def use(version):
         monkeypatch.setattr(probe, "version", {"torch": version}.__getitem__)
@@ -45,7 +46,7 @@ def test_gpus_are_listed_by_name(pytorch, driver, version):
 
 
 @pytest.mark.parametrize("setting", ["1", "true", "ON"])  # Triton takes them all
-def test_the_interpreter_is_told_though_there_is_a_gpu(pytorch, driver, monkeypatch, setting):
+def test_the_interpreter_is_reported_even_if_there_is_a_gpu(pytorch, driver, monkeypatch, setting):
     pytorch("2.11.0+cu128")
     driver(names=("A GPU",))
     monkeypatch.setenv("TRITON_INTERPRET", setting)
@@ -65,10 +66,10 @@ def test_kernels_are_not_interpreted_where_that_is_switched_off(pytorch, driver,
 def test_auto_never_takes_the_interpreter(monkeypatch):
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert problem_of("triton").code == "interpreter"
-    assert registry.choose("auto").entry.name != "triton"
+    assert choice.choose("auto").entry.name != "triton"
 
 
-def test_a_pytorch_for_the_cpu_alone_is_told(pytorch, driver):
+def test_a_pytorch_for_the_cpu_only_is_reported(pytorch, driver):
     pytorch("2.13.0+cpu")
     driver(names=("A GPU",))
     problem = found_by_probe()
@@ -77,7 +78,7 @@ def test_a_pytorch_for_the_cpu_alone_is_told(pytorch, driver):
     assert FOR_TESTS in problem.fix
 
 
-def test_a_missing_amd_gpu_is_told(pytorch, monkeypatch, tmp_path):
+def test_a_missing_amd_gpu_is_reported(pytorch, monkeypatch, tmp_path):
     pytorch("2.11.0+rocm6.4")
     monkeypatch.setattr(probe, "ROCM", tmp_path / "kfd")
     problem = found_by_probe()
@@ -86,14 +87,14 @@ def test_a_missing_amd_gpu_is_told(pytorch, monkeypatch, tmp_path):
     assert FOR_TESTS in problem.fix
 
 
-def test_an_amd_gpu_will_do(pytorch, monkeypatch, tmp_path):
+def test_an_amd_gpu_is_accepted(pytorch, monkeypatch, tmp_path):
     pytorch("2.11.0+rocm6.4")
     monkeypatch.setattr(probe, "ROCM", tmp_path)
     assert probe.probe() is None
 
 
 @pytest.mark.parametrize("question", ["devices", "check_context"])
-def test_what_the_nvidia_driver_lacks_is_told_and_a_way_without_it(
+def test_a_problem_of_the_nvidia_driver_is_reported_with_an_alternative(
     pytorch, driver, monkeypatch, question
 ):
     pytorch("2.11.0+cu128")
@@ -118,7 +119,7 @@ def test_what_the_nvidia_driver_lacks_is_told_and_a_way_without_it(
         ({"context": 201}, "device_busy"),
     ],
 )
-def test_a_gpu_that_cannot_be_used_is_told(pytorch, driver, answers, code):
+def test_a_gpu_that_cannot_be_used_is_reported(pytorch, driver, answers, code):
     pytorch("2.11.0+cu128")
     driver(**answers)
     assert found_by_probe().code == code
@@ -129,7 +130,7 @@ def test_a_gpu_that_cannot_be_used_is_told(pytorch, driver, answers, code):
 @pytest.mark.parametrize(
     ("installed", "code"), [(None, "missing_package"), ("2.5.0", "wrong_version")]
 )
-def test_a_package_that_is_missing_or_too_old_is_told_with_the_plugins_hint(
+def test_a_package_that_is_missing_or_too_old_is_reported_with_the_plugins_hint(
     monkeypatch, requirement, installed, code
 ):
     package = requirement.partition(">=")[0]
@@ -140,26 +141,26 @@ def test_a_package_that_is_missing_or_too_old_is_told_with_the_plugins_hint(
             raise PackageNotFoundError(name)
         return versions.get(name, "1.0")
 
-    monkeypatch.setattr(registry, "version", version)
+    monkeypatch.setattr(discovery, "version", version)
     problem = problem_of("triton")
     assert problem.code == code
     assert package in problem.reason
     assert problem.fix == SPEC.install_hint
 
 
-def test_by_its_name_the_backend_says_that_there_is_no_gpu():
+def test_a_backend_chosen_by_name_says_that_there_is_no_gpu():
     import torch
 
     with (
         patch.object(torch.accelerator, "current_accelerator", return_value=None),
         pytest.raises(BackendUnavailable) as caught,
     ):
-        registry.choose("triton")
+        choice.choose("triton")
     assert caught.value.code == "no_device"
     assert FOR_TESTS in caught.value.fix
 
 
-def test_by_its_name_the_backend_says_that_the_gpu_is_full():
+def test_a_backend_chosen_by_name_says_that_the_gpu_is_full():
     import torch
 
     with (
@@ -167,7 +168,7 @@ def test_by_its_name_the_backend_says_that_the_gpu_is_full():
         patch("hhplug_triton.backend.torch_device", side_effect=torch.OutOfMemoryError("full")),
         pytest.raises(BackendUnavailable, match="A GPU has no memory left") as caught,
     ):
-        registry.choose("triton")
+        choice.choose("triton")
     assert (caught.value.code, caught.value.detail) == ("out_of_memory", "full")
 
 

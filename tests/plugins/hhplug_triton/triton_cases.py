@@ -1,4 +1,4 @@
-"""Rates and short runs. As a script it does them in Triton's interpreter and keeps the results:
+"""Rates and short runs. As a script, it runs them in Triton's interpreter and saves the results:
 
 TRITON_INTERPRET=1 python triton_cases.py FOLDER    # read before Triton is imported
 """
@@ -54,7 +54,7 @@ def run(name, backend, dtype=None):
 
 
 def six_rates(dtype, fast, device, block):
-    """The rates at the awkward voltages, by the kernel."""
+    """Return the kernel's rates at the awkward voltages."""
     V = awkward_voltages(dtype)
     kind = getattr(torch, dtype)
     table = torch.tensor(constants(0.01, 0.0), dtype=kind, device=device)
@@ -81,7 +81,7 @@ def keep_all(folder):
     )
     for dtype in DTYPES:
         np.save(folder / f"rates-{dtype}.npy", six_rates(dtype, False, "cpu", block=2**19))
-        with patch("hhplug.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
+        with patch("hhplug.running.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")

@@ -1,5 +1,5 @@
-"""Backends with one fault each, for the kit to catch: the reference in all else.
+"""Backends that are the reference with one fault each, which the kit must detect.
 
-The name of a class is its fault, and the class the factory of a backend. It stands in the module
-of the topic, as in hhplug/testing/topics/, whose tests are there for it.
+A class is the factory of a backend, and its name is the fault. It is in the module of the topic in
+hhplug/testing/topics/ whose tests detect it.
 """

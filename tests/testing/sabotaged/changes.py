@@ -1,4 +1,4 @@
-"""A problem, or an array, that is not quite the one given."""
+"""Changed copies of a problem or an array."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from hhplug.problem import Problem
 
 
 def but(problem: Problem, **fields: Any) -> Problem:
-    """The same problem, apart from these fields, which nobody checks."""
+    """Return a copy of a problem with some fields replaced and not checked."""
     other = copy.copy(problem)
     for name, value in fields.items():
         object.__setattr__(other, name, value)
@@ -20,16 +20,16 @@ def but(problem: Problem, **fields: Any) -> Problem:
 
 
 def with_parameters(problem: Problem, change: Callable[[Any], Any]) -> Problem:
-    """The same problem, each parameter changed."""
+    """Return a copy of a problem with each parameter changed by a function."""
     changed = {name: change(value) for name, value in vars(problem.parameters).items()}
     return but(problem, parameters=HHParameters(**changed))
 
 
 def with_rows(problem: Problem, rows: Callable[[int, int], Any]) -> Problem:
-    """The same problem, the current of steps first ≤ k < first + count given by a function."""
+    """Return a copy of a problem whose current's rows(first, count) are given by a function."""
     return but(problem, current=SimpleNamespace(rows=rows))
 
 
 def nudged(values: Any) -> Any:
-    """By the least that a float can change."""
+    """Return the next larger floats."""
     return np.nextafter(values, np.inf)

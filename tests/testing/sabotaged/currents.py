@@ -1,14 +1,14 @@
-"""Currents of another time, or of another neuron."""
+"""Faults that use the current of another time or of another neuron."""
 
 import numpy as np
 
-from hhplug.stimulus import ArrayCurrent
+from hhplug.currents.current import ArrayCurrent
 from sabotaged.changes import but, with_rows
 from sabotaged.faultless import Faultless
 
 
 class Float32Clock(Faultless):
-    """t += dt in float32, from the run's start; array currents have no clock."""
+    """Time is summed by t += dt in float32; array currents are not affected."""
 
     def understood(self, problem):
         dt, start = problem.dt, problem.start_step
@@ -26,7 +26,7 @@ class Float32Clock(Faultless):
 
 
 class StepCountOf32Bits(Faultless):
-    """It becomes negative after 2³¹ steps; rows of an array are counted from the run's start."""
+    """The step count becomes negative after 2³¹ steps; array currents are not affected."""
 
     def understood(self, problem):
         rows = problem.current.rows
@@ -36,7 +36,7 @@ class StepCountOf32Bits(Faultless):
 
 
 class RowsOfABlockReversed(Faultless):
-    """Of an array current."""
+    """The rows of an array current are reversed in each block."""
 
     def understood(self, problem):
         rows = problem.current.rows
@@ -46,7 +46,7 @@ class RowsOfABlockReversed(Faultless):
 
 
 class ByteOrderIgnored(Faultless):
-    """Of an array current, as where its bytes are copied."""
+    """The bytes of an array current are copied without its byte order."""
 
     def understood(self, problem):
         array = problem.stimulus
@@ -57,7 +57,7 @@ class ByteOrderIgnored(Faultless):
 
 
 class StridesIgnored(Faultless):
-    """Of an array current: the bytes from its first on are taken to be contiguous."""
+    """An array current is read as if its memory were contiguous."""
 
     def understood(self, problem):
         array = problem.stimulus
@@ -68,7 +68,7 @@ class StridesIgnored(Faultless):
 
 
 class RowsOfTheNextNeuron(Faultless):
-    """The columns of an array current, off by one."""
+    """The columns of an array current are off by one."""
 
     def understood(self, problem):
         rows = problem.current.rows

@@ -1,4 +1,4 @@
-"""The backend that every fault is planted in, and what it needs for the whole suite."""
+"""The backend without a fault, which the faults override."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
 
 
 class Faultless(ReferenceBackend):
-    """The reference, in methods for a fault to override."""
+    """The reference, split into methods that a fault can override."""
 
     def prepare(self, problem: Problem, max_steps: int) -> "FaultySession":  # noqa: ARG002
         return FaultySession(self, self.understood(problem))
@@ -22,7 +22,9 @@ class Faultless(ReferenceBackend):
         pass
 
     def read(self, session: "FaultySession", steps: range, out: Recorded) -> None:
-        ReferenceBlock(session, steps.start, len(steps)).read(out)
+        # What the session understood of the problem decides what its block records.
+        understood = Recorded(session.problem, out.samples, out.spike_count, out.spikes)
+        ReferenceBlock(session, steps.start, len(steps)).read(understood)
 
     def state(self, session: "FaultySession") -> Any:
         return session.current_state.copy()
@@ -36,7 +38,7 @@ class FaultySession(ReferenceSession):
         super().__init__(problem)
         self.backend = backend
         self.closed = False
-        self.kept: list[Any] = []  # what a fault leaves from one block to the next
+        self.kept: list[Any] = []  # data that a fault keeps between blocks
 
     def advance(self, n_steps: int) -> Block:
         steps = range(self._step, self._step + n_steps)
@@ -75,7 +77,7 @@ class OnDevice:
 
 
 class KeepsSamplesOnDevice(Faultless):
-    """Without a fault: what it needs for the capability device_arrays."""
+    """The faultless backend with the capability device_arrays."""
 
     def read(self, session, steps, out):
         problem = session.problem
@@ -83,7 +85,7 @@ class KeepsSamplesOnDevice(Faultless):
             shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
             samples = {name: np.empty(shape) for name in problem.record}
             session.kept.append(samples)
-            out = Recorded(samples, out.spike_count, out.spikes)
+            out = Recorded(out.problem, samples, out.spike_count, out.spikes)
         super().read(session, steps, out)
 
 

@@ -1,4 +1,4 @@
-"""Rates, steps and currents that are not accurate."""
+"""Faults that make rates, steps or currents inaccurate."""
 
 from unittest.mock import patch
 
@@ -12,7 +12,7 @@ from sabotaged.faultless import Faultless
 
 
 class UnguardedSingularity(Faultless):
-    """0/0 at −40 and −55 mV."""
+    """The rates are 0/0 at −40 and −55 mV."""
 
     def read(self, session, steps, out):
         def naive(x):
@@ -47,7 +47,7 @@ class Float32Session(NumpySession):
 
 
 class SecondOrder(Faultless):
-    """The midpoint method."""
+    """The method is the midpoint method."""
 
     def read(self, session, steps, out):
         def midpoint(state, I_ext, dt, p):
@@ -66,7 +66,7 @@ class CapacitanceOffByAMillionth(Faultless):
 
 
 class CurrentOffAfter10ms(Faultless):
-    """By a millionth, at a dt of 0.01 ms."""
+    """After 10 ms, at a dt of 0.01 ms, the current is off by a millionth."""
 
     after = 1000  # steps
 
@@ -85,7 +85,7 @@ class CurrentOffAfter60ms(CurrentOffAfter10ms):
 
 
 class DriftingGate(Faultless):
-    """h rises, and does not stop at 1."""
+    """h grows beyond 1."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)

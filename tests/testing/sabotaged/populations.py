@@ -1,4 +1,4 @@
-"""Neurons whose trajectory depends on the others, or on the form of their parameters."""
+"""Faults by which a neuron depends on the others or on the form of the parameters."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from sabotaged.faultless import Faultless
 
 
 class StaleLastNeuron(Faultless):
-    """It is not stepped, in a population that is not a multiple of 32."""
+    """The last neuron of a population that is no multiple of 32 is not stepped."""
 
     def read(self, session, steps, out):
         before = session.current_state[:, -1].copy()
@@ -17,7 +17,7 @@ class StaleLastNeuron(Faultless):
 
 
 class IndexOf22Bits(Faultless):
-    """Neurons that it can't count are not stepped."""
+    """Neurons with an index beyond 22 bits are not stepped."""
 
     def read(self, session, steps, out):
         before = session.current_state[:, 2**22 :].copy()
@@ -26,7 +26,7 @@ class IndexOf22Bits(Faultless):
 
 
 class RestOfAVectorRoundsOtherwise(Faultless):
-    """The neurons behind the last multiple of 16."""
+    """The neurons after the last multiple of 16 round differently."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
@@ -46,7 +46,7 @@ class UniformParametersRoundOtherwise(Faultless):
 
 
 class NaNThatStays(Faultless):
-    """In an array that a run leaves to the next, which clears it by a multiplication."""
+    """A run reuses an array and clears it by a multiplication, which keeps NaN."""
 
     def __init__(self, device: int | None = None):
         super().__init__(device)
@@ -59,7 +59,7 @@ class NaNThatStays(Faultless):
 
 
 class NaNThatSpreads(Faultless):
-    """To the next neuron."""
+    """A NaN spreads to the next neuron."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)

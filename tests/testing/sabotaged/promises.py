@@ -1,4 +1,4 @@
-"""What keeps the core from its promises to users."""
+"""Faults that make the core break its promises to users."""
 
 import numpy as np
 

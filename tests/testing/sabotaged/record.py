@@ -1,4 +1,4 @@
-"""Devices without a name, and probes that give no answer to act on."""
+"""Devices without a name, and probes without a usable answer."""
 
 import os
 

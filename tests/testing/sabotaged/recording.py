@@ -1,4 +1,4 @@
-"""Records that are not of what was computed, that change it, or that do not last."""
+"""Faults by which records are wrong, change the run, or are overwritten."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from sabotaged.faultless import Faultless, KeepsSamplesOnDevice
 
 
 class LiveState(Faultless):
-    """`state` gives the array that the session computes in."""
+    """`state` returns the array in which the session computes."""
 
     def read(self, session, steps, out):
         live = session.current_state
@@ -41,7 +41,7 @@ class RecordingRoundsOtherwise(Faultless):
 
 
 class AtomicSums(Faultless):
-    """The order of a sum, and so its rounding, is chance."""
+    """The order of a sum is random, and so is its rounding."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
@@ -51,14 +51,14 @@ class AtomicSums(Faultless):
 
 
 class DeviceSamplesOfEveryStep(KeepsSamplesOnDevice):
-    """record_every is forgotten where samples stay on the device."""
+    """record_every is ignored if samples stay on the device."""
 
     def understood(self, problem):
         return but(problem, record_every=1) if problem.device_arrays else problem
 
 
 class ReusedSpikeArrays(Faultless):
-    """A block's spikes are written over by the next block's."""
+    """The next block overwrites the spikes of a block."""
 
     sets = 1  # of arrays, taken in turn
 
@@ -71,7 +71,7 @@ class ReusedSpikeArrays(Faultless):
         )
 
     def read(self, session, steps, out):
-        ours = Recorded(out.samples, out.spike_count, [])
+        ours = Recorded(out.problem, out.samples, out.spike_count)
         super().read(session, steps, ours)
         if ours.spikes:
             found = list(map(np.concatenate, zip(*ours.spikes, strict=True)))
@@ -83,6 +83,6 @@ class ReusedSpikeArrays(Faultless):
 
 
 class TwoSetsOfSpikeArrays(ReusedSpikeArrays):
-    """… by those of the next but one."""
+    """The next block but one overwrites the spikes of a block."""
 
     sets = 2

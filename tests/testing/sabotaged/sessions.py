@@ -1,4 +1,4 @@
-"""Runs that change where they are cut, continued or interleaved, and sessions that close badly."""
+"""Faults of runs that are cut, continued or interleaved, and of `close`."""
 
 from threading import Event, Thread
 from time import sleep
@@ -13,7 +13,7 @@ from sabotaged.faultless import Faultless
 
 
 class ClockOfTheBlock(Faultless):
-    """Each block has the current of the run's first steps."""
+    """Each block uses the current of the run's first steps."""
 
     def understood(self, problem):
         rows, start = problem.current.rows, problem.start_step
@@ -21,7 +21,7 @@ class ClockOfTheBlock(Faultless):
 
 
 class RowsUsedAsRoom(Faultless):
-    """The user's array of currents is written over once it has been read."""
+    """The user's array of currents is overwritten after it has been read."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
@@ -51,7 +51,7 @@ class StateOneStepTooFar(Faultless):
 
 
 class StateMovedToRestAndBack(Faultless):
-    """V − rest is what is computed; adding 65 mV and taking them away rounds."""
+    """V is stored relative to rest; adding and subtracting 65 mV rounds."""
 
     def understood(self, problem):
         V, *gates = problem.initial_state
@@ -66,20 +66,20 @@ class SamplesCountedFromTheBlock(Faultless):
         shape = len(steps), problem.n_recorded
         every_step = {name: np.empty(shape) for name in out.samples}
         session.problem = but(problem, record_every=1)
-        super().read(session, steps, Recorded(every_step, out.spike_count, out.spikes))
+        super().read(session, steps, Recorded(out.problem, every_step, out.spike_count, out.spikes))
         session.problem = problem
         for name, samples in out.samples.items():
             samples[:] = every_step[name][:: problem.record_every][: len(samples)]
 
 
 class OneBufferForTwoBlocks(Faultless):
-    """What the block before recorded, and nobody has read, is written over."""
+    """The samples of the previous block are overwritten before they are read."""
 
     def enqueue(self, session, steps):
         problem = session.problem
         shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
         samples = {name: np.empty(shape) for name in problem.record}
-        buffer = Recorded(samples, np.zeros(problem.n_neurons, np.int64), [])
+        buffer = Recorded(problem, samples, np.zeros(problem.n_neurons, np.int64))
         super().read(session, steps, buffer)
         session.kept = [buffer]
 

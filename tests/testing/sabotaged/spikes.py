@@ -1,4 +1,4 @@
-"""Spikes lost, invented or misplaced, and steps that change where spikes are looked for."""
+"""Faults that lose, invent or misplace spikes, or by which detection changes the steps."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from sabotaged.faultless import Faultless, FaultySession
 
 
 class SpikesChanged(Faultless):
-    """Of a block with spike times, those that `reported` gives are told, and counted."""
+    """In a block with spike times, the spikes that `reported` returns are reported and counted."""
 
     def read(self, session, steps, out):
         if session.problem.spikes != "times":
             super().read(session, steps, out)
             return
-        found = Recorded(out.samples, np.zeros_like(out.spike_count), [])
+        found = Recorded(out.problem, out.samples, np.zeros_like(out.spike_count))
         super().read(session, steps, found)
         spikes = tuple(map(np.concatenate, zip(*found.spikes, strict=True)))
         neuron, step, fraction = self.reported(session, steps, spikes)
@@ -34,7 +34,7 @@ class SpikeLostInABlocksLastStep(SpikesChanged):
 
 
 class SpikeOfABlocksLastStepTwice(SpikesChanged):
-    """In the next block again."""
+    """A spike in a block's last step is reported again in the next block."""
 
     def reported(self, session, steps, spikes):
         before = session.kept or [array[:0] for array in spikes]
@@ -50,7 +50,7 @@ class OneSpikePerNeuronAndBlock(SpikesChanged):
 
 
 class SpikesBeyondTheRoomLost(SpikesChanged):
-    """A block has room for 4096, and for one of each neuron at any rate, as `hhplug.device`."""
+    """A block keeps 4096 spikes, or one per neuron if that is more, as in `hhplug.device`."""
 
     def reported(self, session, steps, spikes):  # noqa: ARG002
         room = max(session.problem.n_neurons, 4096)
@@ -58,7 +58,7 @@ class SpikesBeyondTheRoomLost(SpikesChanged):
 
 
 class SpikesBeyondALargeRoomLost(SpikesChanged):
-    """A block has room for 65,536."""
+    """A block keeps 65,536 spikes."""
 
     def reported(self, session, steps, spikes):  # noqa: ARG002
         return [array[: 2**16] for array in spikes]
@@ -79,14 +79,14 @@ class CountsThoughOff(Faultless):
 
 
 class SpikeFromTheThresholdItself(Faultless):
-    """V[k] ≤ θ < V[k+1], in place of V[k] < θ ≤ V[k+1]."""
+    """A spike is V[k] ≤ θ < V[k+1], instead of V[k] < θ ≤ V[k+1]."""
 
     def understood(self, problem):
         return but(problem, spike_threshold=nudged(problem.spike_threshold))
 
 
 class SpikesOneStepLate(SpikesChanged):
-    """Told of the step that ends with the crossing; the run's own last step keeps its place."""
+    """Spikes are reported one step late, except those in the run's last step."""
 
     def reported(self, session, steps, spikes):  # noqa: ARG002
         neuron, step, fraction = spikes
@@ -107,7 +107,7 @@ class CountsDoubledWithoutTimes(Faultless):
 
 
 class SpikesRoundOtherwise(Faultless):
-    """The steps of the kernel with spikes round otherwise than those of the one without."""
+    """The steps round differently if spikes are detected."""
 
     def read(self, session, steps, out):
         super().read(session, steps, out)

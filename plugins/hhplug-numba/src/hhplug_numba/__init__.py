@@ -1,4 +1,4 @@
-"""hhplug's Numba backend, on paper; the work is in `backend`."""
+"""The spec of hhplug's Numba backend; the implementation is in `backend`."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
         BackendSpec(
             name="numba",
             factory="hhplug_numba.backend:NumbaBackend",
-            api="1.0",
+            api="2.0",
             summary="loops that LLVM vectorises, on all cores of the CPU",
             requires=("numba>=0.61",),
             priority=20,

@@ -1,4 +1,4 @@
-"""The Numba backend: groups of neurons that fit the cache, spread over the cores."""
+"""The Numba backend: groups of neurons that fit the cache are spread over the cores."""
 
 import os
 from collections.abc import Iterator
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.model import VARIABLES, folded
+from hhplug.model import VARIABLES, derived_parameters
 from hhplug.problem import Problem
-from hhplug.stimulus import SeparableCurrent
 from hhplug_numba import kernels
 from hhplug_numba.kernels import PARAMETERS, STATE
 from hhplug_numba.layout import Groups
 
 Array = NDArray[Any]
-Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction
+Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction of that step
 
-ROOM = 2**16  # spikes that a share notes before it hands them over
-SHARES = 4  # of a block, for each thread: a core that others use too gets fewer
+ROOM = 2**16  # spikes that the kernel can store before it must return
+# Shares of the groups per thread: several, so that a core that other programs use takes fewer.
+SHARES = 4
 
 
 class NumbaBackend(Backend):
     def __init__(self, device: int | None = None):
-        del device  # it has none to choose from
+        del device  # the CPU is the only device
         self.device = cpu_name()
         self.threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
@@ -36,8 +36,9 @@ class NumbaBackend(Backend):
         return NumbaSession(self, problem)
 
 
+# The process id is a key of the cache because a forked process has none of the pool's threads.
 @cache
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001 (forked, it has none)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001
     return ThreadPoolExecutor(threads, thread_name_prefix="hhplug-numba")
 
 
@@ -48,20 +49,24 @@ class NumbaSession(Session):
         self._step = problem.start_step
         self._groups = Groups(problem.n_neurons, self.dtype, backend.threads)
         self._groups.put(STATE, problem.initial_state)
-        self._groups.put(PARAMETERS, folded(problem.parameters))
-        gain = self._groups.cut(_gains(problem)).swapaxes(0, 1)
+        self._groups.put(PARAMETERS, derived_parameters(problem.parameters))
+        gain = self._groups.cut(problem.current.gain_over(problem.parameters.C_m)).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
         self._chosen = self._groups.chosen(problem.record_neurons)
         self._n_shares = min(len(self._groups.at), SHARES * backend.threads)
-        nowhere = Recorded({}, np.zeros(problem.n_neurons, np.int64), [])
-        self.run(self._step, 0, nowhere)  # compiles
+        nowhere = Recorded(problem, {}, np.zeros(problem.n_neurons, np.int64))
+        self.run(self._step, 0, nowhere)  # a run of no steps compiles the kernel
 
     def current(self, first: int, count: int) -> tuple[Array, Array]:
-        """Waveform and array of these steps, one of them empty, in the run's precision."""
+        """Return waveform, (count, J), and array in µA/cm², (count, N) or (count, 1).
+
+        The one that the current does not have is empty, (0, 0). Both have the run's dtype.
+        """
         current, none = self.problem.current, np.empty((0, 0), self.dtype)
-        if isinstance(current, SeparableCurrent):
-            return np.ascontiguousarray(current.waveform(first, count), self.dtype), none
-        rows = current.chunk(first, count)
+        if current.separable:
+            return np.ascontiguousarray(current.separable.waveform(first, count), self.dtype), none
+        assert current.array
+        rows = current.array.chunk(first, count)
         rows = rows if rows.ndim == 2 else rows[:, np.newaxis]
         return none, np.ascontiguousarray(rows, self.dtype)
 
@@ -71,7 +76,7 @@ class NumbaSession(Session):
         return block
 
     def run(self, first: int, count: int, out: Recorded) -> None:
-        """Take every group through the steps first ≤ k < first + count."""
+        """Compute the steps first ≤ k < first + count of every group, and fill out."""
         current = self.current(first, count)
         sample = self.problem.sample_steps(first, count).start - first
 
@@ -86,8 +91,13 @@ class NumbaSession(Session):
     def _run_share(
         self, share: int, current: tuple[Array, Array], count: int, out: Recorded, sample: int
     ) -> Iterator[Spikes]:
-        """Every n-th group from the share-th on; samples begin with step `sample` of the block."""
+        """Compute a block for every n_shares-th group from group `share` on; yield the spikes.
+
+        The first sample is of step `sample` of the block.
+        """
         problem, groups, real = self.problem, self._groups, self.dtype.type
+        waveform, array = current
+        starts, column, lane = self._chosen
         none = np.empty((0, 0), self.dtype)
         V, m, h, n = (out.samples.get(name, none) for name in VARIABLES)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]
@@ -98,11 +108,13 @@ class NumbaSession(Session):
         group, done = share, 0
         while group < len(groups.at):
             group, done, found = advance(
-                groups.elements, groups.at, groups.n, groups.width,
-                group, self._n_shares, done, count, real(problem.dt),
-                self._gain, *current,
-                V, m, h, n, sample, problem.record_every, *self._chosen,
-                real(problem.spike_threshold), counted, neuron, step, fraction,
+                groups=groups.elements, at=groups.at, N=groups.n, width=groups.width,
+                group=group, share=self._n_shares, k=done, stop=count, dt=real(problem.dt),
+                gain=self._gain, waveform=waveform, array=array,
+                V_out=V, m_out=m, h_out=h, n_out=n, sample=sample, every=problem.record_every,
+                starts=starts, column=column, lane=lane,
+                threshold=real(problem.spike_threshold), count=counted,
+                neuron=neuron, step=step, fraction=fraction,
             )  # fmt: skip
             if found:
                 yield neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()
@@ -112,17 +124,10 @@ class NumbaSession(Session):
 
 
 class NumbaBlock(Block):
-    """Steps first ≤ k < first + count; they are computed when they are read."""
+    """The steps first ≤ k < first + count, which `read` computes."""
 
     def __init__(self, session: NumbaSession, first: int, count: int):
         self._session, self._first, self._count = session, first, count
 
     def read(self, out: Recorded) -> None:
         self._session.run(self._first, self._count, out)
-
-
-def _gains(problem: Problem) -> Array:
-    """Of a separable current, over C_m: (J, n) or (J, 1)."""
-    if not isinstance(problem.current, SeparableCurrent):
-        return np.empty((0, 1))
-    return problem.current.gain / np.asarray(problem.parameters.C_m)

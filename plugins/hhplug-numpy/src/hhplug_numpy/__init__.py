@@ -1,4 +1,4 @@
-"""hhplug's NumPy backend, on paper; the work is in `backend` and `kernels`."""
+"""The spec of hhplug's NumPy backend; the implementation is in `backend` and `kernels`."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
         BackendSpec(
             name="numpy",
             factory="hhplug_numpy.backend:NumpyBackend",
-            api="1.0",
+            api="2.0",
             summary="in-place NumPy on cache-sized blocks, one core of any CPU",
             requires=("numpy>=2.0",),
             priority=10,

@@ -1,4 +1,4 @@
-"""The NumPy backend: groups of neurons that fit the cache, each taken through many steps."""
+"""The NumPy backend: groups of neurons that fit the cache are computed for a block one by one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,33 +12,32 @@ from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
 from hhplug.model import PARAMETER_UNITS
 from hhplug.problem import Problem
-from hhplug.stimulus import SeparableCurrent
 from hhplug_numpy.kernels import Array, Membrane, State, Stepper, aligned
 
-# A step touches 24 rows of a group. With float32 rows of 24, 40 and 80 kB, 6 %, 100 % and 97 % of
-# the best speed at 10,000 neurons (AMD EPYC, 1 MB of L2 a core).
+# A step touches 24 rows of a group. float32 rows of 24, 40 and 80 kB reach 6 %, 100 % and 97 % of
+# the best speed at 10,000 neurons (AMD EPYC, 1 MB of L2 per core).
 ROW_BYTES = 48 * 1024
-LANES = 16  # a group's width is a multiple, so that no loop ends in a rest that rounds otherwise
+LANES = 16  # a group's width is a multiple of this: a loop's remainder may round differently
 
 
 @dataclass(frozen=True)
 class Group:
-    """Neurons first ≤ i < last, padded to `width` with copies of the last."""
+    """The neurons first ≤ i < last, padded to the session's width with copies of the last."""
 
     first: int
     last: int
     state: State
     membrane: Membrane
-    gain: list[Array]  # of a separable current, times dt / (2 C_m)
+    gain: list[Array]  # gain of a separable current, times dt / (2 C_m)
     half_dt_over_C: Array  # ms cm²/µF
     leak: Array  # g_L E_L dt / (2 C_m), mV
-    columns: slice | NDArray[np.intp]  # of the recording …
-    recorded: slice | NDArray[np.intp]  # … and the neurons in them, counted from first
+    columns: slice | NDArray[np.intp]  # the group's columns in the samples
+    recorded: slice | NDArray[np.intp]  # neurons of these columns, counted from first
 
 
 class NumpyBackend(Backend):
     def __init__(self, device: int | None = None):
-        del device  # it has none to choose from
+        del device  # the CPU is the only device
         self.device = cpu_name()
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:  # noqa: ARG002
@@ -68,7 +67,7 @@ class NumpySession(Session):
         return block
 
     def run(self, first: int, count: int, out: Recorded) -> None:
-        """Take every group through the steps first ≤ k < first + count."""
+        """Compute the steps first ≤ k < first + count of every group, and fill out."""
         for group in self._groups:
             self._run_group(group, first, count, out)
 
@@ -83,7 +82,7 @@ class NumpySession(Session):
             return values[first:last] if isinstance(values, np.ndarray) else values
 
         def row(values: PerNeuron) -> Array:
-            """Of the group's width; without dimensions where one value serves all."""
+            """Return values padded to the group's width, or (), if one value serves all neurons."""
             if np.ndim(values) == 0:
                 return np.array(values, self._dtype)
             padded = aligned(1, self._width, self._dtype)[0]
@@ -98,7 +97,7 @@ class NumpySession(Session):
         state = aligned(4, self._width, self._dtype)
         for target, values in zip(state, problem.initial_state[:, first:last], strict=True):
             target[:] = row(values)
-        gains = current.gain if isinstance(current, SeparableCurrent) else np.empty((0, 1))
+        gains = current.separable.gain if current.separable else np.empty((0, 1))
         columns, recorded = slice(first, last), slice(0, last - first)
         if problem.record_neurons is not None:
             columns = np.flatnonzero(
@@ -142,10 +141,10 @@ class NumpySession(Session):
                 self._find_spikes(group, k, out)
 
     def _currents(self, group: Group, first: int, count: int) -> Iterator[Array]:
-        """(I_ext + g_L E_L) dt / (2 C_m) of each step; the array is used again for the next."""
+        """Yield (I_ext + g_L E_L) dt / (2 C_m) of each step, mV, in one array that is reused."""
         I_ext, product, current = self._I_ext, self._product, self.problem.current
-        if isinstance(current, SeparableCurrent):
-            waveforms = current.waveform(first, count).astype(self._dtype)
+        if current.separable:
+            waveforms = current.separable.waveform(first, count).astype(self._dtype)
             changed = np.any(waveforms[1:] != waveforms[:-1], axis=1).tolist()
             for waveform, new in zip(waveforms, [True, *changed], strict=True):
                 if new:
@@ -155,8 +154,9 @@ class NumpySession(Session):
                         add(I_ext, product, I_ext)
                 yield I_ext
         else:
-            for values in current.chunk(first, count):
-                # A row of float64 is rounded here, before any arithmetic.
+            assert current.array
+            for values in current.array.chunk(first, count):
+                # This rounds float64 values to the run's dtype before any arithmetic.
                 I_ext[: group.last - group.first] = (
                     values[group.first : group.last] if values.ndim else values
                 )
@@ -181,7 +181,7 @@ class NumpySession(Session):
 
 
 class NumpyBlock(Block):
-    """Steps first ≤ k < first + count; they are computed when they are read."""
+    """The steps first ≤ k < first + count, which `read` computes."""
 
     def __init__(self, session: NumpySession, first: int, count: int):
         self._session = session

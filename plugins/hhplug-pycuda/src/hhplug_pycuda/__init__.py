@@ -1,4 +1,4 @@
-"""hhplug's PyCUDA backend, on paper; the work is in `backend` and `hh.cu`."""
+"""The spec of hhplug's PyCUDA backend; the implementation is in `backend` and `hh.cu`."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
         BackendSpec(
             name="pycuda",
             factory="hhplug_pycuda.backend:PyCudaBackend",
-            api="1.0",
+            api="2.0",
             summary="a CUDA C kernel that keeps neurons in registers, on NVIDIA GPUs",
             requires=("pycuda>=2024.1",),
             probe="hhplug_pycuda.probe:probe",

@@ -1,4 +1,4 @@
-"""The PyCUDA backend: the kernel of hh.cu, launched for the sessions of `hhplug.device`."""
+"""The PyCUDA backend, which launches the kernel of hh.cu in the sessions of `hhplug.device`."""
 
 import numpy as np
 import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
@@ -11,8 +11,8 @@ from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
 from hhplug_pycuda.layout import CONSTANTS, block_type
 
-# Threads in a block and steps in the loop's body: the best of 32 to 512 and 1 to 4 on an H100.
-FEW = 65_536  # neurons, below which the latency of a step counts and not the throughput
+FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
+# Threads per thread block and steps per loop iteration: the best of 32 to 512 and 1 to 4 (H100).
 SHAPE_OF_FEW = {"float32": (64, 1), "float64": (64, 1)}
 SHAPE_OF_MANY = {"float32": (256, 4), "float64": (128, 1)}
 
@@ -50,11 +50,11 @@ class PyCudaSession(DeviceSession):
             THREADS=threads,
         )
         self._kernel = module.get_function("hh")
-        self._shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
-        self._template = self._arguments()
+        self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
+        self._common_arguments = self._make_common_arguments()
 
-    def _arguments(self) -> np.ndarray:
-        """What is the same for every launch."""
+    def _make_common_arguments(self) -> np.ndarray:
+        """Return the kernel's argument with the fields that are the same for every launch."""
         problem, arrays = self.problem, self.arrays
         b = np.zeros((), block_type(self.dtype))
         b["N"], b["dt"] = problem.n_neurons, problem.dt
@@ -72,7 +72,7 @@ class PyCudaSession(DeviceSession):
         return b
 
     def launch(self, work: Launch) -> None:
-        b = self._template.copy()
+        b = self._common_arguments.copy()
         b["steps"], b["state"] = work.n_steps, work.state.address
         b["current"]["array" if self.array_current else "waveform"] = work.current.address
         b["current"]["held"] = work.held
@@ -84,4 +84,4 @@ class PyCudaSession(DeviceSession):
         if work.spikes:
             for name, array in work.spikes._asdict().items():
                 b["spikes"][name] = array.address
-        self._kernel(b[()], stream=self.stream.handle, **self._shape)
+        self._kernel(b[()], stream=self.stream.handle, **self._launch_shape)

@@ -1,4 +1,4 @@
-"""One GPU: its memory, streams and context, and the compiled kernels."""
+"""A GPU through PyCUDA: its context, memory, streams and compiled kernels."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ from platformdirs import user_cache_dir
 from hhplug.device import Arrays, Device, Stream, Transfers, not_enough_memory
 from hhplug_pycuda import probe
 
-ALIGNMENT = 256  # bytes, of every array on the device
+ALIGNMENT = 256  # bytes; each array on the device begins at a multiple of it
 
 
 class Elements:
-    """Elements on the device: `hhplug.device.Array`."""
+    """Elements of one type on the device, as `hhplug.device.Array` describes them."""
 
     def __init__(self, address: int, size: int, itemsize: int):
         self.address, self.size, self.itemsize = address, size, itemsize
@@ -36,14 +36,14 @@ class Elements:
 
 
 class GpuArrays(Arrays):
-    """Arrays in one allocation."""
+    """Named arrays in one allocation."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, np.dtype]]):
         offsets, end = {}, 0
         for name, (size, dtype) in shapes.items():
             offsets[name] = end
             end += -(-size * dtype.itemsize // ALIGNMENT) * ALIGNMENT
-        self._memory = _allocated(end)
+        self._memory = _allocate(end)
         self._arrays = {
             name: Elements(int(self._memory) + offsets[name], size, dtype.itemsize)
             for name, (size, dtype) in shapes.items()
@@ -57,18 +57,18 @@ class GpuArrays(Arrays):
 
 
 class DeviceArray:
-    """A recorded variable on the GPU; CuPy and PyTorch use it without a copy (`asarray`)."""
+    """A recorded variable on the GPU; `asarray` of CuPy or PyTorch shares it without a copy."""
 
     def __init__(self, gpu: "Gpu", shape: tuple[int, int], dtype: np.dtype):
         self.shape, self.dtype = shape, dtype
         self._gpu = gpu
         size = shape[0] * shape[1]
-        self._memory = _allocated(size * dtype.itemsize)
+        self._memory = _allocate(size * dtype.itemsize)
         self.elements = Elements(int(self._memory), size, dtype.itemsize)
 
     def __del__(self) -> None:
         if hasattr(self, "_memory"):
-            with self._gpu.current():  # in whichever thread this happens
+            with self._gpu.current():  # this may run in any thread
                 self._memory.free()
 
     @property
@@ -81,7 +81,7 @@ class DeviceArray:
         }
 
     def get(self) -> NDArray[Any]:
-        """A copy as a NumPy array."""
+        """Return a copy on the host."""
         host = np.empty(self.shape, self.dtype)
         with self._gpu.current():
             ready = cuda.Event(cuda.event_flags.DISABLE_TIMING).record()
@@ -89,7 +89,7 @@ class DeviceArray:
         return host
 
 
-def _allocated(size: int) -> Any:
+def _allocate(size: int) -> Any:
     try:
         return cuda.mem_alloc(max(size, 1))
     except cuda.MemoryError as error:
@@ -103,7 +103,7 @@ class GpuStream(Stream):
 
     @property
     def pointer(self) -> int:
-        """CUDA's own, for other libraries."""
+        """Address of the CUDA stream, for other libraries."""
         return self.handle.handle
 
     def to_host(self, target: NDArray[Any], source: Elements) -> None:
@@ -129,7 +129,7 @@ class GpuStream(Stream):
 
 
 class Gpu(Device):
-    """The primary context of a device, shared with PyTorch, CuPy, JAX, and what we keep in it."""
+    """A GPU by its primary context, which PyTorch, CuPy and JAX share."""
 
     def __init__(self, index: int):
         cuda.init()
@@ -141,7 +141,7 @@ class Gpu(Device):
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context current, and give back whichever was."""
+        """Make the context current; on exit the one before is current again."""
         self._context.push()
         try:
             yield
@@ -161,9 +161,9 @@ class Gpu(Device):
     def stream(self) -> GpuStream:
         return GpuStream()
 
-    @cache  # noqa: B019 (there is one of each device, for good)
+    @cache  # noqa: B019 (a Gpu lives as long as the process)
     def module(self, **choices: int) -> Any:
-        """hh.cu for these choices: compiled once on a machine, then read from the user's cache."""
+        """Return hh.cu compiled with these macros, or read from the user's cache."""
         source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
         options = [
             "-fmad=false",
@@ -171,25 +171,25 @@ class Gpu(Device):
             *(f"-D{name}={value:d}" for name, value in choices.items()),
         ]
         nvcc = Path(probe.compiler()).resolve()
-        made_of = [source, *options, self._arch, str(nvcc), str(nvcc.stat().st_mtime_ns)]
-        key = sha256("\0".join(made_of).encode()).hexdigest()
+        key_parts = [source, *options, self._arch, str(nvcc), str(nvcc.stat().st_mtime_ns)]
+        key = sha256("\0".join(key_parts).encode()).hexdigest()
         cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
         if not cubin.exists():
             self._compile(source, options, str(nvcc), cubin)
         return cuda.module_from_buffer(cubin.read_bytes())
 
     def _compile(self, source: str, options: list[str], nvcc: str, cubin: Path) -> None:
-        from pycuda import compiler  # pyright: ignore[reportMissingImports]  # 70 ms; seldom needed
+        from pycuda import compiler  # pyright: ignore[reportMissingImports]  # takes 70 ms
 
         code = compiler.compile(
             source, nvcc, options, arch=self._arch, no_extern_c=True, cache_dir=False
         )
         cubin.parent.mkdir(parents=True, exist_ok=True)
-        # A file for each who compiles, process or thread; the last to finish is as good.
+        # Each process or thread that compiles writes its own file; the contents are equal.
         with NamedTemporaryFile(dir=cubin.parent, delete=False) as partial:
             partial.write(code)
         Path(partial.name).replace(cubin)
 
 
 gpu = cache(Gpu)
-"""The GPU of an index; one object in the life of this process."""
+"""Return the GPU of an index; there is one object per GPU and process."""

@@ -1,4 +1,4 @@
-"""What hh.cu is given, laid out as C lays it out."""
+"""The arguments of hh.cu in the memory layout of its C structs."""
 
 from functools import cache
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 LOG2_E = np.log2(np.e)
-# Of hh.cu's struct Constants.
+# The fields of struct Constants in hh.cu.
 CONSTANTS = [
     np.log2(0.07) / 4 - LOG2_E * 65 / 80,
     2 - LOG2_E * 65 / 18,
@@ -16,7 +16,7 @@ CONSTANTS = [
 
 @cache
 def block_type(dtype: np.dtype) -> np.dtype:
-    """struct Block of hh.cu."""
+    """Return the dtype of struct Block in hh.cu, for state of this dtype."""
 
     def struct(**fields: Any) -> np.dtype:
         return np.dtype(list(fields.items()), align=True)

@@ -1,4 +1,4 @@
-"""Whether CUDA can be used here: asked of the driver itself, without PyCUDA."""
+"""Tests whether CUDA can be used here, by asking the driver without PyCUDA."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from hhplug.device.cuda_driver import check_context, devices
 
 
 def probe() -> str:
-    """The GPUs, or BackendUnavailable."""
+    """Return the names of the GPUs. Raises BackendUnavailable if the backend cannot run here."""
     found = devices()
     check_context()
     compiler()
@@ -17,7 +17,7 @@ def probe() -> str:
 
 
 def compiler() -> str:
-    """The path of nvcc."""
+    """Return the path of nvcc. Raises BackendUnavailable with the code no_compiler."""
     homes = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"]
     folders = [str(Path(home) / "bin") for home in homes if home]
     found = shutil.which("nvcc") or shutil.which("nvcc", path=os.pathsep.join(folders))

@@ -1,4 +1,4 @@
-"""hhplug's Triton backend, on paper; the work is in `backend` and `kernels`."""
+"""The spec of hhplug's Triton backend; the implementation is in `backend` and `kernels`."""
 
 from collections.abc import Iterable
 
@@ -11,8 +11,8 @@ def hhplug_backends() -> Iterable[BackendSpec]:
     return [
         BackendSpec(
             name="triton",
-            factory="hhplug_triton.door:open_backend",
-            api="1.0",
+            factory="hhplug_triton.import_guard:open_backend",
+            api="2.0",
             summary="Triton kernels on PyTorch tensors, on GPUs",
             requires=("torch>=2.10", "triton>=3.6"),
             probe="hhplug_triton.probe:probe",

@@ -1,4 +1,4 @@
-"""The Triton backend: the kernel of `kernels`, launched for the sessions of `hhplug.device`."""
+"""The Triton backend, which launches the kernel of `kernels` in the sessions of `hhplug.device`."""
 
 import platform
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
-from hhplug.stimulus import SeparableCurrent
 from hhplug_triton import kernels
 from hhplug_triton.equations import constants
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TorchDevice, torch_device
 
-FEW = 65_536  # neurons, below which the latency of a step counts and not the throughput
+FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How the kernel is cut: neurons of a program, its warps, steps in the loop's body."""
+    """The launch shape: neurons and warps per program, and steps per loop iteration."""
 
     block: int
     warps: int
     unroll: int
-    maxnreg: int | None = None  # registers of a thread; None: the compiler's choice, which saves
+    maxnreg: int | None = None  # registers per thread; None: the compiler chooses few
 
 
-# One H100, ms; in brackets the range of blocks of 64 to 1024, 2 to 16 warps, 1 to 4 steps.
+# Times are ms on an H100 for neurons × steps. In brackets is the range over 64 to 1024 neurons,
+# 2 to 16 warps and 1 to 4 steps.
 SHAPE_OF_MANY = {
     "float32": Shape(512, 16, 4),  # 8 M × 500: 29.8 (29.8–31.8)
     "float64": Shape(128, 4, 2),  # 8 M × 200: 39.5 (39.5–41.0)
 }
-# … and of blocks of 32 to 128, 1 to 8 steps, registers as needed or not.
+# The range is over 32 to 128 neurons and 1 to 8 steps, with maxnreg=255 and without.
 SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
-INTERPRETED_BLOCK = 2**16  # neurons: the interpreter's time goes by programs
+INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 
 
 class TritonBackend(Backend):
@@ -59,7 +59,10 @@ class TritonBackend(Backend):
 
 
 def _devices() -> tuple[str, list[str]]:
-    """PyTorch's word for the kind of device, and the names of those there are."""
+    """Return PyTorch's device type, such as "cuda", and the names of its devices.
+
+    Raises BackendUnavailable if there is none.
+    """
     if interpreted():
         return "cpu", [f"Triton's interpreter on {platform.machine()}"]
     kind = torch.accelerator.current_accelerator(check_available=True)
@@ -88,7 +91,7 @@ class TritonSession(DeviceSession):
         if interpreted():
             block = min(triton.next_power_of_2(n), INTERPRETED_BLOCK)
         self._kernel: Any = kernels.hh[(triton.cdiv(n, block),)]
-        self._numbers = {
+        self._common_arguments = {
             "N": n,
             "per_neuron": int(self.parameters_per_neuron),
             "gain_per_neuron": int(self.gain_per_neuron),
@@ -107,11 +110,12 @@ class TritonSession(DeviceSession):
             "enable_fp_fusion": False,
             **({"maxnreg": shape.maxnreg} if fast else {}),
         }
-        for held in _possibly_held(problem):
+        for held in _held_values(problem):
             kernel = (self.dtype, problem.spikes, held, self.array_current, shape, block)
             kernel += (bool(problem.record),)
             if kernel not in self.device.compiled:
-                self.launch(self.work(0, slot=0, first_sample=0, held=held))  # for no steps
+                # A launch of no steps compiles the kernel.
+                self.launch(self.work(0, slot=0, first_sample=0, held=held))
                 self.device.compiled.add(kernel)
 
     def launch(self, work: Launch) -> None:
@@ -132,17 +136,18 @@ class TritonSession(DeviceSession):
                 first=work.first_sample,
                 spike_count=work.spike_count,
                 **spikes,
-                **self._numbers,
+                **self._common_arguments,
             )
 
 
-def _possibly_held(problem: Problem) -> tuple[bool, ...]:
-    """Whether a block's current may be one row, held; and whether it may not."""
-    if not isinstance(problem.current, SeparableCurrent):
+def _held_values(problem: Problem) -> tuple[bool, ...]:
+    """Return the values that `Launch.held` may take in blocks of this run."""
+    if problem.current.array:
         return (False,)
-    return (True,) if problem.current.is_constant else (True, False)
+    whole_run = problem.current.constant_over(problem.start_step, problem.n_steps)
+    return (True,) if whole_run else (True, False)
 
 
 def is_nvidia(device: torch.device) -> bool:
-    """Whether the kernels may take NVIDIA's instructions."""
+    """Return whether the kernels may use instructions of NVIDIA GPUs."""
     return device.type == "cuda" and torch.version.hip is None

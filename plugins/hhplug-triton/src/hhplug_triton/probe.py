@@ -1,4 +1,4 @@
-"""Whether Triton has a GPU to compute on: asked of metadata and drivers, without PyTorch."""
+"""Tests whether Triton has a GPU, by asking metadata and drivers without importing PyTorch."""
 
 import os
 from importlib.metadata import version
@@ -12,12 +12,15 @@ ROCM = Path("/dev/kfd")
 
 
 def interpreted() -> bool:
-    """Whether kernels run in Triton's interpreter, on the CPU."""
+    """Return whether kernels run in Triton's interpreter, on the CPU."""
     return os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
 
 
 def probe() -> str | None:
-    """The GPUs, or BackendUnavailable; in the interpreter too, so that "auto" never takes it."""
+    """Return the names of the GPUs, or None where only PyTorch knows them.
+
+    Raises BackendUnavailable, with the interpreter too, so that "auto" never chooses it.
+    """
     if interpreted():
         raise BackendUnavailable(
             "interpreter",
@@ -38,7 +41,7 @@ def probe() -> str | None:
             )
         return None
     if build.startswith("xpu"):
-        return None  # PyTorch itself finds out
+        return None  # PyTorch itself reports a missing GPU
     try:
         found = cuda_driver.devices()
         cuda_driver.check_context()

@@ -1,4 +1,4 @@
-"""A device of PyTorch as `hhplug.device` sees it: a GPU, or the CPU for the interpreter."""
+"""`hhplug.device` implemented with PyTorch, on a GPU, or on the CPU for the interpreter."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -37,11 +37,11 @@ class TorchStream(Stream):
 
     @property
     def pointer(self) -> int:
-        """CUDA's own, for other libraries."""
+        """Address of the CUDA stream, for other libraries."""
         return self._handle.cuda_stream
 
     def active(self) -> AbstractContextManager[Any]:
-        """Where PyTorch and Triton enqueue meanwhile."""
+        """Return a context in which PyTorch and Triton enqueue on this stream."""
         # torch.cuda.stream() would take 30 µs each time.
         return self._handle if isinstance(self._handle, torch.Stream) else nullcontext()
 
@@ -74,12 +74,12 @@ class TorchStream(Stream):
 
 
 class TorchDevice(Device):
-    """Memory is PyTorch's own: what a session frees goes back to its cache."""
+    """A device of PyTorch; memory that a session frees returns to PyTorch's cache."""
 
     def __init__(self, device: torch.device):
         self.device = device
         self._module = torch.get_device_module(device)  # torch.cuda, torch.xpu, torch.cpu
-        self.compiled: set[tuple[Any, ...]] = set()  # kinds of kernel
+        self.compiled: set[tuple[Any, ...]] = set()  # keys of the kernel variants that are compiled
         with self.current():
             self.transfers = Transfers(self.stream(), self.pinned)
 
@@ -109,4 +109,4 @@ class TorchDevice(Device):
 
 
 torch_device = cache(TorchDevice)
-"""The one object of a device in the life of this process."""
+"""Return the TorchDevice of a device; there is one object per device and process."""

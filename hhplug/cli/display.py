@@ -1,0 +1,114 @@
+"""Format what the command line prints: tables, and dicts for JSON."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hhplug.cli import bench
+from hhplug.plugins.discovery import Entry
+from hhplug.results import analysis, plotting
+from hhplug.results.result import Result
+
+ROWS = 11  # largest number of rows in the table of the F-I relation
+BAR = 40  # length of the longest bar, in characters
+
+
+def summary(result: Result) -> dict[str, object]:
+    """A dict for JSON of what a run did. Its lists have a value for each neuron."""
+    return {
+        "backend": result.backend,
+        "device": result.device,
+        "dtype": result.dtype,
+        "neurons": result.problem.n_neurons,
+        "steps": result.problem.n_steps,
+        "dt_ms": result.problem.dt,
+        "duration_ms": result.problem.T,
+        "stimulus": repr(result.stimulus),
+        "seconds": asdict(result.timing),
+        "neuron_steps_per_second": result.neuron_steps_per_second,
+        "spikes": int(result.spike_count.sum()),
+        "neurons_that_blew_up": int((~result.valid).sum()),
+        "rate_window_ms": analysis.window(result.problem),
+        "current_uA_per_cm2": result.drive().tolist(),
+        "firing_rate_Hz": [None if math.isnan(r) else r for r in result.firing_rate().tolist()],
+        "valid": result.valid.tolist(),
+    }
+
+
+def print_summary(result: Result, written: Sequence[Path]) -> None:
+    """Print what ran, its F-I relation, and the files that were written."""
+    problem, timing = result.problem, result.timing
+    console = Console(highlight=False)
+    console.print(
+        Text(
+            f"{problem.n_neurons:,} neurons, {problem.T:g} ms in {problem.n_steps:,} steps of "
+            f"{problem.dt:g} ms\n"
+            f"{result.backend} {result.dtype} on {result.device}\n"
+            f"{timing.run:.3g} s, {result.neuron_steps_per_second:.3g} neuron-steps/s, "
+            f"{result.spike_count.sum():,} spikes"
+        )
+    )
+    start, stop = analysis.window(problem)
+    current, rate = result.fi_curve()
+    console.print(Text(f"\nMean current and firing rate from {start:g} to {stop:g} ms:\n"))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("I_ext (µA/cm²)", justify="right")
+    table.add_column("rate (Hz)", justify="right")
+    table.add_column()
+    highest = max(np.nan_to_num(rate).max(), 1e-9)
+    for i in plotting.spread(len(rate), ROWS if np.ptp(current) > 0 else 1):
+        bar = "█" * round(BAR * np.nan_to_num(rate[i]) / highest)
+        table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
+    console.print(table)
+    for path in written:
+        console.print(Text(f"\nwrote {path}"))
+
+
+def print_backends(entries: Sequence[Entry]) -> None:
+    """Print a row for each backend and, below, the reason for each that is unavailable."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("backend", "status", "precision", "from", "what"):
+        table.add_column(heading, no_wrap=heading != "what")
+    for entry in entries:
+        status = "[red]unavailable" if entry.unavailable else "[green]available"
+        precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
+        what = entry.device or (entry.spec.summary if entry.spec else "")
+        table.add_row(entry.name, status, precision, Text(entry.source), Text(what))
+    console.print(table)
+    for entry in entries:
+        if entry.unavailable:
+            fix = f". Fix: {entry.unavailable.fix}" if entry.unavailable.fix else ""
+            text = f"\n{entry.name}: [{entry.unavailable.code}] {entry.unavailable.reason}{fix}"
+            console.print(Text(text), soft_wrap=True)
+
+
+def print_measurements(measurements: Sequence[bench.Measurement], n_runs: int) -> None:
+    """Print a row for each measurement. Speed-ups are relative to the first backend."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("neurons", "backend", "precision", "time (ms)", "neuron-steps/s", "speed-up"):
+        justify = "left" if heading in ("backend", "precision") else "right"
+        table.add_column(heading, justify=justify)
+    for m in measurements:
+        table.add_row(
+            f"{m.neurons:,}",
+            m.backend,
+            m.dtype,
+            f"{m.seconds * 1e3:.3g}",
+            f"{m.neuron_steps_per_second:.3g}",
+            f"{m.speedup:.2f}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        Text(
+            f"\nMedian of {n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
+            f"nothing recorded; speed-up over {measurements[0].backend}."
+        )
+    )

@@ -1,0 +1,1 @@
+"""Currents over time: what users write, and what backends see."""

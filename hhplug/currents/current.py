@@ -1,0 +1,232 @@
+"""A problem's current as backends see it: its rows, and the two forms that it has."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hhplug.currents.terms import ROUNDING, Constant, Steps, Term
+
+PIECE = 2**16  # steps looked at in one piece while a current is summed or searched
+PIECE_VALUES = 2**18  # of a waveform or of an array in one piece
+
+
+class Current(ABC):
+    """The current of every step of a run, µA/cm².
+
+    Any backend can take `rows`. One that evaluates currents by itself takes the form that isn't
+    None: `separable`, or else `array`.
+    """
+
+    @property
+    def separable(self) -> "SeparableCurrent | None":
+        """The form gain × waveform, or None."""
+        return None
+
+    @property
+    def array(self) -> "ArrayCurrent | None":
+        """The form of the user's own array, or None."""
+        return None
+
+    @abstractmethod
+    def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
+        """I_ext of each of the steps first ≤ k < first + count: (n,), or (1,) for all neurons."""
+
+    @abstractmethod
+    def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
+        """I_ext of some steps and neurons: (steps, neurons), or (steps, 1) for all neurons."""
+
+    @abstractmethod
+    def mean(self, first: int, count: int) -> NDArray[np.float64]:
+        """The mean over steps: (n,), or (1,) for all neurons."""
+
+    @abstractmethod
+    def constant_over(self, first: int, count: int) -> bool:
+        """Whether I_ext is known to be the same in all of the steps."""
+
+    @abstractmethod
+    def bytes_per_step(self, itemsize: int) -> int:
+        """Memory of one step's current in its form, as numbers of itemsize bytes or more."""
+
+    @abstractmethod
+    def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
+        """Gain of each waveform over C_m (µF/cm²): (J, n) or (J, 1), with J = 0 for an array."""
+
+    @abstractmethod
+    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        """Steps with a current in some neuron, of pieces (first, count): forwards or backwards."""
+
+    @abstractmethod
+    def _width(self) -> int:
+        """Numbers that a step's current has in its form."""
+
+    def active_steps(self, first: int, count: int) -> range:
+        """From the first to the last step in which any neuron has a current; empty if none has."""
+        pieces = list(_pieces(first, count, self._width()))
+        begin = next(self._flowing(pieces, 1), None)
+        end = next(self._flowing(pieces[::-1], -1), None)
+        return range(0) if begin is None or end is None else range(begin, end + 1)
+
+
+class SeparableCurrent(Current):
+    """I_ext[k, i] = Σ_j gain[j, i] · waveform[k, j], summed in the order of j.
+
+    gain: (J, n), or (J, 1) where no amplitude is per neuron; µA/cm².
+    """
+
+    def __init__(self, terms: tuple[Term, ...], dt: float):
+        self.dt = dt
+        self._terms = terms
+        gains = [gain for term in terms for gain in term.gains()]
+        width = max((np.size(gain) for gain in gains), default=1)
+        self.gain = np.zeros((len(gains), width))
+        for row, gain in zip(self.gain, gains, strict=True):
+            row[:] = gain
+        self.gain.flags.writeable = False
+
+    @property
+    def separable(self) -> "SeparableCurrent":
+        return self
+
+    def waveform(self, first: int, count: int) -> NDArray[np.float64]:
+        """Steps first ≤ k < first + count, counted from time zero: (count, J)."""
+        return self._waveform_at(np.arange(first, first + count))
+
+    def _waveform_at(self, step: Steps) -> NDArray[np.float64]:
+        columns = [w for term in self._terms for w in term.waveforms(step, self.dt)]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(step), 0))
+
+    def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
+        for waveform in self.waveform(first, count):
+            yield _summed(self.gain, waveform)
+
+    def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
+        gain = self.gain[:, neurons] if self.gain.shape[1] > 1 else self.gain
+        return _summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
+
+    def mean(self, first: int, count: int) -> NDArray[np.float64]:
+        total, size = np.zeros((2, len(self.gain)))
+        for step, steps in _pieces(first, count, self._width()):
+            waveform = self.waveform(step, steps)
+            total += waveform.sum(axis=0)
+            size += np.abs(waveform).sum(axis=0)
+        total[np.abs(total) < ROUNDING * size] = 0.0  # a sine over whole periods
+        return _summed(self.gain, total / count)
+
+    def constant_over(self, first: int, count: int) -> bool:
+        if all(isinstance(term, Constant) for term in self._terms):
+            return True
+        same = self.waveform(first, 1)
+        pieces = _pieces(first, count, self._width())
+        return all((self.waveform(step, steps) == same).all() for step, steps in pieces)
+
+    def bytes_per_step(self, itemsize: int) -> int:
+        return self._width() * max(self.gain.itemsize, itemsize)
+
+    def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
+        return self.gain / np.asarray(C_m)
+
+    def _width(self) -> int:
+        return len(self.gain)
+
+    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        for first, count in pieces:
+            waveform = self.waveform(first, count)
+            nothing = np.zeros(waveform.shape[1])  # the last waveform whose currents cancel out
+            for k in np.flatnonzero(waveform.any(axis=1))[::direction]:
+                if np.array_equal(waveform[k], nothing):
+                    continue
+                left = np.abs(_summed(self.gain, waveform[k]))
+                size = _summed(np.abs(self.gain), np.abs(waveform[k]))
+                if (left > ROUNDING * size).any():
+                    yield first + int(k)
+                nothing = waveform[k]
+
+
+class ArrayCurrent(Current):
+    """The user's own array, which is never copied or cast whole.
+
+    values: (n_steps,) for all neurons or (n_steps, …), the first row for step start_step.
+    columns: the column of each neuron, where they are not all columns in their order.
+    """
+
+    def __init__(
+        self, values: NDArray[Any], start_step: int, columns: NDArray[np.int64] | None = None
+    ):
+        self.values, self._columns = values, columns
+        self._start_step = start_step
+
+    @property
+    def array(self) -> "ArrayCurrent":
+        return self
+
+    def chunk(self, first: int, count: int) -> NDArray[Any]:
+        """The rows of steps first ≤ k < first + count, in the user's dtype.
+
+        They are a view, or a copy where the array has columns in another order.
+        """
+        row = first - self._start_step
+        rows = self.values[row : row + count]
+        return rows if self._columns is None else rows[:, self._columns]
+
+    @property
+    def row_length(self) -> int:
+        """Numbers in a step's current: n, or 1 for all neurons."""
+        return self.values[0].size if self._columns is None else len(self._columns)
+
+    def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
+        for row in self.chunk(first, count):
+            yield np.atleast_1d(row).astype(np.float64)
+
+    def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = steps - self._start_step
+        if self.values.ndim == 1:
+            return self.values[rows, np.newaxis].astype(np.float64)
+        columns = neurons if self._columns is None else self._columns[neurons]
+        return self.values[np.ix_(rows, columns)].astype(np.float64)  # copies nothing else
+
+    def mean(self, first: int, count: int) -> NDArray[np.float64]:
+        row = first - self._start_step
+        rows = self.values[row : row + count]
+        mean = np.atleast_1d(rows.mean(axis=0, dtype=np.float64))
+        largest = max(abs(float(rows.max())), abs(float(rows.min())))
+        if self._columns is not None:
+            mean = mean[self._columns]
+        return np.where(np.abs(mean) < ROUNDING * largest, 0.0, mean)
+
+    def constant_over(self, first: int, count: int) -> bool:  # noqa: ARG002
+        return False  # to find out would be to read it
+
+    def bytes_per_step(self, itemsize: int) -> int:
+        return self.row_length * max(self.values.itemsize, itemsize)
+
+    def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:  # noqa: ARG002
+        return np.empty((0, 1))
+
+    def _width(self) -> int:
+        return self.values[0].size  # which is read, whatever columns are taken
+
+    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        for first, count in pieces:
+            chunk = self.chunk(first, count)
+            on = np.flatnonzero((chunk.reshape(count, -1) != 0).any(axis=1))
+            for k in on[::direction]:
+                yield first + int(k)
+
+
+def _summed(gain: NDArray[np.float64], waveform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ_j gain[j] · waveform[j], in the order of j."""
+    # By element and never as a matrix product, whose rounding depends on the shape.
+    I_ext = np.zeros(np.broadcast_shapes(gain.shape[1:], waveform.shape[1:]))
+    for one_gain, one_waveform in zip(gain, waveform, strict=True):
+        I_ext += one_gain * one_waveform
+    return I_ext
+
+
+def _pieces(first: int, count: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of pieces of the steps, each of PIECE_VALUES numbers at most."""
+    longest = max(1, min(PIECE, PIECE_VALUES // max(width, 1)))
+    for step in range(first, first + count, longest):
+        yield step, min(longest, first + count - step)

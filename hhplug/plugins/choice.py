@@ -1,0 +1,110 @@
+"""Choose a backend by name, and open it."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+from hhplug import checks
+from hhplug.backend import Backend, BackendSpec
+from hhplug.errors import BackendUnavailable, InvalidInput, warn
+from hhplug.plugins import discovery
+from hhplug.plugins.discovery import Entry
+from hhplug.problem import DType
+
+
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
+class OpenedBackend:
+    """A backend that is ready to run, with its spec and its entry."""
+
+    entry: Entry
+    spec: BackendSpec
+    backend: Backend
+
+
+def choose(
+    name: str = "auto", dtype: DType | None = None, device: int | None = None
+) -> OpenedBackend:
+    """Open the backend of this name, or for "auto" the available one of highest priority.
+
+    Raises InvalidInput for an unknown name, or a dtype or device that the backend doesn't have;
+    BackendUnavailable for a backend that cannot run here.
+    """
+    if device is not None:
+        device = checks.whole("device", device, 0)
+    if name == "auto":
+        return _best(dtype, device)
+    entry = discovery.entry(name)
+    spec = entry.spec
+    if entry.unavailable or spec is None:
+        raise _raisable(entry)
+    if dtype:
+        refuse_dtype(spec, dtype)
+    if device is not None and not spec.capabilities.device_index:
+        raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
+    return _opened(entry, spec, device)
+
+
+def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
+    """Raise InvalidInput for a dtype that the backend doesn't have."""
+    if dtype not in spec.capabilities.dtypes:
+        raise InvalidInput(
+            f"backend {spec.name!r} computes in {' and '.join(spec.capabilities.dtypes)}, "
+            f"got dtype={dtype!r}; leave dtype out or choose another backend"
+        )
+
+
+def _raisable(entry: Entry) -> BackendUnavailable:
+    """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
+    found = entry.unavailable or BackendUnavailable("no_backend", "it has no record")
+    return BackendUnavailable(
+        found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
+    )
+
+
+def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
+    problems = []
+    for entry in discovery.backends():
+        spec = entry.spec
+        if spec is None or (dtype and dtype not in spec.capabilities.dtypes):
+            continue
+        if device is not None and not spec.capabilities.device_index:
+            continue
+        if entry.unavailable:
+            problems.append(entry.unavailable)
+            continue
+        try:
+            return _opened(entry, spec, device)
+        except BackendUnavailable as problem:  # its probe didn't notice this
+            warn(f"passed over by 'auto': {problem}")
+            problems.append(problem)
+    wanted = "" if dtype is None else f" in {dtype}"
+    wanted += "" if device is None else f" on device {device}"
+    tried = "; ".join(f"{p.backend} [{p.code}] {p.reason}" for p in problems)
+    raise BackendUnavailable(
+        "none_available",
+        f"no backend can run{wanted}" + (f": {tried}" if tried else ""),
+        "see hhplug backends",
+    )
+
+
+def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> OpenedBackend:
+    try:
+        backend = _attribute(spec.factory)(device=device)
+        if not isinstance(backend, Backend):
+            raise TypeError(f"{spec.factory} made a {type(backend).__name__}, not a Backend")
+    except BackendUnavailable as found:
+        raise _raisable(replace(entry, unavailable=found)) from found
+    except (Exception, SystemExit) as error:
+        code = "import_failed" if isinstance(error, ImportError) else "factory_failed"
+        reason = f"{type(error).__name__}: {error}"
+        fix = spec.install_hint if code == "import_failed" else ""
+        failed = entry.failed(code, reason, fix, traceback.format_exc())
+        raise _raisable(failed) from error
+    return OpenedBackend(entry, spec, backend)
+
+
+def _attribute(reference: str) -> Callable[..., Any]:
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,61 @@
+"""The mychip backend: classic RK4 in NumPy. Your chip's work goes here."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.backend import Backend, Block, Recorded, Session
+from hhplug.machine import cpu_name
+from hhplug.model import HHParameters, alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n
+from hhplug.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+class MychipBackend(Backend):
+    def __init__(self, device: int | None = None):
+        self.device = cpu_name()
+
+    def prepare(self, problem: Problem, max_steps: int) -> Session:
+        return MychipSession(problem)
+
+
+class MychipSession(Session):
+    def __init__(self, problem: Problem):
+        self.problem, self.step = problem, problem.start_step
+        self.now = problem.initial_state.copy()  # V m h n: (4, n_neurons)
+
+    def advance(self, n_steps: int) -> Block:
+        self.step += n_steps
+        return MychipBlock(self, self.step - n_steps, n_steps)
+
+    def state(self) -> Array:
+        return self.now.copy()
+
+
+class MychipBlock(Block):
+    def __init__(self, session: MychipSession, first: int, count: int):
+        self.session, self.first, self.count = session, first, count
+
+    def read(self, out: Recorded) -> None:
+        session, problem = self.session, self.session.problem
+        for k, I_ext in enumerate(problem.current.rows(self.first, self.count), self.first):
+            before = session.now
+            session.now = rk4_step(before, I_ext, problem.dt, problem.parameters)
+            out.step(k, before, session.now)
+
+
+def rk4_step(state: Array, I_ext: Array, dt: float, p: HHParameters) -> Array:
+    def derivative(state: Array) -> Array:
+        V, m, h, n = state
+        I_Na, I_K = p.g_Na * m**3 * h * (V - p.E_Na), p.g_K * n**4 * (V - p.E_K)
+        dV = (I_ext - I_Na - I_K - p.g_L * (V - p.E_L)) / p.C_m  # mV/ms
+        dm = alpha_m(V) * (1 - m) - beta_m(V) * m  # 1/ms
+        dh = alpha_h(V) * (1 - h) - beta_h(V) * h
+        dn = alpha_n(V) * (1 - n) - beta_n(V) * n
+        return np.stack([dV, dm, dh, dn])
+
+    k1 = derivative(state)
+    k2 = derivative(state + 0.5 * dt * k1)
+    k3 = derivative(state + 0.5 * dt * k2)
+    k4 = derivative(state + dt * k3)
+    return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)

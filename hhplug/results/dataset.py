@@ -1,0 +1,143 @@
+"""Results and spikes as xarray Datasets. Importing this module imports xarray."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray
+from numpy.typing import ArrayLike, NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from hhplug.checks import PerNeuron
+from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.terms import UNIT, kind_of
+from hhplug.model import PARAMETER_UNITS
+from hhplug.problem import Problem
+
+if TYPE_CHECKING:
+    from hhplug.results.result import Result
+    from hhplug.results.spikes import Spikes
+
+LONG_NAMES = {
+    "V": "membrane potential",
+    "m": "Na activation gate",
+    "h": "Na inactivation gate",
+    "n": "K activation gate",
+}
+
+
+def of_result(result: "Result") -> xarray.Dataset:
+    """The Dataset of `Result.to_xarray`."""
+    problem, neurons, time = result.problem, result.neurons, result.time
+
+    def per_neuron(values: ArrayLike, **attributes: str) -> tuple[Any, ...]:
+        if np.ndim(values) == 0:
+            return (), values, attributes
+        return "neuron", np.asarray(values)[neurons], attributes
+
+    data: dict[str, Any] = {
+        name: (
+            ("time", "neuron"),
+            array,
+            {"units": "mV" if name == "V" else "1", "long_name": LONG_NAMES[name]},
+        )
+        for name, array in result.on_host().samples.items()
+    }
+    written = np.datetime64(result.written.replace(tzinfo=None), "ns")
+    coordinates: dict[str, Any] = {
+        "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
+        "valid": per_neuron(result.valid, long_name="the neuron stayed finite"),
+    }
+    if problem.record:
+        I_ext = _sampled_current(problem)
+        held = {"units": UNIT, "long_name": "current during the step that begins at the sample"}
+        data["I_ext"] = ("time", "neuron")[: I_ext.ndim], I_ext, held
+        coordinates["time"] = "time", time, {"units": "ms"}
+        # It has a dimension, so that xarray can concatenate the results of different runs.
+        coordinates["written"] = "time", np.full(len(time), written)
+    else:
+        # Scalars that differ keep xarray from combining the counts of two runs as one run's.
+        coordinates["written"] = (), written
+        if result.spike_counts is not None:
+            data["spike_count"] = per_neuron(result.spike_counts, long_name="spikes of the run")
+    for name, unit in PARAMETER_UNITS.items():
+        coordinates[name] = per_neuron(getattr(result.parameters, name), units=unit)
+    coordinates["drive"] = per_neuron(
+        result.drive(), units=UNIT, long_name="mean current in the window of the firing rate"
+    )
+    if isinstance(result.stimulus, Stimulus):
+        stimulus = repr(result.stimulus)
+        for name, amplitude in _amplitudes(result.stimulus):
+            coordinates[name] = per_neuron(amplitude, units=UNIT)
+    else:
+        stimulus = f"array of {result.stimulus.dtype}"
+    coordinates["stimulus"] = (), stimulus
+    attributes = result.origin() | {"dt_ms": problem.dt}
+    return xarray.Dataset(data, coordinates, attributes)
+
+
+def of_spikes(spikes: "Spikes") -> xarray.Dataset:
+    """The Dataset of `Spikes.to_xarray`."""
+    coordinates: dict[str, Any] = {
+        "neuron": ("spike", spikes.neuron, {"long_name": "index of the neuron"}),
+        "time": ("spike", spikes.time, {"units": "ms", "long_name": "time of the spike"}),
+        "valid": (
+            "spike",
+            spikes.valid[spikes.neuron],
+            {"long_name": "the neuron stayed finite"},
+        ),
+    }
+    return xarray.Dataset(coordinates, attrs={"n_neurons": len(spikes.valid)})
+
+
+def _amplitudes(stimulus: Stimulus) -> Iterator[tuple[str, PerNeuron]]:
+    """Yield the name and value (µA/cm²) of each amplitude of the stimulus.
+
+    Names are for example step_amplitude and ramp_first, and step_amplitude_2 for a second step.
+    """
+    seen: Counter[str] = Counter()
+    for term in stimulus.terms:
+        kind = kind_of(term)
+        seen[kind] += 1
+        number = f"_{seen[kind]}" if seen[kind] > 1 else ""
+        for field in term.amplitudes:
+            yield f"{kind}_{field}{number}", getattr(term, field)
+
+
+def _sampled_current(problem: Problem) -> Any:
+    """The current (µA/cm²) at the samples, (n_samples,) or (n_samples, n_recorded), not copied.
+
+    It is a view of the user's array if possible. Otherwise each value is computed when it is read.
+    """
+    current, steps = problem.current, problem.sample_steps(problem.start_step, problem.n_steps)
+    if current.array:
+        rows = current.array.chunk(problem.start_step, problem.n_steps)
+        rows = rows[steps.start - problem.start_step :: steps.step]
+        if rows.ndim == 1 or problem.record_neurons is None:
+            return rows
+    return indexing.LazilyIndexedArray(SampledCurrent(problem))
+
+
+class SampledCurrent(BackendArray):
+    """A problem's current (µA/cm²) at its samples, which is computed when it is read."""
+
+    def __init__(self, problem: Problem):
+        steps = problem.sample_steps(problem.start_step, problem.n_steps)
+        current = problem.current
+        for_all = current.separable is not None and current.separable.gain.shape[1] == 1
+        self._current, self._for_all = current, for_all
+        self._steps = np.arange(steps.start, steps.stop, steps.step)
+        self._neurons = np.zeros(1, np.int64) if for_all else problem.neurons
+        self.shape = self._steps.shape if for_all else (len(self._steps), len(self._neurons))
+        self.dtype = np.dtype(np.float64)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        outer = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(key, self.shape, outer, self._values)
+
+    def _values(self, key: tuple[Any, ...]) -> NDArray[np.float64]:
+        steps, neurons = self._steps[key[0]], self._neurons[0 if self._for_all else key[1]]
+        values = self._current.at(np.atleast_1d(steps), np.atleast_1d(neurons))
+        return values.reshape(np.shape(steps) + np.shape(neurons))

@@ -1,0 +1,275 @@
+"""Join results that were computed in parts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.checks import known_arguments
+from hhplug.currents.stimulus import Stimulus
+from hhplug.errors import InvalidInput
+from hhplug.model import HHParameters
+from hhplug.problem import Problem
+from hhplug.results.spikes import Spikes
+
+if TYPE_CHECKING:
+    from hhplug.results.result import Result
+
+ALIKE = ("n_neurons", "dt", "dtype", "record", "record_every", "spikes", "spike_threshold")
+
+
+@known_arguments
+def concat(results: "Iterable[Result]") -> "Result":
+    """One result of runs laid end to end, each resumed from the one before.
+
+    Samples, spikes and final state are those of one long run, bit for bit. Where all parts had
+    the same Stimulus it is the stimulus of the whole; else that is an array of every step, by
+    which a repeat in float32 may round otherwise.
+
+    Raises InvalidInput unless each part begins at the step and in the state in which the one
+    before ended, and has its population, dt, precision and what is kept.
+    """
+    parts = _checked("concat", results)
+    for number, (before, after) in enumerate(pairwise(parts), 1):
+        _check_neighbours(number, before, after)
+    first, last = parts[0], parts[-1]
+    return replace(
+        first,
+        problem=_whole_problem([part.problem for part in parts]),
+        backend=_named([part.backend for part in parts]),
+        backend_version=_named([part.backend_version for part in parts]),
+        device=_named([part.device for part in parts]),
+        timing=_summed_timing(parts),
+        written=last.written,
+        samples={
+            name: np.concatenate([part.samples[name] for part in parts]) for name in first.samples
+        },
+        final_state=last.final_state,
+        spike_times=(
+            None if first.spike_times is None else _whole_train([part.spikes for part in parts])
+        ),
+        spike_counts=(
+            None
+            if first.spike_counts is None
+            else np.sum([part.spike_count for part in parts], axis=0)
+        ),
+    )
+
+
+def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
+    """Raise InvalidInput unless result `number`, after, goes on where the one before ended."""
+    one, other = before.problem, after.problem
+    for name in ALIKE:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine != theirs:
+            raise InvalidInput(
+                f"results must have the same {name} to be joined, but result {number - 1} has "
+                f"{mine!r} and result {number} has {theirs!r}"
+            )
+    for name, value in vars(one.parameters).items():
+        if not np.array_equal(value, getattr(other.parameters, name)):
+            raise InvalidInput(f"result {number} has another {name} than result {number - 1}")
+    if not np.array_equal(one.neurons, other.neurons):
+        raise InvalidInput(f"result {number} has other record_neurons than result {number - 1}")
+    if other.start_step != one.end_step:
+        raise InvalidInput(
+            f"result {number} begins at step {other.start_step}, but result {number - 1} ends at "
+            f"step {one.end_step}; run it with resume=, and give the results in order"
+        )
+    if not np.array_equal(other.initial_state, before.final_state, equal_nan=True):
+        raise InvalidInput(
+            f"result {number} doesn't begin in the state in which result {number - 1} ended; run "
+            "it with resume="
+        )
+
+
+def _whole_problem(problems: Sequence[Problem]) -> Problem:
+    first = problems[0]
+    n_steps = sum(problem.n_steps for problem in problems)
+    if all(_same(first.stimulus, problem.stimulus) for problem in problems):
+        return first.with_steps(n_steps, first.stimulus)
+    return first.with_steps(n_steps, np.concatenate([_rows(p, problems) for p in problems]))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether both are one Stimulus, or two with the same terms."""
+    if not (isinstance(one, Stimulus) and isinstance(other, Stimulus)):
+        return False
+    return len(one.terms) == len(other.terms) and all(
+        type(mine) is type(theirs)
+        and all(np.array_equal(value, vars(theirs)[name]) for name, value in vars(mine).items())
+        for mine, theirs in zip(one.terms, other.terms, strict=True)
+    )
+
+
+def _rows(problem: Problem, problems: Sequence[Problem]) -> NDArray[Any]:
+    """The current of every step, with a column for each neuron if any of the problems has one."""
+    if isinstance(problem.stimulus, Stimulus):
+        rows = np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
+    else:
+        rows = problem.stimulus.reshape(problem.n_steps, -1)
+    widest = max(
+        p.stimulus.n_neurons or 1 if isinstance(p.stimulus, Stimulus) else p.stimulus[0].size
+        for p in problems
+    )
+    return np.broadcast_to(rows, (problem.n_steps, widest))
+
+
+def _whole_train(trains: Sequence[Spikes]) -> Spikes:
+    neuron = np.concatenate([train.neuron for train in trains])
+    order = np.argsort(neuron, kind="stable")  # the trains come by time
+    time = np.concatenate([train.time for train in trains])
+    return Spikes(neuron[order], time[order], trains[-1].valid)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _summed_timing(parts: "Sequence[Result]") -> Any:
+    """Seconds of all parts, one after the other."""
+    first = parts[0].timing
+    totals = {name: sum(vars(part.timing)[name] for part in parts) for name in vars(first)}
+    return replace(first, **totals)
+
+
+def _checked(what: str, results: Any) -> "list[Result]":
+    """The results as a list, on the host; InvalidInput if it is empty or holds anything else."""
+    given = [results] if hasattr(results, "on_host") else list(results)
+    for number, result in enumerate(given):
+        if not hasattr(result, "on_host"):
+            raise InvalidInput(
+                f"{what} takes a list of results, but number {number} is a {type(result).__name__}"
+            )
+    if not given:
+        raise InvalidInput(f"{what} takes at least one result, got none")
+    return [result.on_host() for result in given]
+
+
+SAME_RUN = ("start_step", "n_steps", *(name for name in ALIKE if name != "n_neurons"))
+
+
+def join(results: "Iterable[Result]") -> "Result":
+    """`Result.join`."""
+    parts = _checked("join", results)
+    first = parts[0]
+    for number, part in enumerate(parts):
+        for name in SAME_RUN:
+            mine, theirs = getattr(first.problem, name), getattr(part.problem, name)
+            if mine != theirs:
+                raise InvalidInput(
+                    f"results must have the same {name} to be joined, but result 0 has {mine!r} "
+                    f"and result {number} has {theirs!r}"
+                )
+    ids = np.concatenate([part.problem.neuron_ids for part in parts])
+    order = np.argsort(ids, kind="stable")
+    if not np.array_equal(ids[order], np.arange(len(ids))):
+        raise InvalidInput(
+            f"results must hold each neuron of a population of {len(ids)} once to be joined; make "
+            "their problems with problem.take"
+        )
+    place = np.empty(len(ids), np.int64)  # in the whole, of each neuron of the parts in a row
+    place[order] = np.arange(len(ids))
+    begins = np.cumsum([0, *(part.problem.n_neurons for part in parts)])
+    recorded = np.concatenate(
+        [place[begin + part.neurons] for begin, part in zip(begins, parts, strict=False)]
+    )
+    columns, record_neurons = _columns([part.problem for part in parts], recorded)
+    return replace(
+        first,
+        problem=_whole_population([part.problem for part in parts], order, record_neurons),
+        backend=_named([part.backend for part in parts]),
+        backend_version=_named([part.backend_version for part in parts]),
+        device=_named([part.device for part in parts]),
+        timing=_summed_timing(parts),
+        written=max(part.written for part in parts),
+        samples={
+            name: np.concatenate([part.samples[name] for part in parts], axis=1)[:, columns]
+            for name in first.samples
+        },
+        final_state=np.concatenate([part.final_state for part in parts], axis=1)[:, order],
+        spike_times=(
+            None if first.spike_times is None else _trains_side_by_side(parts, begins, place, order)
+        ),
+        spike_counts=(
+            None
+            if first.spike_counts is None
+            else np.concatenate([part.spike_count for part in parts])[order]
+        ),
+    )
+
+
+def _columns(
+    problems: Sequence[Problem], recorded: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Order of the recorded columns in the whole, and the neurons that they are of."""
+    if all(problem.record_neurons is None for problem in problems):
+        return np.argsort(recorded), None
+    ranks = [problem.record_ranks for problem in problems]
+    if any(rank is None for rank in ranks):
+        columns = np.arange(len(recorded))  # recorded part by part
+    else:
+        columns = np.argsort(np.concatenate([rank for rank in ranks if rank is not None]))
+    return columns, recorded[columns]
+
+
+def _trains_side_by_side(
+    parts: "Sequence[Result]",
+    begins: NDArray[np.int64],
+    place: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> Spikes:
+    neuron = np.concatenate(
+        [place[begin + part.spikes.neuron] for begin, part in zip(begins, parts, strict=False)]
+    )
+    by_neuron = np.argsort(neuron, kind="stable")  # those of a neuron stand together, by time
+    time = np.concatenate([part.spikes.time for part in parts])
+    valid = np.concatenate([part.valid for part in parts])
+    return Spikes(neuron[by_neuron], time[by_neuron], valid[order])
+
+
+def _whole_population(
+    problems: Sequence[Problem],
+    order: NDArray[np.int64],
+    record_neurons: NDArray[np.int64] | None,
+) -> Problem:
+    """The problem that the problems are parts of; order: of their neurons in the whole."""
+    first = problems[0]
+
+    def together(values: Sequence[Any]) -> Any:
+        """One number for all, or the values of all neurons."""
+        if all(np.ndim(value) == 0 and value == values[0] for value in values):
+            return values[0]
+        rows = [np.broadcast_to(v, p.n_neurons) for v, p in zip(values, problems, strict=True)]
+        return np.concatenate(rows)[order]
+
+    stimuli: list[Any] = [problem.stimulus for problem in problems]
+    if all(isinstance(stimulus, Stimulus) for stimulus in stimuli):
+        stimulus: Any = Stimulus.together(stimuli, together)
+    elif stimuli[0].size == first.n_steps and all(one is stimuli[0] for one in stimuli):
+        stimulus = stimuli[0]  # one current for all neurons
+    else:
+        rows = [
+            np.broadcast_to(
+                np.reshape(p.current.array.chunk(p.start_step, p.n_steps), (p.n_steps, -1)),
+                (p.n_steps, p.n_neurons),
+            )
+            for p in problems
+            if p.current.array is not None
+        ]
+        stimulus = np.concatenate(rows, axis=1)[:, order]
+    parameters = {
+        name: together([getattr(problem.parameters, name) for problem in problems])
+        for name in vars(first.parameters)
+    }
+    states = np.concatenate([problem.initial_state for problem in problems], axis=1)[:, order]
+    return first.joined(
+        n_neurons=len(order),
+        parameters=HHParameters(**parameters),
+        initial_state=states,
+        stimulus=stimulus,
+        record_neurons=record_neurons,
+    )

@@ -1,0 +1,398 @@
+"""The Result that a run returns: its arrays, analysis, plots and files."""
+
+import json
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hhplug._version import __version__
+from hhplug.checks import known_arguments
+from hhplug.currents.stimulus import Stimulus
+from hhplug.errors import InvalidInput, NotEnoughMemory, NotRecorded
+from hhplug.files import replacing
+from hhplug.model import VARIABLES, HHParameters, finite
+from hhplug.problem import Problem
+from hhplug.results import analysis, join, plotting, storage
+from hhplug.results.spikes import Spikes, needs_xarray
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMAT = 2  # version of the format of saved files
+
+
+def _copied(array: Any) -> NDArray[Any]:
+    """A copy of a device array on the host."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array.get())
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall-clock times of a run, s."""
+
+    prepare: float  # everything before the first step: compiling, allocating, uploading
+    run: float  # stepping, and copying the samples to the host
+    total: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What a run recorded, with the problem and the backend that it came from.
+
+    `result["V"]` and `result.V` are the same (n_samples, n_recorded) array. The same holds for m,
+    h, n and time. Iterating yields the names of the recorded variables. Reading what the run didn't
+    keep raises NotRecorded. The sample of step k is the state at t = k·dt, the start of the step.
+    """
+
+    problem: Problem
+    backend: str
+    backend_version: str
+    device: str
+    timing: Timing
+    written: datetime  # when the run ended, UTC
+    samples: dict[str, Any]  # NumPy arrays, or arrays on the backend's device
+    final_state: NDArray[Any]  # (4, n): V, m, h, n after the last step
+    spike_times: Spikes | None
+    spike_counts: NDArray[np.int64] | None
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Time of each sample, ms, counted from step 0: (n_samples,)."""
+        steps = self.problem.sample_steps(self.problem.start_step, self.problem.n_steps)
+        return np.arange(steps.start, steps.stop, steps.step, dtype=np.float64) * self.problem.dt
+
+    @property
+    def V(self) -> NDArray[Any]:
+        """Membrane potential, mV: (n_samples, n_recorded)."""
+        return self["V"]
+
+    @property
+    def m(self) -> NDArray[Any]:
+        """Na activation gate: (n_samples, n_recorded)."""
+        return self["m"]
+
+    @property
+    def h(self) -> NDArray[Any]:
+        """Na inactivation gate: (n_samples, n_recorded)."""
+        return self["h"]
+
+    @property
+    def n(self) -> NDArray[Any]:
+        """K activation gate: (n_samples, n_recorded)."""
+        return self["n"]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name == "time":
+            return self.time
+        if name in self.samples:
+            return self.samples[name]
+        if name in VARIABLES:
+            kept = ", ".join(self.samples) or "nothing"
+            wanted = (*self.samples, name)
+            raise NotRecorded(f"{name} was not recorded ({kept} was); run with record={wanted}")
+        raise KeyError(f"unknown variable {name!r}; choose from time, {', '.join(VARIABLES)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name == "time" or name in self.samples
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.samples)
+
+    @property
+    def neurons(self) -> NDArray[np.int64]:
+        """Index of the neuron in each recorded column: (n_recorded,)."""
+        return self.problem.neurons
+
+    @property
+    def spikes(self) -> Spikes:
+        """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms)."""
+        if self.spike_times is None:
+            raise NotRecorded(
+                f"spike times were not kept: the run had spikes={self.problem.spikes!r}"
+            )
+        return self.spike_times
+
+    @property
+    def spike_count(self) -> NDArray[np.int64]:
+        """Spikes of each neuron: (n,)."""
+        if self.spike_counts is None:
+            raise NotRecorded("spikes were not counted: the run had spikes='off'")
+        return self.spike_counts
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Whether each neuron stayed finite to the end: (n,)."""
+        return finite(self.final_state)
+
+    @property
+    def next_step(self) -> int:
+        """The start_step of a run that continues from final_state."""
+        return self.problem.end_step
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the run, "float32" or "float64"."""
+        return str(self.problem.dtype)
+
+    @property
+    def parameters(self) -> HHParameters:
+        """Membrane parameters of the run."""
+        return self.problem.parameters
+
+    @property
+    def stimulus(self) -> Stimulus | NDArray[Any]:
+        """The stimulus as it was given, a Stimulus or an array in µA/cm²."""
+        return self.problem.stimulus
+
+    @property
+    def neuron_steps_per_second(self) -> float:
+        """Neurons times steps per second, without the time before the first step."""
+        return self.problem.n_neurons * self.problem.n_steps / self.timing.run
+
+    def __repr__(self) -> str:
+        problem = self.problem
+        spikes = "" if self.spike_counts is None else f", {self.spike_counts.sum():,} spikes"
+        recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
+        return (
+            f"<hhplug.Result: {problem.n_neurons:,} neurons, {problem.T:g} ms in "
+            f"{problem.n_steps:,} steps of {problem.dt:g} ms, {self.backend} {self.dtype} "
+            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}>"
+        )
+
+    def on_host(self) -> "Result":
+        """The same result with NumPy arrays, copied from the device if the run left them there."""
+        if not self.problem.device_arrays:
+            return self
+        problem = self.problem.with_device_arrays(False)
+        samples = {name: _copied(array) for name, array in self.samples.items()}
+        return replace(self, problem=problem, samples=samples)
+
+    @staticmethod
+    def join(parts: "Iterable[Result]") -> "Result":
+        """The result of a whole population, of the results of its parts.
+
+        Each part is the result of a problem that `Problem.take` made of the whole; together they
+        hold every neuron once, in any order. The result is that of the whole run, bit for bit.
+
+        Raises InvalidInput for parts of different runs, and for neurons that are missing.
+        """
+        return join.join(parts)
+
+    @known_arguments
+    def firing_rate(
+        self, start: float | None = None, stop: float | None = None, method: str = "isi"
+    ) -> NDArray[np.float64]:
+        """Firing rate of each neuron in a window of time, Hz: (n,).
+
+        start, stop: ms. By default the window is the second half of the time from the first to the
+            last step in which the stimulus isn't zero, so that the neurons have settled. If a run
+            has no stimulus, it is the second half of the run. If one end is given, the other is
+            the stimulus's first or last nonzero step.
+        method: "isi" is (k − 1) / (last − first) for the k spikes in the window. It is 0 without a
+            spike, and NaN for a single one, which has no interval; a RuntimeWarning says how many
+            neurons have one. "count" is the number of spikes divided by the window's length. It is
+            the only method of a run with spikes="counts", for the whole run.
+
+        A neuron that became NaN or infinite has the rate NaN. Raises NotRecorded if spikes or
+        their times weren't kept, InvalidInput for a window outside the run.
+        """
+        return analysis.firing_rate(self, start, stop, method)
+
+    @known_arguments
+    def drive(self, start: float | None = None, stop: float | None = None) -> NDArray[np.float64]:
+        """Mean current into each neuron, all terms of the stimulus, µA/cm²: (n,).
+
+        The window is that of `firing_rate`, for spikes="counts" the whole run. Raises
+        InvalidInput for a window outside the run.
+        """
+        return analysis.mean_current(self.problem, *analysis.window(self.problem, start, stop))
+
+    @known_arguments
+    def fi_curve(
+        self, start: float | None = None, stop: float | None = None, method: str = "isi"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean current (µA/cm²) and firing rate (Hz) of each neuron, by rising current: 2 × (n,).
+
+        Both are computed for one window. Arguments and errors are those of `firing_rate`.
+        """
+        return analysis.fi_curve(self, start, stop, method)
+
+    @known_arguments
+    def plot(self, neurons: ArrayLike | None = None) -> "Figure":
+        """Return a figure of what was recorded.
+
+        neurons: indices of the neurons to show, by default all.
+
+        A single neuron is shown as its current above its V. For several neurons the figure has
+        their currents if these change, V of a few of them, and a spike raster, all on one time
+        axis. The F-I curve of `firing_rate` is beside the raster; if all mean currents are equal
+        and the rates differ, it is a histogram of the rates. Of a run with too many spikes to tell
+        them apart, only the end of the stimulus is shown.
+
+        Raises InvalidInput if neurons aren't indices or there is nothing to plot, NotRecorded for
+        a neuron without V, and MissingExtra if matplotlib isn't installed.
+        """
+        return plotting.plot(self.on_host(), neurons)
+
+    @known_arguments
+    def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw V of the neurons and return the axes.
+
+        neurons: indices, by default of at most five neurons that were recorded.
+        ax: the matplotlib axes to draw on, by default those of a new figure, `ax.figure`.
+
+        Raises NotRecorded for a neuron without V, and the other errors of `plot`.
+        """
+        return plotting.plot_traces(self.on_host(), neurons, ax)
+
+    @known_arguments
+    def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the spikes of the neurons, a row for each, and return the axes.
+
+        neurons: indices, by default all. Of more than 2,000, only 2,000 evenly spread are drawn.
+        ax: as for `plot_traces`.
+
+        Raises NotRecorded if spike times weren't kept, and the other errors of `plot`.
+        """
+        return plotting.plot_raster(self, neurons, ax)
+
+    @known_arguments
+    def plot_fi(
+        self,
+        start: float | None = None,
+        stop: float | None = None,
+        method: str | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw the firing rate (Hz) against the mean current (µA/cm²) and return the axes.
+
+        Each neuron that has a rate is a point. Of more than 2,000, only 2,000 are drawn.
+
+        start, stop, method: as for `firing_rate`, but the default method for spikes="counts" is
+            "count".
+        ax: as for `plot_traces`.
+        """
+        return plotting.plot_fi(self, start, stop, method, ax)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """A Dataset with dimensions time and neuron, and units as attributes.
+
+        Its variables are those recorded, and I_ext, the current at each sample. I_ext is a view of
+        an array stimulus; for another stimulus it is computed when it is read. The parameters,
+        amplitudes of the stimulus, mean current `drive` and `valid` are coordinates. The spikes
+        have a Dataset of their own, `result.spikes.to_xarray()`. If no variable was recorded, the
+        Dataset has no dimension time, and spike_count is its variable.
+
+        Raises MissingExtra if xarray isn't installed.
+        """
+        with needs_xarray():
+            from hhplug.results import dataset
+        return dataset.of_result(self)
+
+    @known_arguments
+    def save(self, path: str | Path) -> None:
+        """Write the result to an .npz file: its arrays, its problem and its backend's name.
+
+        An existing file is replaced when the new one is complete. If the disk is full or the
+        process is killed, it stays as it was.
+        """
+        arrays: dict[str, NDArray[Any]] = {
+            **self.on_host().samples,
+            "final_state": self.final_state,
+            "valid": self.valid,
+        }
+        if self.spike_times is not None:
+            arrays |= {
+                "spike_neuron": self.spike_times.neuron,
+                "spike_time": self.spike_times.time,
+            }
+        if self.spike_counts is not None:
+            arrays["spike_count"] = self.spike_counts
+        packed = storage.pack(self.problem, arrays)
+        metadata = self.origin() | {
+            "format": FORMAT,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "written": self.written.isoformat(),
+            "timing": asdict(self.timing),
+            "problem": packed,
+        }
+        with replacing(path) as file:
+            np.savez(file, metadata=np.array(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
+
+    def origin(self) -> dict[str, str]:
+        """Names and versions of the backend, device, precision and hhplug that computed it."""
+        return {
+            "backend": self.backend,
+            "backend_version": self.backend_version,
+            "device": self.device,
+            "dtype": self.dtype,
+            "hhplug": __version__,
+        }
+
+
+@known_arguments
+def load_result(path: str | Path) -> Result:
+    """Read a Result that `Result.save` wrote. Raises InvalidInput for any other file."""
+    with Path(path).open("rb") as raw:
+        try:
+            with np.load(raw, allow_pickle=False) as file:
+                metadata = json.loads(str(file["metadata"]))
+                arrays = {name: file[name] for name in file.files if name != "metadata"}
+            written = metadata["format"], metadata["hhplug"]
+            if written[0] == FORMAT:
+                return _unpacked(metadata, arrays)
+        except MemoryError as error:
+            raise NotEnoughMemory(f"{path} doesn't fit, or is damaged: {error}") from error
+        except Exception as error:  # NumPy, zipfile and json raise many kinds of exceptions
+            raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
+    raise InvalidInput(
+        f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
+        f"it was written by hhplug {written[1]}"
+    )
+
+
+def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
+    problem = storage.unpack(metadata["problem"], arrays)
+    _check_arrays(problem, arrays)
+    spikes = None
+    if "spike_time" in arrays:
+        valid = finite(arrays["final_state"])
+        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"], valid)
+    return Result(
+        problem=problem,
+        backend=metadata["backend"],
+        backend_version=metadata["backend_version"],
+        device=metadata["device"],
+        timing=Timing(**metadata["timing"]),
+        written=datetime.fromisoformat(metadata["written"]),
+        samples={name: arrays[name] for name in problem.record},
+        final_state=arrays["final_state"],
+        spike_times=spikes,
+        spike_counts=arrays.get("spike_count"),
+    )
+
+
+def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise KeyError for a missing array, InvalidInput for one of a wrong dtype or shape."""
+    steps = problem.sample_steps(problem.start_step, problem.n_steps)
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {  # kind of dtype, and shape
+        name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
+    }
+    wanted["final_state"] = "f", (4, problem.n_neurons)
+    if problem.spikes != "off":
+        wanted["spike_count"] = "i", (problem.n_neurons,)
+    if problem.spikes == "times":
+        spikes = (int(arrays["spike_count"].sum()),)
+        wanted |= {"spike_neuron": ("i", spikes), "spike_time": ("f", spikes)}
+    for name, (kind, shape) in wanted.items():
+        if arrays[name].dtype.kind != kind or arrays[name].shape != shape:
+            raise InvalidInput(f"{name} must be of shape {shape}, got {arrays[name].shape}")

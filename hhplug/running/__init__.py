@@ -1,0 +1,1 @@
+"""Run a problem: from the arguments of a call to its result."""

@@ -1,0 +1,56 @@
+"""The loop of a run: enqueue blocks of steps, read them, and collect what they recorded."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from hhplug.backend import Session
+from hhplug.problem import Problem
+from hhplug.running.recording import Recording
+
+UNREAD = 2  # largest number of blocks unread: one is computed while the one before it is read
+
+
+class Lengths(Protocol):
+    """Chooses the length of the next block from the time that earlier blocks took."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the next block. The last block of a run may be shorter."""
+        ...
+
+    def took(self, count: int) -> None:
+        """Learn from a block of count steps, which has just been read."""
+
+    def go_on(self) -> None:
+        """Start timing the next block. The time since the last one was read isn't the backend's."""
+
+
+def step_through(
+    problem: Problem,
+    session: Session,
+    recording: Recording,
+    lengths: Lengths,
+    report: Callable[[float], object] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Do the steps of a run and return the step reached, which is its end unless it was stopped.
+
+    Once `stopped()` is true, no more blocks are enqueued, and those that were are read. `report` is
+    called with the fraction of the steps done.
+    """
+    unread, step = deque(), problem.start_step
+    while True:
+        while step < problem.end_step and len(unread) < UNREAD and not stopped():
+            count = min(lengths.steps, problem.end_step - step)
+            unread.append((session.advance(count), recording.block(step, count), count))
+            step += count
+        if not unread:
+            return step
+        block, recorded, count = unread.popleft()
+        block.read(recorded)
+        recording.collect(recorded)
+        lengths.took(count)
+        left = problem.end_step - step + sum(count for *_, count in unread)
+        report(1.0 - left / problem.n_steps)
+        lengths.go_on()

@@ -1,0 +1,184 @@
+"""Run a problem on a backend and return its result."""
+
+from datetime import UTC, datetime
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.backend import Backend, Session
+from hhplug.checks import known_arguments
+from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory, warn
+from hhplug.model import finite, nonfinite_neurons
+from hhplug.plugins import choice
+from hhplug.plugins.choice import OpenedBackend
+from hhplug.problem import DType, Problem
+from hhplug.results.result import Result, Timing
+from hhplug.running.block_length import BlockLength
+from hhplug.running.interruption import Interruption
+from hhplug.running.loop import step_through
+from hhplug.running.progress import Progress, reporter
+from hhplug.running.recording import Recording, first_rows
+from hhplug.running.workspace import Workspace
+
+# Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
+# are in memory at a time.
+BLOCK_BYTES = 2**26
+BLOCK_STEPS = 2**16  # most steps of a block
+
+
+@known_arguments
+def simulate(
+    problem: Problem,
+    backend: str | OpenedBackend = "auto",
+    device: int | None = None,
+    progress: Progress = None,
+) -> Result:
+    """Run a problem and return its Result.
+
+    backend: a name, or an opened backend that `choice.choose` returned.
+    device: index of the device, for a backend that has several and is given by name.
+    progress: True for a bar, or a function of the fraction done.
+
+    A problem in float32 runs in float64 on a backend that has no float32.
+
+    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
+    backend without float64, or for a device together with an opened backend. Ctrl-C raises
+    Interrupted, which has a Result of the steps done, after the enqueued blocks have been read; a
+    second Ctrl-C doesn't wait for them.
+    """
+    if not isinstance(backend, OpenedBackend):
+        backend = choice.choose(backend, problem.dtype if backend == "auto" else None, device)
+    elif device is not None:
+        raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
+    return run(problem, backend, Workspace(), progress)
+
+
+def run(
+    problem: Problem, backend: OpenedBackend, workspace: Workspace, progress: Progress
+) -> Result:
+    """Run a problem on an opened backend and return its Result. Raises what `simulate` does."""
+    began = perf_counter()
+    if problem.device_arrays and not backend.spec.capabilities.device_arrays:
+        raise InvalidInput(
+            f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
+            "or choose a backend on a GPU"
+        )
+    problem = problem.with_dtype(_dtype(problem, backend))
+    recording = Recording(problem, workspace.buffers)
+    max_steps = _max_steps(problem)
+    with Interruption() as interruption:
+        with (
+            reporter(progress) as report,
+            np.errstate(all="ignore"),
+            _prepared(backend.backend, problem, max_steps) as session,
+        ):
+            prepared = perf_counter()
+            lengths = BlockLength(
+                problem.n_neurons, problem.n_steps, max_steps, workspace.block_length
+            )
+            interruption.hold()
+            step = step_through(
+                problem, session, recording, lengths, report, lambda: interruption.pending
+            )
+            if step == problem.start_step:
+                raise KeyboardInterrupt
+            final_state = session.state()
+            samples = session.device_samples() if problem.device_arrays else recording.samples
+            ran = perf_counter()
+        workspace.block_length = lengths
+        valid = np.ones(problem.n_neurons, bool)
+        nonfinite = nonfinite_neurons(final_state)
+        if nonfinite.size:
+            valid[nonfinite] = False
+            _warn_of_nonfinite(problem, nonfinite)
+        spikes = recording.spikes(valid) if problem.spikes == "times" else None
+        if spikes is not None and not interruption.pending:
+            spikes.sort()  # takes seconds for many spikes, too long after Ctrl-C
+        done = problem
+        if step < problem.end_step:
+            done = problem.shortened(step - problem.start_step)
+            rows = len(done.sample_steps(done.start_step, done.n_steps))
+            samples = {name: first_rows(array, rows) for name, array in samples.items()}
+        result = Result(
+            problem=done,
+            backend=backend.entry.name,
+            backend_version=backend.entry.version,
+            device=backend.backend.device,
+            samples=dict(samples),
+            spike_times=spikes,
+            spike_counts=None if problem.spikes == "off" else recording.spike_count,
+            final_state=final_state,
+            written=datetime.now(UTC),
+            timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
+        )
+    if interruption.pending:
+        raise Interrupted(_how_to_go_on(problem, done), result)
+    return result
+
+
+def _how_to_go_on(problem: Problem, done: Problem) -> str:
+    """The message of an interrupted run, which says how to continue it."""
+    kept = "what is computed is `result` of this exception (in a notebook sys.last_value.result)"
+    left = problem.n_steps - done.n_steps
+    if not left:
+        return f"interrupted when all {problem.T:g} ms were done; {kept}"
+    rows = f" and stimulus[{done.n_steps}:]" if problem.current.array else ""
+    return (
+        f"interrupted after {done.T:g} of {problem.T:g} ms; {kept}, and the same call with "
+        f"T={left * problem.dt:.15g}, resume=result{rows} goes on"
+    )
+
+
+def _dtype(problem: Problem, opened: OpenedBackend) -> DType:
+    """The problem's dtype, or float64 if that is float32 and the backend has no float32.
+
+    Raises InvalidInput if the problem is in float64 and the backend has no float64.
+    """
+    if problem.dtype is None:
+        return default_dtype(opened)
+    dtypes = opened.spec.capabilities.dtypes
+    if problem.dtype in dtypes:
+        return problem.dtype
+    if "float64" in dtypes:
+        return "float64"
+    raise InvalidInput(
+        f"backend {opened.entry.name!r} computes in {' and '.join(dtypes)}, and the problem is in "
+        f"{problem.dtype}; use problem.with_dtype({dtypes[0]!r}), or choose another backend"
+    )
+
+
+def default_dtype(chosen: OpenedBackend) -> DType:
+    """float32 if the backend has it, else the first dtype that it has."""
+    dtypes = chosen.spec.capabilities.dtypes
+    return "float32" if "float32" in dtypes else dtypes[0]
+
+
+def _prepared(backend: Backend, problem: Problem, max_steps: int) -> Session:
+    try:
+        return backend.prepare(problem, max_steps)
+    except NotEnoughMemory:
+        raise
+    except MemoryError as error:
+        raise NotEnoughMemory(
+            f"no room for {problem.n_neurons:,} neurons: {error}", "a smaller batch_size"
+        ) from error
+
+
+def _max_steps(problem: Problem) -> int:
+    """Steps of the longest block whose samples and rows of current are each within BLOCK_BYTES."""
+    itemsize = np.dtype(problem.dtype).itemsize
+    recorded = 0 if problem.device_arrays else len(problem.record)
+    sample = itemsize * recorded * problem.n_recorded / problem.record_every
+    fits = BLOCK_BYTES / max(sample, problem.current.bytes_per_step(itemsize), 1)
+    return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))
+
+
+def _warn_of_nonfinite(problem: Problem, nonfinite: NDArray[np.intp]) -> None:
+    """Warn of neurons that became NaN or infinite in this run. Problem warns of earlier ones."""
+    lost = nonfinite[finite(problem.initial_state[:, nonfinite])]
+    if lost.size:
+        warn(
+            f"{lost.size} of {problem.n_neurons} neurons became NaN or infinite, the first neuron "
+            f"{lost[0]}; dt={problem.dt:g} ms may be too long for their currents and parameters"
+        )

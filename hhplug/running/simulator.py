@@ -1,0 +1,131 @@
+"""The Simulator, which runs simulations on one backend."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from numpy.typing import ArrayLike, DTypeLike
+
+from hhplug.checks import known_arguments
+from hhplug.currents.stimulus import Stimulus
+from hhplug.model import HHParameters
+from hhplug.plugins import choice
+from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype
+from hhplug.results.result import Result
+from hhplug.running.progress import Progress
+from hhplug.running.simulate import run
+from hhplug.running.workspace import Workspace
+
+
+class Simulator:
+    """Runs simulations with one backend, one precision and one set of membrane parameters.
+
+    backend: a name from `hhplug backends`, or "auto" for the fastest that is available here.
+    dtype: "float32" or "float64"; None is float32 if the backend has it.
+    parameters: membrane parameters, each a number for all neurons or an (n,) array.
+    device: index of the device, for backends that have several.
+
+    Raises InvalidInput for an unknown backend or dtype, BackendUnavailable for a backend that
+    cannot run here.
+    """
+
+    @known_arguments
+    def __init__(
+        self,
+        backend: str = "auto",
+        dtype: DTypeLike | None = None,
+        parameters: HHParameters | None = None,
+        device: int | None = None,
+    ):
+        self.dtype = checked_dtype(dtype)
+        self.parameters = HHParameters() if parameters is None else parameters
+        self._opened = choice.choose(backend, self.dtype, device)
+        self._workspace = Workspace()
+        self._device = device
+
+    def __reduce__(self) -> tuple:
+        """Pickle the arguments alone, since another process must open the backend for itself."""
+        return type(self), (self.backend, self.dtype, self.parameters, self._device)
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend, for example "numba"."""
+        return self._opened.entry.name
+
+    @property
+    def device(self) -> str:
+        """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
+        return self._opened.backend.device
+
+    def release_memory(self) -> None:
+        """Return to the system the memory of deleted results, which is kept for the next run."""
+        self._workspace.buffers.release()
+
+    def __repr__(self) -> str:
+        return (
+            f"Simulator(backend={self.backend!r}, dtype={self.dtype!r}, "
+            f"parameters={self.parameters!r})  # on {self.device}"
+        )
+
+    @known_arguments
+    def run(
+        self,
+        T: float,
+        dt: float = 0.01,
+        batch_size: int | None = None,
+        stimulus: Stimulus | ArrayLike | None = None,
+        record: Sequence[str] = ("V",),
+        record_all: bool = False,
+        record_every: int = 1,
+        record_neurons: ArrayLike | None = None,
+        spikes: SpikeMode = "times",
+        spike_threshold: float = 0.0,
+        initial_state: ArrayLike | Literal["rest"] | None = None,
+        start_step: int | None = None,
+        progress: Progress = None,
+        device_arrays: bool = False,
+        resume: Resumable | None = None,
+    ) -> Result:
+        """Simulate T ms in steps of dt ms and return the Result.
+
+        batch_size: number of neurons n. It may be left out if an array has n values.
+        stimulus: a Stimulus, or an array (n_steps,) or (n_steps, n) in µA/cm²; None for no current.
+            An array isn't copied: if it is changed later, it changes in the results that hold it.
+        record: variables to record, of V (mV) and m, h, n; () for spikes alone.
+        record_all: record all four variables.
+        record_every: record the steps that are a multiple of this.
+        record_neurons: indices of the neurons to record, in the order of the result's columns.
+        spikes: "times", "counts" or "off".
+        spike_threshold: mV; a spike is an upward crossing.
+        initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,), or "rest" for the resting state
+            of these parameters; by default −65 mV with the gates in steady state. A neuron whose
+            state is NaN or infinite is accepted with a warning.
+        start_step: number of the run's first step, at the time start_step·dt; 0 by default.
+        progress: True for a bar, or a function of the fraction done.
+        device_arrays: leave the recorded variables on the GPU, where CuPy or PyTorch can use them
+            without a copy; `get()` copies one to the host.
+        resume: a Result that this run continues: it begins with that final state, at that time.
+            Two such runs one after the other equal one long run bit for bit. An array stimulus
+            has the rows of this run alone.
+
+        Raises InvalidInput, which names the argument, before anything is allocated, and
+        NotEnoughMemory if what is recorded doesn't fit.
+        """
+        problem = Problem(
+            T=T,
+            dt=dt,
+            batch_size=batch_size,
+            stimulus=stimulus,
+            parameters=self.parameters,
+            dtype=self.dtype,
+            record=record,
+            record_all=record_all,
+            record_every=record_every,
+            record_neurons=record_neurons,
+            spikes=spikes,
+            spike_threshold=spike_threshold,
+            initial_state=initial_state,
+            start_step=start_step,
+            device_arrays=device_arrays,
+            resume=resume,
+        )
+        return run(problem, self._opened, self._workspace, progress)

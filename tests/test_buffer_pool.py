@@ -1,0 +1,150 @@
+"""The memory of a dropped result is reused by the next run, and never while it is in use."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from hhplug import NotEnoughMemory, Problem, Simulator
+from hhplug.running import buffer_pool
+from hhplug.running.buffer_pool import BufferPool
+from hhplug.running.recording import Recording
+
+SHAPE = (1100, 1000)  # 4.4 MB of float32; smaller arrays may not be kept
+
+
+@pytest.fixture
+def pool():
+    return BufferPool()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_an_array_has_the_layout_of_one_from_np_empty(pool):
+    for shape in SHAPE, (3, 0), (2, 5):
+        array = pool.empty((*shape, 2), "float32")
+        assert array.shape == (*shape, 2)
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.flags.aligned
+
+
+def test_the_memory_of_a_dropped_array_is_reused(pool):
+    array = pool.empty(SHAPE, "float64")
+    before = address(array)
+    del array
+    assert address(pool.empty(SHAPE, "float64")) == before
+
+
+def test_memory_is_kept_whatever_type_and_shape_it_had(pool):
+    array = pool.empty(SHAPE, "float64")
+    before = address(array)
+    del array
+    assert address(pool.empty((2 * SHAPE[0] * SHAPE[1],), "float32")) == before
+
+
+@pytest.mark.parametrize("part", [lambda a: a[1:3, 5], lambda a: a.T, lambda a: a.view("int32")])
+def test_a_view_keeps_the_memory_in_use(pool, part):
+    array = pool.empty(SHAPE, "float32")
+    array[:] = 7.0
+    view = part(array)
+    before = view.copy()
+    del array
+    other = pool.empty(SHAPE, "float32")
+    other[:] = -1.0
+    assert_array_equal(view, before)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 2)), max_size=12))
+def test_arrays_in_use_never_share_memory(changes):
+    """Arrays of two sizes replace each other in six places, which drops the old ones."""
+    pool, used = BufferPool(), {}
+    for mark, (place, pieces) in enumerate(changes):
+        used[place] = None
+        array = pool.empty((pieces * buffer_pool.LEAST,), "uint8")
+        array[:: buffer_pool.LEAST // 4] = mark
+        used[place] = (array, mark)
+        for array, mark in filter(None, used.values()):
+            assert (array[:: buffer_pool.LEAST // 4] == mark).all()
+
+
+def test_threads_may_run_side_by_side(pool):
+    def run(mark):
+        for _ in range(50):
+            array = pool.empty(SHAPE, "float32")
+            array[::100] = mark
+            assert (array[::100] == mark).all()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(run, range(4))) == [None] * 4
+
+
+def test_small_and_huge_arrays_are_not_kept(pool):
+    for size in buffer_pool.LEAST - 1, buffer_pool.MOST + 1:
+        pool.empty((size,), "uint8")
+        assert not pool._kept
+
+
+def test_another_size_drops_what_is_kept(pool):
+    pool.empty(SHAPE, "float32")
+    assert len(pool._kept) == 1
+    array = pool.empty((2, *SHAPE), "float32")
+    assert not pool._kept
+    del array
+
+
+def test_no_more_than_the_arrays_of_one_run_are_kept(pool):
+    arrays = [pool.empty(SHAPE, "float32") for _ in range(6)]
+    del arrays
+    assert len(pool._kept) == 4
+
+
+def test_the_samples_of_a_run_are_kept_when_its_result_is_dropped():
+    simulator = Simulator("reference")
+
+    def run():
+        return simulator.run(T=1.0, batch_size=6000)  # 4.8 MB
+
+    result = run()
+    before, V = address(result.V), result.V.copy()
+    del result
+    again = run()
+    assert address(again.V) == before
+    assert_array_equal(again.V, V)
+
+
+def test_kept_memory_is_freed_before_a_run_is_refused(pool, monkeypatch):
+    """50 MB are free and 10 MB are kept, so that 52 MB fit and 80 MB don't."""
+    monkeypatch.setattr(
+        "hhplug.running.recording.free_memory",
+        lambda: 50_000_000 + (10_000_000 if not pool._kept else 0),
+    )
+
+    def recording(megabytes):
+        pool.empty((10**7,), "uint8")
+        Recording(Problem(10.0, 0.01, batch_size=megabytes * 250, dtype="float32"), pool)
+
+    recording(52)
+    with pytest.raises(NotEnoughMemory, match=r"80\.0 MB.* 60\.0 MB"):
+        recording(80)
+
+
+def test_a_simulator_releases_what_it_keeps():
+    simulator = Simulator("reference")
+    simulator.run(T=1.0, batch_size=6000)
+    kept = simulator._workspace.buffers._kept
+    assert len(kept) == 1
+    simulator.release_memory()
+    assert not kept
+
+
+def test_simulators_do_not_share_kept_memory():
+    one, other = Simulator("reference"), Simulator("reference")
+    one.run(T=1.0, batch_size=6000)
+    assert not other._workspace.buffers._kept

@@ -1,0 +1,162 @@
+"""A population computed in parts is the population computed whole, bit for bit."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import hhplug
+from hhplug import HHParameters, InvalidInput, Problem, Result, Simulator, Stimulus, simulate
+
+N, STEPS, DT = 9, 240, 0.05
+RNG = np.random.default_rng(4)
+ARRAY = RNG.uniform(0.0, 40.0, (STEPS, N)).astype(np.float32)
+AMPLITUDE = RNG.uniform(5.0, 40.0, N)
+STIMULI = {
+    "none": None,
+    "constant": Stimulus.constant(AMPLITUDE),
+    "terms": Stimulus.step(AMPLITUDE, 1.0, 9.0)
+    + Stimulus.pulse_train(20.0, 0.5, 0.4, 2.0, 5)
+    + Stimulus.ramp(0.0, AMPLITUDE, 0.0, 12.0)
+    + Stimulus.sine(3.0, 170.0, 0.2, AMPLITUDE / 4),
+    "for all": Stimulus.constant(25.0),
+    "array": ARRAY,
+    "array backwards": ARRAY[:, ::-1],
+    "array for all": ARRAY[:, 0],
+    "column": ARRAY[:, 3:4],
+}
+KEPT = {
+    "V": {},
+    "all of some": {"record_all": True, "record_every": 7, "record_neurons": [7, 0, 3, 2]},
+    "spikes": {"record": ()},
+    "counts": {"spikes": "counts", "record_neurons": [8]},
+    "nothing": {"record": (), "spikes": "off"},
+}
+CUTS = {
+    "slices": [slice(0, 4), slice(4, 5), slice(5, None)],
+    "every third": [slice(0, None, 3), slice(1, None, 3), slice(2, None, 3)],
+    "a permutation": [[8, 1, 3], [0], [7, 6, 5, 4, 2]],
+    "the whole": [slice(None)],
+}
+
+
+def whole_problem(stimulus=None, **arguments):
+    parameters = HHParameters(g_Na=np.linspace(100.0, 130.0, N), E_L=-54.0)
+    state = np.stack([np.linspace(-70.0, -40.0, N), *np.full((3, N), 0.4)])
+    return Problem(
+        STEPS * DT, DT, N, stimulus, parameters, "float64", initial_state=state, **arguments
+    )
+
+
+def assert_same(joined, whole):
+    assert joined.samples.keys() == whole.samples.keys()
+    for name in whole.samples:
+        assert_array_equal(joined[name], whole[name])
+    for name in ("neurons", "time", "final_state", "spike_counts", "valid"):
+        assert_array_equal(getattr(joined, name), getattr(whole, name))
+    if whole.spike_times is not None:
+        assert_array_equal(joined.spikes.neuron, whole.spikes.neuron)
+        assert_array_equal(joined.spikes.time, whole.spikes.time)
+
+
+@pytest.mark.parametrize("stimulus", STIMULI.values(), ids=STIMULI)
+@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_the_parts_of_a_population_join_to_the_whole(stimulus, kept, cut):
+    problem = whole_problem(stimulus, **kept)
+    whole = simulate(problem, "numpy")
+    parts = [simulate(problem.take(neurons), "numpy") for neurons in cut]
+    joined = Result.join(parts[::-1])
+    assert_same(joined, whole)
+    assert_array_equal(joined.drive(), whole.drive())
+    assert_same(simulate(joined.problem, "numpy"), whole)
+
+
+@pytest.mark.parametrize("stimulus", ["terms", "array"])
+def test_the_reference_computes_parts_as_the_whole(stimulus):
+    problem = whole_problem(STIMULI[stimulus])
+    parts = [simulate(problem.take(part), "reference") for part in CUTS["a permutation"]]
+    assert_same(Result.join(parts), simulate(problem, "reference"))
+
+
+def test_a_part_of_a_part_keeps_its_numbers():
+    problem = whole_problem(ARRAY, record_neurons=[7, 2, 4])
+    part = problem.take([8, 7, 4, 2]).take(slice(1, 3))
+    assert_array_equal(part.neuron_ids, [7, 4])
+    assert_array_equal(part.neurons, [0, 1])
+    assert_array_equal(next(part.current.rows(5, 1)), ARRAY[5, [7, 4]].astype(np.float64))
+    assert_array_equal(part.parameters.g_Na, problem.parameters.g_Na[[7, 4]])
+    assert part.parameters.E_L == -54.0
+    whole, some = simulate(problem, "numpy"), simulate(part, "numpy")
+    assert_array_equal(some.V, whole.V[:, [0, 2]])
+    assert_array_equal(some.final_state, whole.final_state[:, [7, 4]])
+
+
+def test_a_part_made_of_a_slice_copies_nothing_and_of_indices_no_stimulus(tmp_path):
+    stored = np.lib.format.open_memmap(tmp_path / "current.npy", "w+", "f4", ARRAY.shape)
+    stored[:] = ARRAY
+    problem = whole_problem(stored)
+    for neurons in (slice(2, 7), [6, 1]):
+        part = problem.take(neurons)
+        assert np.shares_memory(part.current.array.values, stored)
+    assert np.shares_memory(problem.take(slice(2, 7)).initial_state, problem.initial_state)
+    assert np.shares_memory(problem.take(slice(2, 7)).parameters.g_Na, problem.parameters.g_Na)
+
+
+def test_parts_may_be_saved_and_joined_later(tmp_path):
+    problem = whole_problem(ARRAY, record_neurons=[7, 0, 3])
+    for number, neurons in enumerate(CUTS["a permutation"]):
+        simulate(problem.take(neurons), "numpy").save(tmp_path / f"{number}.npz")
+    loaded = [hhplug.load_result(tmp_path / f"{number}.npz") for number in (2, 0, 1)]
+    assert_same(Result.join(loaded), simulate(problem, "numpy"))
+    again = simulate(loaded[1].problem, "numpy")
+    assert_array_equal(again.V, loaded[1].V)
+
+
+def test_parts_that_go_on_keep_their_numbers():
+    simulator = Simulator("numpy", "float64", HHParameters(g_Na=np.linspace(100.0, 130.0, N)))
+    problem = Problem(
+        2.0, DT, parameters=simulator.parameters, stimulus=STIMULI["constant"], dtype="float64"
+    )
+    first = [simulate(problem.take(part), "numpy") for part in CUTS["slices"]]
+    second = [
+        simulate(
+            Problem(2.0, DT, resume=part, parameters=part.parameters, stimulus=part.stimulus,
+                    dtype="float64"),
+            "numpy",
+        )
+        for part in first
+    ]  # fmt: skip
+    whole = simulator.run(4.0, DT, stimulus=STIMULI["constant"])
+    joined = hhplug.concat([Result.join(first), Result.join(second)])
+    assert_array_equal(joined.V, whole.V)
+    assert_array_equal(joined.spikes.time, whole.spikes.time)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "words"),
+    [
+        ([N], "neurons must be between 0 and 8, got 9"),
+        ([-1], "neurons must be between 0 and 8, got -1"),
+        ([1, 1], "neurons must name each neuron once"),
+        ([], "neurons must name at least one neuron, got none"),
+        (slice(5, 5), "neurons must name at least one neuron, got none"),
+        ([0.5], "neurons must be a list of neuron indices"),
+    ],
+)
+def test_what_no_part_can_be_made_of_is_refused(neurons, words):
+    with pytest.raises(InvalidInput, match=words):
+        whole_problem().take(neurons)
+
+
+def test_parts_that_make_no_whole_are_refused():
+    problem = whole_problem()
+    first, second = (simulate(problem.take(part), "numpy") for part in ([0, 1], [2, 3]))
+    assert Result.join([first, second]).problem.n_neurons == 4
+    for parts in ([first, first], [second], [first, simulate(problem.take([5]), "numpy")]):
+        with pytest.raises(InvalidInput, match=r"each neuron of a population of \d once"):
+            Result.join(parts)
+    later = simulate(whole_problem(start_step=5).take(slice(2, None)), "numpy")
+    with pytest.raises(InvalidInput, match="must have the same start_step to be joined"):
+        Result.join([first, later])
+    with pytest.raises(InvalidInput, match="join takes at least one result"):
+        Result.join([])
