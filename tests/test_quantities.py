@@ -161,7 +161,12 @@ def test_masked_values_in_a_quantity_are_refused():
 
 @pytest.mark.parametrize(
     "time",
-    [timedelta(microseconds=50_000), np.timedelta64(50, "ms"), np.timedelta64(50_000_000, "ns")],
+    [
+        timedelta(microseconds=50_000),
+        np.timedelta64(50, "ms"),
+        np.timedelta64(50_000_000, "ns"),
+        np.array(50_000, "timedelta64[us]"),
+    ],
 )
 def test_a_difference_of_times_is_converted(time):
     assert Problem(time).n_steps == 5000
