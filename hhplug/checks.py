@@ -91,8 +91,14 @@ def whole(name: str, value: Any, least: int) -> int:
     return result
 
 
-def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
-    """The value as a finite float, or as a read-only (n,) float64 copy of finite values."""
+def per_neuron(
+    name: str, value: Any, unit: str, wanted: str = "", least: float = -sys.float_info.max
+) -> PerNeuron:
+    """The value as a finite float, or as a read-only (n,) float64 array of finite values.
+
+    A value below least isn't `wanted`. The array is a copy, unless it is already such an array and
+    owns its memory, so that nobody else can change it.
+    """
     if is_labelled(value):
         if "time" in value.dims:
             raise InvalidInput(f"{name} must have one value per neuron, got one along 'time'")
@@ -104,13 +110,38 @@ def per_neuron(name: str, value: Any, unit: str) -> PerNeuron:
             f"got shape {array.shape}"
         )
     if array.ndim == 0:
-        return number(name, array, unit)
-    array = array.astype(np.float64)
-    if array.size == 0:
+        checked = number(name, array, unit)
+    elif array.size == 0:
         raise InvalidInput(f"{name} must have one value per neuron, got an empty array")
-    within(name, array, "a finite number" if unit == PURE else f"a finite number of {unit}")
-    array.flags.writeable = False
-    return array
+    elif array.dtype == np.float64 and array.base is None and not array.flags.writeable:
+        checked = array
+    else:
+        checked = array.astype(np.float64)
+        checked.flags.writeable = False
+    if not _all_within(checked, least, sys.float_info.max):
+        within(name, checked, "a finite number" if unit == PURE else f"a finite number of {unit}")
+        within(name, checked, wanted, least)
+    return checked
+
+
+def neuron_indices(name: str, neurons: Any, n_neurons: int) -> NDArray[np.int64]:
+    """Indices of neurons as a read-only (k,) array. Each neuron may be named once."""
+    indices = in_unit(name, neurons, PURE)
+    chosen = numpy_array(name, indices, "a list of neuron indices")
+    if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
+        raise InvalidInput(
+            f"{name} must be a list of neuron indices, "
+            f"got dtype {chosen.dtype} and shape {chosen.shape}"
+        )
+    outside = chosen[(chosen < 0) | (chosen >= n_neurons)]
+    if outside.size:
+        raise InvalidInput(f"{name} must be between 0 and {n_neurons - 1}, got {outside[0]}")
+    chosen = chosen.astype(np.int64)
+    values, counts = np.unique(chosen, return_counts=True)
+    if np.any(counts > 1):
+        raise InvalidInput(f"{name} must name each neuron once, got {values[counts > 1][0]} twice")
+    chosen.flags.writeable = False
+    return chosen
 
 
 def neurons_in_order(name: str, labelled: Any) -> None:
@@ -137,8 +168,7 @@ def within(
     most: float = sys.float_info.max,
 ) -> None:
     """Raise InvalidInput for the first neuron whose value isn't least ≤ value ≤ most."""
-    # This allocates nothing, and it is false for NaN.
-    if least <= np.min(values) and np.max(values) <= most:
+    if _all_within(values, least, most):
         return
     where = ""
     if isinstance(values, np.ndarray):
@@ -146,6 +176,13 @@ def within(
         where = f" for neuron {neuron}" if len(values) > 1 else ""
         values = values[neuron]
     raise InvalidInput(f"{name} must be {wanted}, got {values}{where}")
+
+
+def _all_within(values: PerNeuron, least: float, most: float) -> bool:
+    """Whether least ≤ value ≤ most for all values. It is false for NaN, and allocates nothing."""
+    if isinstance(values, np.ndarray):
+        return bool(least <= values.min() and values.max() <= most)
+    return least <= values <= most
 
 
 def real_array(name: str, value: Any, unit: str) -> NDArray[Any]:

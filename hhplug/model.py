@@ -5,12 +5,15 @@ J. Physiol. 117 (1952), 500-544, rewritten for absolute voltages with rest at �
 paper is −(V + 65) here.
 """
 
+import sys
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hhplug import checks
 from hhplug.checks import known_arguments
+from hhplug.errors import InvalidInput
 
 State = NDArray[np.float64]
 """V (mV) and the gates m, h, n of each neuron: (4, n)."""
@@ -23,8 +26,8 @@ V_REST = -65.0  # mV
 class HHParameters:
     """Membrane parameters. Each is a number for all neurons or an (n,) array.
 
-    The defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3). `Problem`
-    checks the values.
+    The defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3).
+    `checked_parameters` checks the values.
     """
 
     C_m: ArrayLike = 1.0  # µF/cm²
@@ -52,6 +55,30 @@ PARAMETER_UNITS = {
     "E_K": "mV",
     "E_L": "mV",
 }
+
+
+def checked_parameters(parameters: HHParameters | None) -> HHParameters:
+    """The parameters, each as a float or a read-only (n,) float64 array; None: the default ones.
+
+    Raises InvalidInput for a value that no membrane has.
+    """
+    if parameters is None:
+        parameters = HHParameters()
+    if not isinstance(parameters, HHParameters):
+        raise InvalidInput(
+            f"parameters must be an HHParameters, got {type(parameters).__name__}; "
+            "for example HHParameters(g_Na=100.0)"
+        )
+    checked = {}
+    for name, unit in PARAMETER_UNITS.items():
+        if name == "C_m":
+            wanted, least = f"a positive number of {unit}", sys.float_info.min
+        elif name.startswith("g_"):
+            wanted, least = f"zero or more {unit}", 0.0
+        else:
+            wanted, least = f"a finite number of {unit}", -sys.float_info.max
+        checked[name] = checks.per_neuron(name, getattr(parameters, name), unit, wanted, least)
+    return HHParameters(**checked)
 
 
 def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:

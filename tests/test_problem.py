@@ -241,7 +241,7 @@ def test_a_finite_float16_current_whose_sum_overflows_is_accepted():
 
 @pytest.mark.parametrize("scan_bytes", [1, 100, 2**24])
 def test_a_nan_in_a_memory_mapped_current_is_found_in_any_piece(monkeypatch, tmp_path, scan_bytes):
-    monkeypatch.setattr("hhplug.problem.SCAN_BYTES", scan_bytes)
+    monkeypatch.setattr("hhplug.currents.array_stimulus.SCAN_BYTES", scan_bytes)
     mapped = np.memmap(tmp_path / "I_ext", np.float32, "w+", shape=(1000, 7))
     assert Problem(10.0, 0.01, stimulus=mapped).n_neurons == 7
     for step, neuron in ((999, 6), (501, 3), (0, 0)):

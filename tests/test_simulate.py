@@ -146,6 +146,31 @@ def test_a_simulator_is_copied_by_its_arguments(copied):
     assert np.array_equal(ours.run(1.0).V, theirs.run(1.0).V)
 
 
+def test_a_simulator_does_not_change_with_the_arrays_of_its_parameters():
+    g_Na = np.full(3, 120.0)
+    simulator = Simulator("numpy", parameters=HHParameters(g_Na=g_Na))
+    g_Na[:] = 100.0
+    checked = simulator.parameters.g_Na
+    assert list(checked) == [120.0, 120.0, 120.0]
+    with pytest.raises(ValueError, match="read-only"):
+        checked[0] = 100.0
+    assert simulator.run(0.1).parameters.g_Na is checked  # nothing is copied for each run
+
+
+def test_a_simulator_refuses_parameters_that_no_membrane_has():
+    with pytest.raises(InvalidInput, match=r"g_Na must be zero or more mS/cm², got -1\.0"):
+        Simulator("numpy", parameters=HHParameters(g_Na=-1.0))
+
+
+def test_a_read_only_view_of_an_array_that_may_change_is_copied():
+    g_Na = np.full(3, 120.0)
+    view = g_Na[:]
+    view.flags.writeable = False
+    problem = Problem(0.1, parameters=HHParameters(g_Na=view))
+    g_Na[:] = 100.0
+    assert list(problem.parameters.g_Na) == [120.0, 120.0, 120.0]
+
+
 def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
     chosen = choice.choose("reference")
     assert simulate(Problem(0.1), chosen).dtype == "float64"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hhplug import checks
 from hhplug.errors import InvalidInput, NotRecorded
-from hhplug.problem import checked_neurons
 from hhplug.results import analysis
 from hhplug.results.spikes import Spikes
 
@@ -198,7 +198,7 @@ def shown(result: "Result", neurons: ArrayLike | None) -> Neurons:
     count = result.problem.n_neurons
     if neurons is None:
         return np.arange(count)
-    chosen = checked_neurons("neurons", neurons, count)
+    chosen = checks.neuron_indices("neurons", neurons, count)
     if not chosen.size:
         raise InvalidInput("neurons must name at least one neuron, got none")
     return chosen

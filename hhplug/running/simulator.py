@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters
+from hhplug.model import HHParameters, checked_parameters
 from hhplug.plugins import choice
 from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype
 from hhplug.results.result import Result
@@ -21,11 +21,12 @@ class Simulator:
 
     backend: a name from `hhplug backends`, or "auto" for the fastest that is available here.
     dtype: "float32" or "float64"; None is float32 if the backend has it.
-    parameters: membrane parameters, each a number for all neurons or an (n,) array.
+    parameters: membrane parameters, each a number for all neurons or an (n,) array. The arrays are
+        copied.
     device: index of the device, for backends that have several.
 
-    Raises InvalidInput for an unknown backend or dtype, BackendUnavailable for a backend that
-    cannot run here.
+    Raises InvalidInput for an unknown backend or dtype and for parameters that no membrane has, and
+    BackendUnavailable for a backend that cannot run here.
     """
 
     @known_arguments
@@ -37,7 +38,7 @@ class Simulator:
         device: int | None = None,
     ):
         self.dtype = checked_dtype(dtype)
-        self.parameters = HHParameters() if parameters is None else parameters
+        self.parameters = checked_parameters(parameters)
         self._opened = choice.choose(backend, self.dtype, device)
         self._workspace = Workspace()
         self._device = device

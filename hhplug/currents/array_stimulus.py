@@ -1,0 +1,107 @@
+"""The checks of an array that a user gives as the stimulus."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hhplug import checks
+from hhplug.currents.terms import UNIT
+from hhplug.errors import InvalidInput, warn
+from hhplug.quantities import in_unit, is_labelled
+
+STEP_TOLERANCE = 0.01  # by which the time between two values of a stimulus may miss dt, relative
+SCAN_BYTES = 2**24  # of the array looked through for NaN at a time
+
+
+def checked_array(
+    stimulus: ArrayLike, n_steps: int, dt: float, n_neurons: int | None
+) -> NDArray[Any]:
+    """The stimulus as an array (n_steps,) or (n_steps, n) of finite values in µA/cm², not copied.
+
+    n_neurons: as the other arguments say; None if none does. Raises InvalidInput, naming what would
+    do, for another shape, for values that aren't finite, and for labels that don't fit the run.
+    Warns of a square array, whose axes can't be told apart.
+    """
+    labelled = is_labelled(stimulus)
+    if labelled:
+        stimulus = _in_order(stimulus, dt)
+    if not labelled and (times := getattr(stimulus, "times", None)) is not None:  # Neo
+        _refuse_other_steps(in_unit("the stimulus's times", times, "ms"), dt)
+    array = checks.real_array("stimulus", stimulus, UNIT)
+    if array.ndim == 0:
+        raise InvalidInput(
+            f"stimulus must be a Stimulus or an array over time, got the number {array}; "
+            f"for a constant current use Stimulus.constant({array})"
+        )
+    if array.ndim > 2 or len(array) != n_steps or array.size == 0:
+        raise InvalidInput(
+            f"stimulus must have shape (n_steps,) = ({n_steps},) or (n_steps, n) = "
+            f"({n_steps}, n), got {array.shape}{_advice(array, n_steps, n_neurons)}"
+        )
+    if not labelled and n_steps > 1:
+        if array.ndim == 1 and n_steps == n_neurons:
+            raise InvalidInput(
+                f"stimulus of shape ({n_steps},) may mean a current over the {n_steps} steps or an "
+                f"amplitude for each of the {n_steps} neurons; for the first give "
+                "np.reshape(stimulus, (-1, 1)), for the second Stimulus.constant(stimulus)"
+            )
+        if array.ndim == 2 and array.shape[0] == array.shape[1]:
+            warn(
+                f"stimulus of shape {array.shape} is taken as (n_steps, n): a row for each step, "
+                "a column for each neuron; "
+                "xarray.DataArray(stimulus, dims=('time', 'neuron')) says so without a warning"
+            )
+    _refuse_nonfinite_current(array)
+    return array
+
+
+def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
+    """What a stimulus of the wrong shape may have been meant as."""
+    if array.ndim == 1 and n_neurons in (None, len(array)):
+        return "; for an amplitude per neuron use Stimulus.constant(amplitude)"
+    if array.ndim == 2 and array.shape[1] == n_steps:
+        return "; its steps are along the second axis, so pass np.transpose(stimulus)"
+    return ""
+
+
+def _in_order(stimulus: Any, dt: float) -> Any:
+    """The DataArray with its dimensions, and what they are labelled with, as a run has them."""
+    if not {"time"} <= set(stimulus.dims) <= {"time", "neuron"}:
+        one_each = set(stimulus.dims) == {"neuron"}
+        instead = "; for an amplitude per neuron use Stimulus.constant(amplitude)"
+        raise InvalidInput(
+            "stimulus must have the dimensions 'time' and 'neuron', or 'time' alone, "
+            f"got {stimulus.dims}{instead if one_each else ''}"
+        )
+    if "time" in getattr(stimulus, "coords", {}):
+        _refuse_other_steps(in_unit("the stimulus's time", stimulus["time"], "ms"), dt)
+    checks.neurons_in_order("stimulus", stimulus)
+    return stimulus.transpose("time", ...)
+
+
+def _refuse_other_steps(times: Any, dt: float) -> None:
+    """Raise InvalidInput unless times (ms) are dt apart."""
+    steps = np.diff(np.asarray(times, np.float64))
+    if not (np.abs(steps - dt) <= STEP_TOLERANCE * dt).all():
+        first = steps[~(np.abs(steps - dt) <= STEP_TOLERANCE * dt)][0]
+        raise InvalidInput(
+            f"stimulus has values {first:g} ms apart, but dt is {dt:g} ms; "
+            "resample it, or run with the dt of the stimulus"
+        )
+
+
+def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
+    """Look through the array piece by piece, so that a memory-mapped file is never loaded whole."""
+    if array.dtype.kind != "f":
+        return
+    rows = max(1, SCAN_BYTES // array[0].nbytes)
+    for first in range(0, len(array), rows):
+        piece = array[first : first + rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspicious = not np.isfinite(piece.sum())  # reads once, allocates nothing
+        if suspicious and not np.isfinite(piece).all():
+            step, *neuron = (int(i) for i in np.argwhere(~np.isfinite(piece))[0])
+            where = f"row {first + step}" + (f", neuron {neuron[0]}" if neuron else "")
+            value = piece[(step, *neuron)]
+            raise InvalidInput(f"stimulus must be finite ({UNIT}), got {value} at {where}")
