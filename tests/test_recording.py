@@ -236,9 +236,10 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
 @pytest.mark.parametrize(
     "n_steps",
     [
-        1000,  # neuron · n_steps reaches 3e9, past an int32, …
-        5 * 10**11,  # … 1.5e18, with the place of each spike 1.2e19, past an int64, and …
-        3 * 10**12,  # … 9e18, an int64 with no bit to spare
+        1000,  # the neuron shifted by 10 bits reaches 3e9, past an int32, …
+        5
+        * 10**11,  # … by 39 bits 1.6e18, with the place of each spike 1.2e19, past an int64, and …
+        2 * 10**12,  # … the neuron shifted by 41 bits 6.6e18, an int64 with no bit to spare
     ],
 )
 def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):

@@ -45,6 +45,8 @@ class Recording:
             raise NotEnoughMemory(
                 f"no room for {shape[0]:,} samples of {problem.n_neurons:,} neurons: {error}"
             ) from error
+        # Sorting by (neuron << step_bits) + step sorts spikes by neuron, then by step.
+        self._step_bits = (problem.n_steps - 1).bit_length()
         self._spikes: list[tuple[NDArray[np.int64], NDArray[np.floating]]] = []
         self._n_spikes = 0
 
@@ -63,10 +65,9 @@ class Recording:
         """
         if not block.spikes:
             return
-        neuron, step, fraction = map(np.concatenate, zip(*block.spikes, strict=True))
-        # Sorting by one integer sorts spikes by neuron, then by step.
+        neuron, step, fraction = map(_joined, zip(*block.spikes, strict=True))
         key = neuron.astype(np.int64)
-        key *= self._problem.n_steps
+        key <<= self._step_bits
         key += step.astype(np.int64, copy=False)
         key -= self._problem.start_step
         self._spikes.append((key, fraction))
@@ -92,12 +93,12 @@ class Recording:
 
     def _in_order(self) -> Arrays:
         """Neuron and time (ms) of each spike, sorted. It can be called only once."""
-        key = np.concatenate([key for key, _ in self._spikes] or [np.zeros(0, np.int64)])
-        fraction = np.concatenate([f for _, f in self._spikes] or [np.zeros(0)])
+        key = _joined([key for key, _ in self._spikes] or [np.zeros(0, np.int64)])
+        fraction = _joined([f for _, f in self._spikes] or [np.zeros(0)])
         self._spikes.clear()
-        fraction = fraction[_sort(key, self._problem.n_neurons * self._problem.n_steps)]
-        neuron = key // self._problem.n_steps
-        key -= neuron * self._problem.n_steps
+        fraction = fraction[_sort(key, self._problem.n_neurons << self._step_bits)]
+        neuron = key >> self._step_bits
+        key &= (1 << self._step_bits) - 1
         key += self._problem.start_step
         time = np.add(key, fraction, dtype=np.float64)
         time *= self._problem.dt
@@ -127,6 +128,11 @@ def first_rows(array: Any, rows: int) -> Any:
     return FirstRows(array, rows)
 
 
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The arrays one after another; a single one isn't copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
 def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:
     """Sort keys, 0 ≤ key < end, in place, and return the index that each had before.
 
@@ -138,10 +144,11 @@ def _sort(key: NDArray[np.int64], end: int) -> NDArray[np.int64]:
         order = np.argsort(key)
         key[:] = key[order]
         return order
+    order = np.arange(len(key))
     key <<= bits
-    key |= np.arange(len(key))
+    key |= order
     key.sort()
-    order = key & ((1 << bits) - 1)
+    np.bitwise_and(key, (1 << bits) - 1, out=order)
     key >>= bits
     return order
 
