@@ -94,16 +94,20 @@ def nonfinite_neurons(state: NDArray[np.floating]) -> NDArray[np.intp]:
     return np.flatnonzero(~finite(state))
 
 
-def derived_parameters(parameters: HHParameters) -> tuple[NDArray[np.float64], ...]:
-    """g_Na, g_K, g_L, E_Na, E_K, g_L·E_L and 1/C_m: all (n,) or all (1,).
+def derived_parameters(parameters: HHParameters) -> dict[str, NDArray[np.float64]]:
+    """What the equations take of the parameters, by name: all (n,) or all (1,).
 
-    Each conductance is divided by C_m, so that it is in 1/ms, and g_L·E_L in mV/ms.
+    g_Na, g_K, g_L: conductances over C_m, 1/ms.
+    E_Na, E_K: reversal potentials, mV.
+    leak: g_L·E_L over C_m, mV/ms.
+    per_C_m: 1/C_m, cm²/µF.
     """
     p = {name: np.atleast_1d(value) for name, value in vars(parameters).items()}
-    inverse_C_m = 1.0 / p["C_m"]
-    conductances = [p[name] * inverse_C_m for name in ("g_Na", "g_K", "g_L")]
-    rows = [*conductances, p["E_Na"], p["E_K"], conductances[2] * p["E_L"], inverse_C_m]
-    return tuple(np.broadcast_arrays(*rows))
+    per_C_m = 1.0 / p["C_m"]
+    derived = {name: p[name] * per_C_m for name in ("g_Na", "g_K", "g_L")}
+    derived |= {"E_Na": p["E_Na"], "E_K": p["E_K"]}
+    derived |= {"leak": derived["g_L"] * p["E_L"], "per_C_m": per_C_m}
+    return dict(zip(derived, np.broadcast_arrays(*derived.values()), strict=True))
 
 
 def alpha_m(V: ArrayLike) -> NDArray[np.float64]:

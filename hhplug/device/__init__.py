@@ -16,7 +16,8 @@ from hhplug.device.interface import (
     no_memory_to_begin,
     not_enough_memory,
 )
-from hhplug.device.session import DeviceSession, Launch, SpikeRoom
+from hhplug.device.launch import Launch, SpikeRoom
+from hhplug.device.session import DeviceSession
 from hhplug.device.transfers import Transfers
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The interface of a device: what a plugin implements for its library."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -16,10 +16,10 @@ Array = Any
 
 
 class Arrays(ABC):
-    """Named arrays that are allocated and freed together."""
+    """Arrays that are allocated and freed together, by the keys that they were asked for with."""
 
     @abstractmethod
-    def __getitem__(self, name: str) -> Array: ...
+    def __getitem__(self, key: Hashable) -> Array: ...
 
     @abstractmethod
     def free(self) -> None:
@@ -77,8 +77,8 @@ class Device(ABC):
         """Make this the library's current device; on exit the one before is current again."""
 
     @abstractmethod
-    def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> Arrays:
-        """Allocate arrays without initializing them; shapes is name → (number of elements, dtype).
+    def arrays(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]) -> Arrays:
+        """Allocate arrays without initializing them; shapes is key → (number of elements, dtype).
 
         Raises NotEnoughMemory, made by `not_enough_memory`.
         """

@@ -18,6 +18,8 @@ from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.discovery import Entry
 from hhplug.reference import rk4_step
 
+# In another order than `derived_parameters`, so that a session that ignores it is wrong.
+PARAMETER_ROWS = ("per_C_m", "leak", "E_K", "E_Na", "g_L", "g_K", "g_Na")
 RUBBISH = 0x7F  # in every byte: 1e306 as float64, 3e38 as float32, no index as int32
 
 
@@ -157,9 +159,6 @@ class HostDevice(Device):
 
 
 class HostSession(DeviceSession):
-    def __init__(self, device, problem, max_steps):
-        super().__init__(device, problem, max_steps, [problem.dt, problem.spike_threshold])
-
     def make_ready(self):
         self.device.check_current()
 
@@ -169,8 +168,9 @@ class HostSession(DeviceSession):
     def _kernel(self, work):
         n, every = self.problem.n_neurons, self.every
         dt, threshold = self.arrays["constants"]
-        *conductances, E_Na, E_K, leak, over_C_m = self.arrays["parameters"].reshape(7, -1)
-        parameters = HHParameters(1.0, *conductances, E_Na, E_K, E_L=0.0)
+        p = dict(zip(PARAMETER_ROWS, self.arrays["parameters"].reshape(7, -1), strict=True))
+        leak, per_C_m = p.pop("leak"), p.pop("per_C_m")
+        parameters = HHParameters(C_m=1.0, E_L=0.0, **p)
         gain = self.arrays["gain"].reshape(self.J, -1)
         column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
         columns = np.flatnonzero(column >= 0)
@@ -178,7 +178,7 @@ class HostSession(DeviceSession):
         assert not (work.spikes and work.spikes.total[0])
         for k in range(work.n_steps):
             row = work.current[0 if work.held else k * self.row_length :][: self.row_length]
-            I_ext = row * over_C_m if self.array_current else sum(map(np.multiply, gain, row))
+            I_ext = row * per_C_m if self.array_current else sum(map(np.multiply, gain, row))
             before = state.copy()
             sample, between = divmod(k - work.first_sample, every)
             if sample >= 0 and between == 0:
@@ -211,7 +211,8 @@ class HostBackend(Backend):
         self._host = host
 
     def prepare(self, problem, max_steps):
-        return HostSession(self._host, problem, max_steps)
+        constants = [problem.dt, problem.spike_threshold]
+        return HostSession(self._host, problem, max_steps, constants, PARAMETER_ROWS).open()
 
 
 def backend_on(device):

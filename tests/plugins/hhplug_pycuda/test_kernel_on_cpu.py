@@ -12,8 +12,9 @@ import pytest
 from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 
 from hhplug import HHParameters, Simulator, Stimulus, model
+from hhplug.model import derived_parameters
 from hhplug.testing.accuracy import BOUNDS
-from hhplug_pycuda.layout import CONSTANTS, block_type
+from hhplug_pycuda.layout import CONSTANTS, PARAMETER_ROWS, block_type
 
 SHIM = Path(__file__).with_name("hh_on_cpu.cpp")
 SOURCE = Path(__file__).parents[3] / "plugins/hhplug-pycuda/src/hhplug_pycuda/hh.cu"
@@ -90,11 +91,9 @@ class Run:
 
 
 def rows(n, **changed):
-    """Parameters as the kernel takes them: g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m over C_m, (7, n)."""
-    p = HHParameters(**changed)
-    over = 1.0 / np.asarray(p.C_m)
-    values = (p.g_Na * over, p.g_K * over, p.g_L * over, p.E_Na, p.E_K, p.g_L * p.E_L * over, over)
-    return np.stack([np.broadcast_to(value, n) for value in values])
+    """Parameters as the kernel takes them: (7, n)."""
+    derived = derived_parameters(HHParameters(**changed))
+    return np.stack([np.broadcast_to(derived[name], n) for name in PARAMETER_ROWS])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

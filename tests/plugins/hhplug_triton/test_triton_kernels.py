@@ -24,6 +24,7 @@ from hhplug import HHParameters, Problem, Stimulus, load_result
 from hhplug.problem import SPIKE_MODES
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_triton import backend, kernels
+from hhplug_triton.equations import constants
 from hhplug_triton.probe import interpreted
 from hhplug_triton.torch_device import torch_device
 
@@ -137,7 +138,10 @@ def nvidia(capability):
 def prepared(T=1.0, dt=0.01, **arguments):
     """A session for blocks of up to 50 steps."""
     problem = Problem(T, dt, **{"dtype": "float32"} | arguments)
-    return backend.TritonSession(torch_device(torch.device("cpu")), problem, max_steps=50)
+    device = torch_device(torch.device("cpu"))
+    table = constants(problem.dt, problem.spike_threshold)
+    session = backend.TritonSession(device, problem, 50, table, backend.PARAMETER_ROWS)
+    return session.open()
 
 
 def count(pattern, text):
@@ -274,7 +278,7 @@ def test_a_kernel_is_launched_only_once_to_compile_it(compiler, monkeypatch):
 def test_addresses_of_samples_and_current_do_not_recompile(compiler):
     compiled = compiler(nvidia(90), fast=True, unroll=1)
     session = prepared(stimulus=np.ones((100, 17)), device_arrays=True)
-    work = session.work(1, slot=0, first_sample=0, held=False)
+    work = session.work(1, session.slots[0], first_sample=0, held=False)
     # A later block's samples begin on any row, the current of a replay likewise.
     later = {name: array[17:] for name, array in work.samples.items()}
     session.launch(replace(work, samples=later, current=work.current[17:]))

@@ -15,7 +15,7 @@ from hhplug.machine import cpu_name
 from hhplug.model import VARIABLES, derived_parameters
 from hhplug.problem import Problem
 from hhplug_numba import kernels
-from hhplug_numba.kernels import PARAMETERS, STATE
+from hhplug_numba.kernels import PARAMETER_ROWS, PARAMETERS, STATE
 from hhplug_numba.layout import Groups
 
 Array = NDArray[Any]
@@ -49,7 +49,8 @@ class NumbaSession(Session):
         self._step = problem.start_step
         self._groups = Groups(problem.n_neurons, self.dtype, backend.threads)
         self._groups.put(STATE, problem.initial_state)
-        self._groups.put(PARAMETERS, derived_parameters(problem.parameters))
+        derived = derived_parameters(problem.parameters)
+        self._groups.put(PARAMETERS, [derived[name] for name in PARAMETER_ROWS])
         gain = self._groups.cut(problem.current.gain_over(problem.parameters.C_m)).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
         self._chosen = self._groups.chosen(problem.record_neurons)

@@ -44,7 +44,9 @@ STRIDE = 256 + LANES  # between rows; not a power of two, whose multiples share 
 ) = (row * STRIDE for row in range(22))  # fmt: skip
 ROWS = 22
 STATE = slice(0, 4)
-PARAMETERS = slice(15, 22)  # rows g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m, conductances over C_m
+PARAMETERS = slice(15, 22)
+# What these rows hold, by the names of `hhplug.model.derived_parameters`.
+PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 
 # No reference counts (_nrt): passing an array on would cost atomic operations at every step. A
 # division by zero gives infinity and takes no branch (error_model).

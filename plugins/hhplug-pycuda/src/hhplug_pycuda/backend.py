@@ -9,7 +9,7 @@ from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
-from hhplug_pycuda.layout import CONSTANTS, block_type
+from hhplug_pycuda.layout import CONSTANTS, PARAMETER_ROWS, block_type
 
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 # Threads per thread block and steps per loop iteration: the best of 32 to 512 and 1 to 4 (H100).
@@ -29,14 +29,11 @@ class PyCudaBackend(Backend):
             raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
-        return PyCudaSession(self.gpu, problem, max_steps)
+        return PyCudaSession(self.gpu, problem, max_steps, CONSTANTS, PARAMETER_ROWS).open()
 
 
 class PyCudaSession(DeviceSession):
     device: Gpu
-
-    def __init__(self, gpu: Gpu, problem: Problem, max_steps: int):
-        super().__init__(gpu, problem, max_steps, CONSTANTS)
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons

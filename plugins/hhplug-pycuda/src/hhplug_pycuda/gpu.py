@@ -1,6 +1,6 @@
 """A GPU through PyCUDA: its context, memory, streams and compiled kernels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
@@ -36,21 +36,21 @@ class Elements:
 
 
 class GpuArrays(Arrays):
-    """Named arrays in one allocation."""
+    """Arrays in one allocation, by their keys."""
 
-    def __init__(self, shapes: Mapping[str, tuple[int, np.dtype]]):
+    def __init__(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]):
         offsets, end = {}, 0
-        for name, (size, dtype) in shapes.items():
-            offsets[name] = end
+        for key, (size, dtype) in shapes.items():
+            offsets[key] = end
             end += -(-size * dtype.itemsize // ALIGNMENT) * ALIGNMENT
         self._memory = _allocate(end)
         self._arrays = {
-            name: Elements(int(self._memory) + offsets[name], size, dtype.itemsize)
-            for name, (size, dtype) in shapes.items()
+            key: Elements(int(self._memory) + offsets[key], size, dtype.itemsize)
+            for key, (size, dtype) in shapes.items()
         }
 
-    def __getitem__(self, name: str) -> Elements:
-        return self._arrays[name]
+    def __getitem__(self, key: Hashable) -> Elements:
+        return self._arrays[key]
 
     def free(self) -> None:
         self._memory.free()
@@ -148,7 +148,7 @@ class Gpu(Device):
         finally:
             cuda.Context.pop()
 
-    def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> GpuArrays:
+    def arrays(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]) -> GpuArrays:
         return GpuArrays(shapes)
 
     def kept(self, shape: tuple[int, int], dtype: np.dtype) -> tuple[DeviceArray, Elements]:

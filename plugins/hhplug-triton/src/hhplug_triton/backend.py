@@ -41,6 +41,8 @@ SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
+# The rows of the kernel's parameters, by the names of `hhplug.model.derived_parameters`.
+PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 
 
@@ -55,7 +57,8 @@ class TritonBackend(Backend):
             raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
-        return TritonSession(self.torch_device, problem, max_steps)
+        table = constants(problem.dt, problem.spike_threshold)
+        return TritonSession(self.torch_device, problem, max_steps, table, PARAMETER_ROWS).open()
 
 
 def _devices() -> tuple[str, list[str]]:
@@ -78,10 +81,6 @@ def _devices() -> tuple[str, list[str]]:
 
 class TritonSession(DeviceSession):
     device: TorchDevice
-
-    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int):
-        table = constants(problem.dt, problem.spike_threshold)
-        super().__init__(device, problem, max_steps, table)
 
     def make_ready(self) -> None:
         problem = self.problem
@@ -115,7 +114,7 @@ class TritonSession(DeviceSession):
             kernel += (bool(problem.record),)
             if kernel not in self.device.compiled:
                 # A launch of no steps compiles the kernel.
-                self.launch(self.work(0, slot=0, first_sample=0, held=held))
+                self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
                 self.device.compiled.add(kernel)
 
     def launch(self, work: Launch) -> None:

@@ -1,6 +1,6 @@
 """`hhplug.device` implemented with PyTorch, on a GPU, or on the CPU for the interpreter."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -19,11 +19,11 @@ TORCH = {
 
 
 class TorchArrays(Arrays):
-    def __init__(self, tensors: dict[str, torch.Tensor]):
+    def __init__(self, tensors: dict[Hashable, torch.Tensor]):
         self._tensors = tensors
 
-    def __getitem__(self, name: str) -> torch.Tensor:
-        return self._tensors[name]
+    def __getitem__(self, key: Hashable) -> torch.Tensor:
+        return self._tensors[key]
 
     def free(self) -> None:
         self._tensors.clear()
@@ -86,8 +86,8 @@ class TorchDevice(Device):
     def current(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.device.type == "cpu" else self._module.device(self.device)
 
-    def arrays(self, shapes: Mapping[str, tuple[int, np.dtype]]) -> TorchArrays:
-        return TorchArrays({name: self._empty(*shape) for name, shape in shapes.items()})
+    def arrays(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]) -> TorchArrays:
+        return TorchArrays({key: self._empty(*shape) for key, shape in shapes.items()})
 
     def kept(self, shape: tuple[int, int], dtype: np.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         tensor = self._empty(shape, dtype)

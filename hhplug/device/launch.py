@@ -1,0 +1,42 @@
+"""The arrays of a block on the device, and the arguments of a kernel launch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hhplug.device.interface import Array, Event
+
+
+class SpikeRoom(NamedTuple):
+    """The arrays that a launch writes its spikes to."""
+
+    total: Array  # (1,) int32, 0 at first: spikes found, including those without room
+    neuron: Array  # (room,) int32
+    step: Array  # (room,) int32: step of the launch, from 0
+    fraction: Array  # (room,): fraction of the step before the crossing
+
+
+@dataclass
+class Slot:
+    """The arrays of one of the blocks that may be enqueued and not yet read."""
+
+    current: Array  # (max_steps × numbers per step)
+    samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
+    spike_count: Array | None  # (N,) int32; None unless spikes are counted
+    spikes: SpikeRoom | None  # None unless spike times are kept
+    start: Array | None  # (4·N): the state before the block; None unless spike times are kept
+    done: Event | None = None  # the end of its last block; None before the first
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The arguments of one kernel launch; arrays are on the device."""
+
+    n_steps: int
+    state: Array  # (4·N): V m h n, updated in place
+    current: Array  # waveform (n_steps × J), or rows of an array current
+    held: bool  # all rows are equal, and only the first is given
+    samples: Mapping[str, Array]  # variable → room for its samples, one after another
+    first_sample: int  # first sampled step of this launch; n_steps if none is sampled
+    spike_count: Array | None  # (N,) int32: upward crossings in this launch, or None
+    spikes: SpikeRoom | None  # None unless spike times are kept
