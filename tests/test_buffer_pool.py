@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from hhplug import NotEnoughMemory, Problem, Simulator
 from hhplug.running import buffer_pool
 from hhplug.running.buffer_pool import BufferPool
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 
 SHAPE = (1100, 1000)  # 4.4 MB of float32; smaller arrays may not be kept
 
@@ -122,13 +122,13 @@ def test_the_samples_of_a_run_are_kept_when_its_result_is_dropped():
 def test_kept_memory_is_freed_before_a_run_is_refused(pool, monkeypatch):
     """50 MB are free and 10 MB are kept, so that 52 MB fit and 80 MB don't."""
     monkeypatch.setattr(
-        "hhplug.running.recording.free_memory",
+        "hhplug.running.memory_check.free_memory",
         lambda: 50_000_000 + (10_000_000 if not pool._kept else 0),
     )
 
     def recording(megabytes):
         pool.empty((10**7,), "uint8")
-        Recording(Problem(10.0, 0.01, batch_size=megabytes * 250, dtype="float32"), pool)
+        MemoryRecorder(Problem(10.0, 0.01, batch_size=megabytes * 250, dtype="float32"), pool)
 
     recording(52)
     with pytest.raises(NotEnoughMemory, match=r"80\.0 MB.* 60\.0 MB"):

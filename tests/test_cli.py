@@ -249,8 +249,8 @@ def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):
 
 def test_a_recording_that_does_not_fit_exits_with_2_and_suggests_options(hhplug, tmp_path):
     with (
-        patch("hhplug.running.recording.free_memory", return_value=10**5),
-        patch("hhplug.running.recording.UNASKED", 0),
+        patch("hhplug.running.memory_check.free_memory", return_value=10**5),
+        patch("hhplug.running.memory_check.UNASKED", 0),
     ):
         code, _, errors = hhplug(*SHORT, "--save", str(tmp_path / "a.npz"), "--duration", "200")
     assert code == 2

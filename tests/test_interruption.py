@@ -316,7 +316,7 @@ def test_the_first_rows_on_a_device_are_shared_with_other_libraries():
         def __cuda_array_interface__(self):
             return {"shape": self.shape, "typestr": "<f4", "data": (64, False)}
 
-    cut = hhplug.running.recording.first_rows(OnDevice(), 4)
+    cut = hhplug.running.first_rows.first_rows(OnDevice(), 4)
     assert cut.shape == (4, 5)
     assert cut.__cuda_array_interface__ == {
         "shape": (4, 5), "typestr": "<f4", "data": (64, False)
@@ -398,13 +398,13 @@ def test_a_session_is_closed_after_an_interruption():
 def test_an_interrupted_run_does_not_wait_for_its_spikes_to_be_sorted():
     simulator, stimulus = Simulator("reference"), Stimulus.constant([10.0, 30.0])
     whole = simulator.run(20.0, stimulus=stimulus)
-    sort, sorted_ = hhplug.running.recording._sort, []
+    sort, sorted_ = hhplug.running.memory_recorder._sort, []
 
     def noted(*arguments):
         sorted_.append(1)
         return sort(*arguments)
 
-    with patch("hhplug.running.recording._sort", noted):
+    with patch("hhplug.running.memory_recorder._sort", noted):
         with blocks_of(100), interrupting(3), pytest.raises(Interrupted) as stop:
             simulator.run(20.0, stimulus=stimulus)
         assert sorted_ == []

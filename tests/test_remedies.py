@@ -164,8 +164,8 @@ def test_the_proposal_of_an_error_works(case):
 def test_the_recording_proposed_by_an_error_fits():
     arguments = {"stimulus": Stimulus.constant(np.full(50, 20.0)), "batch_size": 50}
     with (
-        patch("hhplug.running.recording.free_memory", return_value=60_000),
-        patch("hhplug.running.recording.UNASKED", 0),
+        patch("hhplug.running.memory_check.free_memory", return_value=60_000),
+        patch("hhplug.running.memory_check.UNASKED", 0),
     ):
         with pytest.raises(NotEnoughMemory) as error:
             run(20.0, 0.01, **arguments)
@@ -179,13 +179,13 @@ def test_the_recording_proposed_by_an_error_fits():
 
 
 def test_the_spike_log_proposed_by_an_error_fits(monkeypatch):
-    monkeypatch.setattr("hhplug.running.recording.SPIKE_BYTES", 2e8)
+    monkeypatch.setattr("hhplug.running.memory_recorder.SPIKE_BYTES", 2e8)
     arguments = {"stimulus": Stimulus.constant([30.0, 30.0]), "record": ()}
-    with patch("hhplug.running.recording.free_memory", return_value=3e8):
+    with patch("hhplug.running.memory_check.free_memory", return_value=3e8):
         with pytest.raises(NotEnoughMemory, match=r"use spikes='counts', or shorter runs, each"):
             run(20.0, 0.01, **arguments)
         run(20.0, 0.01, spikes="counts", **arguments)
-    with patch("hhplug.running.recording.free_memory", return_value=1e9):
+    with patch("hhplug.running.memory_check.free_memory", return_value=1e9):
         first = run(8.0, 0.01, **arguments)
         run(1.0, 0.01, resume=first, **arguments)
 

@@ -189,7 +189,7 @@ def test_a_backend_without_memory_for_the_neurons_is_reported():
 
 def test_a_recording_that_does_not_fit_is_refused_before_the_backend_prepares():
     with (
-        patch("hhplug.running.recording.free_memory", return_value=10**6),
+        patch("hhplug.running.memory_check.free_memory", return_value=10**6),
         patch("hhplug_numpy.backend.NumpyBackend.prepare", side_effect=AssertionError),
         pytest.raises(NotEnoughMemory, match=r"needs 40.0 MB, and 1.0 MB is free"),
     ):

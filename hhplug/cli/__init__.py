@@ -36,7 +36,7 @@ from hhplug.files import replacing
 from hhplug.plugins import discovery, scaffold
 from hhplug.problem import DType, checked_dtype
 from hhplug.results import plotting
-from hhplug.running import recording
+from hhplug.running import memory_check
 from hhplug.running.simulator import Simulator
 
 UNREAD, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
@@ -214,7 +214,7 @@ def _names(text: str) -> list[str]:
 
 def _population(option: str, count: int) -> int:
     """The number of neurons. Raises InvalidInput before an array of that length is allocated."""
-    neurons, most = whole(option, count, 1), recording.most_neurons()
+    neurons, most = whole(option, count, 1), memory_check.most_neurons()
     if neurons > most:
         raise InvalidInput(
             f"{option} must be at most {most:,} in the memory that is free, got {neurons:,}"

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,7 +58,12 @@ class Result:
     device: str
     timing: Timing
     written: datetime  # when the run ended, UTC
-    samples: dict[str, Any]  # NumPy arrays, or arrays on the backend's device
+    samples: Mapping[str, Any]
+    """Variable → array (n_samples, n_recorded).
+
+    The arrays are of NumPy, or on the backend's device, or are read when they are used: then they
+    have a shape, a dtype, and NumPy's indexing and conversion.
+    """
     final_state: NDArray[Any]  # (4, n): V, m, h, n after the last step
     spike_times: Spikes | None
     spike_counts: NDArray[np.int64] | None

@@ -65,7 +65,7 @@ class View:
     @property
     def has_V(self) -> bool:
         """Whether samples of V were recorded."""
-        return "V" in self.result and self.result.V.size > 0
+        return "V" in self.result and math.prod(self.result.V.shape) > 0
 
     @cached_property
     def time(self) -> Interval:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hhplug.backend import Session
 from hhplug.problem import Problem
-from hhplug.running.recording import Recording
+from hhplug.running.recorder import Recorder
 
 UNREAD = 2  # largest number of blocks unread: one is computed while the one before it is read
 
@@ -29,7 +29,7 @@ class Lengths(Protocol):
 def step_through(
     problem: Problem,
     session: Session,
-    recording: Recording,
+    recorder: Recorder,
     lengths: Lengths,
     report: Callable[[float], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -43,13 +43,13 @@ def step_through(
     while True:
         while step < problem.end_step and len(unread) < UNREAD and not stopped():
             count = min(lengths.steps, problem.end_step - step)
-            unread.append((session.advance(count), recording.block(step, count), count))
+            unread.append((session.advance(count), recorder.block(step, count), count))
             step += count
         if not unread:
             return step
         block, recorded, count = unread.popleft()
         block.read(recorded)
-        recording.collect(recorded)
+        recorder.collect(recorded)
         lengths.took(count)
         left = problem.end_step - step + sum(count for *_, count in unread)
         report(1.0 - left / problem.n_steps)

@@ -1,5 +1,6 @@
 """Run a problem on a backend and return its result."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -15,10 +16,13 @@ from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
 from hhplug.results.result import Result, Timing
 from hhplug.running.block_length import BlockLength
+from hhplug.running.buffer_pool import BufferPool
+from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
 from hhplug.running.loop import step_through
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.progress import Progress, reporter
-from hhplug.running.recording import Recording, first_rows
+from hhplug.running.recorder import Recorder
 from hhplug.running.workspace import Workspace
 
 # Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
@@ -55,9 +59,17 @@ def simulate(
 
 
 def run(
-    problem: Problem, backend: OpenedBackend, workspace: Workspace, progress: Progress
+    problem: Problem,
+    backend: OpenedBackend,
+    workspace: Workspace,
+    progress: Progress = None,
+    recorder_for: Callable[[Problem, BufferPool], Recorder] = MemoryRecorder,
 ) -> Result:
-    """Run a problem on an opened backend and return its Result. Raises what `simulate` does."""
+    """Run a problem on an opened backend and return its Result. Raises what `simulate` does.
+
+    recorder_for: makes the recorder of the run. It is given the problem, with the run's dtype, and
+    the pool from which large arrays should come.
+    """
     began = perf_counter()
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
@@ -65,7 +77,7 @@ def run(
             "or choose a backend on a GPU"
         )
     problem = problem.with_dtype(_dtype(problem, backend))
-    recording = Recording(problem, workspace.buffers)
+    recorder = recorder_for(problem, workspace.buffers)
     max_steps = _max_steps(problem)
     with Interruption() as interruption:
         with (
@@ -79,12 +91,12 @@ def run(
             )
             interruption.hold()
             step = step_through(
-                problem, session, recording, lengths, report, lambda: interruption.pending
+                problem, session, recorder, lengths, report, lambda: interruption.pending
             )
             if step == problem.start_step:
                 raise KeyboardInterrupt
             final_state = session.state()
-            samples = session.device_samples() if problem.device_arrays else recording.samples
+            on_device = session.device_samples() if problem.device_arrays else {}
             ran = perf_counter()
         workspace.block_length = lengths
         valid = np.ones(problem.n_neurons, bool)
@@ -92,22 +104,23 @@ def run(
         if nonfinite.size:
             valid[nonfinite] = False
             _warn_of_nonfinite(problem, nonfinite)
-        spikes = recording.spikes(valid) if problem.spikes == "times" else None
+        n_steps = step - problem.start_step
+        samples, spikes, spike_count = recorder.finish(n_steps, valid)
         if spikes is not None and not interruption.pending:
             spikes.sort()  # takes seconds for many spikes, too long after Ctrl-C
         done = problem
         if step < problem.end_step:
-            done = problem.shortened(step - problem.start_step)
+            done = problem.shortened(n_steps)
             rows = len(done.sample_steps(done.start_step, done.n_steps))
-            samples = {name: first_rows(array, rows) for name, array in samples.items()}
+            on_device = {name: first_rows(array, rows) for name, array in on_device.items()}
         result = Result(
             problem=done,
             backend=backend.entry.name,
             backend_version=backend.entry.version,
             device=backend.backend.device,
-            samples=dict(samples),
+            samples=on_device or samples,
             spike_times=spikes,
-            spike_counts=None if problem.spikes == "off" else recording.spike_count,
+            spike_counts=spike_count,
             final_state=final_state,
             written=datetime.now(UTC),
             timing=Timing(prepared - began, ran - prepared, perf_counter() - began),

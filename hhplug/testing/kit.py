@@ -1,6 +1,6 @@
 """What the tests of the suite use: the backend under test, the reference, and assertions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import cycle
@@ -16,9 +16,8 @@ from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
 from hhplug.results.result import Result
-from hhplug.results.spikes import Spikes
 from hhplug.running.loop import step_through
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.budget import Budget
 
@@ -31,9 +30,9 @@ chosen = cache(choice.choose)
 class Run:
     """The outcome of a session whose block lengths the test chose."""
 
-    samples: dict[str, NDArray[Any]]
-    spikes: Spikes
-    spike_count: NDArray[np.int64]
+    samples: Mapping[str, NDArray[Any]]
+    spikes: Any  # Spikes, or None unless the problem keeps spike times
+    spike_count: Any  # (n,), or None if the problem has spikes off
     final_state: NDArray[Any]
 
 
@@ -87,14 +86,13 @@ class Kit:
 
     def by_hand(self, problem: Problem, lengths: Sequence[int]) -> Run:
         """Run a problem in blocks of these lengths, repeated until the run ends."""
-        recording = Recording(problem)
+        recorder = MemoryRecorder(problem)
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
-            step_through(problem, session, recording, Repeated(lengths))
+            step_through(problem, session, recorder, Repeated(lengths))
             state = session.state()
         self.budget.steps += problem.n_steps
-        spikes = recording.spikes(finite(state))
-        return Run(recording.samples, spikes, recording.spike_count, state)
+        return Run(*recorder.finish(problem.n_steps, finite(state)), final_state=state)
 
     def needs(self, capability: str, declared: bool) -> None:
         """Skip the test if the backend does not declare the capability."""

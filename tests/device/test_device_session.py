@@ -20,7 +20,7 @@ from host_problems import (
 
 from hhplug import HHParameters, Stimulus, simulate
 from hhplug.device import session as device_session
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.accuracy import BOUNDS
 
 pytestmark = pytest.mark.usefixtures("several_blocks")
@@ -178,10 +178,10 @@ def test_a_block_is_complete_when_it_has_been_read_even_without_data(device, mon
         HostSession, "_kernel", lambda self, work: (kernel(self, work), done.append(work))
     )
     problem = problem_of_current("waves", False, spikes=spikes, record_all=False, record=())
-    recording = Recording(problem)
+    recorder = MemoryRecorder(problem)
     with HostBackend(device).prepare(problem, BLOCK) as session:
         for count in (1, 2, 3):
-            session.advance(BLOCK).read(recording.block(0, BLOCK))
+            session.advance(BLOCK).read(recorder.block(0, BLOCK))
             assert len(done) == count
 
 

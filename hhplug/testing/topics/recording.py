@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
@@ -49,12 +49,12 @@ class RecordingTests:
 
     def test_what_was_read_stays_as_it_was(self, kit: Kit):
         problem = kit.problem(**Population(33, 15).arguments())
-        recording = Recording(problem)
+        recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
         with kit.chosen.backend.prepare(problem, 5) as session:
             recorded, copies = [], []
             for first, count in ((0, 5), (5, 4), (9, 5), (14, 1)):
-                block, out = session.advance(count), recording.block(first, count)
+                block, out = session.advance(count), recorder.block(first, count)
                 block.read(out)
                 state = session.state()
                 spikes = [array for added in out.spikes for array in added]

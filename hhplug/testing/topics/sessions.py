@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_same
 from hhplug.testing.problems import CURRENTS, Population
 
@@ -48,20 +48,20 @@ class SessionTests:
     def test_two_sessions_at_once_do_not_disturb_each_other(self, kit: Kit):
         populations = [Population(n, 12, seed=n) for n in (257, 1025)]
         problems = [kit.problem(**population.arguments()) for population in populations]
-        recordings = [Recording(problem) for problem in problems]
+        recorders = [MemoryRecorder(problem) for problem in problems]
         kit.budget.steps += 24
         prepare = kit.chosen.backend.prepare
         with prepare(problems[0], 4) as one, prepare(problems[1], 4) as other:
             for first in range(0, 12, 4):
                 blocks = [session.advance(4) for session in (one, other)]
-                for block, recording in zip(blocks, recordings, strict=True):
-                    block.read(recording.block(first, 4))
+                for block, recorder in zip(blocks, recorders, strict=True):
+                    block.read(recorder.block(first, 4))
             states = one.state(), other.state()
-        for problem, state, recording in zip(problems, states, recordings, strict=True):
+        for problem, state, recorder in zip(problems, states, recorders, strict=True):
             alone = kit.by_hand(problem, [4])
             np.testing.assert_array_equal(state, alone.final_state)
-            np.testing.assert_array_equal(recording.samples["V"], alone.samples["V"])
-            np.testing.assert_array_equal(recording.spike_count, alone.spike_count)
+            np.testing.assert_array_equal(recorder.samples["V"], alone.samples["V"])
+            np.testing.assert_array_equal(recorder.spike_count, alone.spike_count)
 
     def test_a_session_may_be_closed_twice_and_unfinished(self, kit: Kit):
         problem = kit.problem(**Population(33, 12).arguments())
@@ -79,7 +79,7 @@ class SessionTests:
 
         def cycle():
             with kit.chosen.backend.prepare(problem, 1) as session:
-                session.advance(1).read(Recording(problem).block(0, 1))
+                session.advance(1).read(MemoryRecorder(problem).block(0, 1))
                 session.state()
             gc.collect()
             give_back_freed_memory()

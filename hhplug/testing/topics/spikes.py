@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_equal
 from hhplug.testing.problems import DT, Population
 
@@ -83,10 +83,10 @@ class SpikeTests:
     @pytest.mark.parametrize("mode", ["counts", "off"])
     def test_spikes_that_nobody_asked_for_are_not_given(self, kit: Kit, mode):
         problem = kit.problem(**Population(259, 8).arguments(spikes=mode, record=()))
-        recording = Recording(problem)
+        recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
         with kit.chosen.backend.prepare(problem, problem.n_steps) as session:
-            recorded = recording.block(0, problem.n_steps)
+            recorded = recorder.block(0, problem.n_steps)
             session.advance(problem.n_steps).read(recorded)
         assert not recorded.spikes
         assert recorded.spike_count.any() == (mode == "counts")

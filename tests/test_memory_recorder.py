@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from hhplug import ContractViolation, NotEnoughMemory, Problem, Stimulus
-from hhplug.running.recording import Recording
+from hhplug.running.memory_recorder import MemoryRecorder
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def free(monkeypatch):
     """Return a function that sets the free memory, in bytes."""
 
     def set_free(size):
-        monkeypatch.setattr("hhplug.running.recording.free_memory", lambda: int(size))
+        monkeypatch.setattr("hhplug.running.memory_check.free_memory", lambda: int(size))
 
     return set_free
 
@@ -33,7 +33,7 @@ def big(**arguments):
 def test_a_refusal_says_how_much_is_needed_how_much_is_free_and_a_remedy(free):
     free(20.1e9)
     with pytest.raises(NotEnoughMemory) as error:
-        Recording(big())
+        MemoryRecorder(big())
     message = str(error.value)
     assert "recording V every step of 1,000,000 neurons for 10,000 steps" in message
     assert "needs 40.0 GB, and 20.1 GB is free" in message
@@ -56,15 +56,15 @@ def test_a_refusal_says_how_much_is_needed_how_much_is_free_and_a_remedy(free):
 def test_the_memory_needed_is_that_of_the_recorded_values(free, arguments, described, needed):
     free(1e9)
     with pytest.raises(NotEnoughMemory) as error:
-        Recording(big(**arguments))
+        MemoryRecorder(big(**arguments))
     assert described in str(error.value)
     assert f"needs {needed}" in str(error.value)
 
 
 def test_free_memory_is_queried_once_if_it_suffices(monkeypatch):
     asked = Mock(return_value=10**12)
-    monkeypatch.setattr("hhplug.running.recording.free_memory", asked)
-    Recording(Problem(50.0, 0.01, batch_size=1000, dtype="float32"))  # 20 MB
+    monkeypatch.setattr("hhplug.running.memory_check.free_memory", asked)
+    MemoryRecorder(Problem(50.0, 0.01, batch_size=1000, dtype="float32"))  # 20 MB
     assert asked.call_count == 1  # each takes 0.3 ms in a container
 
 
@@ -73,7 +73,7 @@ def test_nothing_is_allocated_before_a_refusal(free):
     problem = Problem(10.0, 0.01, batch_size=10_000, dtype="float64")
     tracemalloc.start()
     with pytest.raises(NotEnoughMemory, match=r"80\.0 MB.* 10\.0 MB"):
-        Recording(problem)
+        MemoryRecorder(problem)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1e6
@@ -96,13 +96,13 @@ def test_nothing_is_allocated_before_a_refusal(free):
 def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     free, monkeypatch, arguments, free_bytes, every, size
 ):
-    monkeypatch.setattr("hhplug.running.recording.UNASKED", 0)
-    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.UNASKED", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments
     with pytest.raises(NotEnoughMemory, match=rf"use record_every={every} \({size}\)"):
-        Recording(big(**problem))
-    assert Recording(big(**problem | {"record_every": every})).samples["V"].size > 0
+        MemoryRecorder(big(**problem))
+    assert MemoryRecorder(big(**problem | {"record_every": every})).samples["V"].size > 0
 
 
 def test_no_record_every_is_advised_if_even_one_sample_does_not_fit(free, monkeypatch):
@@ -114,10 +114,10 @@ def test_no_record_every_is_advised_if_even_one_sample_does_not_fit(free, monkey
         dtype="float64",
         record_all=True,
     )
-    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
     free(30e6)
     with pytest.raises(NotEnoughMemory) as error:
-        Recording(problem)
+        MemoryRecorder(problem)
     assert "record_every" not in str(error.value)
     assert "use record_neurons for some of them or record=() for spikes alone" in str(error.value)
 
@@ -126,38 +126,38 @@ def test_a_population_whose_states_do_not_fit_is_refused(free):
     free(1e9)
     problem = Problem(1.0, batch_size=10**9, record=(), dtype="float32")
     with pytest.raises(NotEnoughMemory, match=r"states of 1,000,000,000 neurons need 160\.0 GB"):
-        Recording(problem)
+        MemoryRecorder(problem)
 
 
 def test_amplitudes_per_neuron_are_counted(free):
     free(1e9)
     amplitudes = sum(Stimulus.constant(np.ones(5_000_000)) for _ in range(4))
-    Recording(Problem(1.0, stimulus=sum([Stimulus.constant(1.0)] * 99), record=()))
+    MemoryRecorder(Problem(1.0, stimulus=sum([Stimulus.constant(1.0)] * 99), record=()))
     with pytest.raises(NotEnoughMemory, match=r"states of 5,000,000 neurons need 1\.0 GB"):
-        Recording(Problem(1.0, stimulus=amplitudes, record=(), dtype="float32"))
+        MemoryRecorder(Problem(1.0, stimulus=amplitudes, record=(), dtype="float32"))
 
 
 def test_a_recording_that_fits_only_without_the_neurons_is_refused(free):
     free(250e6)
     problem = Problem(0.16, 0.01, batch_size=1_200_000, dtype="float32")
     with pytest.raises(NotEnoughMemory, match=r"needs 76\.8 MB beside 0\.2 GB for the neurons"):
-        Recording(problem)
+        MemoryRecorder(problem)
 
 
 def test_the_advised_record_every_fits_where_samples_do_not_divide_evenly(free, monkeypatch):
     # Five samples of 8 MB, 20 MB of room: every second step would still be three of them.
     free(21.06e6)
     problem = Problem(5.0, 1.0, batch_size=2_000_000, dtype="float32")
-    monkeypatch.setattr("hhplug.running.recording.ROWS", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
     with pytest.raises(NotEnoughMemory) as error:
-        Recording(problem)
+        MemoryRecorder(problem)
     assert "record_every=5 (8.0 MB)" in str(error.value)
 
 
 def test_a_recording_that_fits_is_made(free):
     free(1e6)
     problem = Problem(1.0, 0.01, batch_size=100, dtype="float64", record=("V", "h"), record_every=3)
-    samples = Recording(problem).samples
+    samples = MemoryRecorder(problem).samples
     assert {name: (a.shape, a.dtype) for name, a in samples.items()} == {
         "V": ((34, 100), np.float64),
         "h": ((34, 100), np.float64),
@@ -174,29 +174,29 @@ def test_blocks_tile_the_samples_however_a_run_is_cut(n_steps, start_step, every
     problem = Problem(
         n_steps, 1.0, start_step=start_step, record_every=every, record=("V", "n"), batch_size=2
     )
-    recording = Recording(problem)
-    for array in recording.samples.values():
+    recorder = MemoryRecorder(problem)
+    for array in recorder.samples.values():
         array[:] = -1
     cuts = sorted(data.draw(st.sets(st.integers(1, n_steps - 1)))) if n_steps > 1 else []
     edges = [start_step + cut for cut in (0, *cuts, n_steps)]
     for first, end in pairwise(edges):
         kept = [k for k in range(first, end) if k % every == 0]
-        block = recording.block(first, end - first)
+        block = recorder.block(first, end - first)
         for name in ("V", "n"):
             rows = block.samples[name]
             assert rows.shape == (len(kept), 2)
-            assert np.shares_memory(rows, recording.samples[name]) or not kept
+            assert np.shares_memory(rows, recorder.samples[name]) or not kept
             rows[:] = np.reshape(kept, (-1, 1))
     expected = [k for k in range(start_step, start_step + n_steps) if k % every == 0]
-    for array in recording.samples.values():
+    for array in recorder.samples.values():
         assert_array_equal(array, np.repeat(np.reshape(expected, (-1, 1)), 2, axis=1))
 
 
 def test_every_block_counts_spikes_in_the_same_array():
-    recording = Recording(Problem(1.0, 0.1, batch_size=3))
+    recorder = MemoryRecorder(Problem(1.0, 0.1, batch_size=3))
     for first in (0, 5):
-        recording.block(first, 5).spike_count[1] += 1
-    assert_array_equal(recording.spike_count, [0, 2, 0])
+        recorder.block(first, 5).spike_count[1] += 1
+    assert_array_equal(recorder.spike_count, [0, 2, 0])
 
 
 VALID = np.ones(0, bool)  # is stored with the spikes; these tests don't use it
@@ -204,14 +204,14 @@ VALID = np.ones(0, bool)  # is stored with the spikes; these tests don't use it
 
 def record_spikes(problem, *blocks):
     """Return a recording of blocks, each a list of (neuron, step, fraction) arrays."""
-    recording = Recording(problem)
+    recorder = MemoryRecorder(problem)
     for spikes in blocks:
-        block = recording.block(problem.start_step, 1)
+        block = recorder.block(problem.start_step, 1)
         for neuron, step, fraction in spikes:
             block.add_spikes(np.asarray(neuron), np.asarray(step), np.asarray(fraction))
-            np.add.at(recording.spike_count, neuron, 1)
-        recording.collect(block)
-    return recording
+            np.add.at(recorder.spike_count, neuron, 1)
+        recorder.collect(block)
+    return recorder
 
 
 @pytest.mark.parametrize("neuron_dtype", [np.int64, np.int32, np.uint32, np.uint16])
@@ -227,7 +227,11 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     parts = [
         (neuron[i].astype(neuron_dtype), step[i].astype(step_dtype), fraction[i]) for i in shuffled
     ]
-    spikes = record_spikes(problem, parts[:1], [], parts[1:4], parts[4:]).spikes(VALID)
+    spikes = (
+        record_spikes(problem, parts[:1], [], parts[1:4], parts[4:])
+        .finish(problem.n_steps, VALID)
+        .spikes
+    )
     order = np.lexsort((step, neuron))
     assert_array_equal(spikes.neuron, neuron[order])
     assert_array_equal(spikes.time, (step + fraction.astype(np.float64))[order] * 0.01)
@@ -248,34 +252,40 @@ def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):
     neuron = np.array([n - 1, 0, 2_200_000, n - 1], np.int32)
     step = np.array([last, last, 1, 0])
     fraction = np.array([0.0, 0.25, 0.5, 0.75])
-    spikes = record_spikes(problem, [(neuron, step, fraction)]).spikes(VALID)
+    spikes = (
+        record_spikes(problem, [(neuron, step, fraction)]).finish(problem.n_steps, VALID).spikes
+    )
     assert_array_equal(spikes.neuron, [0, 2_200_000, n - 1, n - 1])
     assert_array_equal(spikes.time, [last + 0.25, 1.5, 0.75, last])
 
 
 def test_a_spike_stands_at_step_plus_fraction_times_dt():
     problem = Problem(10.0, 0.5, batch_size=3, start_step=1000)
-    spikes = record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])]).spikes(VALID)
+    spikes = (
+        record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])])
+        .finish(problem.n_steps, VALID)
+        .spikes
+    )
     assert_array_equal(spikes.neuron, [0, 2])
     assert_array_equal(spikes.time, [500.5, 509.625])  # (1000 + 1)/2 and (1019 + 0.25)/2
 
 
 def test_a_run_without_spikes_has_empty_arrays():
-    spikes = record_spikes(Problem(1.0, 0.1), []).spikes(VALID)
+    spikes = record_spikes(Problem(1.0, 0.1), []).finish(10, VALID).spikes
     assert len(spikes) == len(spikes.time) == 0
 
 
 @pytest.mark.parametrize("counted", [1, 3])
 def test_a_count_that_differs_from_the_spike_times_breaks_the_contract(counted):
-    recording = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
-    recording.spike_count[:] = [0, counted]
+    recorder = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
+    recorder.spike_count[:] = [0, counted]
     with pytest.raises(ContractViolation, match=f"counted {counted} spikes but .* times of 2"):
-        recording.spikes(VALID)
+        recorder.finish(10, VALID)
 
 
 def test_spike_times_that_no_longer_fit_are_refused_with_a_remedy(free, monkeypatch):
     free(1e9)
-    monkeypatch.setattr("hhplug.running.recording.SPIKE_BYTES", 4e8)
+    monkeypatch.setattr("hhplug.running.memory_recorder.SPIKE_BYTES", 4e8)
     problem = Problem(1.0, 0.1, batch_size=2)
     record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
     with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):
@@ -294,13 +304,17 @@ def test_spikes_that_are_logged_do_not_count_twice(free):
 
 def test_a_failed_allocation_is_reported_even_if_nothing_is_recorded(monkeypatch):
     problem = Problem(1.0, 0.1, batch_size=7, record=(), dtype="float32")
-    monkeypatch.setattr("hhplug.running.recording.np.zeros", Mock(side_effect=MemoryError("no")))
+    monkeypatch.setattr(
+        "hhplug.running.memory_recorder.np.zeros", Mock(side_effect=MemoryError("no"))
+    )
     with pytest.raises(NotEnoughMemory, match="no room for 10 samples of 7 neurons: no"):
-        Recording(problem)
+        MemoryRecorder(problem)
 
 
 def test_a_small_recording_does_not_query_free_memory(free):
     free(0)
-    assert Recording(Problem(1.0, batch_size=1000, dtype="float32")).samples["V"].size == 100_000
+    assert (
+        MemoryRecorder(Problem(1.0, batch_size=1000, dtype="float32")).samples["V"].size == 100_000
+    )
     with pytest.raises(NotEnoughMemory):
-        Recording(Problem(50.0, batch_size=1000, dtype="float32"))
+        MemoryRecorder(Problem(50.0, batch_size=1000, dtype="float32"))

@@ -1,0 +1,92 @@
+"""Whether the arrays of a run fit into the free memory, and what would fit instead."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hhplug.errors import NotEnoughMemory
+from hhplug.machine import free_memory
+from hhplug.problem import Problem
+from hhplug.running.buffer_pool import BufferPool
+
+MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
+# The numbers that Numba holds for each neuron, without samples and spikes. It needs the most.
+ROWS = 40
+GAIN_ROWS = 3  # numbers that it holds for each amplitude
+# Bytes up to which a run isn't compared with the free memory, which takes 0.3 ms in a container.
+UNASKED = 2**24
+
+
+def most_neurons() -> int:
+    """The largest number of neurons whose states in float32 fit into the free memory."""
+    return free_memory() // (ROWS * np.dtype(np.float32).itemsize)
+
+
+def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool) -> None:
+    """Raise NotEnoughMemory, with arguments that would fit, if the run needs more than is free."""
+    itemsize = np.dtype(problem.dtype).itemsize
+    separable = problem.current.separable
+    amplitudes = separable.gain.size if separable else 0
+    states = (ROWS * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
+    recorded = 0 if problem.device_arrays else len(problem.record)
+    sample = itemsize * recorded * shape[1]
+    if states + sample * shape[0] < UNASKED:
+        return
+    free = free_for(states + sample * shape[0], pool)
+    room = free * MEMORY_SHARE
+    if states > room:
+        raise NotEnoughMemory(
+            f"the states of {problem.n_neurons:,} neurons need {size_text(states)}, "
+            f"and {size_text(free)} is free",
+            "a smaller batch_size",
+        )
+    for_states = f" beside {size_text(states)} for the neurons" if sample * shape[0] <= room else ""
+    room -= states
+    if sample * shape[0] <= room:
+        return
+    advice = ["record=() for spikes alone"]
+    if shape[1] > 1:
+        advice.insert(0, "record_neurons for some of them")
+    for every in _round_numbers(problem.n_steps):
+        kept = sample * -(-problem.n_steps // every)
+        if kept <= room:
+            advice.insert(0, f"record_every={every} ({size_text(kept)})")
+            break
+    raise NotEnoughMemory(
+        f"{_described(problem)} needs {size_text(sample * shape[0])}{for_states}, "
+        f"and {size_text(free)} is free",
+        _listed(advice, "or"),
+    )
+
+
+def free_for(needed: float, pool: BufferPool) -> int:
+    """Free memory in bytes. The pool is released first if the rest is too little."""
+    free = free_memory()
+    if needed > free * MEMORY_SHARE:
+        pool.release()
+        free = free_memory()
+    return free
+
+
+def _described(problem: Problem) -> str:
+    every = "every step" if problem.record_every == 1 else f"every {problem.record_every} steps"
+    return (
+        f"recording {_listed(problem.record, 'and')} {every} of {problem.n_recorded:,} neurons "
+        f"for {problem.n_steps:,} steps"
+    )
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _round_numbers(most: int) -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, … up to most."""
+    scale = 1
+    while scale <= most:
+        yield from (digit * scale for digit in (1, 2, 5) if digit * scale <= most)
+        scale *= 10
+
+
+def size_text(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,39 @@
+"""The interface of a recorder, which keeps what the blocks of one run record."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.backend import Recorded
+from hhplug.results.spikes import Spikes
+
+
+class Outcome(NamedTuple):
+    """What a run recorded."""
+
+    samples: Mapping[str, Any]  # variable → array (n_samples, n_recorded), read now or when used
+    spikes: Spikes | None  # None unless spike times were kept
+    spike_count: NDArray[np.int64] | None  # (n,); None if spikes were off
+
+
+class Recorder(Protocol):
+    """Hands out the arrays that each block of a run writes to, and collects the blocks in order."""
+
+    def block(self, first: int, count: int) -> Recorded:
+        """The arrays for the samples and spikes of steps first ≤ k < first + count.
+
+        It is called once for each block, in order, when the block is enqueued.
+        """
+        ...
+
+    def collect(self, block: Recorded) -> None:
+        """Keep what a backend wrote to a block. It is called once for each block, in order."""
+
+    def finish(self, n_steps: int, valid: NDArray[np.bool_]) -> Outcome:
+        """What the first n_steps steps recorded, once their blocks have been collected.
+
+        valid: whether each neuron stayed finite, (n,).
+        """
+        ...
