@@ -21,7 +21,8 @@ from hhplug.plugins.discovery import backends
 from hhplug.plugins.hookspecs import hookimpl
 from hhplug.problem import Problem
 from hhplug.results.join import concat
-from hhplug.results.result import Result, load_result
+from hhplug.results.loading import load_result
+from hhplug.results.result import Result
 from hhplug.running.simulate import simulate
 from hhplug.running.simulator import Simulator
 

@@ -50,8 +50,8 @@ def assert_same(joined, whole):
         assert_array_equal(joined[name], whole[name])
     assert_array_equal(joined.time, whole.time)
     assert_array_equal(joined.final_state, whole.final_state)
-    assert_array_equal(joined.spike_counts, whole.spike_counts)
-    if whole.spike_times is not None:
+    assert_array_equal(joined.outcome.spike_count, whole.outcome.spike_count)
+    if whole.outcome.spikes is not None:
         assert_array_equal(joined.spikes.neuron, whole.spikes.neuron)
         assert_array_equal(joined.spikes.time, whole.spikes.time)
     assert_array_equal(joined.neurons, whole.neurons)

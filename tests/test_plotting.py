@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
 from hhplug import InvalidInput, NotRecorded, Problem, Stimulus
+from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -37,10 +38,17 @@ def made_up(spike_times, *, stimulus=SWEEP, V=None, T=1000.0, **arguments):
     return replace(
         run(batch_size=3),
         problem=problem,
-        samples={} if V is None else {"V": V},
-        spike_times=Spikes(neuron, np.concatenate([np.empty(0), *spike_times]), np.ones(3, bool)),
-        spike_counts=np.bincount(neuron, minlength=3),
+        outcome=Outcome(
+            samples={} if V is None else {"V": V},
+            spikes=Spikes(neuron, np.concatenate([np.empty(0), *spike_times]), np.ones(3, bool)),
+            spike_count=np.bincount(neuron, minlength=3),
+        ),
     )
+
+
+def but(result, **changes):
+    """Return a result that recorded something else."""
+    return replace(result, outcome=result.outcome._replace(**changes))
 
 
 def ylabels(figure):
@@ -189,7 +197,7 @@ def test_a_plot_of_many_neurons_shows_five_traces_and_part_of_the_raster():
     n = 5000
     many = run(batch_size=n)
     every = Spikes(np.arange(n), np.full(n, 0.5), np.ones(n, bool))
-    figure = replace(many, spike_times=every).plot()
+    figure = but(many, spikes=every).plot()
     assert len(traces(figure)) == 5
     shown = panel(figure, NEURON).lines[0].get_ydata()
     assert len(shown) == 2000
@@ -302,7 +310,7 @@ def test_the_fi_curve_is_that_of_the_window_and_the_method():
 
 def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
     counted = run(stimulus=SWEEP, spikes="counts")
-    curve = replace(counted, spike_counts=np.array([1, 2, 3])).plot_fi()
+    curve = but(counted, spike_count=np.array([1, 2, 3])).plot_fi()
     assert_allclose(curve.lines[0].get_ydata(), [1000.0, 2000.0, 3000.0], rtol=1e-12)  # in 1 ms
     assert curve.get_title() == "whole run: 0–1 ms"
     with pytest.raises(NotRecorded, match="method='count'"):
@@ -311,7 +319,7 @@ def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
 
 def test_rates_that_differ_at_one_current_are_a_histogram():
     counts = np.array([1, 1, 2, 2, 3, 3])
-    result = replace(run(batch_size=6, spikes="counts"), spike_counts=counts)
+    result = but(run(batch_size=6, spikes="counts"), spike_count=counts)
     histogram = panel(result.plot(), HISTOGRAM)
     assert histogram.get_xlabel() == RATE
     heights = [bar.get_height() for bar in histogram.patches]

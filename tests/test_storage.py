@@ -64,9 +64,9 @@ def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, t
     assert_array_equal(loaded.final_state, result.final_state)
     assert_array_equal(loaded.valid, result.valid)
     assert_array_equal(loaded.time, result.time)
-    assert_array_equal(loaded.spike_counts, result.spike_counts)
-    assert (loaded.spike_times is None) == (result.spike_times is None)
-    if result.spike_times is not None:
+    assert_array_equal(loaded.outcome.spike_count, result.outcome.spike_count)
+    assert (loaded.outcome.spikes is None) == (result.outcome.spikes is None)
+    if result.outcome.spikes is not None:
         assert_array_equal(loaded.spikes.neuron, result.spikes.neuron)
         assert_array_equal(loaded.spikes.time, result.spikes.time)
 
@@ -84,7 +84,7 @@ def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, t
     for name in result.samples:
         assert_array_equal(again[name], result[name])
     assert_array_equal(again.final_state, result.final_state)
-    assert_array_equal(again.spike_counts, result.spike_counts)
+    assert_array_equal(again.outcome.spike_count, result.outcome.spike_count)
 
 
 def test_the_threshold_round_trip_has_spikes_to_lose():
@@ -171,7 +171,7 @@ def test_a_missing_file_raises_FileNotFoundError(tmp_path):
 
 
 def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr("hhplug.results.result.FORMAT", 99)
+    monkeypatch.setattr("hhplug.results.storage.FORMAT", 99)
     plain.save(tmp_path / "run")
     monkeypatch.undo()
     with pytest.raises(InvalidInput, match=f"format 99.*reads 2.*hhplug {hhplug.__version__}"):

@@ -60,8 +60,10 @@ def of_result(result: "Result") -> xarray.Dataset:
     else:
         # Scalars that differ keep xarray from combining the counts of two runs as one run's.
         coordinates["written"] = (), written
-        if result.spike_counts is not None:
-            data["spike_count"] = per_neuron(result.spike_counts, long_name="spikes of the run")
+        if result.outcome.spike_count is not None:
+            data["spike_count"] = per_neuron(
+                result.outcome.spike_count, long_name="spikes of the run"
+            )
     for name, unit in PARAMETER_UNITS.items():
         coordinates[name] = per_neuron(getattr(result.parameters, name), units=unit)
     coordinates["drive"] = per_neuron(

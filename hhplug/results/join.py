@@ -13,6 +13,7 @@ from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
 from hhplug.model import HHParameters
 from hhplug.problem import Problem
+from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
 
 if TYPE_CHECKING:
@@ -44,18 +45,8 @@ def concat(results: "Iterable[Result]") -> "Result":
         device=_named([part.device for part in parts]),
         timing=_summed_timing(parts),
         written=last.written,
-        samples={
-            name: np.concatenate([part.samples[name] for part in parts]) for name in first.samples
-        },
+        outcome=_end_to_end([part.outcome for part in parts]),
         final_state=last.final_state,
-        spike_times=(
-            None if first.spike_times is None else _whole_train([part.spikes for part in parts])
-        ),
-        spike_counts=(
-            None
-            if first.spike_counts is None
-            else np.sum([part.spike_count for part in parts], axis=0)
-        ),
     )
 
 
@@ -116,6 +107,20 @@ def _rows(problem: Problem, problems: Sequence[Problem]) -> NDArray[Any]:
         for p in problems
     )
     return np.broadcast_to(rows, (problem.n_steps, widest))
+
+
+def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
+    """What consecutive runs recorded, as one."""
+    trains = [outcome.spikes for outcome in outcomes if outcome.spikes is not None]
+    counts = [outcome.spike_count for outcome in outcomes if outcome.spike_count is not None]
+    return Outcome(
+        samples={
+            name: np.concatenate([outcome.samples[name] for outcome in outcomes])
+            for name in outcomes[0].samples
+        },
+        spikes=_whole_train(trains) if trains else None,
+        spike_count=np.sum(counts, axis=0) if counts else None,
+    )
 
 
 def _whole_train(trains: Sequence[Spikes]) -> Spikes:
@@ -186,19 +191,23 @@ def join(results: "Iterable[Result]") -> "Result":
         device=_named([part.device for part in parts]),
         timing=_summed_timing(parts),
         written=max(part.written for part in parts),
-        samples={
-            name: np.concatenate([part.samples[name] for part in parts], axis=1)[:, columns]
-            for name in first.samples
-        },
+        outcome=Outcome(
+            samples={
+                name: np.concatenate([part.samples[name] for part in parts], axis=1)[:, columns]
+                for name in first.samples
+            },
+            spikes=(
+                None
+                if first.outcome.spikes is None
+                else _trains_side_by_side(parts, begins, place, order)
+            ),
+            spike_count=(
+                None
+                if first.outcome.spike_count is None
+                else np.concatenate([part.spike_count for part in parts])[order]
+            ),
+        ),
         final_state=np.concatenate([part.final_state for part in parts], axis=1)[:, order],
-        spike_times=(
-            None if first.spike_times is None else _trains_side_by_side(parts, begins, place, order)
-        ),
-        spike_counts=(
-            None
-            if first.spike_counts is None
-            else np.concatenate([part.spike_count for part in parts])[order]
-        ),
     )
 
 

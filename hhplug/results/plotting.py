@@ -1,5 +1,6 @@
 """Plots of a result: currents, voltage traces, a spike raster and the F-I curve."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -38,14 +39,14 @@ def plot(result: "Result", neurons: ArrayLike | None = None) -> "Figure":
     require_matplotlib()
     view = _view(result, neurons)
     alone = len(view.neurons) == 1
-    has_raster = result.spike_times is not None and not (alone and view.has_V)
+    has_raster = result.outcome.spikes is not None and not (alone and view.has_V)
     panels = _lanes(view) if view.has_V else []
     if has_raster:
         height = min(PANEL, STRIP + 0.1 * len(view.neurons))
         panels.append((height, partial(_draw_raster, view=view)))
     if panels and (alone or view.current_changes):
         panels.insert(0, (STRIP, partial(_draw_currents, view=view)))
-    draw_rates = None if result.spike_counts is None else _panel_of_rates(view)
+    draw_rates = None if result.outcome.spike_count is None else _panel_of_rates(view)
     if not panels and not draw_rates:
         raise InvalidInput(
             "nothing to plot: the run kept neither V nor the times of spikes, "
@@ -61,7 +62,7 @@ def plot_traces(
 ) -> "Axes":
     """The axes of `Result.plot_traces`."""
     named = None if neurons is None else shown(result, neurons)
-    if not result.V.size:
+    if not math.prod(result.V.shape):
         raise NotRecorded(
             "V was recorded of no neuron, or at no step of this run; "
             "run with other record_neurons or a smaller record_every"

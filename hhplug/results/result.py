@@ -1,9 +1,7 @@
 """The Result that a run returns: its arrays, analysis, plots and files."""
 
-import json
-import platform
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import InvalidInput, NotEnoughMemory, NotRecorded
-from hhplug.files import replacing
+from hhplug.errors import NotRecorded
 from hhplug.model import VARIABLES, HHParameters, finite
 from hhplug.problem import Problem
 from hhplug.results import analysis, join, plotting, storage
+from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes, needs_xarray
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FORMAT = 2  # version of the format of saved files
 
 
 def _copied(array: Any) -> NDArray[Any]:
@@ -58,15 +54,16 @@ class Result:
     device: str
     timing: Timing
     written: datetime  # when the run ended, UTC
-    samples: Mapping[str, Any]
-    """Variable → array (n_samples, n_recorded).
-
-    The arrays are of NumPy, or on the backend's device, or are read when they are used: then they
-    have a shape, a dtype, and NumPy's indexing and conversion.
-    """
+    outcome: Outcome  # what it recorded
     final_state: NDArray[Any]  # (4, n): V, m, h, n after the last step
-    spike_times: Spikes | None
-    spike_counts: NDArray[np.int64] | None
+
+    @property
+    def samples(self) -> Mapping[str, Any]:
+        """The recorded variables, name → array (n_samples, n_recorded).
+
+        The arrays are of NumPy, or on the backend's device, or are read when they are used.
+        """
+        return self.outcome.samples
 
     @property
     def time(self) -> NDArray[np.float64]:
@@ -119,18 +116,18 @@ class Result:
     @property
     def spikes(self) -> Spikes:
         """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms)."""
-        if self.spike_times is None:
+        if self.outcome.spikes is None:
             raise NotRecorded(
                 f"spike times were not kept: the run had spikes={self.problem.spikes!r}"
             )
-        return self.spike_times
+        return self.outcome.spikes
 
     @property
     def spike_count(self) -> NDArray[np.int64]:
         """Spikes of each neuron: (n,)."""
-        if self.spike_counts is None:
+        if self.outcome.spike_count is None:
             raise NotRecorded("spikes were not counted: the run had spikes='off'")
-        return self.spike_counts
+        return self.outcome.spike_count
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -164,7 +161,11 @@ class Result:
 
     def __repr__(self) -> str:
         problem = self.problem
-        spikes = "" if self.spike_counts is None else f", {self.spike_counts.sum():,} spikes"
+        spikes = (
+            ""
+            if self.outcome.spike_count is None
+            else f", {self.outcome.spike_count.sum():,} spikes"
+        )
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
         return (
             f"<hhplug.Result: {problem.n_neurons:,} neurons, {problem.T:g} ms in "
@@ -178,7 +179,7 @@ class Result:
             return self
         problem = self.problem.with_device_arrays(False)
         samples = {name: _copied(array) for name, array in self.samples.items()}
-        return replace(self, problem=problem, samples=samples)
+        return replace(self, problem=problem, outcome=self.outcome._replace(samples=samples))
 
     @staticmethod
     def join(parts: "Iterable[Result]") -> "Result":
@@ -309,29 +310,7 @@ class Result:
         An existing file is replaced when the new one is complete. If the disk is full or the
         process is killed, it stays as it was.
         """
-        arrays: dict[str, NDArray[Any]] = {
-            **self.on_host().samples,
-            "final_state": self.final_state,
-            "valid": self.valid,
-        }
-        if self.spike_times is not None:
-            arrays |= {
-                "spike_neuron": self.spike_times.neuron,
-                "spike_time": self.spike_times.time,
-            }
-        if self.spike_counts is not None:
-            arrays["spike_count"] = self.spike_counts
-        packed = storage.pack(self.problem, arrays)
-        metadata = self.origin() | {
-            "format": FORMAT,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "written": self.written.isoformat(),
-            "timing": asdict(self.timing),
-            "problem": packed,
-        }
-        with replacing(path) as file:
-            np.savez(file, metadata=np.array(json.dumps(metadata)), **arrays)  # type: ignore[arg-type]
+        storage.write(self, path)
 
     def origin(self) -> dict[str, str]:
         """Names and versions of the backend, device, precision and hhplug that computed it."""
@@ -342,62 +321,3 @@ class Result:
             "dtype": self.dtype,
             "hhplug": __version__,
         }
-
-
-@known_arguments
-def load_result(path: str | Path) -> Result:
-    """Read a Result that `Result.save` wrote. Raises InvalidInput for any other file."""
-    with Path(path).open("rb") as raw:
-        try:
-            with np.load(raw, allow_pickle=False) as file:
-                metadata = json.loads(str(file["metadata"]))
-                arrays = {name: file[name] for name in file.files if name != "metadata"}
-            written = metadata["format"], metadata["hhplug"]
-            if written[0] == FORMAT:
-                return _unpacked(metadata, arrays)
-        except MemoryError as error:
-            raise NotEnoughMemory(f"{path} doesn't fit, or is damaged: {error}") from error
-        except Exception as error:  # NumPy, zipfile and json raise many kinds of exceptions
-            raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
-    raise InvalidInput(
-        f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
-        f"it was written by hhplug {written[1]}"
-    )
-
-
-def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
-    problem = storage.unpack(metadata["problem"], arrays)
-    _check_arrays(problem, arrays)
-    spikes = None
-    if "spike_time" in arrays:
-        valid = finite(arrays["final_state"])
-        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"], valid)
-    return Result(
-        problem=problem,
-        backend=metadata["backend"],
-        backend_version=metadata["backend_version"],
-        device=metadata["device"],
-        timing=Timing(**metadata["timing"]),
-        written=datetime.fromisoformat(metadata["written"]),
-        samples={name: arrays[name] for name in problem.record},
-        final_state=arrays["final_state"],
-        spike_times=spikes,
-        spike_counts=arrays.get("spike_count"),
-    )
-
-
-def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
-    """Raise KeyError for a missing array, InvalidInput for one of a wrong dtype or shape."""
-    steps = problem.sample_steps(problem.start_step, problem.n_steps)
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {  # kind of dtype, and shape
-        name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
-    }
-    wanted["final_state"] = "f", (4, problem.n_neurons)
-    if problem.spikes != "off":
-        wanted["spike_count"] = "i", (problem.n_neurons,)
-    if problem.spikes == "times":
-        spikes = (int(arrays["spike_count"].sum()),)
-        wanted |= {"spike_neuron": ("i", spikes), "spike_time": ("f", spikes)}
-    for name, (kind, shape) in wanted.items():
-        if arrays[name].dtype.kind != kind or arrays[name].shape != shape:
-            raise InvalidInput(f"{name} must be of shape {shape}, got {arrays[name].shape}")

@@ -89,7 +89,7 @@ class View:
 
     def _spikes_of_the_busiest(self) -> NDArray[np.float64]:
         result = self.result
-        if result.spike_times is None:
+        if result.outcome.spikes is None:
             return np.empty(0)
         busiest = self.neurons[result.spike_count[self.neurons].argmax()]
         return result.spikes.time[_slices(result.spikes, [busiest])[0]]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from hhplug.backend import Recorded
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.problem import Problem
+from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Arrays, Spikes
 from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import free_for, refuse_too_large, size_text
-from hhplug.running.recorder import Outcome
 
 SPIKE_BYTES = 36  # bytes; the most that one spike takes, which is while they are sorted
 

@@ -1,21 +1,12 @@
 """The interface of a recorder, which keeps what the blocks of one run record."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.backend import Recorded
-from hhplug.results.spikes import Spikes
-
-
-class Outcome(NamedTuple):
-    """What a run recorded."""
-
-    samples: Mapping[str, Any]  # variable → array (n_samples, n_recorded), read now or when used
-    spikes: Spikes | None  # None unless spike times were kept
-    spike_count: NDArray[np.int64] | None  # (n,); None if spikes were off
+from hhplug.results.outcome import Outcome
 
 
 class Recorder(Protocol):

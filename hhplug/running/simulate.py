@@ -105,9 +105,9 @@ def run(
             valid[nonfinite] = False
             _warn_of_nonfinite(problem, nonfinite)
         n_steps = step - problem.start_step
-        samples, spikes, spike_count = recorder.finish(n_steps, valid)
-        if spikes is not None and not interruption.pending:
-            spikes.sort()  # takes seconds for many spikes, too long after Ctrl-C
+        outcome = recorder.finish(n_steps, valid)
+        if outcome.spikes is not None and not interruption.pending:
+            outcome.spikes.sort()  # takes seconds for many spikes, too long after Ctrl-C
         done = problem
         if step < problem.end_step:
             done = problem.shortened(n_steps)
@@ -118,9 +118,7 @@ def run(
             backend=backend.entry.name,
             backend_version=backend.entry.version,
             device=backend.backend.device,
-            samples=on_device or samples,
-            spike_times=spikes,
-            spike_counts=spike_count,
+            outcome=outcome._replace(samples=on_device or outcome.samples),
             final_state=final_state,
             written=datetime.now(UTC),
             timing=Timing(prepared - began, ran - prepared, perf_counter() - began),

@@ -81,12 +81,12 @@ def assert_agrees(ours, expected, bound=BOUND):
         host = ours[name].get() if ours.problem.device_arrays else ours[name]
         np.testing.assert_allclose(host, samples, rtol=0, atol=bound)
     np.testing.assert_allclose(ours.final_state, expected.final_state, rtol=0, atol=bound)
-    if expected.spike_counts is None:
-        assert ours.spike_counts is None
+    if expected.outcome.spike_count is None:
+        assert ours.outcome.spike_count is None
     else:
         np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
-    if expected.spike_times is None:
-        assert ours.spike_times is None
+    if expected.outcome.spikes is None:
+        assert ours.outcome.spikes is None
     else:
         np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
         np.testing.assert_allclose(ours.spikes.time, expected.spikes.time, rtol=0, atol=bound)

@@ -1,0 +1,80 @@
+"""Read a result from a file."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.checks import known_arguments
+from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.model import finite
+from hhplug.problem import Problem
+from hhplug.results import packing
+from hhplug.results.outcome import Outcome
+from hhplug.results.result import Result, Timing
+from hhplug.results.spikes import Spikes
+from hhplug.results.storage import FORMAT
+
+
+@known_arguments
+def load_result(path: str | Path) -> Result:
+    """Read a Result that `Result.save` wrote. Raises InvalidInput for any other file."""
+    with Path(path).open("rb") as raw:
+        try:
+            with np.load(raw, allow_pickle=False) as file:
+                metadata = json.loads(str(file["metadata"]))
+                arrays = {name: file[name] for name in file.files if name != "metadata"}
+            written = metadata["format"], metadata["hhplug"]
+            if written[0] == FORMAT:
+                return _unpacked(metadata, arrays)
+        except MemoryError as error:
+            raise NotEnoughMemory(f"{path} doesn't fit, or is damaged: {error}") from error
+        except Exception as error:  # NumPy, zipfile and json raise many kinds of exceptions
+            raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
+    raise InvalidInput(
+        f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
+        f"it was written by hhplug {written[1]}"
+    )
+
+
+def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
+    problem = packing.unpack(metadata["problem"], arrays)
+    _check_arrays(problem, arrays)
+    spikes = None
+    if "spike_time" in arrays:
+        valid = finite(arrays["final_state"])
+        spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"], valid)
+    return Result(
+        problem=problem,
+        backend=metadata["backend"],
+        backend_version=metadata["backend_version"],
+        device=metadata["device"],
+        timing=Timing(**metadata["timing"]),
+        written=datetime.fromisoformat(metadata["written"]),
+        outcome=Outcome(
+            samples={name: arrays[name] for name in problem.record},
+            spikes=spikes,
+            spike_count=arrays.get("spike_count"),
+        ),
+        final_state=arrays["final_state"],
+    )
+
+
+def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise KeyError for a missing array, InvalidInput for one of a wrong dtype or shape."""
+    steps = problem.sample_steps(problem.start_step, problem.n_steps)
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {  # kind of dtype, and shape
+        name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
+    }
+    wanted["final_state"] = "f", (4, problem.n_neurons)
+    if problem.spikes != "off":
+        wanted["spike_count"] = "i", (problem.n_neurons,)
+    if problem.spikes == "times":
+        spikes = (int(arrays["spike_count"].sum()),)
+        wanted |= {"spike_neuron": ("i", spikes), "spike_time": ("f", spikes)}
+    for name, (kind, shape) in wanted.items():
+        if arrays[name].dtype.kind != kind or arrays[name].shape != shape:
+            raise InvalidInput(f"{name} must be of shape {shape}, got {arrays[name].shape}")
