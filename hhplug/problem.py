@@ -226,6 +226,31 @@ class Problem:
             _columns=columns,
         )
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments with which `Problem` makes the same problem again.
+
+        They don't say of which population it is a part. `device_arrays` is left out. Of a resumed
+        run, the initial state may be one that `Problem` refuses: see `with_initial_state`.
+        """
+        stimulus, state = self.stimulus, self.initial_state
+        if self._columns is not None and self.current.array:
+            stimulus = self.current.array.chunk(self.start_step, self.n_steps)
+        return {
+            "T": self.T,
+            "dt": self.dt,
+            "batch_size": self.n_neurons,
+            "stimulus": stimulus if isinstance(stimulus, Stimulus) else np.asarray(stimulus),
+            "parameters": self.parameters,
+            "dtype": self.dtype,
+            "record": self.record,
+            "record_every": self.record_every,
+            "record_neurons": self.record_neurons,
+            "spikes": self.spikes,
+            "spike_threshold": self.spike_threshold,
+            "initial_state": state[:, :1] if state.strides[1] == 0 else state,  # one for all
+            "start_step": self.start_step,
+        }
+
     def with_dtype(self, dtype: DType) -> "Problem":
         """The same problem, to be computed in dtype."""
         return self._with(dtype=dtype)

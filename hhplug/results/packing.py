@@ -10,66 +10,36 @@ from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
 from hhplug.currents.terms import KINDS, kind_of
-from hhplug.model import PARAMETER_UNITS, HHParameters
+from hhplug.model import HHParameters
 from hhplug.problem import Problem
 
 Arrays = dict[str, NDArray[Any]]
-
-PLAIN = ("dt", "dtype", "start_step", "record_every", "spikes", "spike_threshold")
 
 
 def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
     """The problem as JSON; what is per neuron or per step is put into arrays."""
 
     def put(name: str, value: Any) -> Any:
-        if np.ndim(value) == 0:
-            return value
-        arrays[name] = np.asarray(value)
-        return {"array": name}
-
-    state, stimulus = problem.initial_state, problem.stimulus
-    return {name: getattr(problem, name) for name in PLAIN} | {
-        "T": problem.T,
-        "batch_size": problem.n_neurons,
-        "record": list(problem.record),
-        "record_neurons": (
-            None
-            if problem.record_neurons is None
-            else put("record_neurons", problem.record_neurons)
-        ),
-        # One state for all neurons is stored once.
-        "initial_state": put("initial_state", state[:, :1] if state.strides[1] == 0 else state),
-        "parameters": {
-            name: put(f"parameters/{name}", getattr(problem.parameters, name))
-            for name in PARAMETER_UNITS
-        },
-        "stimulus": (
-            [
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+            return {"array": name}
+        if isinstance(value, HHParameters):
+            return {key: put(f"{name}/{key}", each) for key, each in vars(value).items()}
+        if isinstance(value, Stimulus):
+            return [
                 {"kind": kind_of(term)}
                 | {
-                    field.name: put(f"stimulus/{i}/{field.name}", getattr(term, field.name))
+                    field.name: put(f"{name}/{i}/{field.name}", getattr(term, field.name))
                     for field in fields(term)  # type: ignore[arg-type]
                 }
-                for i, term in enumerate(stimulus.terms)
+                for i, term in enumerate(value.terms)
             ]
-            if isinstance(stimulus, Stimulus)
-            else put("stimulus", _columns_of(problem))
-        ),
-        "part": {
-            name: None if value is None else put(name, value)
-            for name, value in (
-                ("neuron_ids", problem._ids),
-                ("record_ranks", problem.record_ranks),
-            )
-        },
+        return value
+
+    part = {"neuron_ids": problem._ids, "record_ranks": problem.record_ranks}
+    return {name: put(name, value) for name, value in problem.arguments().items()} | {
+        "part": {name: put(name, value) for name, value in part.items()}
     }
-
-
-def _columns_of(problem: Problem) -> NDArray[Any]:
-    """The array stimulus, of a part of a population the columns of its neurons."""
-    if problem._columns is None or problem.current.array is None:
-        return np.asarray(problem.stimulus)
-    return problem.current.array.chunk(problem.start_step, problem.n_steps)
 
 
 def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Problem:
