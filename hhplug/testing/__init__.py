@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hhplug.testing.suite import BackendSuite
 
-KIT_LEVEL = 1
+KIT_LEVEL = 2
 """Level of the newest tests; `--hhplug-kit-level` keeps to an older one.
 
 It grows with every new test that a backend certified before may fail.

@@ -16,10 +16,13 @@ from hhplug.testing.topics.record import RecordTests
 from hhplug.testing.topics.recording import RecordingTests
 from hhplug.testing.topics.sessions import SessionTests
 from hhplug.testing.topics.spikes import SpikeTests
+from hhplug.testing.topics.varied import VariedTests
+from hhplug.testing.varied import rows
 
 TOPICS = (
     RecordTests,
     PromiseTests,
+    VariedTests,
     PopulationTests,
     CurrentTests,
     RecordingTests,
@@ -67,6 +70,8 @@ class BackendSuite(*TOPICS):
             spec = discovery.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
             metafunc.parametrize("dtype", dtypes, scope="class")
+        if "row" in metafunc.fixturenames:
+            metafunc.parametrize("row", rows(metafunc.config.getoption(HORIZON) == "short"))
 
 
 class TestBackend(BackendSuite):

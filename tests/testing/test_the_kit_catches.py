@@ -38,6 +38,7 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault):
     assert outcome.exit_code == pytest.ExitCode.TESTS_FAILED
     for said in outcome.failed.values():
         assert said.startswith(fault.raises or JUDGED)
+        assert fault.says in said
 
 
 @pytest.mark.parametrize(
