@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.suite import contestants, peers
-from benchmarks.suite.contestants import Contestant, InvalidRun, check, checked_run
-from benchmarks.suite.inputs import DT, DTYPES, LENGTHS, Population
+from benchmarks import contestants, peers
+from benchmarks.contestants import Contestant, InvalidRun, check, checked_run
+from benchmarks.inputs import DT, DTYPES, LENGTHS, Population
 from hhplug import BackendUnavailable, Simulator
 
 STEPS = LENGTHS[3]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.suite import inputs
-from benchmarks.suite.inputs import DT, LENGTHS, Population
+from benchmarks import inputs
+from benchmarks.inputs import DT, LENGTHS, Population
 from hhplug import Simulator
 
 # These were recorded first; later ones are appended after them.

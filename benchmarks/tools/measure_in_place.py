@@ -1,6 +1,6 @@
 """Measure commits one after another with this Python, where asv cannot make environments.
 
-`python -m benchmarks.measure_in_place [--bench REGEX] COMMIT ...` is for a GPU machine whose
+`python -m benchmarks.tools.measure_in_place [--bench REGEX] COMMIT ...` is for a GPU machine whose
 Python has hatchling and all dependencies of the backends, but not hhplug itself. Each commit is
 exported and installed into a temporary folder that comes first on the path.
 """
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import machine
-from benchmarks.checkout import TOP, commit_hash
-from benchmarks.recorded import RESULTS
+from benchmarks.tools import machine
+from benchmarks.tools.checkout import TOP, commit_hash
+from benchmarks.tools.recorded import RESULTS
 
 # Each benchmark runs in one process, with enough samples for asv's statistics.
 IN_ONE_PROCESS = ("rounds=1", "repeat=8")
@@ -98,7 +98,8 @@ def install(commit: str, folder: Path) -> Path:
     tree.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=TOP, capture_output=True, check=True)
     subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)
-    command = [sys.executable, TOP / "benchmarks" / "install.py", tree, "--target", site, "--quiet"]
+    command = [sys.executable, TOP / "benchmarks" / "tools" / "install.py"]
+    command += [tree, "--target", site, "--quiet"]
     subprocess.run(command, check=True)
     return site
 

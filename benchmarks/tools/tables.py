@@ -1,6 +1,6 @@
 """Write the tables of README.md and benchmarks/README.md from the recorded results.
 
-`python -m benchmarks.tables` writes each between its marks, `<!-- table NAME -->` and
+`python -m benchmarks.tools.tables` writes each between its marks, `<!-- table NAME -->` and
 `<!-- end -->`.
 """
 
@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.checkout import TOP
-from benchmarks.recorded import (
+from benchmarks.inputs import BACKENDS, COARSENESS, DTYPES, ON_GPU, PEERS
+from benchmarks.tools.checkout import TOP
+from benchmarks.tools.recorded import (
     RESULTS,
     Values,
     commits,
@@ -20,7 +21,6 @@ from benchmarks.recorded import (
     newest_by_commit,
     values,
 )
-from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, ON_GPU, PEERS
 
 FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,6 +1,6 @@
 """Draw docs/speed.png and docs/work-precision.png from the recorded results.
 
-`python -m benchmarks.pictures` draws both.
+`python -m benchmarks.tools.pictures` draws both.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.checkout import TOP
-from benchmarks.recorded import RESULTS, Values, machines, newest
-from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
-from benchmarks.tables import STEP, WORK_PRECISION
+from benchmarks.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
+from benchmarks.tools.checkout import TOP
+from benchmarks.tools.recorded import RESULTS, Values, machines, newest
+from benchmarks.tools.tables import STEP, WORK_PRECISION
 
 DOCS = TOP / "docs"
 NEURONS = 10_000  # in the work-precision picture

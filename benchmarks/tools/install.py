@@ -1,7 +1,7 @@
 """Install the core and every plugin of a checkout into the Python that runs this script.
 
-Usage: `python benchmarks/install.py CHECKOUT [OPTION OF PIP ...]`. It installs no dependencies.
-asv's configuration pins them, so that all commits are measured with the same ones.
+Usage: `python benchmarks/tools/install.py CHECKOUT [OPTION OF PIP ...]`. It installs no
+dependencies. asv's configuration pins them, so that all commits are measured with the same ones.
 """
 
 import subprocess
