@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from browser import Site, published
 from playwright.sync_api import Page
 
-from benchmarks.inputs import BACKENDS
+from benchmarks.contestants import BACKENDS
 from benchmarks.step import Step
 from benchmarks.tools.recorded import commits, machines, measurements
 
