@@ -3,8 +3,9 @@
 from statistics import median
 
 from .clock import clock
-from .contestants import contestant
-from .inputs import BACKENDS, DTYPES, PEERS, SIZES
+from .contestants import BACKENDS, PEERS
+from .inputs import DTYPES, SIZES
+from .runs import timed_runs
 
 
 class Step:
@@ -18,10 +19,10 @@ class Step:
     number, repeat, rounds, warmup_time = 1, 6, 2, 0
 
     def setup(self, name: str, dtype: str, n: int) -> None:
-        contestant(name, dtype, n)
+        timed_runs(name, dtype, n)
 
     def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
-        clock.add(contestant(name, dtype, n).seconds_per_step() / n * 1e6)
+        clock.add(timed_runs(name, dtype, n).seconds_per_step() / n * 1e6)
 
 
 class OverPeer:
@@ -35,10 +36,10 @@ class OverPeer:
     TURNS = 5
 
     def setup(self, name: str, peer: str, n: int) -> None:
-        contestant(name, "float32", n)
-        contestant(peer, "float32", n)
+        timed_runs(name, "float32", n)
+        timed_runs(peer, "float32", n)
 
     def track_time_over_peer(self, name: str, peer: str, n: int) -> float:
-        ours, theirs = contestant(name, "float32", n), contestant(peer, "float32", n)
+        ours, theirs = timed_runs(name, "float32", n), timed_runs(peer, "float32", n)
         times = [(ours.seconds_per_step(), theirs.seconds_per_step()) for _ in range(self.TURNS)]
         return median(mine for mine, _ in times) / median(other for _, other in times)

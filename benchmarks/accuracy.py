@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from hhplug import HHParameters, Simulator
 
-from .contestants import checked_run, population_simulator
+from .contestants import BACKENDS
 from .inputs import (
-    BACKENDS,
     COARSENESS,
     DTYPES,
     EXACT_DT,
@@ -18,6 +17,7 @@ from .inputs import (
     TRAIN_STEPS,
     Population,
 )
+from .runs import checked_run, population_simulator
 
 POPULATION = Population(100)
 NEVER = float("inf")

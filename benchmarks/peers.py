@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Peer = Callable[[int], tuple[NDArray[Any], NDArray[Any]]]
+MakePeer = Callable[[NDArray[Any], NDArray[Any], float, str], Peer]
 
 
 def textbook(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dtype: str) -> Peer:
@@ -158,10 +159,3 @@ def one_launch_per_step(I_ext: NDArray[Any], state: NDArray[Any], dt: float, dty
         return y.get(), count.get()
 
     return run
-
-
-MAKE = {
-    "peer-textbook": textbook,
-    "peer-jax": jax_scan,
-    "peer-launches": one_launch_per_step,
-}

@@ -1,37 +1,47 @@
 """Measure commits one after another with this Python, where asv cannot make environments.
 
-`python -m benchmarks.measure_in_place [--bench REGEX] COMMIT ...` is for a GPU machine whose
+`python -m benchmarks.tools.measure_in_place [--bench REGEX] COMMIT ...` is for a GPU machine whose
 Python has hatchling and all dependencies of the backends, but not hhplug itself. Each commit is
 exported and installed into a temporary folder that comes first on the path.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import machine
-from benchmarks.checkout import TOP, commit_hash
-from benchmarks.recorded import RESULTS
+from benchmarks.contestants import ENTRIES, ON_GPU, PEERS
+from benchmarks.tools import machine
+from benchmarks.tools.checkout import TOP, commit_hash
+from benchmarks.tools.recorded import RESULTS
 
 # Each benchmark runs in one process, with enough samples for asv's statistics.
 IN_ONE_PROCESS = ("rounds=1", "repeat=8")
 
-GPU = "'(triton|pycuda)', "
+
+def any_of(names: Iterable[str]) -> str:
+    """Return a pattern for one of these names as asv writes it, with quotes."""
+    return f"'({'|'.join(map(re.escape, names))})'"
+
+
+BACKEND = any_of(ON_GPU)
+PEER = any_of(name for name in PEERS if ENTRIES[name].on_gpu)
+ON_CPU = any_of(name for name, entry in ENTRIES.items() if not entry.on_gpu and entry.whole_calls)
 ON_A_GPU = (  # about forty sets of parameters, besides accuracy's, which are fast
-    rf"step.Step.*\({GPU}'float32'",
-    rf"step.Step.*\({GPU}'float64', (10000|8000000)\)",
-    r"step.Step.*\('peer-(jax|launches)', 'float32', \d\d",
-    rf"step.OverPeer.*\({GPU}'peer-(jax|launches)'",
-    r"step.Step.*\('(numpy|numba|peer-textbook)', 'float32', \d\d",  # on that machine's CPU
-    rf"call.Call.*\({GPU}'float32'",
-    rf"memory.*\({GPU}'float32'",
-    r"accuracy.*'(triton|pycuda)'",
-    r"start.FirstResult.*\('(triton|pycuda)'",
+    rf"step.Step.*\({BACKEND}, 'float32'",
+    rf"step.Step.*\({BACKEND}, 'float64', (10000|8000000)\)",
+    rf"step.Step.*\({PEER}, 'float32', \d\d",
+    rf"step.OverPeer.*\({BACKEND}, {PEER}",
+    rf"step.Step.*\({ON_CPU}, 'float32', \d\d",  # on the CPU of that machine
+    rf"call.Call.*\({BACKEND}, 'float32'",
+    rf"memory.*\({BACKEND}, 'float32'",
+    rf"accuracy.*{BACKEND}",
+    rf"start.FirstResult.*\({BACKEND}",
 )
 
 
@@ -98,7 +108,8 @@ def install(commit: str, folder: Path) -> Path:
     tree.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=TOP, capture_output=True, check=True)
     subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)
-    command = [sys.executable, TOP / "benchmarks" / "install.py", tree, "--target", site, "--quiet"]
+    command = [sys.executable, TOP / "benchmarks" / "tools" / "install.py"]
+    command += [tree, "--target", site, "--quiet"]
     subprocess.run(command, check=True)
     return site
 

@@ -1,7 +1,7 @@
 """Run the gate on faults that are planted in a clone of this checkout.
 
-`python tests/benchmarks/planted.py` needs an otherwise idle machine for a quarter of an hour, and
-a network for asv's environment. It exits with 1 if a verdict is not as expected.
+`python tests/benchmarks/tools/planted.py` needs an otherwise idle machine for a quarter of an hour,
+and a network for asv's environment. It exits with 1 if a verdict is not as expected.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 NUMPY = "plugins/hhplug-numpy"
 WIDTH = 100  # characters
 BENCH = (
@@ -96,7 +96,16 @@ def plant(clone: Path, case: Case) -> None:
 
 def judged(clone: Path) -> subprocess.CompletedProcess[str]:
     """Run the gate; asv's progress goes to standard error."""
-    gate = [sys.executable, "-m", "benchmarks.gate", "base", "planted", "--run", "--bench", *BENCH]
+    gate = [
+        sys.executable,
+        "-m",
+        "benchmarks.tools.gate",
+        "base",
+        "planted",
+        "--run",
+        "--bench",
+        *BENCH,
+    ]
     return subprocess.run(gate, cwd=clone, stdout=subprocess.PIPE, text=True)
 
 

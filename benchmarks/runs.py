@@ -1,8 +1,8 @@
-"""One interface to time backends and peers, and the check that every run must pass."""
+"""Timed runs of backends and peers, and the check that every run must pass."""
 
-import os
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -11,26 +11,15 @@ from numpy.typing import NDArray
 
 from hhplug import BackendUnavailable, InvalidInput, Simulator
 
-from . import peers
-from .inputs import DT, LENGTHS, ON_GPU, PEERS, Population
+from .contestants import ALSO, ENTRIES, ON_GPU, Work, names_in
+from .inputs import DT, LENGTHS, Population
+from .peers import MakePeer
 
 REQUIRE = "HHPLUG_BENCH_REQUIRE"  # comma-separated names that must be available
 
-# Most neuron-steps and most steps of a run, which took about 0.2 s on the first machines, and most
-# neurons. On a GPU a run takes a second, because the fixed cost of millions of neurons varies by
-# 0.05 s.
-WORK = {
-    "reference": (10**6, 1256, 10_000),
-    "numpy": (5 * 10**6, 1256, 10**6),
-    "numba": (10**8, 20_008, 10**6),
-    "triton": (17 * 10**10, 100_000, 8 * 10**6),
-    "pycuda": (17 * 10**10, 100_000, 8 * 10**6),
-    "peer-textbook": (10**6, 1256, 10_000),
-    "peer-jax": (10**7, 1256, 10**6),
-    "peer-jax on a GPU": (4 * 10**10, 5000, 8 * 10**6),
-    "peer-launches": (4 * 10**10, 5000, 8 * 10**6),
-}
 FLOAT64_TIMES = 4  # float64 is this much slower than float32 on a GPU
+LONG_ENOUGH = 0.2  # s, of the long run of a backend whose work is unknown
+TOO_LONG = 5.0  # s, of a run of which a benchmark takes dozens
 
 
 class InvalidRun(Exception):
@@ -39,8 +28,9 @@ class InvalidRun(Exception):
 
 def absent(name: str, reason: object) -> Exception:
     """Return the exception for a missing backend or peer; asv skips on NotImplementedError."""
-    if name in os.environ.get(REQUIRE, "").split(","):
-        return RuntimeError(f"{name} is required by {REQUIRE}, but: {reason}")
+    for variable in (REQUIRE, ALSO):
+        if name in names_in(variable):
+            return RuntimeError(f"{name} is required by {variable}, but: {reason}")
     return NotImplementedError(str(reason))
 
 
@@ -85,34 +75,37 @@ def checked_run(
     return seconds, result
 
 
-class Contestant:
-    """A backend or a peer with n neurons, whose runs are timed and checked.
+class TimedRuns:
+    """Runs of a backend or a peer with n neurons, which are timed and checked.
 
     Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
     """
 
     def __init__(self, name: str, dtype: str, n: int):
-        on_gpu = name == "peer-jax" and peers.jax_has_a_gpu()
-        work, most_steps, most_neurons = WORK[f"{name} on a GPU" if on_gpu else name]
-        if n > most_neurons:
+        entry = ENTRIES[name]
+        work = entry.work() if callable(entry.work) else entry.work
+        if work and n > work.neurons:
             raise NotImplementedError(f"{n:,} neurons would take {name} too long")
-        if name in ON_GPU and dtype == "float64":
-            work //= FLOAT64_TIMES
-        most = max(LENGTHS[1], min(work // n, most_steps))
-        self._short, self._long = [length for length in LENGTHS if length <= most][-2:]
-        self._population = Population(n, varied=name not in PEERS)
-        run = self._peer if name in PEERS else self._backend
-        self._run = run(name, dtype)
+        self._population = Population(n, varied=not entry.peer)
+        if entry.peer:
+            self._run = self._peer(name, entry.peer, dtype)
+        else:
+            self._run = self._backend(name, dtype)
         self._warm: set[int] = set()
+        if work:
+            slower = FLOAT64_TIMES if name in ON_GPU and dtype == "float64" else 1
+            self._short, self._long = _lengths(work, slower, n)
+        else:
+            self._short, self._long = self._lengths_by_trial()
 
     def _backend(self, name: str, dtype: str) -> Callable[[int], float]:
         sim = population_simulator(name, dtype, self._population)
         return lambda steps: checked_run(sim, self._population, steps)[1].timing.run
 
-    def _peer(self, name: str, dtype: str) -> Callable[[int], float]:
+    def _peer(self, name: str, make: MakePeer, dtype: str) -> Callable[[int], float]:
         current, state = self._population.row("I_ext"), self._population.row("state")
         try:
-            peer = peers.MAKE[name](current, state, DT, dtype)
+            peer = make(current, state, DT, dtype)
         except ImportError as error:
             raise absent(name, error) from None
 
@@ -124,6 +117,17 @@ class Contestant:
             return seconds
 
         return run
+
+    def _lengths_by_trial(self) -> tuple[int, int]:
+        """Return the steps of a short run and of the first one that is long enough."""
+        for short, long in pairwise((0, *LENGTHS)):
+            seconds = self._seconds(long)
+            if seconds > TOO_LONG:
+                n = self._population.n
+                raise NotImplementedError(f"{long} steps of {n:,} neurons take {seconds:.0f} s")
+            if short and seconds > LONG_ENOUGH:
+                return short, long
+        return LENGTHS[-2], LENGTHS[-1]
 
     def seconds_per_step(self) -> float:
         """Return the seconds per step, without the fixed cost of a run.
@@ -140,5 +144,12 @@ class Contestant:
         return self._run(steps)
 
 
-contestant = cache(Contestant)
+def _lengths(work: Work, slower: int, n: int) -> tuple[int, int]:
+    """Return the steps of a short and a long run of n neurons; `slower` divides the work."""
+    most = max(LENGTHS[1], min(work.neuron_steps // slower // n, work.steps))
+    short, long = [length for length in LENGTHS if length <= most][-2:]
+    return short, long
+
+
+timed_runs = cache(TimedRuns)
 """The cached constructor, because asv calls setup again before each sample."""

@@ -6,12 +6,12 @@ from functools import cache
 from hhplug import Simulator
 
 from .clock import clock
-from .contestants import checked_run, population_simulator
-from .inputs import BACKENDS, CALL, DTYPES, Population
+from .contestants import BACKENDS, ENTRIES
+from .inputs import CALL, DTYPES, Population
+from .runs import checked_run, population_simulator
 
 N, STEPS = CALL
 POPULATION = Population(N)
-TOO_SLOW = ("reference",)
 TRACES = {
     "none": {"record": ()},
     "V of every step": {"record": ("V",)},
@@ -22,7 +22,7 @@ TRACES = {
 @cache
 def ready(name: str, dtype: str, traces: str) -> Simulator:
     """Return a simulator that has run once; raises NotImplementedError if it is not measured."""
-    if name in TOO_SLOW:
+    if not ENTRIES[name].whole_calls:
         raise NotImplementedError(f"{name} would take seconds; step.py has its speed")
     sim = population_simulator(name, dtype, POPULATION)
     call(sim, traces)

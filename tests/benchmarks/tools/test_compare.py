@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from asv_runner.statistics import compute_stats
 
-from benchmarks import errors
-from benchmarks.compare import compare
-from benchmarks.recorded import Measurement
-from benchmarks.suite import accuracy
+from benchmarks import accuracy
+from benchmarks.tools import errors
+from benchmarks.tools.compare import compare
+from benchmarks.tools.recorded import Measurement
 from hhplug.testing.accuracy import BOUNDS
 
 FACTOR = 1.2

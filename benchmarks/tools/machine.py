@@ -1,6 +1,6 @@
 """Name this machine after its CPU or GPU, and register it with asv.
 
-`asv run --machine "$(python -m benchmarks.machine)"` records results under that name.
+`asv run --machine "$(python -m benchmarks.tools.machine)"` records results under that name.
 """
 
 import platform

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.checkout import TOP
+from benchmarks.tools.checkout import TOP
 
 FOLDERS = ("repo", "benchmark_dir", "results_dir", "env_dir", "html_dir")
 

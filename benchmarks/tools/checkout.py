@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 
 
 def commit_hash(revision: str, top: Path = TOP) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from asv.commands.compare import _is_result_better
 
-from benchmarks import errors
-from benchmarks.recorded import Measurement, Measurements
+from benchmarks.tools import errors
+from benchmarks.tools.recorded import Measurement, Measurements
 
 ENOUGH = 8  # samples of each commit; with 6, asv's test (p < 0.002) never finds a difference
 FEW = 2.0  # a benchmark with fewer samples may be slower by FEW times the factor

@@ -8,7 +8,9 @@ from typing import Any
 
 from asv.results import Results, iter_results_for_machine
 
-RESULTS = Path(__file__).with_name("results")
+from benchmarks.tools.checkout import TOP
+
+RESULTS = TOP / "benchmarks" / "results"
 KEPT = ("amd-epyc-2-cores", "nvidia-h100-80gb-hbm3-driver-580.159.04")  # the same as in .gitignore
 
 

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from .clock import clock
-from .contestants import population_simulator
-from .inputs import BACKENDS, COMPILED, Population
+from .contestants import BACKENDS, COMPILED
+from .inputs import Population
+from .runs import population_simulator
 
 CACHES = ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH")
 FIRST_RESULT = "from hhplug import Simulator; Simulator({!r}).run(T=1.0, batch_size=10)"

@@ -1,6 +1,6 @@
 """Draw docs/speed.png and docs/work-precision.png from the recorded results.
 
-`python -m benchmarks.pictures` draws both.
+`python -m benchmarks.tools.pictures` draws both.
 """
 
 from collections.abc import Callable
@@ -11,17 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.checkout import TOP
-from benchmarks.recorded import RESULTS, Values, machines, newest
-from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, PEERS, SIZES
-from benchmarks.tables import STEP, WORK_PRECISION
+from benchmarks.contestants import BACKENDS, ENTRIES, PEERS
+from benchmarks.inputs import COARSENESS, DTYPES, SIZES
+from benchmarks.tools.checkout import TOP
+from benchmarks.tools.recorded import RESULTS, Values, machines, newest
+from benchmarks.tools.tables import STEP, WORK_PRECISION
 
 DOCS = TOP / "docs"
 NEURONS = 10_000  # in the work-precision picture
 
-COLORS: dict[str, str] = dict(
-    zip(BACKENDS + PEERS, ("0.2", "C0", "C2", "C1", "C3", "0.6", "C4", "C5"), strict=True)
-)
 LINES = {"float32": "-", "float64": "--"}
 Curve = list[tuple[float, float]]
 
@@ -67,7 +65,7 @@ def draw(ax: Axes, known: Curves) -> None:
     for (name, dtype), points in known.items():
         ax.plot(
             *np.transpose(points),
-            color=COLORS[name],
+            color=ENTRIES[name].color,
             linestyle=LINES[dtype],
             marker="o",
             markersize=3,

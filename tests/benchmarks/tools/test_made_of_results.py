@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from benchmarks import measure_in_place, pictures, recorded, tables
+from benchmarks.tools import measure_in_place, pictures, recorded, tables
 
 MACHINES = recorded.machines()
 
@@ -15,7 +15,7 @@ MACHINES = recorded.machines()
 def test_tables_are_those_of_the_recorded_results(file):
     text = file.read_text(encoding="utf-8")
     assert tables.MARKED.search(text)
-    assert tables.written(text) == text, "run python -m benchmarks.tables"
+    assert tables.written(text) == text, "run python -m benchmarks.tools.tables"
 
 
 def test_a_table_that_is_out_of_date_is_detected():

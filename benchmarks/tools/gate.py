@@ -1,9 +1,9 @@
 """Fail if a commit is slower, less accurate or less complete than another.
 
-`python -m benchmarks.gate BASE HEAD` compares the recorded results of two commits on this machine.
-With --run it measures both first, in alternating rounds, so that a slow phase of the machine
-affects both. Benchmarks that then look slower are measured again in more rounds, and the second
-measurement counts.
+`python -m benchmarks.tools.gate BASE HEAD` compares the recorded results of two commits on this
+machine. With --run it measures both first, in alternating rounds, so that a slow phase of the
+machine affects both. Benchmarks that then look slower are measured again in more rounds, and the
+second measurement counts.
 The exit code is 0 for a pass, 1 if HEAD fails or nothing can be compared, and 2 for bad input.
 """
 
@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import machine
-from benchmarks.checkout import TOP, commit_hash
-from benchmarks.compare import Finding, compare
-from benchmarks.configuration import configuration
-from benchmarks.recorded import RESULTS, measurements
+from benchmarks.tools import machine
+from benchmarks.tools.checkout import TOP, commit_hash
+from benchmarks.tools.compare import Finding, compare
+from benchmarks.tools.configuration import configuration
+from benchmarks.tools.recorded import RESULTS, measurements
 
 MEASURED = TOP / ".asv" / "gate" / "results"  # results of --run, which are not kept
 FACTOR = 1.2
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gate",
+        prog="python -m benchmarks.tools.gate",
         description="Fail where HEAD is slower, less accurate or less complete than BASE.",
     )
     parser.add_argument("base", metavar="BASE", help="a revision, as git takes it")

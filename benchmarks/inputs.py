@@ -1,4 +1,4 @@
-"""Inputs of the benchmarks: names, sizes and a population.
+"""Inputs of the benchmarks: sizes and a population.
 
 Only append to them, because results of different years are compared.
 """
@@ -12,10 +12,6 @@ from numpy.typing import NDArray
 
 from hhplug import HHParameters, Stimulus
 
-BACKENDS = ("reference", "numpy", "numba", "triton", "pycuda")
-ON_GPU = ("triton", "pycuda")
-COMPILED = ("numba", "triton", "pycuda")
-PEERS = ("peer-textbook", "peer-jax", "peer-launches")  # as in peers.py
 DTYPES = ("float32", "float64")
 SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)  # neurons
 DT = 0.01  # ms

@@ -5,8 +5,9 @@ from ctypes import byref, c_int, c_size_t, c_void_p
 from typing import Any
 
 from .call import call, ready
-from .contestants import checked_run, population_simulator
-from .inputs import BACKENDS, DTYPES, ON_GPU, Population
+from .contestants import BACKENDS, ON_GPU
+from .inputs import DTYPES, Population
+from .runs import checked_run, population_simulator
 
 FEW, MANY = Population(100), Population(8_000_000)
 STEPS = 80

@@ -1,6 +1,6 @@
 """Write the tables of README.md and benchmarks/README.md from the recorded results.
 
-`python -m benchmarks.tables` writes each between its marks, `<!-- table NAME -->` and
+`python -m benchmarks.tools.tables` writes each between its marks, `<!-- table NAME -->` and
 `<!-- end -->`.
 """
 
@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.checkout import TOP
-from benchmarks.recorded import (
+from benchmarks.contestants import BACKENDS, ENTRIES, ON_GPU, PEERS
+from benchmarks.inputs import COARSENESS, DTYPES
+from benchmarks.tools.checkout import TOP
+from benchmarks.tools.recorded import (
     RESULTS,
     Values,
     commits,
@@ -20,7 +22,6 @@ from benchmarks.recorded import (
     newest_by_commit,
     values,
 )
-from benchmarks.suite.inputs import BACKENDS, COARSENESS, DTYPES, ON_GPU, PEERS
 
 FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -31,16 +32,6 @@ TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
 RATE_ERROR = "accuracy.RateError.track_rate"
 WORK_PRECISION = "accuracy.WorkPrecision.track_V_over_10_ms"
 
-WHAT = {
-    "reference": "the paper's equations in float64, to compare with",
-    "numpy": "in-place NumPy on groups of neurons that fit the cache",
-    "numba": "loops that LLVM vectorises, on all cores",
-    "triton": "Triton kernels on PyTorch tensors",
-    "pycuda": "a CUDA C kernel that keeps neurons in registers",
-    "peer-textbook": "peer: NumPy as a textbook writes it",
-    "peer-jax": "peer: a jitted JAX `scan`",
-    "peer-launches": "peer: CuPy, a kernel launch each step",
-}
 LAST_OF = {  # the last commit of the work on each
     "the core and NumPy": "16149676",
     "PyCUDA": "24bbc10a",
@@ -138,7 +129,7 @@ def backends(folder: Path) -> str:
     on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
     rows = []
     for name in BACKENDS + PEERS:
-        here, what = on_gpu if name in ON_GPU else on_cpu, WHAT[name]
+        here, what = on_gpu if name in ON_GPU else on_cpu, ENTRIES[name].what
         for dtype in DTYPES:
             cells = [
                 cell(here, (TRACE_ERROR, name, dtype), millivolts),

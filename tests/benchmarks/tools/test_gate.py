@@ -11,7 +11,7 @@ from asv.results import Results
 from asv.runner import BenchmarkResult
 from asv.util import write_json
 
-from benchmarks import gate, machine
+from benchmarks.tools import gate, machine
 
 HERE = "a-machine"
 STEP = "step.Step.time_million_neuron_steps"
