@@ -38,6 +38,7 @@ class Capabilities:
     dtypes: tuple[DType, ...] = DTYPES
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
+    fork: bool = False  # it also runs in a process forked after it was opened
 
     def __post_init__(self) -> None:
         if isinstance(self.dtypes, str):

@@ -87,6 +87,6 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api=API,
             summary="the paper's equations in float64, readable before fast",
             priority=-10,
-            capabilities=Capabilities(dtypes=("float64",)),
+            capabilities=Capabilities(dtypes=("float64",), fork=True),
         )
     ]

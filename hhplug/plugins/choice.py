@@ -1,8 +1,9 @@
 """Choose a backend by name, and open it."""
 
+import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,21 @@ class OpenedBackend:
     entry: Entry
     spec: BackendSpec
     backend: Backend
+    process: int = field(default_factory=os.getpid)  # in which it was opened
+
+    def refuse_fork(self) -> None:
+        """Raise BackendUnavailable in a forked process, unless the backend declares that it runs.
+
+        The threads of a backend, and the state of a device, don't survive a fork: a run would hang.
+        """
+        if os.getpid() != self.process and not self.spec.capabilities.fork:
+            raise BackendUnavailable(
+                "forked",
+                "this process was forked from one that had opened the backend",
+                "start processes by multiprocessing.get_context('spawn'), or make the Simulator "
+                "in each of them alone",
+                backend=self.entry.name,
+            )
 
 
 def choose(

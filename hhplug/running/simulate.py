@@ -71,6 +71,7 @@ def run(
     the pool from which large arrays should come.
     """
     began = perf_counter()
+    backend.refuse_fork()
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
