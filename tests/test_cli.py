@@ -220,7 +220,10 @@ def test_stimuli_are_written_with_colons(hhplug, text, shown):
         (["run", "--duration", "nan", "--stimulus", "step"], "--duration must be a positive num"),
         (["run", "--stimulus", "stepp"], "unknown stimulus 'stepp'"),
         (["run", "--stimulus", "step:a"], "takes finite numbers after its colons, got 'step:a'"),
-        (["run", "--stimulus", "step:295"], "'step:295' are fitted to 300 ms: give all"),
+        (
+            ["run", "--stimulus", "step:295"],
+            "missing from 'step:295' were chosen for 300 ms: give all",
+        ),
         (["run", "--stimulus", "pulse_train:0:1:10:nan"], "takes finite numbers after"),
         (["run", "--stimulus", "pulse_train:0:1:10:1e400"], "takes finite numbers after"),
         (["run", "--stimulus", "pulse_train:0:1:10:2.9"], "takes a whole number of pulses, got"),
@@ -250,7 +253,7 @@ def test_bad_input_exits_with_2_and_a_line_or_two(hhplug, arguments, message):
 def test_a_recording_that_does_not_fit_exits_with_2_and_suggests_options(hhplug, tmp_path):
     with (
         patch("hhplug.running.memory_check.free_memory", return_value=10**5),
-        patch("hhplug.running.memory_check.UNASKED", 0),
+        patch("hhplug.running.memory_check.UNCHECKED_BYTES", 0),
     ):
         code, _, errors = hhplug(*SHORT, "--save", str(tmp_path / "a.npz"), "--duration", "200")
     assert code == 2

@@ -96,7 +96,7 @@ def test_nothing_is_allocated_before_a_refusal(free):
 def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     free, monkeypatch, arguments, free_bytes, every, size
 ):
-    monkeypatch.setattr("hhplug.running.memory_check.UNASKED", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.UNCHECKED_BYTES", 0)
     monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments

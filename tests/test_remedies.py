@@ -165,7 +165,7 @@ def test_the_recording_proposed_by_an_error_fits():
     arguments = {"stimulus": Stimulus.constant(np.full(50, 20.0)), "batch_size": 50}
     with (
         patch("hhplug.running.memory_check.free_memory", return_value=60_000),
-        patch("hhplug.running.memory_check.UNASKED", 0),
+        patch("hhplug.running.memory_check.UNCHECKED_BYTES", 0),
     ):
         with pytest.raises(NotEnoughMemory) as error:
             run(20.0, 0.01, **arguments)

@@ -173,7 +173,9 @@ def test_a_run_with_a_finer_dt_continues_at_the_same_time():
 )  # fmt: skip
 def test_a_dt_that_would_move_time_is_refused_and_those_that_the_text_names_work(steps, dt, T):
     first = Simulator("numpy").run(steps * DT, DT, record=(), spikes="off")
-    with pytest.raises(InvalidInput, match=r"dt must divide the time of resume, .* move;") as error:
+    with pytest.raises(
+        InvalidInput, match=r"dt must divide the time of resume, .* whole steps;"
+    ) as error:
         Problem(T, dt, resume=first)
     for near in re.findall(r"([\d.e-]+) and ([\d.e-]+) ms$", str(error.value))[0]:
         second = Problem(T, float(near), resume=first)

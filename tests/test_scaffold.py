@@ -166,7 +166,7 @@ def test_the_command_says_what_to_do_next(tmp_path, monkeypatch, capsys):
         "wrote hhplug-abacus, a plugin that works. Next:\n"
         "    pip install -e 'hhplug-abacus[test]'\n"
         "    hhplug test-backend abacus\n"
-        "and put your chip's work into hhplug-abacus/src/hhplug_abacus/backend.py\n"
+        "and put your chip's code into hhplug-abacus/src/hhplug_abacus/backend.py\n"
     )
     (tmp_path / "plugins").mkdir()
     assert cli.main(["new-backend", "abacus", "--dest", "plugins"]) == 0

@@ -12,13 +12,13 @@ from hhplug.testing.topics.currents import CurrentTests
 from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
 from hhplug.testing.topics.promises import PromiseTests
-from hhplug.testing.topics.record import RecordTests
 from hhplug.testing.topics.recording import RecordingTests
 from hhplug.testing.topics.sessions import SessionTests
+from hhplug.testing.topics.spec import SpecTests
 from hhplug.testing.topics.spikes import SpikeTests
 
 TOPICS = (
-    RecordTests,
+    SpecTests,
     PromiseTests,
     PopulationTests,
     CurrentTests,

@@ -25,7 +25,7 @@ class NumericsTests:
         kit.budget.note(kit.dtype, "rate", worst.error, bound)
         assert worst.error < bound, str(worst)
 
-    def test_the_singular_voltages_are_harmless(self, kit: Kit):
+    def test_runs_from_the_singular_voltages_are_accurate(self, kit: Kit):
         distances = [sign * d for d in DISTANCES for sign in (-1, 1)]
         V = np.array([s + d for s in (-40.0, -55.0) for d in distances])
         state = np.stack([V, *(np.full(V.size, x) for x in (0.1, 0.6, 0.3))])
@@ -52,7 +52,7 @@ class NumericsTests:
         assert_near(ours, expected, bound, "V")
 
     @pytest.mark.long_horizon("spike time over 200 ms")
-    def test_spike_times_and_the_fi_curve_over_200_ms_are_the_references(self, kit: Kit):
+    def test_spike_times_and_counts_over_200_ms_are_those_of_the_reference(self, kit: Kit):
         ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
         expected = runs.trains()
         bound = BOUNDS[kit.dtype].spike_time
@@ -97,7 +97,7 @@ class NumericsTests:
         assert (V < 60.0).all()
         assert all(((gate >= 0.0) & (gate <= 1.0)).all() for gate in gates)
 
-    def test_the_speed_is_told(self, kit: Kit):
+    def test_the_speed_is_reported(self, kit: Kit):
         steps = kit.steps(500, 2)
         arguments = {
             "batch_size": 10_000,
