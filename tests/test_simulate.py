@@ -1,4 +1,4 @@
-"""The loop: blocks, progress, interruption, warnings, timing."""
+"""Running a problem: precision, warnings, blocks, sessions, timing and device arrays."""
 
 import copy
 import pickle
@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-import rich
 from under_test import seconds_to_first_result
 
 import hhplug
@@ -28,7 +27,6 @@ from hhplug import (
 from hhplug.backend import Block, Capabilities, Session
 from hhplug.plugins import choice, discovery
 from hhplug.reference import ReferenceSession
-from hhplug.running.progress import reporter
 
 
 def test_a_problem_runs_by_backend_name():
@@ -67,45 +65,6 @@ def test_a_problem_in_float64_is_not_computed_in_less_and_what_is_proposed_works
     proposed = re.search(r"use (problem\..*\)), or", str(error.value))[1]
     assert eval(proposed).dtype == "float32"
     assert simulate(Problem(0.1, dtype="float64"), "auto").dtype == "float64"
-
-
-def test_progress_rises_to_one():
-    heard = []
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=heard.append)
-    assert len(heard) > 1
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
-
-
-LINE_WRITTEN_OVER = r"(\rsimulating  *\d+%)*\rsimulating 100%\n"
-
-
-def test_progress_where_no_bar_can_be_drawn_is_a_line_on_standard_error(capsys):
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(LINE_WRITTEN_OVER, err)
-
-
-def test_the_line_is_written_when_the_percentage_changes_and_ended_with_the_run(capsys):
-    with reporter(True) as report:
-        for done in (0.5, 0.501, 0.502, 0.6):
-            report(done)
-    assert capsys.readouterr().err == "\rsimulating  50%\rsimulating  60%\n"
-
-
-def test_progress_that_is_no_function_is_refused():
-    with pytest.raises(InvalidInput, match="progress must be None, True or a function"):
-        Simulator("numpy").run(T=0.1, progress="loud")
-
-
-def test_progress_in_a_notebook_without_widgets_is_a_line_written_over(monkeypatch, capsys):
-    monkeypatch.setattr(rich.get_console(), "is_jupyter", True)
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(LINE_WRITTEN_OVER, err)
 
 
 def test_neurons_that_blow_up_give_a_warning():
