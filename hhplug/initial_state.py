@@ -55,7 +55,7 @@ def _refuse_gates_of_finite_neurons(state: NDArray[np.float64]) -> None:
             checks.within(label, values, "between 0 and 1", least=-near, most=1.0 + near)
         except InvalidInput as error:
             raise InvalidInput(
-                f"{error}; to go on from a result use resume=result, which takes any state as it is"
+                f"{error}; to continue a result use resume=result, which accepts any state"
             ) from None
 
 

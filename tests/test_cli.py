@@ -107,7 +107,7 @@ def test_characters_that_an_encoding_lacks_are_replaced(encoding):
     assert re.search(rb" 86\.\d  \?{40}", done.stdout)
 
 
-def test_a_closed_standard_output_keeps_no_file_from_being_written(tmp_path):
+def test_files_are_written_even_if_standard_output_is_closed(tmp_path):
     script = 'exec "$0" -m hhplug run --neurons 7 --duration 1 --save "$1" >&-'
     done = subprocess.run(
         ["sh", "-c", script, sys.executable, str(tmp_path / "a.npz")], capture_output=True

@@ -179,7 +179,7 @@ def test_progress_can_be_requested_if_standard_error_is_no_terminal(hhplug):
         ("sine:80", "Stimulus.sine(10.0, frequency=80.0, phase=0.0, offset=0.0)"),
     ],
 )
-def test_stimuli_are_written_with_colons(hhplug, text, shown):
+def test_a_stimulus_may_be_given_with_colons(hhplug, text, shown):
     code, output, _ = hhplug(*SHORT, "--current", "10", "--stimulus", text, "--json")
     assert code == 0
     assert json.loads(output)["stimulus"] == shown

@@ -21,7 +21,7 @@ def test_the_mean_of_a_sine_over_whole_periods_is_zero(as_array):
     assert_array_equal(current.mean(0, 10_000), [0.0, 0.0, 0.0])
 
 
-def test_the_rounding_error_of_a_sum_is_no_current():
+def test_the_rounding_error_of_a_sum_counts_as_zero_current():
     stimulus = Stimulus.constant(0.1) + Stimulus.constant(0.2) - Stimulus.constant(0.3)
     assert stimulus.sample(0.1, 1)[0] != 0.0
     stimulus += Stimulus.step(5.0, 0.3, 0.7)
@@ -33,7 +33,7 @@ N_STEPS = 67
 
 @pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus.step(2.0, 1, 3), MIXED])
 @given(st.integers(0, N_STEPS - 1), st.data())
-def test_a_separable_current_is_the_sample_wherever_it_is_cut(stimulus, first, data):
+def test_the_rows_of_a_separable_current_equal_the_sample_wherever_it_is_cut(stimulus, first, data):
     count = data.draw(st.integers(1, N_STEPS - first))
     sampled = stimulus.sample(0.07, N_STEPS).reshape(N_STEPS, -1)[first : first + count]
     current = stimulus.current(0.07)
@@ -98,7 +98,7 @@ def test_the_mean_of_a_long_current_is_taken_in_little_memory(current):
 
 ACTIVE = {
     "a step": (Stimulus.step([0.0, 1.0], 0.3, 0.7), range(3, 7)),
-    "a step for nobody": (Stimulus.step([0.0, 0.0], 0.3, 0.7), range(0)),
+    "a step of amplitude 0": (Stimulus.step([0.0, 0.0], 0.3, 0.7), range(0)),
     "two steps": (Stimulus.step(1.0, 0.3, 0.4) + Stimulus.step(-1.0, 0.8, 0.9), range(3, 9)),
     "terms that cancel": (Stimulus.constant(2.0) - Stimulus.step(2.0, 0.0, 0.5), range(5, 20)),
     "terms that cancel in one neuron": (
@@ -139,7 +139,9 @@ def test_a_current_at_some_steps_and_neurons_is_that_of_the_sample(steps, neuron
 @pytest.mark.parametrize("shape", [(23,), (23, 1), (23, 4)])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int16, ">f4"])
 @pytest.mark.parametrize(("first", "count"), [(0, 23), (0, 1), (22, 1), (5, 11)])
-def test_an_array_current_is_the_array_wherever_it_is_cut(shape, dtype, first, count):
+def test_the_rows_of_an_array_current_equal_the_array_wherever_it_is_cut(
+    shape, dtype, first, count
+):
     array = np.linspace(-30, 50, math.prod(shape)).reshape(shape).astype(dtype)
     current = ArrayCurrent(array, start_step=100)
     expected = array[first : first + count].reshape(count, -1).astype(np.float64)

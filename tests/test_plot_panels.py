@@ -29,7 +29,7 @@ def test_the_tick_labels_of_neurons_are_whole_numbers(n):
 def test_a_long_trace_is_drawn_by_the_extremes_of_its_columns():
     V = np.random.default_rng(0).normal(size=(100_000, 3))
     V[33_333, 0] = 50.0  # a spike of one sample
-    # The spike's height keeps the noise from counting as swings, which would shorten the time.
+    # The spike is so high that the noise isn't counted as swings, so the whole time is shown.
     line = made_up([[], [], []], V=V, T=100_000.0).plot_traces(neurons=[0]).lines[0]
     time, drawn = line.get_xdata(), line.get_ydata()
     assert len(drawn) <= 4002
@@ -49,18 +49,18 @@ def test_a_trace_that_became_nan_is_drawn_to_its_end():
     assert line.get_xdata()[np.nanargmax(line.get_ydata())] == 70_010.0
 
 
-def test_a_neuron_at_rest_is_a_straight_line_and_not_its_rounding_errors():
+def test_the_trace_of_a_neuron_at_rest_is_a_straight_line():
     low, high = run(10.0).plot_traces().get_ylim()
     assert high - low >= 10.0
     assert abs((low + high) / 2.0 + 65.0) < 0.1
 
 
-def test_a_single_sample_is_a_dot():
+def test_a_single_sample_is_drawn_as_a_dot():
     assert run(0.1).plot_traces().lines[0].get_marker() == "."
     assert run(0.2).plot_traces().lines[0].get_marker() == "none"
 
 
-def test_swings_of_V_count_where_there_are_no_spikes():
+def test_swings_of_V_are_counted_if_there_are_no_spikes():
     swinging = np.sin(2.0 * np.pi * np.arange(10_000)[:, np.newaxis] / 20.0) * [0.0, 1.0, 0.0]
     result = made_up([[], [], []], V=swinging, T=10_000.0)
     low, high = result.plot_traces().get_xlim()
@@ -69,7 +69,7 @@ def test_swings_of_V_count_where_there_are_no_spikes():
     assert result.plot_traces(neurons=[0]).get_xlim() == (0.0, 10_000.0)
 
 
-def test_the_jump_of_a_class_2_axon_is_a_gap_and_not_a_slope():
+def test_no_line_joins_the_points_of_an_fi_curve():
     result = made_up([[], [], np.arange(0.0, 1000.0, 10.0)])
     line = result.plot_fi().lines[0]
     assert line.get_linestyle() == "None"
@@ -102,7 +102,7 @@ def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
 
 
 @pytest.mark.parametrize("name", ["plot_traces", "plot_raster", "plot_fi"])
-def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
+def test_a_panel_is_drawn_on_the_users_axes_or_on_new_ones(spiking, name):
     from hhplug.results.figure import Figure
 
     left, right = matplotlib.figure.Figure().subplots(1, 2)
@@ -118,7 +118,7 @@ def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
         draw(ax=np.array([left, right]))
 
 
-def test_the_error_names_what_was_not_recorded():
+def test_the_error_names_the_data_that_were_not_recorded():
     with pytest.raises(NotRecorded, match=r"V was not recorded"):
         run(record=()).plot_traces()
     with pytest.raises(NotRecorded, match="V was recorded of no neuron"):

@@ -70,7 +70,7 @@ def test_a_plot_has_a_panel_for_all_data_worth_showing(arguments, panels):
     assert last is None or last.get_xlabel() in ("time (ms)", "I_ext (µA/cm²)")
 
 
-def test_one_neuron_is_its_current_above_its_trace():
+def test_a_plot_of_one_neuron_has_its_current_above_its_trace():
     stimulus = Stimulus.step(10.0, 0.2, 0.7) + Stimulus.ramp(0.0, 5.0, 0.0, 1.0)
     result = run(stimulus=stimulus)
     current, trace = result.plot().axes
@@ -82,7 +82,7 @@ def test_one_neuron_is_its_current_above_its_trace():
     assert_array_equal(trace.lines[0].get_xydata().T, [result.time, result.V[:, 0]])
 
 
-def test_one_neuron_of_many_is_shown_like_one(spiking):
+def test_one_chosen_neuron_is_plotted_like_a_run_of_one_neuron(spiking):
     current, trace = spiking.plot(neurons=[2]).axes
     assert_array_equal(trace.lines[0].get_ydata(), spiking.V[:, 2])
     assert set(current.lines[0].get_ydata()) == {40.0}
@@ -122,7 +122,7 @@ def test_the_panels_over_time_share_one_axis(spiking):
     assert all(ax.get_xlim() == (5.0, 10.0) for ax in time_axes(figure))
 
 
-def test_a_run_that_goes_on_is_drawn_at_its_own_time():
+def test_a_continued_run_is_drawn_at_its_own_time():
     figure = run(stimulus=SWEEP, start_step=50).plot()
     assert_allclose(time_axes(figure)[0].get_xlim(), [5.0, 6.0], rtol=1e-15)
     assert figure.get_suptitle().startswith("3 neurons, 5–6 ms, ")
@@ -180,7 +180,7 @@ def test_a_run_of_too_many_spikes_shows_the_last_part_of_the_stimulus():
     stimulus = Stimulus.step([1.0, 2.0, 3.0], 1000.0, 8000.0)
     result = made_up([[], busy, [7.0]], stimulus=stimulus, V=np.zeros((10_000, 3)), T=10_000.0)
     figure = result.plot()
-    # 25 spikes before the stimulus ends at 8000 ms: since 7755 ms, rounded up to 300 ms.
+    # The last 25 spikes of the stimulus begin 245 ms before its end at 8000 ms; 300 ms are shown.
     assert {ax.get_xlim() for ax in time_axes(figure)} == {(7700.0, 8030.0)}
     assert figure.get_suptitle().startswith("3 neurons, 7,700–8,030 ms of 10,000 ms, ")
     inside = busy[(busy >= 7700.0) & (busy <= 8030.0)]
@@ -188,13 +188,13 @@ def test_a_run_of_too_many_spikes_shows_the_last_part_of_the_stimulus():
     assert_array_equal(traces(figure)[0].lines[0].get_xdata(), np.arange(7700.0, 8031.0))
     edges, I_ext = panel(figure, CURRENT).lines[2].get_data()
     assert_array_equal(I_ext[:-1], np.where(edges[:-1] < 8000.0, 3.0, 0.0))
-    # Traces and raster on axes of the user's own agree on the time.
+    # Single panels show the same time.
     assert result.plot_traces().get_xlim() == result.plot_raster().get_xlim() == (7700.0, 8030.0)
-    # The others are quiet enough to be shown whole.
+    # The whole run is shown for neurons with few spikes.
     assert result.plot(neurons=[0, 2]).axes[0].get_xlim() == (0.0, 10_000.0)
 
 
-def test_rates_that_differ_at_one_current_are_a_histogram():
+def test_rates_that_differ_at_one_current_are_drawn_as_a_histogram():
     counts = np.array([1, 1, 2, 2, 3, 3])
     result = with_outcome(run(batch_size=6, spikes="counts"), spike_count=counts)
     histogram = panel(result.plot(), HISTOGRAM)
@@ -204,7 +204,7 @@ def test_rates_that_differ_at_one_current_are_a_histogram():
     assert all(tick == int(tick) for tick in histogram.get_yticks())
 
 
-def test_a_neuron_that_blew_up_does_not_squeeze_the_others():
+def test_a_neuron_that_blew_up_does_not_change_the_axis_of_V():
     V = np.zeros((1000, 3))
     V[:, 0] = np.linspace(-70.0, 40.0, 1000)
     V[500, 2], V[501:, 2] = 1e30, np.nan
@@ -233,7 +233,7 @@ def test_neurons_that_do_not_exist_are_refused(spiking, name, neurons, message):
         getattr(spiking, name)(neurons=neurons)
 
 
-def test_a_neuron_without_V_is_named():
+def test_the_error_names_a_neuron_without_V():
     result = run(stimulus=SWEEP, record_neurons=[2, 0])
     for draw in (result.plot, result.plot_traces):
         with pytest.raises(NotRecorded, match=r"V of neuron 1 was not .* record_neurons, .*=\[2\]"):
@@ -242,7 +242,7 @@ def test_a_neuron_without_V_is_named():
     assert result.plot_raster(neurons=[0, 1]).lines
 
 
-def test_a_plot_is_a_picture_to_a_notebook_before_pyplot_is_set_up():
+def test_a_notebook_shows_a_plot_even_if_pyplot_is_not_imported():
     script = """
 import sys
 from hhplug import Simulator
@@ -262,6 +262,6 @@ def test_a_plot_can_be_pickled(spiking):
 
 
 @pytest.mark.parametrize("arguments", [{"record": ()}, {"record": ("m",)}, {"record_neurons": []}])
-def test_there_is_nothing_to_plot_without_voltage_and_spikes(arguments):
+def test_a_plot_without_voltage_and_spikes_is_refused(arguments):
     with pytest.raises(InvalidInput, match=r"nothing to plot: .* neither V nor the times of sp"):
         run(spikes="off", **arguments).plot()

@@ -97,7 +97,7 @@ CASES = {
             run(spikes=part_of("run with spikes=('times')")(message)).firing_rate(0.2, 0.8),
         ),
     ),
-    "a state beside a result to go on from": Case(
+    "a state together with a result to continue": Case(
         lambda: run(resume=STARTED, initial_state=STARTED.final_state),
         lambda message: (
             run(resume=STARTED),
@@ -131,7 +131,7 @@ CASES = {
         lambda: hhplug.concat([STARTED, run(batch_size=2, start_step=STARTED.next_step)]),
         lambda _: hhplug.concat([STARTED, run(resume=STARTED)]),
     ),
-    "a Stimulus made by hand": Case(
+    "a Stimulus made without its class methods": Case(
         lambda: Stimulus(10.0),
         lambda message: part_of(r"with (Stimulus\.constant\(amplitude\))", {"amplitude": 10.0})(
             message

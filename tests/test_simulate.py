@@ -48,14 +48,14 @@ def test_a_precision_the_backend_does_not_have_is_refused():
 
 
 @pytest.mark.parametrize("by", [str, choice.choose])
-def test_a_problem_in_float32_runs_on_a_backend_that_has_only_more(by, tmp_path):
+def test_a_problem_in_float32_runs_in_float64_on_a_backend_without_float32(by, tmp_path):
     Simulator("numpy", "float32").run(0.1).save(tmp_path / "run.npz")
     saved = hhplug.load_result(tmp_path / "run.npz").problem
     assert saved.dtype == "float32"
     assert simulate(saved, by("reference")).dtype == "float64"
 
 
-def test_a_problem_in_float64_is_not_computed_in_less_and_what_is_proposed_works(plugins):
+def test_a_problem_in_float64_is_refused_by_a_backend_without_it_and_the_proposal_works(plugins):
     plugins.offer("toy", dtypes=("float32",))
     problem = Problem(0.1, dtype="float64")
     with pytest.raises(
@@ -130,7 +130,7 @@ def test_a_read_only_view_of_an_array_that_may_change_is_copied():
     assert list(problem.parameters.g_Na) == [120.0, 120.0, 120.0]
 
 
-def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
+def test_an_opened_backend_keeps_its_device_and_its_precision():
     chosen = choice.choose("reference")
     assert simulate(Problem(0.1), chosen).dtype == "float64"
     with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
@@ -276,7 +276,7 @@ def test_a_session_is_closed_when_the_backend_fails(log):
         close.assert_called_once()
 
 
-def test_timing_adds_up():
+def test_the_total_time_is_at_least_that_of_preparing_and_running():
     timing = Simulator("numpy").run(T=1.0, batch_size=100).timing
     assert 0.0 <= timing.prepare < timing.total
     assert 0.0 < timing.run < timing.total
@@ -325,13 +325,13 @@ def test_a_backend_by_name_gives_its_first_result_in_half_a_second():
     assert seconds_to_first_result("numpy", enough=0.5) < 0.5
 
 
-def test_auto_takes_numpy_where_it_is_the_best_installed():
+def test_auto_takes_numpy_if_it_is_the_best_that_is_installed():
     best = next(entry for entry in discovery.backends() if not entry.unavailable)
     assert Simulator().backend == best.name
     assert hhplug.Simulator(dtype="float64").run(T=0.1).backend == best.name
 
 
-def test_device_arrays_take_a_backend_that_has_them():
+def test_device_arrays_need_a_backend_that_has_them():
     with pytest.raises(InvalidInput, match="'numpy' keeps nothing on a device"):
         Simulator("numpy").run(T=0.1, device_arrays=True)
 
@@ -346,7 +346,7 @@ class OnDevice:
         return self.array.copy()
 
 
-def test_device_arrays_come_from_the_session_and_go_to_the_host_to_be_used(tmp_path):
+def test_device_arrays_come_from_the_session_and_on_host_copies_them(tmp_path):
     host = Simulator("reference").run(T=0.3, batch_size=2)
 
     class Device(ReferenceSession):

@@ -1,4 +1,4 @@
-"""How stimuli are made, added, scaled, sampled and written; expected values are worked by hand."""
+"""How stimuli are made, added, scaled, sampled and printed; the currents are worked out by hand."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from hhplug import InvalidInput, Problem, Stimulus
         ((Stimulus.constant(1),), "tuple"),
     ],
 )
-def test_a_stimulus_is_made_by_its_class_methods_and_says_so(terms, given):
+def test_the_error_of_the_constructor_names_the_class_methods(terms, given):
     with pytest.raises(
         InvalidInput, match=rf"Stimulus\.constant\(amplitude\).* got {given}"
     ) as error:
@@ -28,11 +28,11 @@ def test_a_stimulus_is_made_by_its_class_methods_and_says_so(terms, given):
     assert "add them with +" in str(error.value)
 
 
-def test_no_stimulus_is_no_current():
+def test_an_empty_stimulus_has_zero_current():
     assert_array_equal(Stimulus().sample(0.1, 3), [0, 0, 0])
 
 
-def test_one_stimulus_serves_every_dt():
+def test_a_stimulus_can_be_sampled_at_any_dt():
     stimulus = Stimulus.step(3.0, 1.0, 2.0)
     assert_array_equal(stimulus.sample(0.5, 6), [0, 0, 3, 3, 0, 0])
     assert_array_equal(stimulus.sample(1.0, 3), [0, 3, 0])
@@ -46,7 +46,7 @@ def test_terms_are_added_in_the_order_written():
     assert (big + minus_big + one).sample(0.1, 1) == 1.0
 
 
-def test_amplitudes_per_neuron_and_for_all_neurons_mix():
+def test_amplitudes_per_neuron_and_for_all_neurons_can_be_added():
     stimulus = Stimulus.constant([1, 2, 3]) + Stimulus.step(10.0, 0.1, 0.2)
     stimulus += Stimulus.ramp(0.0, np.array([0, 4, 8]), 0.2, 0.6)
     # The ramp's share in the middle of its steps is 1/8, 3/8 and 5/8.
@@ -70,7 +70,7 @@ SUMS = {
 
 @pytest.mark.parametrize("other", [np.float64(2.0), 5.0, 0.0, None, "x"])
 @pytest.mark.parametrize("form", SUMS)
-def test_a_stimulus_adds_to_nothing_but_a_stimulus(other, form):
+def test_a_stimulus_can_be_added_only_to_a_stimulus(other, form):
     with pytest.raises(InvalidInput, match=r"Stimulus\.constant\(number\)") as error:
         SUMS[form](other, Stimulus.constant(1.0))
     assert type(other).__name__ in str(error.value)
@@ -100,7 +100,7 @@ def test_a_sample_may_begin_later_than_time_zero():
     assert_array_equal(total, [1, 1, 3, 3, 3, 1, 1, 1, 1, 1])
 
 
-def test_scaling_by_an_array_says_how_many_neurons_there_are():
+def test_scaling_by_an_array_sets_the_number_of_neurons():
     assert (Stimulus.constant(0.0) * [1, 2, 3]).n_neurons == 3
     assert (Stimulus.sine(1.0, 50.0) * [1, 2, 3]).n_neurons == 3
     assert len((Stimulus.sine(1.0, 50.0) * [1, 2, 3]).gains) == 1  # no offset
@@ -148,7 +148,7 @@ def test_a_stimulus_is_scaled_negated_and_subtracted():
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_a_factor_that_scales_nothing_is_refused(factor, words):
+def test_an_invalid_factor_is_refused(factor, words):
     with pytest.raises(InvalidInput, match=re.escape(words)):
         Stimulus.constant([10, 20]) * factor
 
@@ -178,7 +178,7 @@ def test_the_error_for_a_misspelt_keyword_has_a_suggestion(make, meant):
         lambda: Stimulus.sine([1, 2, 3], 10.0, offset=[1, 2]),
     ],
 )
-def test_amplitudes_for_different_numbers_of_neurons_do_not_mix(make):
+def test_amplitudes_for_different_numbers_of_neurons_are_refused(make):
     with pytest.raises(InvalidInput, match="equally many neurons, got 2 and 3"):
         make()
 
@@ -204,7 +204,7 @@ def test_a_stimulus_keeps_its_own_copy_of_an_amplitude():
     ],
     ids=repr,
 )
-def test_the_repr_of_a_stimulus_makes_it_again(stimulus):
+def test_evaluating_the_repr_of_a_stimulus_gives_an_equal_stimulus(stimulus):
     again = eval(repr(stimulus))
     assert repr(again) == repr(stimulus)
     assert_array_equal(again.sample(0.1, 50), stimulus.sample(0.1, 50))

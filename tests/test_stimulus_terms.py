@@ -1,4 +1,4 @@
-"""The current of each kind of stimulus, worked by hand from the definitions in the docstrings."""
+"""The current of each kind of stimulus, worked out by hand from the docstrings."""
 
 import math
 from fractions import Fraction
@@ -30,7 +30,7 @@ def steps_of(dt, start, stop):
     return range(max(0, nearest(start, dt)), max(0, nearest(stop, dt)))
 
 
-def test_a_constant_is_the_same_at_every_step():
+def test_a_constant_current_is_the_same_in_every_step():
     assert_array_equal(Stimulus.constant(-2.5).sample(0.1, 3), [-2.5, -2.5, -2.5])
 
 
@@ -64,7 +64,7 @@ def test_a_step_covers_round_start_over_dt_up_to_round_stop_over_dt(start, stop,
     st.floats(0.0, 30.0, exclude_min=True),
     st.floats(0.0, 30.0, exclude_min=True),
 )
-def test_steps_laid_end_to_end_neither_overlap_nor_leave_a_gap(dt, first, second):
+def test_consecutive_steps_neither_overlap_nor_leave_a_gap(dt, first, second):
     there, end = sorted((first, first + second))
     joined = Stimulus.step(1.0, -1.0, there) + Stimulus.step(1.0, there, end + 1.0)
     assert set(joined.sample(dt, min(300, round(end / dt)))) <= {1.0}
@@ -82,8 +82,8 @@ def test_a_pulse_as_wide_as_its_period_never_ends_between_pulses():
 
 
 @pytest.mark.parametrize("start", [0.05 + 0.05 * i for i in range(12)])
-def test_a_step_of_a_whole_number_of_steps_is_as_long_wherever_it_begins(start):
-    # 0.55/0.1 and 0.65/0.1 are 5.5 and 6.5, of which Python's round makes 6 and 6.
+def test_a_step_of_a_whole_number_of_dt_has_that_length_wherever_it_begins(start):
+    # Python rounds both 5.5 and 6.5 to 6.
     start = round(start, 2)
     sampled = Stimulus.step(1.0, start, round(start + 0.3, 2)).sample(0.1, 20)
     assert_array_equal(np.flatnonzero(sampled), nearest(start, 0.1) + np.arange(3))
@@ -102,7 +102,7 @@ def test_a_step_of_a_whole_number_of_steps_is_as_long_wherever_it_begins(start):
         (0.7, 0.0, 1.0, 2.2),
     ],
 )
-def test_all_pulses_of_a_train_are_equally_many_steps_wide_and_begin_at_the_nearest(
+def test_all_pulses_of_a_train_have_equally_many_steps_and_begin_at_the_nearest_step(
     dt, start, width, period
 ):
     count = 50
@@ -167,13 +167,13 @@ def test_a_sine_counts_its_frequency_in_hertz_and_its_phase_in_radians():
 @pytest.mark.parametrize(
     "stimulus", [Stimulus.sine(3.0, 40.0, 0.3, 1.0), Stimulus.ramp(-1.0, 4.0, 0.0, 50.0)]
 )
-def test_a_coarse_step_holds_the_mean_of_the_fine_ones_within_it(stimulus):
+def test_the_current_of_a_long_step_is_the_mean_of_the_short_steps_within_it(stimulus):
     coarse, fine = stimulus.sample(0.1, 500), stimulus.sample(0.001, 50_000)
     mean = fine.reshape(500, 100).mean(axis=1)
     assert np.abs(coarse - mean).max() < 1e-4  # the midpoint rule's: 3 · (2π·0.04·0.1)²/24
 
 
-def test_a_width_that_is_the_period_but_for_rounding_is_the_period():
+def test_a_width_within_rounding_of_the_period_is_the_period():
     train = Stimulus.pulse_train(1.0, 0.0, 3 * 0.1, 0.3, 3)
     assert_array_equal(train.sample(0.1, 12), [1] * 9 + [0] * 3)
 

@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    timing = commands.add_parser("bench", help="time backends side by side")
+    timing = commands.add_parser("bench", help="measure the speed of backends")
     timing.set_defaults(command=_bench, advice="; use smaller --batch-sizes")
     timing.add_argument("--n-runs", type=int, default=5, help="timed runs (default 5)")
     timing.add_argument(

@@ -73,7 +73,7 @@ class PulseTrain(Term):
         if self.width == self.period:  # no gaps between the pulses
             return (_between(step, self.start, self.start + self.count * self.period, dt),)
         on = np.zeros(len(step))
-        width = nearest_step(self.width, dt)  # once, so that all pulses are alike
+        width = nearest_step(self.width, dt)  # rounded once, so that all pulses are equally long
         middle = np.floor(((step + 0.5) * dt - self.start) / self.period)
         for pulse in (middle - 1.0, middle, middle + 1.0):  # rounding may move one to its neighbour
             onset = nearest_step(self.start + pulse * self.period, dt)

@@ -37,7 +37,7 @@ class BlockLength:
         else:
             self.steps = max(1, min(FIRST_STEPS, max_steps, FIRST_WORK // n_neurons))
         self._compared = 0, 0.0  # an earlier block's steps and seconds
-        self.go_on()
+        self.start_timing()
 
     def _possible(self) -> int:
         fixed = self._fixed or 0.0
@@ -46,7 +46,7 @@ class BlockLength:
         steps = min(most / self._step, max(self._n_steps / LEAST_BLOCKS, least / self._step))
         return max(1, round(min(self._max_steps, steps)))
 
-    def go_on(self) -> None:
+    def start_timing(self) -> None:
         """Start timing the next block. The time since the last one was read isn't the backend's."""
         self._last = perf_counter()
 
@@ -64,4 +64,4 @@ class BlockLength:
         self.steps = min(self._possible(), MOST_GROWTH * count)
         if self._fixed is None and count < LENGTH_RATIO * self.steps < LENGTH_RATIO**2 * count:
             self.steps = min(LENGTH_RATIO * count, self._max_steps)
-        self.go_on()
+        self.start_timing()

@@ -50,7 +50,7 @@ class Repeated:
     def took(self, count: int) -> None:
         """Do nothing, since the lengths are given."""
 
-    def go_on(self) -> None:
+    def start_timing(self) -> None:
         """Do nothing, since the lengths are given."""
 
 
@@ -86,7 +86,7 @@ class Kit:
         """A problem in the kit's precision; the arguments are those of `Problem`."""
         return Problem(T, dtype=self.dtype, **arguments)
 
-    def by_hand(self, problem: Problem, lengths: Sequence[int]) -> Run:
+    def run_in_blocks(self, problem: Problem, lengths: Sequence[int]) -> Run:
         """Run a problem in blocks of these lengths, repeated until the run ends."""
         recorder = MemoryRecorder(problem)
         prepare = self.chosen.backend.prepare

@@ -1,14 +1,14 @@
-"""Each planted fault is detected by the tests that are for it."""
+"""Every planted fault is detected by the tests that are meant to detect it."""
 
 import pytest
 from faults import FAULTS
 
 from hhplug.testing import BackendSuite
 
-# A test of the suite reports a fault by this, in contrast to a run that ends in an error.
+# A failure begins with one of these if an assertion failed, and not if the run raised an error.
 JUDGED = ("AssertionError", "assert ", "Failed: DID NOT ", "Failed: Regex pattern did not match")
 
-# The core keeps these promises whatever the backend does, or the number has no bound.
+# No backend can fail these: the core keeps the first three promises, and a speed has no bound.
 NO_BACKENDS_FAULT = {
     "test_the_result_says_what_ran_and_where",
     "test_a_precision_that_is_not_declared_is_refused",
@@ -36,8 +36,8 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault):
     assert set(outcome.failed) == set(fault.fails)
     assert outcome.passed == set(fault.passes)
     assert outcome.exit_code == pytest.ExitCode.TESTS_FAILED
-    for said in outcome.failed.values():
-        assert said.startswith(fault.raises or JUDGED)
+    for message in outcome.failed.values():
+        assert message.startswith(fault.raises or JUDGED)
 
 
 @pytest.mark.parametrize(

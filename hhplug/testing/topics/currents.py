@@ -71,7 +71,7 @@ class CurrentTests:
             "start_step": late,
         }
         problem = kit.problem(T, **arguments)
-        ours, expected = kit.by_hand(problem, [7, 1, 4]), reference(T, **arguments)
+        ours, expected = kit.run_in_blocks(problem, [7, 1, 4]), reference(T, **arguments)
         assert_near(ours.samples["V"], expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spikes.neuron, expected.spikes.neuron, "spikes' neurons")
         late_by = np.abs(ours.spikes.time - expected.spikes.time)

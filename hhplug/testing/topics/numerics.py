@@ -37,7 +37,7 @@ class NumericsTests:
 
     def test_a_trace_of_5_ms_is_within_bounds(self, kit: Kit):
         problem = accuracy_problem(5.0, kit.dtype)
-        ours = kit.by_hand(problem, [500]).samples["V"]
+        ours = kit.run_in_blocks(problem, [500]).samples["V"]
         expected = runs.trace(5.0).V
         bound = BOUNDS[kit.dtype].V_5_ms
         kit.budget.note(kit.dtype, "V over 5 ms", np.abs(ours - expected).max(), bound)
@@ -45,7 +45,7 @@ class NumericsTests:
 
     @pytest.mark.long_horizon("V over 50 ms")
     def test_a_trace_of_50_ms_is_within_bounds(self, kit: Kit):
-        ours = kit.by_hand(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
+        ours = kit.run_in_blocks(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
         expected = runs.trace(50.0).V
         bound = BOUNDS[kit.dtype].V_50_ms
         kit.budget.note(kit.dtype, "V over 50 ms", np.abs(ours - expected).max(), bound)
@@ -53,7 +53,7 @@ class NumericsTests:
 
     @pytest.mark.long_horizon("spike time over 200 ms")
     def test_spike_times_and_counts_over_200_ms_are_those_of_the_reference(self, kit: Kit):
-        ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
+        ours = kit.run_in_blocks(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
         expected = runs.trains()
         bound = BOUNDS[kit.dtype].spike_time
         equal = np.array_equal(ours.spikes.neuron, expected.spikes.neuron)

@@ -24,7 +24,9 @@ class SessionTests:
     def test_blocks_of_any_length_give_the_same_run(self, kit: Kit, current):
         population = Population(257, kit.steps(50, 11), current)
         problem = kit.problem(**population.arguments(record_every=3))
-        assert_same(kit.by_hand(problem, [1, 4, 2, 7]), kit.by_hand(problem, [problem.n_steps]))
+        assert_same(
+            kit.run_in_blocks(problem, [1, 4, 2, 7]), kit.run_in_blocks(problem, [problem.n_steps])
+        )
 
     @pytest.mark.parametrize("current", CURRENTS)
     def test_two_consecutive_runs_equal_one_long_run(self, kit: Kit, current):
@@ -58,7 +60,7 @@ class SessionTests:
                     block.read(recorder.block(first, 4))
             states = one.state(), other.state()
         for problem, state, recorder in zip(problems, states, recorders, strict=True):
-            alone = kit.by_hand(problem, [4])
+            alone = kit.run_in_blocks(problem, [4])
             np.testing.assert_array_equal(state, alone.final_state)
             np.testing.assert_array_equal(recorder.samples["V"], alone.samples["V"])
             np.testing.assert_array_equal(recorder.spike_count, alone.spike_count)

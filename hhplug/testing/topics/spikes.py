@@ -65,7 +65,7 @@ class SpikeTests:
     def test_a_spike_on_a_block_boundary_is_found_once(self, kit: Kit, length):
         population = Population(259, kit.steps(48, 12))
         problem = kit.problem(**population.arguments())
-        ours = kit.by_hand(problem, [length])
+        ours = kit.run_in_blocks(problem, [length])
         neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
         assert {int(t) % length for t in time} == set(range(length)), "crossings in every place"
         np.testing.assert_array_equal(ours.spikes.neuron, neuron)
