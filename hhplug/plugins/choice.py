@@ -73,7 +73,7 @@ def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
 
 def _raisable(entry: Entry) -> BackendUnavailable:
     """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
-    found = entry.unavailable or BackendUnavailable("no_backend", "it has no record")
+    found = entry.unavailable or BackendUnavailable("no_backend", "it has no spec")
     return BackendUnavailable(
         found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
     )

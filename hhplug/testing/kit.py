@@ -1,4 +1,4 @@
-"""What the tests of the suite use: the backend under test, the reference, and assertions."""
+"""Tools for the tests of the suite: the backend under test, the reference, and assertions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Run:
 
 
 class Repeated:
-    """Given block lengths, repeated in order without end, as `step_through` asks for them."""
+    """The `Lengths` of a run whose block lengths are given. They are repeated without end."""
 
     def __init__(self, lengths: Sequence[int]):
         self._lengths = cycle(lengths)
@@ -49,10 +49,10 @@ class Repeated:
         return next(self._lengths)
 
     def took(self, count: int) -> None:
-        """Called when a block has been read; does nothing."""
+        """Do nothing, since the lengths are given."""
 
-    def go_on(self) -> None:
-        """Called when a block has been reported; does nothing."""
+    def start_timing(self) -> None:
+        """Do nothing, since the lengths are given."""
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Kit:
         return self.chosen.spec
 
     def steps(self, long: int, short: int) -> int:
+        """The number of steps for the long or the short horizon, whichever the tests have."""
         return short if self.short else long
 
     def run(self, T: float, **arguments: Any) -> Result:
@@ -83,9 +84,10 @@ class Kit:
         return simulate(problem, self.chosen)
 
     def problem(self, T: float, **arguments: Any) -> Problem:
+        """A problem in the kit's precision; the arguments are those of `Problem`."""
         return Problem(T, dtype=self.dtype, **arguments)
 
-    def by_hand(self, problem: Problem, lengths: Sequence[int], guarded: bool = False) -> Run:
+    def run_in_blocks(self, problem: Problem, lengths: Sequence[int], guarded: bool = False) -> Run:
         """Run a problem in blocks of these lengths, repeated until the run ends.
 
         guarded: raise AssertionError if a block writes outside its arrays, or leaves a row out.

@@ -13,16 +13,16 @@ from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
 from hhplug.testing.topics.process import ProcessTests
 from hhplug.testing.topics.promises import PromiseTests
-from hhplug.testing.topics.record import RecordTests
 from hhplug.testing.topics.recording import RecordingTests
 from hhplug.testing.topics.sessions import SessionTests
 from hhplug.testing.topics.side_by_side import SideBySideTests
+from hhplug.testing.topics.spec import SpecTests
 from hhplug.testing.topics.spikes import SpikeTests
 from hhplug.testing.topics.varied import VariedTests
 from hhplug.testing.varied import rows
 
 TOPICS = (
-    RecordTests,
+    SpecTests,
     PromiseTests,
     VariedTests,
     PopulationTests,

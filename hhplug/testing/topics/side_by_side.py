@@ -44,7 +44,7 @@ class SideBySideTests:
     @pytest.mark.kit_level(2)
     def test_sessions_that_differ_in_everything_do_not_disturb_each_other(self, kit: Kit):
         problems = _different(kit)
-        alone = [kit.by_hand(problem, [BLOCK]) for problem in problems]
+        alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
         recorders = [MemoryRecorder(problem) for problem in problems]
         kit.budget.steps += 2 * STEPS + 2 * BLOCK
         prepare = kit.chosen.backend.prepare
@@ -71,10 +71,10 @@ class SideBySideTests:
     @pytest.mark.kit_level(2)
     def test_two_threads_at_once_are_both_right(self, kit: Kit):
         problems, repeats = _different(kit), 1 if kit.short else 8
-        alone = [kit.by_hand(problem, [BLOCK]) for problem in problems]
+        alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
 
         def again(problem: Problem) -> list[Any]:
-            return [kit.by_hand(problem, [BLOCK]) for _ in range(repeats)]
+            return [kit.run_in_blocks(problem, [BLOCK]) for _ in range(repeats)]
 
         with ThreadPoolExecutor(2) as threads:
             for runs, right in zip(threads.map(again, problems), alone, strict=True):

@@ -24,10 +24,10 @@ class VariedTests:
         problem = varied.problem
         inputs = [array.copy() for array in _inputs(problem)]
         try:
-            ours = kit.by_hand(problem, varied.lengths, guarded=True)
+            ours = kit.run_in_blocks(problem, varied.lengths, guarded=True)
             _assert_unchanged(problem, inputs)
             _assert_near_the_reference(kit, varied, ours)
-            one_block = kit.by_hand(problem, [problem.n_steps], guarded=True)
+            one_block = kit.run_in_blocks(problem, [problem.n_steps], guarded=True)
             assert_same(ours, one_block, "the run in one block differs")
             _assert_end_to_end(kit, problem, one_block)
             _assert_recording_changes_nothing(kit, problem, one_block)
@@ -85,7 +85,7 @@ def _assert_end_to_end(kit: Kit, problem: Problem, whole: Run) -> None:
     """Two runs laid end to end equal the whole."""
     cut = problem.n_steps * 2 // 5
     stimulus = problem.stimulus
-    first = kit.by_hand(problem.shortened(cut), [cut])
+    first = kit.run_in_blocks(problem.shortened(cut), [cut])
     arguments = problem.arguments()
     arguments |= {
         "T": (problem.n_steps - cut) * DT,
@@ -93,7 +93,7 @@ def _assert_end_to_end(kit: Kit, problem: Problem, whole: Run) -> None:
         "stimulus": stimulus[cut:] if isinstance(stimulus, np.ndarray) else stimulus,
         "initial_state": first.final_state,
     }
-    second = kit.by_hand(Problem(**arguments), [problem.n_steps - cut])
+    second = kit.run_in_blocks(Problem(**arguments), [problem.n_steps - cut])
     what = f"a run of {cut} steps, and one that goes on from it, differ from the whole"
     for name, samples in whole.samples.items():
         joined = np.concatenate([first.samples[name], second.samples[name]])
@@ -116,7 +116,7 @@ def _assert_recording_changes_nothing(kit: Kit, problem: Problem, whole: Run) ->
         "record_neurons": None,
         "spikes": OTHER_SPIKES[problem.spikes],
     }
-    other = kit.by_hand(Problem(**problem.arguments() | changes), [problem.n_steps])
+    other = kit.run_in_blocks(Problem(**problem.arguments() | changes), [problem.n_steps])
     what = f"record={changes['record']} and spikes={changes['spikes']!r} change the"
     assert_equal(other.final_state, whole.final_state, f"{what} final state")
     if "off" not in (problem.spikes, changes["spikes"]):
@@ -128,7 +128,7 @@ def _assert_neurons_alone(kit: Kit, problem: Problem, whole: Run) -> None:
     n = problem.n_neurons
     chosen = list(dict.fromkeys([n - 1, n // 2, 0, n // 3]))
     part = problem.take(chosen)
-    alone = kit.by_hand(part, [problem.n_steps])
+    alone = kit.run_in_blocks(part, [problem.n_steps])
     what = f"neurons {chosen} alone differ from the population"
     assert_equal(alone.final_state, whole.final_state[:, chosen], f"{what}: final state")
     column = {neuron: place for place, neuron in enumerate(problem.neurons.tolist())}

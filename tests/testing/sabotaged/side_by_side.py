@@ -3,7 +3,7 @@
 import os
 from threading import Barrier, BrokenBarrierError
 
-from sabotaged.changes import but
+from sabotaged.changes import with_fields
 from sabotaged.faultless import Faultless
 
 
@@ -13,7 +13,7 @@ class DtOfTheLatestSession(Faultless):
         return super().prepare(problem, max_steps)
 
     def read(self, session, steps, out):
-        session.problem = but(session.problem, dt=self._latest)
+        session.problem = with_fields(session.problem, dt=self._latest)
         super().read(session, steps, out)
 
 
@@ -23,7 +23,7 @@ class ThresholdOfTheLatestSession(Faultless):
         return super().prepare(problem, max_steps)
 
     def read(self, session, steps, out):
-        session.problem = but(session.problem, spike_threshold=self._latest)
+        session.problem = with_fields(session.problem, spike_threshold=self._latest)
         super().read(session, steps, out)
 
 

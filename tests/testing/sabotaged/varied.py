@@ -3,7 +3,7 @@
 import numpy as np
 
 from hhplug.backend import Recorded
-from sabotaged.changes import but, nudged, with_rows
+from sabotaged.changes import nudged, with_fields, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -65,7 +65,7 @@ class RecordOrderLostInTheSecondBlock(Faultless):
         problem = session.problem
         if problem.record_neurons is not None and steps.start > problem.start_step:
             chosen = np.sort(problem.record_neurons)
-            session.problem = but(problem, record_neurons=chosen, neurons=chosen)
+            session.problem = with_fields(problem, record_neurons=chosen, neurons=chosen)
         super().read(session, steps, out)
         session.problem = problem
 

@@ -1,4 +1,4 @@
-"""Devices without a name, and probes without a usable answer."""
+"""Faults of what is used before a run: the device's name and the probe."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Tests of a backend's spec: what a plugin declares before anything runs."""
+"""Tests of a backend's spec and probe, which hhplug uses before it opens the backend."""
 
 import os
 import subprocess
@@ -20,8 +20,8 @@ print(*sys.modules)
 HIDDEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
-class RecordTests:
-    def test_the_record_is_complete(self, kit: Kit):
+class SpecTests:
+    def test_the_spec_is_complete(self, kit: Kit):
         spec = kit.spec
         assert spec.name == kit.name
         assert Version(spec.api).major == Version(API).major
@@ -31,7 +31,7 @@ class RecordTests:
         if spec.requires:
             assert spec.install_hint.strip(), "what installs the packages that it requires"
 
-    def test_the_factory_makes_a_backend_that_names_its_device(self, kit: Kit):
+    def test_the_factory_returns_a_backend_that_names_its_device(self, kit: Kit):
         assert isinstance(kit.chosen.backend, Backend)
         assert kit.chosen.backend.device.strip()
 
@@ -51,7 +51,7 @@ class RecordTests:
         heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
         assert not heavy & set(loaded)
 
-    def test_the_probe_answers_also_where_no_device_shows(self, kit: Kit, monkeypatch):
+    def test_the_probe_answers_with_and_without_visible_devices(self, kit: Kit, monkeypatch):
         probe = kit.spec.probe or ""
         kit.needs("probe", bool(probe))
         for hidden in (False, True):
