@@ -176,7 +176,12 @@ def _parser() -> argparse.ArgumentParser:
 
     testing = commands.add_parser("test-backend", help="certify a backend against the reference")
     testing.set_defaults(command=_test_backend)
-    testing.add_argument("name", metavar="NAME", help="a name from `hhplug backends`")
+    testing.add_argument("name", metavar="NAME", nargs="?", help="a name from `hhplug backends`")
+    testing.add_argument(
+        "--list-problems",
+        action="store_true",
+        help="print the varied problems that the backend must solve, and test nothing",
+    )
     testing.add_argument(
         "--horizon",
         choices=("long", "short"),
@@ -386,6 +391,14 @@ def _new_backend(options: argparse.Namespace) -> int:
 
 
 def _test_backend(options: argparse.Namespace) -> int:
+    if options.list_problems:
+        from hhplug.testing import varied
+
+        for number, row in enumerate(varied.rows(options.horizon == "short")):
+            print(f"{number:3}  {varied.described(row)}")
+        return 0
+    if options.name is None:
+        raise InvalidInput("name the backend to test; hhplug backends lists them")
     if options.kit_level is not None:
         whole("--kit-level", options.kit_level, 1)
     try:

@@ -29,7 +29,7 @@ def explained(
         f"(steps {problem.start_step + begin} to {problem.start_step + end - 1}): "
         f"{ours[row, column]!r} instead of {expected[row, column]!r}"
     )
-    return f"{_guess(ours, expected, bound, block)}{where}"
+    return f"{_guess(ours, expected, bound, row, block)}{where}"
 
 
 def first_off(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> tuple[int, int]:
@@ -57,31 +57,30 @@ def _near(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> NDArray[n
         return (np.abs(np.asarray(ours, np.float64) - expected) < bound) | (ours == expected)
 
 
-def _guess(ours: NDArray[Any], expected: NDArray[Any], bound: float, block: int) -> str:
-    """The likely fault, as the beginning of a sentence, or nothing."""
+def _guess(ours: NDArray[Any], expected: NDArray[Any], bound: float, row: int, block: int) -> str:
+    """The likely fault, as the beginning of a sentence, or nothing; row, block: the first off."""
     rows, columns = ours.shape
     if rows > 2 and _near(ours[1:], expected[:-1], bound).all():
         return "the samples are one late: "
     if rows > 2 and _near(ours[:-1], expected[1:], bound).all():
         return "the samples are one early: "
-    if columns > 1:
-        order = _order_of_columns(ours, expected, bound)
-        if order is not None:
-            since = "" if block == 1 else f" from block {block} on"
-            return f"the recorded neurons are in another order{since}: "
-    if columns > 1 and not _near(ours, expected, bound).any(axis=0).all():
-        lost = np.flatnonzero(~_near(ours, expected, bound).any(axis=0))
-        return f"{len(lost)} of {columns} columns are wrong throughout, from column {lost[0]} on: "
+    if _is_permuted(ours[row:], expected[row:], bound):
+        since = "" if block == 1 else f" from block {block} on"
+        return f"the recorded neurons are in another order{since}: "
+    wrong = np.flatnonzero(~_near(ours, expected, bound).any(axis=0))
+    if wrong.size:
+        return (
+            f"{len(wrong)} of {columns} columns are wrong throughout, from column {wrong[0]} on: "
+        )
     return ""
 
 
-def _order_of_columns(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> list[int] | None:
-    """The order that makes the last sample's columns right, or None if none does."""
-    left, order = list(range(ours.shape[1])), []
-    for value in expected[-1]:
-        match = next((i for i in left if _near(ours[-1, i], value, bound)), None)
+def _is_permuted(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> bool:
+    """Whether each expected column is one of ours, and each of ours is taken once."""
+    left = list(range(ours.shape[1]))
+    for column in expected.T:
+        match = next((i for i in left if _near(ours[:, i], column, bound).all()), None)
         if match is None:
-            return None
+            return False
         left.remove(match)
-        order.append(match)
-    return order
+    return True

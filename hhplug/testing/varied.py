@@ -53,7 +53,7 @@ def rows(short: bool) -> list[Row]:
 
 def described(row: Row) -> str:
     """A row as one line, for example for a failure."""
-    return ", ".join(f"{name}: {level or '–'}" for name, level in row.items())
+    return ", ".join(f"{name}: {level or 'nothing'}" for name, level in row.items())
 
 
 class Varied:

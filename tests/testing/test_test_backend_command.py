@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from hhplug import cli
+from hhplug.testing import varied
 
 SHORT = ("--horizon", "short")
 
@@ -127,3 +128,18 @@ def test_an_unknown_kit_level_exits_with_2(certify, level):
     code, output, errors = certify("reference", *SHORT, "--kit-level", level)
     assert (code, output) == (2, "")
     assert errors == f"hhplug: --kit-level must be a whole number, 1 or more, got {level}\n"
+
+
+def test_the_problems_are_listed(certify):
+    code, output, errors = certify("--list-problems")
+    lines = output.splitlines()
+    assert (code, errors) == (0, "")
+    assert len(lines) == len(varied.rows(short=False))
+    assert lines[0].startswith("  0  neurons: 1, current: ")
+    assert "record: nothing" in output
+    _, short, _ = certify("--list-problems", *SHORT)
+    assert len(short.splitlines()) == len(varied.rows(short=True)) < len(lines)
+
+
+def test_without_a_name_it_says_where_names_are_listed(certify):
+    assert certify()[::2] == (2, "hhplug: name the backend to test; hhplug backends lists them\n")

@@ -10,7 +10,7 @@ from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, refe
 from hhplug.testing.problems import CURRENTS, Population
 
 SIZES = (1, 31, 32, 33, 255, 257, 1025)
-LARGE = 70_000
+LARGE = 20_000
 MILLIONS = 4_300_003  # more than 65,535 thread blocks of 64 threads
 
 
@@ -85,7 +85,7 @@ class PopulationTests:
         healthy = kit.run(T, stimulus=Stimulus.constant([10.0] * 3))
         with pytest.warns(RuntimeWarning, match="1 of 3 neurons"):
             ours = kit.run(T, stimulus=Stimulus.constant([10.0, 1e37, 10.0]))
-        assert not np.isfinite(ours.final_state[:, 1]).all()
+        assert not np.isfinite(ours.final_state[:, 1]).any(), "all four variables of the neuron"
         for neuron in (0, 2):
             assert_equal(ours.V[:, neuron], healthy.V[:, neuron], f"V of neuron {neuron}")
         assert_same(kit.run(T, stimulus=Stimulus.constant([10.0] * 3)), healthy)

@@ -7,6 +7,8 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_equal
 from hhplug.testing.problems import DT, Population
 
+LONGEST_BLOCK = 2**16  # steps; the core makes no longer ones
+LATE_FRACTION = 1e-4  # the same where V changes little in the step of the crossing
 FRACTION = 1e-6  # error of a spike time in steps, from interpolation in float32
 
 
@@ -60,6 +62,23 @@ class SpikeTests:
         assert_equal(ours.spike_count, each, "spike count")
         assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
         np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=FRACTION)
+
+    @pytest.mark.kit_level(2)
+    @pytest.mark.long_horizon("a thousand spikes of a neuron in one block")
+    def test_the_longest_block_has_a_thousand_spikes_of_each_neuron(self, kit: Kit):
+        # Every 64 steps the current lifts V by 100 mV in two steps, and takes it back in two.
+        n, steps = 97, LONGEST_BLOCK
+        current = np.zeros((steps, 1))
+        current[0::64] = current[1::64] = 5000.0
+        current[2::64] = current[3::64] = -5000.0
+        problem = kit.problem(steps * 0.01, batch_size=n, stimulus=current)
+        ours = kit.run_in_blocks(problem, [steps])
+        neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
+        each = np.bincount(neuron, minlength=n)
+        assert (each >= steps // 64).all()
+        assert_equal(ours.spike_count, each, "spike count")
+        assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
+        np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=LATE_FRACTION)
 
     @pytest.mark.parametrize("length", [1, 2, 3])
     def test_a_spike_on_a_block_boundary_is_found_once(self, kit: Kit, length):

@@ -64,3 +64,12 @@ class NaNThatSpreads(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         session.current_state[0] += 0.0 * np.roll(session.current_state[0], 1)
+
+
+class NaNGatesBehindAClampedV(Faultless):
+    """V is kept within limits, so that it stays finite where the gates are NaN."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        V = session.current_state[0]
+        V[:] = np.clip(np.nan_to_num(V, nan=-65.0), -200.0, 200.0)

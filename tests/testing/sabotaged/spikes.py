@@ -113,3 +113,15 @@ class SpikesRoundOtherwise(Faultless):
         super().read(session, steps, out)
         if session.problem.spikes != "off":
             session.current_state = nudged(session.current_state)
+
+
+class AtMost32SpikesANeuronAndBlock(SpikesChanged):
+    most = 32
+
+    def reported(self, session, steps, spikes):  # noqa: ARG002
+        neuron, step, _ = spikes
+        order = np.lexsort([step, neuron])
+        ordered = [array[order] for array in spikes]
+        first = np.searchsorted(ordered[0], ordered[0])
+        kept = np.arange(len(neuron)) - first < self.most
+        return [array[kept] for array in ordered]
