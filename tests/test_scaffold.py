@@ -111,6 +111,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ({"url": "file:///home/user/project", "dir_info": {}}, ""),
         ({"url": "https://example.com/a.zip", "archive_info": {"hash": "sha256=2dc6b5a"}}, ""),
         (
+            {"url": "file:///home/user/hhplug", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+            "",
+        ),
+        (
             {
                 "url": "https://example.com/mychip/hhplug.git",
                 "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": COMMIT},

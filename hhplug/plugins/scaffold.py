@@ -40,13 +40,14 @@ def new_backend(name: str, dest: Path) -> Path:
 def _repository() -> str:
     """The end of a requirement that names the repository and commit that pip installed hhplug from.
 
-    It is empty if hhplug comes from elsewhere. pip keeps the origin in direct_url.json (PEP 610).
+    It is empty if hhplug comes from elsewhere, or from a repository on this computer. pip keeps the
+    origin in direct_url.json (PEP 610).
     """
     try:
         origin = json.loads(distribution("hhplug").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:  # hhplug runs without being installed
         return ""
-    if "vcs_info" not in origin:
+    if "vcs_info" not in origin or origin["url"].startswith("file:"):
         return ""
     return " @ {vcs}+{url}@{commit_id}".format(url=origin["url"], **origin["vcs_info"])
 
