@@ -1,1 +1,1 @@
-"""The benchmarks (suite), their recorded results, and the tools that compare and show results."""
+"""asv benchmarks of the speed and accuracy of every backend, with one file for each topic."""

@@ -28,7 +28,7 @@ from hhplug.model import VARIABLES
 from hhplug.problem import DTYPES, DType, Problem
 
 API = "2.0"
-"""Version of this contract. A plugin must have the same major and no later minor version."""
+"""Version of this contract. A plugin's must have the same major and no later minor number."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Capabilities:
     dtypes: tuple[DType, ...] = DTYPES
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
+    fork: bool = False  # it also runs in a process forked after it was opened
 
     def __post_init__(self) -> None:
         if isinstance(self.dtypes, str):
@@ -52,7 +53,7 @@ class BackendSpec:
 
     name: str
     factory: str  # "module:attribute", called with device=
-    api: str  # the API it was written for
+    api: str  # version of the contract that it implements
     summary: str  # one line for the list of backends
     requires: tuple[str, ...] = ()  # as in pyproject.toml: "torch>=2.6"
     probe: str | None = None  # "module:attribute", called in a child process (plugins/probes.py)
@@ -102,13 +103,13 @@ class Recorded:
     spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_spikes`."""
 
-    _row: int = field(default=0, init=False, repr=False)  # of the next sample
+    _row: int = field(default=0, init=False, repr=False)  # row of the next sample
 
     def step(self, k: int, before: NDArray[Any], after: NDArray[Any]) -> None:
-        """Record step k: its sample, and the upward crossings of the threshold in it.
+        """Record the sample of step k, and the upward crossings of the threshold during it.
 
-        before, after: V m h n of all neurons at the step's begin and end, (4, n_neurons). Call it
-        once for every step of the block, in order.
+        before, after: V m h n of all neurons at the step's begin and end, (4, n_neurons). Call this
+        method once for every step of the block, in order.
         """
         problem = self.problem
         if k % problem.record_every == 0:

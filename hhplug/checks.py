@@ -96,8 +96,9 @@ def per_neuron(
 ) -> PerNeuron:
     """The value as a finite float, or as a read-only (n,) float64 array of finite values.
 
-    A value below least isn't `wanted`. The array is a copy, unless it is already such an array and
-    owns its memory, so that nobody else can change it.
+    least: the smallest value allowed. wanted: the allowed values in words, for the error. The array
+    is a copy, unless it is already such an array and owns its memory, so that nobody else can
+    change it.
     """
     if is_labelled(value):
         if "time" in value.dims:
@@ -156,7 +157,7 @@ def neurons_in_order(name: str, labelled: Any) -> None:
     sort = "sort it by .sortby('neuron'), or " if sortable else ""
     raise InvalidInput(
         f"{name} must have its neurons labelled 0 to {count - 1} in this order; {sort}"
-        "take them as they stand by .drop_vars('neuron')"
+        "ignore the labels by .drop_vars('neuron')"
     )
 
 
@@ -179,7 +180,7 @@ def within(
 
 
 def _all_within(values: PerNeuron, least: float, most: float) -> bool:
-    """Whether least ≤ value ≤ most for all values. It is false for NaN, and allocates nothing."""
+    """Whether least ≤ value ≤ most for all values. NaN is outside. It allocates nothing."""
     if isinstance(values, np.ndarray):
         return bool(least <= values.min() and values.max() <= most)
     return least <= values <= most

@@ -8,10 +8,10 @@ import numpy as np
 from hhplug import checks
 from hhplug.errors import InvalidInput
 
-HALF_STEP_TOLERANCE = 1e-6  # steps; rounding errors never decide how a half is rounded
-WHOLE_STEPS_TOLERANCE = 1e-6  # of a step, by which T may miss a whole number of steps
-QUOTIENT_ERROR = 1.5 * 2.0**-52  # of T/dt, relative: T, dt and the quotient are rounded
-MOST_STEPS = 2**53  # above, time = step·dt no longer tells steps apart
+HALF_STEP_TOLERANCE = 1e-6  # steps; a time this little below a half step is rounded up too
+WHOLE_STEPS_TOLERANCE = 1e-6  # steps; largest difference between T/dt and a whole number
+QUOTIENT_ERROR = 1.5 * 2.0**-52  # largest relative rounding error of T, dt and T/dt together
+MOST_STEPS = 2**53  # beyond this, float64 can't represent every step number
 
 
 def nearest_step(time: Any, dt: float) -> Any:
@@ -23,12 +23,12 @@ def nearest_step(time: Any, dt: float) -> Any:
 
 
 def _is_whole(steps: float) -> bool:
-    """Whether a quotient of two times is a whole number of steps, but for rounding."""
+    """Whether a quotient of two times is a whole number of steps, except for rounding errors."""
     return abs(steps - round(steps)) <= max(WHOLE_STEPS_TOLERANCE, QUOTIENT_ERROR * steps)
 
 
 def _digits(steps: float) -> int:
-    """How many digits show a time of this many steps so that it can be given back."""
+    """Digits with which a message writes a time of this many steps, so that it can be used."""
     return 15 if steps < 1e8 else 17
 
 
@@ -50,15 +50,15 @@ def whole_steps(T: float, dt: float) -> int:
     return n_steps
 
 
-def resumed_step(next_step: int, before: float, dt: float, n_steps: int) -> int:
-    """The step of dt ms that begins when step `next_step` of `before` ms would.
+def resumed_step(next_step: int, old_dt: float, dt: float, n_steps: int) -> int:
+    """The number of the step of dt ms that begins at the time next_step · old_dt.
 
-    n_steps: length of the run that begins there, for the advice. Raises InvalidInput, naming a dt
-    that would do, if no step begins then.
+    old_dt: dt of the run that is continued, ms. n_steps: length of the new run, from which the
+    error proposes a dt. Raises InvalidInput if no step of dt begins at that time.
     """
-    if dt == before:
+    if dt == old_dt:
         return next_step
-    time = next_step * before
+    time = next_step * old_dt
     steps = time / dt
     if not steps < MOST_STEPS:
         raise InvalidInput(
@@ -66,20 +66,20 @@ def resumed_step(next_step: int, before: float, dt: float, n_steps: int) -> int:
         )
     if _is_whole(steps) and steps > 0.5:
         return round(steps)
-    # A dt that divides both the time and T, if the dt before divides T, else the time alone.
-    more = n_steps * dt / before
-    unit = before * gcd(next_step, round(more)) if _is_whole(more) else time
+    # The proposed dt divides the time and, if the old dt divides T, T too.
+    steps_of_T = n_steps * dt / old_dt
+    unit = old_dt * gcd(next_step, round(steps_of_T)) if _is_whole(steps_of_T) else time
     most = max(1, int(unit / dt))
     near = [f"{unit / parts:.{_digits(steps)}g}" for parts in (most + 1, most)]
     raise InvalidInput(
-        f"dt must divide the time of resume, {time:.{_digits(steps)}g} ms, into whole steps, or "
-        f"time would move; got {dt!r} ms ({steps:.15g} steps), and the nearest that would do are "
+        f"dt must divide the time of resume, {time:.{_digits(steps)}g} ms, into whole steps; "
+        f"got {dt!r} ms ({steps:.15g} steps), and the nearest that would do are "
         f"{near[0]} and {near[1]} ms"
     )
 
 
 def checked_start(start_step: int, n_steps: int) -> int:
-    """The first step of a run as an int. Raises InvalidInput if its last can't be counted."""
+    """The first step as an int. Raises InvalidInput if the run goes beyond MOST_STEPS."""
     start_step = checks.whole("start_step", start_step, 0)
     if start_step + n_steps > MOST_STEPS:
         raise InvalidInput(

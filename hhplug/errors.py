@@ -21,7 +21,7 @@ class UnknownArgument(InvalidInput, TypeError):
 
 
 class NotRecorded(InvalidInput, KeyError, AttributeError):
-    """A result was asked for something that its run didn't keep. `hasattr` returns False for it."""
+    """A result has no such data, because its run didn't keep them. `hasattr` returns False."""
 
     __str__ = Exception.__str__  # KeyError.__str__ would put the message in quotes
 
@@ -94,7 +94,7 @@ class BackendUnavailable(HHPlugError, RuntimeError):
 def warn(message: str) -> None:
     """Issue a RuntimeWarning at the line outside hhplug that led to it.
 
-    Python shows a warning once a line, so one at a line of hhplug would be shown only once.
+    Python shows a warning once for each line, so one at a line of hhplug would be shown only once.
     """
     frame, level = sys._getframe(1), 2
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "hhplug":

@@ -11,11 +11,15 @@ from hhplug.model import V_REST, VARIABLES, HHParameters, nonfinite_neurons, set
 from hhplug.quantities import PURE, is_labelled
 from hhplug.rest import resting_state
 
-GATE_TOLERANCE = 1e-6  # by which float32 rounding may put a gate of a final state outside [0, 1]
+GATE_TOLERANCE = 1e-6  # how far rounding in float32 may put a gate outside [0, 1]
 
 
 def checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.float64]:
-    """The state as (4, n) or (4, 1) float64; neurons that aren't finite are left as they are."""
+    """The state V (mV), m, h, n as (4, n) or (4, 1) float64.
+
+    Raises InvalidInput for another shape or other labels, and for a gate outside [0, 1] of a finite
+    neuron. A neuron that isn't finite is left as it is.
+    """
     if initial_state is None:
         return np.array([V_REST, *settled_gates(V_REST)])[:, np.newaxis]
     if isinstance(initial_state, str):
@@ -34,7 +38,7 @@ def checked_state(initial_state: Any, parameters: HHParameters) -> NDArray[np.fl
         )
     state = state.reshape(4, -1).astype(np.float64)
     gates = state[1:]
-    # One pass over all three gates is enough if they are right. It is false for NaN.
+    # This single pass suffices if all gates are valid. The comparison is false for NaN.
     if not (-GATE_TOLERANCE <= gates.min() and gates.max() <= 1.0 + GATE_TOLERANCE):
         _refuse_gates_of_finite_neurons(state)
     return state
@@ -51,12 +55,12 @@ def _refuse_gates_of_finite_neurons(state: NDArray[np.float64]) -> None:
             checks.within(label, values, "between 0 and 1", least=-near, most=1.0 + near)
         except InvalidInput as error:
             raise InvalidInput(
-                f"{error}; to go on from a result use resume=result, which takes any state as it is"
+                f"{error}; to continue a result use resume=result, which accepts any state"
             ) from None
 
 
 def _state_in_order(labelled: Any) -> Any:
-    """A state of xarray's with its neurons along the last axis, and V, m, h, n along the first."""
+    """The DataArray with V, m, h, n along its first axis. Raises InvalidInput for other labels."""
     variables = [dim for dim in labelled.dims if dim != "neuron"]
     if len(variables) != 1 or "time" in variables:
         raise InvalidInput(
@@ -74,10 +78,11 @@ def _state_in_order(labelled: Any) -> Any:
 
 
 def warn_of_nonfinite_start(state: NDArray[np.float64], n_neurons: int) -> None:
+    """Warn of neurons that start with NaN or infinite values; state is (4, n) or (4, 1)."""
     nonfinite = nonfinite_neurons(state)
     if nonfinite.size:
         count = nonfinite.size if state.shape[1] > 1 else n_neurons
         warn(
             f"{count} of {n_neurons} neurons start with a state that is NaN or infinite, the first "
-            f"neuron {nonfinite[0]}; they stay lost, and the others are computed as always"
+            f"neuron {nonfinite[0]}; they stay so, and the other neurons aren't affected"
         )

@@ -64,10 +64,10 @@ def _free_in_cgroups() -> list[int]:
 
 @cache
 def _limited_cgroups() -> list[tuple[Path, str, str, str]]:
-    """The folder of each control group above this process that has a limit, and three names.
+    """The folder and three names for each control group above this process that has a limit.
 
-    These name its file with the limit, its file with the use, and the line of memory.stat that
-    gives the reclaimable bytes.
+    The names are those of the file with the limit, of the file with the memory in use, and of the
+    line of memory.stat with the reclaimable bytes.
     """
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()

@@ -58,9 +58,9 @@ PARAMETER_UNITS = {
 
 
 def checked_parameters(parameters: HHParameters | None) -> HHParameters:
-    """The parameters, each as a float or a read-only (n,) float64 array; None: the default ones.
+    """The parameters, or the default ones for None, as floats or read-only (n,) float64 arrays.
 
-    Raises InvalidInput for a value that no membrane has.
+    Raises InvalidInput for an impossible value, such as a negative conductance.
     """
     if parameters is None:
         parameters = HHParameters()
@@ -95,7 +95,7 @@ def nonfinite_neurons(state: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def derived_parameters(parameters: HHParameters) -> dict[str, NDArray[np.float64]]:
-    """What the equations take of the parameters, by name: all (n,) or all (1,).
+    """The values that a kernel computes with, by name; all arrays are (n,), or all are (1,).
 
     g_Na, g_K, g_L: conductances over C_m, 1/ms.
     E_Na, E_K: reversal potentials, mV.

@@ -1,6 +1,6 @@
-"""What to simulate: every input, checked and in one form.
+"""The Problem: all inputs of a run, checked and in one form.
 
-Units: mV, ms, µA/cm², mS/cm², µF/cm². A `Problem` that exists is valid: backends check nothing.
+Units: mV, ms, µA/cm², mS/cm², µF/cm². Every `Problem` is valid, so that backends check nothing.
 """
 
 import copy
@@ -27,28 +27,28 @@ SpikeMode = Literal["times", "counts", "off"]
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
 
-MOST_NEURONS = 2**58 - 1  # above, the bytes of their state, (4, n) float64, exceed an int64
+MOST_NEURONS = 2**58 - 1  # the bytes of their state, (4, n) float64, still fit an int64
 
 
 @runtime_checkable
 class Resumable(Protocol):
-    """What a run can go on from; a `Result` is one."""
+    """An object from which a run can continue, for example a `Result`."""
 
     @property
     def problem(self) -> "Problem": ...
     @property
     def final_state(self) -> NDArray[Any]: ...  # (4, n): V m h n
     @property
-    def next_step(self) -> int: ...  # at which the final state stands
+    def next_step(self) -> int: ...  # the step that begins with the final state
 
 
 @dataclass(frozen=True, init=False, eq=False)
 class Problem:
-    """A population, its current and what to keep of it.
+    """A population of neurons, its current, and what to record.
 
-    The arguments are those of `Simulator.run` and `Simulator`; raises InvalidInput, naming the
-    argument, for anything that cannot be simulated, and warns of neurons that start with a state
-    that isn't finite.
+    The arguments are those of `Simulator.run` and `Simulator`. Raises InvalidInput, which names the
+    argument, for anything that cannot be simulated. Warns of neurons that start with a state that
+    isn't finite.
     """
 
     n_neurons: int
@@ -66,10 +66,10 @@ class Problem:
     spikes: SpikeMode
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
-    # Of a part of a population, and None for the whole:
-    _ids: NDArray[np.int64] | None  # the neurons' numbers
-    _ranks: NDArray[np.int64] | None  # of recorded columns among those of the whole
-    _columns: NDArray[np.int64] | None  # of the neurons in an array stimulus
+    # These are None unless the problem is a part of a population.
+    _ids: NDArray[np.int64] | None  # see neuron_ids
+    _ranks: NDArray[np.int64] | None  # see record_ranks
+    _columns: NDArray[np.int64] | None  # column of each neuron in an array stimulus
 
     @checks.known_arguments
     def __init__(
@@ -98,16 +98,16 @@ class Problem:
             start_step = resumed_step(resume.next_step, resume.problem.dt, dt, n_steps)
         start_step = checked_start(0 if start_step is None else start_step, n_steps)
         parameters = checked_parameters(parameters)
-        said = _neurons_said(batch_size, parameters)
+        sizes = _sizes(batch_size, parameters)
         if resume is not None:
             state = np.array(resume.final_state, np.float64)
-            said["resume"] = state.shape[1]
+            sizes["resume"] = state.shape[1]
         else:
             state = checked_state(initial_state, parameters)
             if state.shape[1] != 1:
-                said["initial_state"] = state.shape[1]
-        checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, said)
-        n_neurons = _population(said, checked_stimulus)
+                sizes["initial_state"] = state.shape[1]
+        checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, sizes)
+        n_neurons = _population(sizes, checked_stimulus)
         warn_of_nonfinite_start(state, n_neurons)
         values: dict[str, Any] = {
             "n_neurons": n_neurons,
@@ -120,7 +120,7 @@ class Problem:
             "stimulus": checked_stimulus,
             "current": _current(checked_stimulus, dt, start_step, n_neurons),
             "record": VARIABLES if record_all else _checked_record(record),
-            # A longer one keeps step 0 alone too, and may not fit an int64.
+            # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
             "record_neurons": None
             if record_neurons is None
@@ -144,7 +144,7 @@ class Problem:
 
     @property
     def end_step(self) -> int:
-        """The step at which the final state stands, and at which the next run goes on."""
+        """The step after the last one. It begins with the final state."""
         return self.start_step + self.n_steps
 
     @cached_property
@@ -160,13 +160,16 @@ class Problem:
     def neuron_ids(self) -> NDArray[np.int64]:
         """The number of each neuron in the whole population: (n_neurons,).
 
-        A neuron keeps it where `take` has made the problem of one of its parts.
+        A neuron keeps its number in the problems that `take` returns.
         """
         return np.arange(self.n_neurons) if self._ids is None else self._ids
 
     @property
     def record_ranks(self) -> NDArray[np.int64] | None:
-        """Place of each recorded column among those of the whole population; None: by number."""
+        """Position of each recorded column among the recorded columns of the whole population.
+
+        Shape (n_recorded,). None if all neurons are recorded, or if the problem isn't a part.
+        """
         return self._ranks
 
     @property
@@ -175,19 +178,18 @@ class Problem:
         return self.n_neurons if self.record_neurons is None else len(self.record_neurons)
 
     def sample_steps(self, first: int, count: int) -> range:
-        """The steps first ≤ k < first + count that are recorded: those record_every divides."""
+        """The steps first ≤ k < first + count that are recorded: the multiples of record_every."""
         every = self.record_every
         return range(-(-first // every) * every, first + count, every)
 
     def take(self, neurons: slice | ArrayLike) -> "Problem":
-        """The problem of some of the neurons, as they stand in the whole.
+        """The problem of some of the neurons. `Result.join` joins the results of such parts.
 
-        neurons: a slice, or indices in the order wanted. Arrays are views for a slice. An array
-        stimulus is never copied: of indices, its columns are read block by block. Of the neurons
-        that are recorded, those taken are kept, in the same order. `Result.join` puts the results
-        of the parts together.
+        neurons: a slice, or indices in the order that the new problem will have. For a slice, the
+        arrays of the new problem are views. An array stimulus isn't copied for indices either. The
+        new problem records those of its neurons that this one records, in the same order.
 
-        Raises InvalidInput for indices that are no neurons, and for none at all.
+        Raises InvalidInput if neurons is empty or has an index that no neuron has.
         """
         if isinstance(neurons, slice):
             index: Any = neurons
@@ -252,7 +254,7 @@ class Problem:
         }
 
     def with_dtype(self, dtype: DType) -> "Problem":
-        """The same problem, to be computed in dtype."""
+        """The same problem with another dtype."""
         return self._with(dtype=dtype)
 
     def with_initial_state(self, state: NDArray[Any]) -> "Problem":
@@ -261,11 +263,11 @@ class Problem:
         return self._with(initial_state=state)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
-        """The same problem, what is recorded to be left on the device or not."""
+        """The same problem with another value of device_arrays."""
         return self._with(device_arrays=device_arrays)
 
     def shortened(self, n_steps: int) -> "Problem":
-        """The first n_steps of the same problem; of an array stimulus, a view of their rows."""
+        """The first n_steps of the same problem. An array stimulus becomes a view of its rows."""
         stimulus = self.stimulus
         return self.with_steps(
             n_steps, stimulus if isinstance(stimulus, Stimulus) else stimulus[:n_steps]
@@ -283,14 +285,14 @@ class Problem:
         return self._with(_ids=neuron_ids, _ranks=record_ranks)
 
     def joined(self, **changes: Any) -> "Problem":
-        """A whole problem, of which this is a part: with what the parts differ in. Not checked."""
+        """The whole problem of which this is a part. changes: fields that differ, not checked."""
         stimulus = changes["stimulus"]
         current = _current(stimulus, self.dt, self.start_step, changes["n_neurons"])
         return self._with(**changes, current=current, _ids=None, _ranks=None, _columns=None)
 
     def _with(self, **changes: Any) -> "Problem":
         other = copy.copy(self)
-        for name in ("neurons", "neuron_ids"):  # which were derived from what may change
+        for name in ("neurons", "neuron_ids"):  # cached properties of the old values
             other.__dict__.pop(name, None)
         for name, value in changes.items():
             object.__setattr__(other, name, value)
@@ -314,14 +316,14 @@ def _check_resume(
 
 
 def _checked_stimulus(
-    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, said: dict[str, int]
+    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, sizes: dict[str, int]
 ) -> Stimulus | NDArray[Any]:
     if stimulus is None:
         return Stimulus()
     if not isinstance(stimulus, Stimulus):
-        return checked_array(stimulus, n_steps, dt, next(iter(said.values()), None))
+        return checked_array(stimulus, n_steps, dt, next(iter(sizes.values()), None))
     for term in stimulus.vanishing(dt):
-        warn(f"{term} is shorter than half a step of dt={dt:g} ms and never comes on")
+        warn(f"{term} is shorter than half a step of dt={dt:g} ms and has no effect")
     return stimulus
 
 
@@ -341,30 +343,33 @@ def _current(
     return ArrayCurrent(stimulus[:, 0] if one_for_all else stimulus, start_step)
 
 
-def _neurons_said(batch_size: int | None, parameters: HHParameters) -> dict[str, int]:
-    """Argument → the number of neurons that it says, without states and the stimulus."""
-    said: dict[str, int] = {}
+def _sizes(batch_size: int | None, parameters: HHParameters) -> dict[str, int]:
+    """The number of neurons for which batch_size and each parameter array are, by name."""
+    sizes: dict[str, int] = {}
     if batch_size is not None:
-        said["batch_size"] = checks.whole("batch_size", batch_size, 1)
-        if said["batch_size"] > MOST_NEURONS:
+        sizes["batch_size"] = checks.whole("batch_size", batch_size, 1)
+        if sizes["batch_size"] > MOST_NEURONS:
             raise InvalidInput(
                 f"batch_size must be at most {MOST_NEURONS}, got {batch_size}: "
                 "the state of more neurons can't be addressed"
             )
     for name, value in vars(parameters).items():
         if isinstance(value, np.ndarray):
-            said[name] = len(value)
-    return said
+            sizes[name] = len(value)
+    return sizes
 
 
-def _population(said: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
-    """The number of neurons on which all arguments agree; 1 where none says."""
+def _population(sizes: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
+    """The number of neurons on which all arguments agree, or 1 if no argument tells it.
+
+    sizes: numbers of neurons by argument. Raises InvalidInput if they differ.
+    """
     if isinstance(stimulus, Stimulus):
         if stimulus.n_neurons is not None:
-            said = said | {"stimulus": stimulus.n_neurons}
+            sizes = sizes | {"stimulus": stimulus.n_neurons}
     elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
-        said = said | {"stimulus": stimulus.shape[1]}
-    (first, n_neurons), *others = said.items() or [("", 1)]
+        sizes = sizes | {"stimulus": stimulus.shape[1]}
+    (first, n_neurons), *others = sizes.items() or [("", 1)]
     for name, count in others:
         if count != n_neurons:
             raise InvalidInput(
@@ -375,7 +380,7 @@ def _population(said: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
 
 
 def checked_dtype(dtype: DTypeLike | None) -> DType | None:
-    """The name of a precision; None where the backend is to choose."""
+    """The name of a precision, or None if the backend chooses. Raises InvalidInput for others."""
     if dtype is None or (isinstance(dtype, str) and dtype in DTYPES):
         return cast(DType | None, dtype)
     try:

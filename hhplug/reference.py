@@ -85,8 +85,8 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             name="reference",
             factory="hhplug.reference:ReferenceBackend",
             api=API,
-            summary="the paper's equations in float64, readable before fast",
+            summary="the paper's equations in float64, written for clarity",
             priority=-10,
-            capabilities=Capabilities(dtypes=("float64",)),
+            capabilities=Capabilities(dtypes=("float64",), fork=True),
         )
     ]

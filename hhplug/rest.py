@@ -14,9 +14,9 @@ MOST_VOLTAGES = 100_000  # largest number of these voltages
 CURRENTS_AT_A_TIME = 2**22  # currents computed in one array, which bounds the memory
 ALL_SHUT = 1000.0  # mV; every gate is fully open or shut beyond ±1000 mV, where rates overflow
 HALVINGS = 50  # bisections that take 0.1 mV to the last bit of a voltage
-DECIMALS = 10  # of V in mV; later digits depend on how many neurons are computed together
+DECIMALS = 10  # digits kept of V in mV; later ones depend on the number of neurons
 DIFFERENCE = 1e-4  # mV for V, no unit for a gate: the step of a numerical derivative
-GROWTH = 1e-9  # 1/ms; above the rounding error of an eigenvalue
+GROWTH = 1e-9  # 1/ms; least growth rate of an unstable state, above the rounding error
 NEURONS_AT_A_TIME = 2**16  # neurons whose eigenvalues are computed in one array
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import hhplug as hhplug
 from device.made_up_driver import driver as driver
 from hypothesis import settings
+from interrupted_runs import sigint_handler as sigint_handler
 from plugin_factory import plugins as plugins
 from short_runs import plain as plain
 from short_runs import spiking as spiking

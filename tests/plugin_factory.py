@@ -86,7 +86,7 @@ def hhplug_backends():
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
-    """Install plugins for one test; discovery and probes start anew before and after it."""
+    """Install plugins for one test; discovery and probes are reset before and after it."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv(discovery.DISABLE, raising=False)
     monkeypatch.setattr(probes, "_answers", {})

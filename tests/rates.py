@@ -1,4 +1,4 @@
-"""The bound on the six rates, and where it is tested."""
+"""The bounds on the errors of the six rates, and the voltages at which they are tested."""
 
 import numpy as np
 

@@ -39,7 +39,7 @@ def test_rates_of_the_settled_axon_are_those_of_dop853(settled):
     assert np.abs(run.firing_rate(500.0, 1000.0, method="count") - rate).max() <= 2.0
 
 
-def test_the_onset_is_that_of_class_2():
+def test_firing_begins_at_the_current_and_the_rate_of_dop853():
     # Silent to 6.25 and 52.4 Hz at 6.3 µA/cm², by DOP853.
     run = Simulator("numba").run(
         T=300.0, stimulus=Stimulus.constant([3.0, 6.0, 6.2, 6.25, 6.3]), record=()
@@ -49,7 +49,7 @@ def test_the_onset_is_that_of_class_2():
     assert abs(run.firing_rate()[4] - 52.4) < SHOWN_RATE_TOLERANCE
 
 
-def test_spikes_come_when_neuron_has_them():
+def test_spike_times_agree_with_those_of_neuron():
     with np.load(DATA / "squid_neuron.npz") as stored:
         cold = np.flatnonzero(stored["p_phi"] == 1.0)
         neuron, time = stored["spike_neuron"], stored["spike_time"]
@@ -133,7 +133,7 @@ def test_one_end_of_a_window_may_be_left_out(start, stop, expected):
     assert analysis.window(problem, start, stop) == pytest.approx(expected)
 
 
-def test_the_window_of_a_run_that_goes_on_counts_from_time_zero():
+def test_the_window_of_a_continued_run_counts_from_time_zero():
     problem = Problem(10.0, 0.1, start_step=1000, stimulus=Stimulus.step(5.0, 0.0, 104.0))
     assert analysis.window(problem) == pytest.approx((102.0, 104.0))
     assert_array_equal(analysis.mean_current(problem, 103.0, 105.0), 2.5)
@@ -157,7 +157,7 @@ def test_a_window_outside_the_run_is_refused(start, stop, words):
             ask(start, stop)
 
 
-def test_spikes_that_were_only_counted_have_the_rate_of_the_whole_run():
+def test_the_rate_of_counted_spikes_is_that_of_the_whole_run():
     stimulus = Stimulus.step(np.array([0.0, 40.0]), 0.0, 10.0)
     run = Simulator("reference").run(20.0, 0.05, stimulus=stimulus, spikes="counts", record=())
     assert run.spike_count[1] > 0
@@ -190,7 +190,7 @@ def test_the_error_for_a_misspelt_argument_of_an_analysis_has_a_suggestion():
 
 
 @pytest.mark.parametrize("dt", [0.05, 0.01])
-def test_a_sine_is_not_late(dt):
+def test_spikes_under_a_sine_agree_with_dop853(dt):
     """Spikes under a sine agree with DOP853's, whose sine is continuous."""
     p = HHParameters()
 

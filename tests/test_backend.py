@@ -32,7 +32,7 @@ def test_a_spec_refuses_a_bad_requirement(requirement: str):
         spec(requires=("numpy>=2.0", requirement))
 
 
-def test_a_spec_accepts_names_and_references_that_only_look_odd():
+def test_a_spec_accepts_unusual_names_and_references():
     odd = spec(name="py-cuda_2", factory="a._b.c2:_D", probe="p:q", requires=("x[y]>=1,!=2",))
     assert odd.name == "py-cuda_2"
 
@@ -45,7 +45,7 @@ def test_a_spec_accepts_names_and_references_that_only_look_odd():
         {"capabilities": None},
     ],
 )
-def test_a_record_that_would_break_the_listing_is_refused(wrong):
+def test_a_spec_that_would_break_the_listing_is_refused(wrong):
     fields = {"name": "toy", "factory": "a:b", "api": API, "summary": ""} | wrong
     with pytest.raises(InvalidInput):
         BackendSpec(**fields)
@@ -59,6 +59,6 @@ def test_a_record_that_would_break_the_listing_is_refused(wrong):
         ("float64", "a tuple, ('float64',)"),
     ],
 )
-def test_capabilities_name_precisions(dtypes, wanted):
+def test_capabilities_refuse_unknown_dtypes(dtypes, wanted):
     with pytest.raises(InvalidInput, match=re.escape(f"dtypes must be {wanted}, got")):
         Capabilities(dtypes=dtypes)

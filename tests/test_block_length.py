@@ -28,7 +28,7 @@ def blocks(clock, pace, n_steps, step, beside=0.0, other=0.0):
         clock[0] += beside + count * step
         pace.took(count)
         clock[0] += other
-        pace.go_on()
+        pace.start_timing()
         done.append((count, beside + count * step))
         n_steps -= count
     return done
@@ -84,7 +84,7 @@ def test_time_between_blocks_does_not_count(clock):
     assert len(done) == pytest.approx(100, abs=10)
 
 
-def test_a_slow_start_is_forgotten(clock):
+def test_a_slow_start_does_not_shorten_later_blocks(clock):
     pace = BlockLength(FEW, LONG, MOST)
     clock[0] += 5.0  # the device wakes up
     pace.took(64)
@@ -102,7 +102,7 @@ def test_a_slow_start_is_forgotten(clock):
         ),  # of equal lengths, the later one is compared
         ([(64, 5.0), (1000, 0.1)], 1000, 4000),
         ([(64, 5.0), (1, 1e-4)], 128, 1000),
-        ([(64, 0.0)], 64, 64 * 128),  # it was ready before it was asked for
+        ([(64, 0.0)], 64, 64 * 128),  # the block was done before it was read
     ],
 )
 def test_a_block_with_a_misleading_time_has_little_effect(clock, done, least, most):

@@ -11,7 +11,9 @@ from hhplug import BackendUnavailable, InvalidInput, Simulator
 from hhplug.plugins import discovery
 
 
-def test_an_unknown_name_is_answered_with_those_installed_and_the_nearest(plugins: Plugins):
+def test_an_unknown_name_raises_InvalidInput_with_the_installed_and_the_nearest_names(
+    plugins: Plugins,
+):
     plugins.offer("toy")
     plugins.install("evil_x", "raise RuntimeError", entry_point="evil")
     with pytest.raises(InvalidInput) as caught:
@@ -25,7 +27,7 @@ def test_an_unknown_name_is_answered_with_those_installed_and_the_nearest(plugin
 
 
 @pytest.mark.parametrize("name", [None, 3, ["reference"], ""])
-def test_a_name_of_another_type_is_an_unknown_name(plugins: Plugins, name: Any):  # noqa: ARG001
+def test_a_name_that_no_backend_can_have_raises_InvalidInput(plugins: Plugins, name: Any):  # noqa: ARG001
     with pytest.raises(InvalidInput, match=re.escape(f"no backend {name!r}; installed: ")):
         Simulator(backend=name)
 

@@ -17,7 +17,7 @@ from hhplug.files import replacing
 
 unix = pytest.mark.skipif(os.name != "posix", reason="the fault is made by Unix's means")
 
-NOBODY = 65534  # the user without rights
+NOBODY = 65534  # number of a user without rights
 
 # Each child saves two results of 4 MB over one path, again and again, until it is killed.
 KILLED = """

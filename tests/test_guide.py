@@ -25,7 +25,7 @@ BLOCKS = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTI
 SHOWN = sorted({name for _, name, _ in BLOCKS if name})
 
 
-def test_its_python_runs_where_the_generated_plugin_is_installed(plugins):
+def test_the_guides_python_runs_where_the_generated_plugin_is_installed(plugins):
     plugins.install_folder(new_backend("mychip", plugins.folder))
     snippets = [text for language, name, text in BLOCKS if language == "python" and not name]
     assert len(snippets) > 3
@@ -35,7 +35,7 @@ def test_its_python_runs_where_the_generated_plugin_is_installed(plugins):
     assert namespace["spec"].name == "mychip"
 
 
-def test_it_shows_the_files_of_the_template_or_names_them():
+def test_the_guide_shows_the_files_of_the_template_or_names_them():
     files = {p.relative_to(TEMPLATE).as_posix() for p in TEMPLATE.rglob("*") if p.is_file()}
     files = {name for name in files if "__pycache__" not in name}
     named = files - {name.removeprefix(FOLDER) for name in SHOWN}
@@ -46,7 +46,7 @@ def test_it_shows_the_files_of_the_template_or_names_them():
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_code_that_it_shows_is_the_templates(name):
+def test_the_code_in_the_guide_equals_the_templates(name):
     """A file may be shown in consecutive parts; blank lines are ignored."""
     shown = "".join(text for _, file, text in BLOCKS if file == name)
     code = (TEMPLATE / name.removeprefix(FOLDER)).read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def methods():
     return sorted(name for name in members if not name.startswith("_"))
 
 
-def test_these_tests_know_the_whole_contract():
+def test_the_contract_has_no_other_hooks_and_methods():
     assert hooks() == ["hhplug_backends"]
     assert {kind.__name__ for kind in kinds()} == {"Backend", "Session", "Block"}
     assert {"prepare", "advance", "read", "state", "device_samples", "close"} == set(methods())
@@ -99,11 +99,11 @@ def test_these_tests_know_the_whole_contract():
         "step",
     ],
 )
-def test_it_names_every_part_of_the_contract(name):
+def test_the_guide_names_every_part_of_the_contract(name):
     assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", GUIDE), name
 
 
-def test_it_explains_every_code_of_the_core_and_no_other():
+def test_the_guide_explains_every_code_of_the_core_and_no_other():
     sources = inspect.getsource(discovery) + inspect.getsource(choice) + inspect.getsource(probes)
     codes = set(re.findall(r'(?:failed|Unavailable|Answer)\(\s*"([a-z_]+)"', sources))
     codes |= set(re.findall(r'code = "([a-z_]+)" if .* else "([a-z_]+)"', sources)[0])
@@ -114,7 +114,7 @@ def test_it_explains_every_code_of_the_core_and_no_other():
     assert explained == codes
 
 
-def test_its_bounds_are_the_kits():
+def test_the_bounds_in_the_guide_are_those_of_the_kit():
     for dtype, bounds in BOUNDS.items():
         row = (
             f"| {dtype} | {bounds.V_5_ms:g} mV | {bounds.V_50_ms:g} mV | "
@@ -123,7 +123,7 @@ def test_its_bounds_are_the_kits():
         assert row in GUIDE
 
 
-def test_its_numbers_are_the_cores():
+def test_the_numbers_in_the_guide_are_those_of_the_core():
     assert f"`hhplug.backend.API` is the core's: {API}." in GUIDE
     assert f"together they have {probes.TIMEOUT:g} s." in GUIDE
     reference = discovery.entry("reference").spec
@@ -135,7 +135,7 @@ def test_its_numbers_are_the_cores():
         assert f"{name} {priority}" in GUIDE
 
 
-def test_the_targets_of_its_links_exist():
+def test_the_targets_of_the_guides_links_exist():
     headings = re.findall(r"^## (.*)$", GUIDE, re.MULTILINE)
     anchors = {"#" + re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
     links = re.findall(r"\]\(([^)]+)\)", GUIDE)

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from code import InteractiveInterpreter
 from contextlib import contextmanager
@@ -17,58 +16,16 @@ import pytest
 from device.host_device import HostDevice, backend_on
 from device.host_problems import blocks_of
 from end_to_end import assert_end_to_end
+from interrupted_runs import ARRAY, BLOCK, DT, STEPS, WAVES, N, at, ctrl_c, interrupted, run
 from numpy.testing import assert_array_equal
 from under_test import NAMES
 
 import hhplug
-from hhplug import HHPlugError, Interrupted, InvalidInput, Problem, Simulator, Stimulus, cli
+from hhplug import Interrupted, InvalidInput, Problem, Simulator, Stimulus, cli
 from hhplug.backend import Session
 from hhplug.reference import ReferenceBlock, ReferenceSession
-from hhplug.running.interruption import Interruption
 
-N, STEPS, DT, BLOCK = 5, 301, 0.01, 16  # ms
-ARRAY = np.random.default_rng(15).uniform(0.0, 40.0, (STEPS, N))
-WAVES = Stimulus.sine(np.linspace(0.0, 20.0, N), 400.0, offset=15.0)
-
-
-@pytest.fixture(autouse=True)
-def handler():
-    """Python's own handler, even if the test runner has replaced it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.default_int_handler
-    restored = signal.signal(signal.SIGINT, before)
-    assert restored is signal.default_int_handler
-
-
-def ctrl_c(times=1):
-    for _ in range(times):
-        signal.raise_signal(signal.SIGINT)
-
-
-def run(backend="reference", first=0, last=STEPS, stimulus=ARRAY, **arguments):
-    """Run the steps first ≤ k < last, in blocks of 16."""
-    rows = stimulus[first:last] if isinstance(stimulus, np.ndarray) else stimulus
-    given = {"record_all": True, "record_every": 7} | arguments
-    with blocks_of(BLOCK):
-        return Simulator(backend).run((last - first) * DT, DT, stimulus=rows, **given)
-
-
-def at(fraction, do=ctrl_c):
-    """Return a progress function that calls `do` once, when the fraction is reached."""
-    waiting = [do]
-
-    def report(done):
-        if done >= fraction and waiting:
-            waiting.pop()()
-
-    return report
-
-
-def interrupted(*arguments, progress, **others):
-    with pytest.raises(KeyboardInterrupt) as stop:
-        run(*arguments, progress=progress, **others)
-    assert type(stop.value) is Interrupted
-    return stop.value
+pytestmark = pytest.mark.usefixtures("sigint_handler")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
@@ -77,9 +34,8 @@ def interrupted(*arguments, progress, **others):
 def test_an_interrupted_run_and_its_continuation_equal_one_run(backend, stimulus, fraction):
     first = interrupted(backend, stimulus=stimulus, progress=at(fraction)).result
     steps = first.problem.n_steps
-    assert (
-        steps == max(1, np.ceil(fraction * STEPS / BLOCK)) * BLOCK + BLOCK
-    )  # one more block was enqueued
+    # One more block was enqueued.
+    assert steps == max(1, np.ceil(fraction * STEPS / BLOCK)) * BLOCK + BLOCK
     second = run(backend, steps, stimulus=stimulus, resume=first)
     assert_end_to_end([first, second], run(backend, stimulus=stimulus))
 
@@ -135,11 +91,6 @@ def test_the_message_says_how_far_the_run_got_and_its_proposal_works():
     assert str(interrupted(stimulus=WAVES, progress=at(0.5))).endswith("=result goes on")
 
 
-def test_an_interruption_is_a_KeyboardInterrupt_and_not_an_Exception():
-    assert issubclass(Interrupted, KeyboardInterrupt)
-    assert not issubclass(Interrupted, (Exception, HHPlugError))
-
-
 def test_an_interactive_session_keeps_the_result_as_the_message_says(monkeypatch, capsys):
     for name in ("last_type", "last_value", "last_traceback"):
         monkeypatch.setattr(sys, name, None, raising=False)
@@ -168,107 +119,6 @@ def test_an_interrupted_result_can_be_saved_plotted_and_labelled(tmp_path):
     loaded = hhplug.load_result(tmp_path / "part.npz")
     assert_end_to_end([loaded, run(first=steps, resume=loaded)], run())
     assert_array_equal(hhplug.simulate(loaded.problem, "reference").V, result.V)
-
-
-def test_a_second_interruption_stops_the_run_at_once():
-    with pytest.raises(KeyboardInterrupt) as stop:
-        run(progress=at(0.5, lambda: ctrl_c(2)))
-    assert type(stop.value) is KeyboardInterrupt
-
-
-def test_the_second_interruption_restores_the_handler_by_itself(handler):
-    interruption = Interruption()
-    interruption.hold()
-    ctrl_c()
-    with pytest.raises(KeyboardInterrupt):
-        ctrl_c()
-    assert signal.getsignal(signal.SIGINT) is handler
-
-
-def test_an_error_after_an_interruption_does_not_hide_it():
-    def fails():
-        ctrl_c()
-        raise ZeroDivisionError
-
-    with pytest.raises(KeyboardInterrupt) as stop:
-        run(progress=at(0.5, fails))
-    assert type(stop.value) is KeyboardInterrupt
-    assert isinstance(stop.value.__cause__, ZeroDivisionError)
-
-
-def test_an_error_without_an_interruption_is_raised_unchanged(handler):
-    def fails():
-        assert signal.getsignal(signal.SIGINT) is not handler
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run(progress=at(0.5, fails))
-
-
-def test_an_interruption_stops_the_preparation_at_once():
-    reached = []
-
-    def prepare(*_):
-        ctrl_c()
-        reached.append("the next line")
-
-    with (
-        patch("hhplug.reference.ReferenceBackend.prepare", prepare),
-        pytest.raises(KeyboardInterrupt) as stop,
-    ):
-        run()
-    assert type(stop.value) is KeyboardInterrupt
-    assert reached == []
-
-
-def test_an_interruption_before_the_first_block_has_no_result():
-    hold = Interruption.hold
-
-    def hold_and_interrupt(interruption):
-        hold(interruption)
-        ctrl_c()
-
-    with (
-        patch.object(Interruption, "hold", hold_and_interrupt),
-        pytest.raises(KeyboardInterrupt) as stop,
-    ):
-        run()
-    assert type(stop.value) is KeyboardInterrupt
-
-
-@pytest.mark.parametrize("other", [signal.SIG_IGN, "own"])
-def test_a_signal_handler_of_the_user_is_kept(handler, other):
-    heard = []
-    theirs = (lambda *_: heard.append("theirs")) if other == "own" else other
-    signal.signal(signal.SIGINT, theirs)
-    try:
-        result = run(progress=at(0.5))
-        assert signal.getsignal(signal.SIGINT) is theirs
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert result.problem.n_steps == STEPS
-    assert heard == (["theirs"] if other == "own" else [])
-
-
-def test_a_run_in_another_thread_installs_no_signal_handler(handler):
-    handlers = []
-    thread = threading.Thread(
-        target=lambda: run(progress=lambda _: handlers.append(signal.getsignal(signal.SIGINT)))
-    )
-    thread.start()
-    thread.join()
-    assert set(handlers) == {handler}
-
-
-def test_a_run_within_another_leaves_the_interruption_to_the_outer_one():
-    inner = []
-
-    def nested():
-        inner.append(run(last=100, progress=at(0.5)))
-
-    outer = interrupted(progress=at(0.5, nested)).result
-    assert inner[0].problem.n_steps == 100
-    assert outer.problem.n_steps == 176
 
 
 @contextmanager

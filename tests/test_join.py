@@ -61,7 +61,7 @@ def assert_same(joined, whole):
 @pytest.mark.parametrize("stimulus", STIMULI.values(), ids=STIMULI)
 @pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
 @pytest.mark.parametrize("backend", ["reference", "numpy"])
-def test_runs_laid_end_to_end_join_to_the_whole(backend, stimulus, kept):
+def test_consecutive_runs_join_to_the_whole_run(backend, stimulus, kept):
     simulator = Simulator(backend)
     whole = simulator.run(30.0, DT, batch_size=N, stimulus=stimulus, **kept)
     joined = hhplug.concat(in_parts(simulator, stimulus, **kept))
@@ -104,13 +104,13 @@ def test_different_stimuli_become_the_current_of_every_step():
     assert_same(hhplug.simulate(joined.problem, "numpy"), joined)
 
 
-def test_one_result_is_joined_to_itself():
+def test_joining_a_single_result_returns_an_equal_result():
     result = Simulator("reference").run(1.0, 0.1)
     assert_same(hhplug.concat([result]), result)
     assert_same(hhplug.concat(result), result)
 
 
-def test_a_neuron_lost_in_one_part_is_lost_in_the_whole():
+def test_a_neuron_that_is_invalid_in_one_part_is_invalid_in_the_whole():
     simulator = Simulator("numpy", parameters=HHParameters(g_Na=[120.0, 1e9]))
     with pytest.warns(RuntimeWarning, match="1 of 2 neurons became NaN"):
         first = simulator.run(1.0)

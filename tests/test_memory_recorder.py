@@ -37,7 +37,7 @@ def test_a_refusal_says_how_much_is_needed_how_much_is_free_and_a_remedy(free):
     message = str(error.value)
     assert "recording V every step of 1,000,000 neurons for 10,000 steps" in message
     assert "needs 40.0 GB, and 20.1 GB is free" in message
-    # 20 GB, every second step, would leave 0.1 GB for all else.
+    # 20 GB, for every second step, would leave 0.1 GB for everything else.
     assert "record_every=5 (8.0 GB)" in message
     assert "record=()" in message
 
@@ -96,7 +96,7 @@ def test_nothing_is_allocated_before_a_refusal(free):
 def test_the_least_of_1_2_5_10_20_that_fits_is_advised(
     free, monkeypatch, arguments, free_bytes, every, size
 ):
-    monkeypatch.setattr("hhplug.running.memory_check.UNASKED", 0)
+    monkeypatch.setattr("hhplug.running.memory_check.UNCHECKED_BYTES", 0)
     monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
     free(free_bytes)
     problem = {"batch_size": 1000} | arguments
@@ -145,7 +145,7 @@ def test_a_recording_that_fits_only_without_the_neurons_is_refused(free):
 
 
 def test_the_advised_record_every_fits_where_samples_do_not_divide_evenly(free, monkeypatch):
-    # Five samples of 8 MB, 20 MB of room: every second step would still be three of them.
+    # A sample takes 8 MB, and 20 MB are free. Every second of the five steps is three samples.
     free(21.06e6)
     problem = Problem(5.0, 1.0, batch_size=2_000_000, dtype="float32")
     monkeypatch.setattr("hhplug.running.memory_check.ROWS", 0)
@@ -170,7 +170,9 @@ def test_a_recording_that_fits_is_made(free):
     every=st.integers(1, 25),
     data=st.data(),
 )
-def test_blocks_tile_the_samples_however_a_run_is_cut(n_steps, start_step, every, data):
+def test_the_arrays_of_the_blocks_make_up_the_samples_however_a_run_is_cut(
+    n_steps, start_step, every, data
+):
     problem = Problem(
         n_steps, 1.0, start_step=start_step, record_every=every, record=("V", "n"), batch_size=2
     )
@@ -259,7 +261,7 @@ def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):
     assert_array_equal(spikes.time, [last + 0.25, 1.5, 0.75, last])
 
 
-def test_a_spike_stands_at_step_plus_fraction_times_dt():
+def test_the_time_of_a_spike_is_step_plus_fraction_times_dt():
     problem = Problem(10.0, 0.5, batch_size=3, start_step=1000)
     spikes = (
         record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])])
@@ -292,10 +294,10 @@ def test_spike_times_that_no_longer_fit_are_refused_with_a_remedy(free, monkeypa
         record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])], [([0], [7], [0.5])])
 
 
-def test_spikes_that_are_logged_do_not_count_twice(free):
+def test_memory_that_spikes_already_take_is_not_counted_twice(free):
     problem, n = Problem(1.0, 0.1, batch_size=2), 12_000_000
     neuron, step = np.zeros(n, np.int64), np.ones(n, np.int64)
-    free(290e6)  # besides 144 MB of log; at most 432 MB are in use
+    free(290e6)  # besides 144 MB of spikes; at most 432 MB are in use
     record_spikes(problem, [(neuron, step, step.astype(np.float32))])
     free(280e6)
     with pytest.raises(NotEnoughMemory, match="12,000,000 spike times so far"):

@@ -47,7 +47,7 @@ def test_rates_keep_their_digits_around_the_removable_singularities(rate, V_sing
         assert np.abs(getattr(model, rate)(V) / expected - 1.0).max() < FLOAT64_RATE_BOUND
 
 
-def test_settled_gates_do_not_move():
+def test_the_derivatives_of_settled_gates_are_zero():
     m, h, n = model.settled_gates(V)
     still = {
         "m": model.alpha_m(V) * (1 - m) - model.beta_m(V) * m,

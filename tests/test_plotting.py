@@ -1,4 +1,4 @@
-"""A plot shows what a result has recorded."""
+"""`Result.plot` draws a figure of what a result has recorded."""
 
 import pickle
 import subprocess
@@ -8,65 +8,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plots import (
+    CURRENT,
+    HISTOGRAM,
+    NEURON,
+    RATE,
+    SWEEP,
+    V,
+    made_up,
+    panel,
+    time_axes,
+    traces,
+    with_outcome,
+    ylabels,
+)
 from short_runs import run
 
-from hhplug import InvalidInput, NotRecorded, Problem, Stimulus
-from hhplug.results.outcome import Outcome
+from hhplug import InvalidInput, NotRecorded, Stimulus
 from hhplug.results.spikes import Spikes
 
 matplotlib = pytest.importorskip("matplotlib")
-
-CURRENT = "I_ext\n(µA/cm²)"
-V = "V (mV)"
-NEURON = "neuron"
-RATE = "firing rate (Hz)"
-HISTOGRAM = "neurons"
-
-SWEEP = Stimulus.constant([1.0, 2.0, 3.0])
 
 
 @pytest.fixture(scope="module")
 def firing():
     """A run of four neurons for 80 ms, of which all but the second keep firing."""
     return run(80.0, 0.05, stimulus=Stimulus.constant([10.0, 0.0, 40.0, 20.0]))
-
-
-def made_up(spike_times, *, stimulus=SWEEP, V=None, T=1000.0, **arguments):
-    """Return a result of three neurons with made-up spikes (ms) and V (at every ms)."""
-    problem = Problem(T, dt=1.0, stimulus=stimulus, batch_size=3, dtype="float64", **arguments)
-    neuron = np.repeat(np.arange(3), [len(times) for times in spike_times])
-    return replace(
-        run(batch_size=3),
-        problem=problem,
-        outcome=Outcome(
-            samples={} if V is None else {"V": V},
-            spikes=Spikes(neuron, np.concatenate([np.empty(0), *spike_times]), np.ones(3, bool)),
-            spike_count=np.bincount(neuron, minlength=3),
-        ),
-    )
-
-
-def but(result, **changes):
-    """Return a result that recorded something else."""
-    return replace(result, outcome=result.outcome._replace(**changes))
-
-
-def ylabels(figure):
-    return [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
-
-
-def panel(figure, ylabel):
-    (found,) = [ax for ax in figure.axes if ax.get_ylabel() == ylabel]
-    return found
-
-
-def traces(figure):
-    """Return the axes of the traces in the order of the neurons; the first is at the bottom."""
-    return [ax for ax in figure.axes if ax.texts][::-1]
-
-
-def time_axes(figure):
-    return [ax for ax in figure.axes if ax.get_ylabel() not in (RATE, HISTOGRAM)]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +70,7 @@ def test_a_plot_has_a_panel_for_all_data_worth_showing(arguments, panels):
     assert last is None or last.get_xlabel() in ("time (ms)", "I_ext (µA/cm²)")
 
 
-def test_one_neuron_is_its_current_above_its_trace():
+def test_a_plot_of_one_neuron_has_its_current_above_its_trace():
     stimulus = Stimulus.step(10.0, 0.2, 0.7) + Stimulus.ramp(0.0, 5.0, 0.0, 1.0)
     result = run(stimulus=stimulus)
     current, trace = result.plot().axes
@@ -115,7 +82,7 @@ def test_one_neuron_is_its_current_above_its_trace():
     assert_array_equal(trace.lines[0].get_xydata().T, [result.time, result.V[:, 0]])
 
 
-def test_one_neuron_of_many_is_shown_like_one(spiking):
+def test_one_chosen_neuron_is_plotted_like_a_run_of_one_neuron(spiking):
     current, trace = spiking.plot(neurons=[2]).axes
     assert_array_equal(trace.lines[0].get_ydata(), spiking.V[:, 2])
     assert set(current.lines[0].get_ydata()) == {40.0}
@@ -155,7 +122,7 @@ def test_the_panels_over_time_share_one_axis(spiking):
     assert all(ax.get_xlim() == (5.0, 10.0) for ax in time_axes(figure))
 
 
-def test_a_run_that_goes_on_is_drawn_at_its_own_time():
+def test_a_continued_run_is_drawn_at_its_own_time():
     figure = run(stimulus=SWEEP, start_step=50).plot()
     assert_allclose(time_axes(figure)[0].get_xlim(), [5.0, 6.0], rtol=1e-15)
     assert figure.get_suptitle().startswith("3 neurons, 5–6 ms, ")
@@ -187,17 +154,11 @@ def test_traces_are_labelled_by_neuron_and_mean_current():
     assert [text.get_text() for text in legend.get_texts()] == ["7: 4.5", "2: 2"]
 
 
-def test_a_legend_covers_no_trace(spiking):
-    ax = spiking.plot_traces()
-    ax.figure.canvas.draw()
-    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
-
-
 def test_a_plot_of_many_neurons_shows_five_traces_and_part_of_the_raster():
     n = 5000
     many = run(batch_size=n)
     every = Spikes(np.arange(n), np.full(n, 0.5), np.ones(n, bool))
-    figure = but(many, spikes=every).plot()
+    figure = with_outcome(many, spikes=every).plot()
     assert len(traces(figure)) == 5
     shown = panel(figure, NEURON).lines[0].get_ydata()
     assert len(shown) == 2000
@@ -214,55 +175,12 @@ def test_named_neurons_have_rows_and_traces_in_the_order_given(firing):
     assert_array_equal(curve.lines[0].get_xdata(), [10.0, 20.0, 40.0])
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 13, 1000])
-def test_the_tick_labels_of_neurons_are_whole_numbers(n):
-    raster = run(batch_size=n, record=()).plot_raster()
-    raster.figure.canvas.draw()
-    labels = [label.get_text() for label in raster.get_yticklabels()]
-    assert labels
-    assert all(label.lstrip("−").isdigit() for label in labels)
-
-
-def test_a_long_trace_is_drawn_by_the_extremes_of_its_columns():
-    V = np.random.default_rng(0).normal(size=(100_000, 3))
-    V[33_333, 0] = 50.0  # a spike of one sample
-    # The spike's height keeps the noise from counting as swings, which would shorten the time.
-    line = made_up([[], [], []], V=V, T=100_000.0).plot_traces(neurons=[0]).lines[0]
-    time, drawn = line.get_xdata(), line.get_ydata()
-    assert len(drawn) <= 4002
-    assert_array_equal(drawn, V[time.astype(int), 0])
-    assert (time[0], time[-1]) == (0.0, 99_999.0)
-    columns = V[:, 0].reshape(2000, 50)
-    at = time.astype(int) // 50
-    assert_array_equal([drawn[at == k].max() for k in range(2000)], columns.max(axis=1))
-    assert_array_equal([drawn[at == k].min() for k in range(2000)], columns.min(axis=1))
-
-
-def test_a_trace_that_became_nan_is_drawn_to_its_end():
-    V = np.zeros((100_000, 3))
-    V[70_010, 1] = 50.0
-    V[70_025:, 1] = np.nan  # amid a column of 50 samples
-    line = made_up([[], [], []], V=V, T=100_000.0).plot_traces(neurons=[1]).lines[0]
-    assert line.get_xdata()[np.nanargmax(line.get_ydata())] == 70_010.0
-
-
-def test_a_neuron_at_rest_is_a_straight_line_and_not_its_rounding_errors():
-    low, high = run(10.0).plot_traces().get_ylim()
-    assert high - low >= 10.0
-    assert abs((low + high) / 2.0 + 65.0) < 0.1
-
-
-def test_a_single_sample_is_a_dot():
-    assert run(0.1).plot_traces().lines[0].get_marker() == "."
-    assert run(0.2).plot_traces().lines[0].get_marker() == "none"
-
-
 def test_a_run_of_too_many_spikes_shows_the_last_part_of_the_stimulus():
     busy = np.arange(5.0, 10_000.0, 10.0)  # 1,000 spikes, one every 10 ms
     stimulus = Stimulus.step([1.0, 2.0, 3.0], 1000.0, 8000.0)
     result = made_up([[], busy, [7.0]], stimulus=stimulus, V=np.zeros((10_000, 3)), T=10_000.0)
     figure = result.plot()
-    # 25 spikes before the stimulus ends at 8000 ms: since 7755 ms, rounded up to 300 ms.
+    # The last 25 spikes of the stimulus begin 245 ms before its end at 8000 ms; 300 ms are shown.
     assert {ax.get_xlim() for ax in time_axes(figure)} == {(7700.0, 8030.0)}
     assert figure.get_suptitle().startswith("3 neurons, 7,700–8,030 ms of 10,000 ms, ")
     inside = busy[(busy >= 7700.0) & (busy <= 8030.0)]
@@ -270,56 +188,15 @@ def test_a_run_of_too_many_spikes_shows_the_last_part_of_the_stimulus():
     assert_array_equal(traces(figure)[0].lines[0].get_xdata(), np.arange(7700.0, 8031.0))
     edges, I_ext = panel(figure, CURRENT).lines[2].get_data()
     assert_array_equal(I_ext[:-1], np.where(edges[:-1] < 8000.0, 3.0, 0.0))
-    # Traces and raster on axes of the user's own agree on the time.
+    # Single panels show the same time.
     assert result.plot_traces().get_xlim() == result.plot_raster().get_xlim() == (7700.0, 8030.0)
-    # The others are quiet enough to be shown whole.
+    # The whole run is shown for neurons with few spikes.
     assert result.plot(neurons=[0, 2]).axes[0].get_xlim() == (0.0, 10_000.0)
 
 
-def test_swings_of_V_count_where_there_are_no_spikes():
-    swinging = np.sin(2.0 * np.pi * np.arange(10_000)[:, np.newaxis] / 20.0) * [0.0, 1.0, 0.0]
-    result = made_up([[], [], []], V=swinging, T=10_000.0)
-    low, high = result.plot_traces().get_xlim()
-    assert high == 10_000.0
-    assert 9400.0 <= low <= 9520.0  # 25 swings of 20 ms
-    assert result.plot_traces(neurons=[0]).get_xlim() == (0.0, 10_000.0)
-
-
-def test_the_jump_of_a_class_2_axon_is_a_gap_and_not_a_slope():
-    result = made_up([[], [], np.arange(0.0, 1000.0, 10.0)])
-    line = result.plot_fi().lines[0]
-    assert line.get_linestyle() == "None"
-    assert_allclose(line.get_ydata(), [0.0, 0.0, 100.0], rtol=1e-12)
-
-
-def test_a_neuron_without_a_rate_is_counted_and_not_drawn():
-    result = made_up([[], [700.0], np.arange(0.0, 1000.0, 10.0)])
-    curve = result.plot_fi()  # without a warning
-    assert_array_equal(curve.lines[0].get_xdata(), [1.0, 3.0])
-    assert curve.get_title() == "settled: 500–1,000 ms\n1 of 3 without a rate"
-
-
-def test_the_fi_curve_is_that_of_the_window_and_the_method():
-    result = made_up([[100.0, 110.0], [100.0, 150.0], [100.0, 200.0]])
-    curve = result.plot_fi(start=50.0, stop=250.0)
-    assert_allclose(curve.lines[0].get_ydata(), [100.0, 20.0, 10.0], rtol=1e-12)
-    assert curve.get_title() == "50–250 ms"
-    by_count = result.plot_fi(start=50.0, stop=250.0, method="count").lines[0]
-    assert_allclose(by_count.get_ydata(), [10.0, 10.0, 10.0], rtol=1e-12)
-
-
-def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
-    counted = run(stimulus=SWEEP, spikes="counts")
-    curve = but(counted, spike_count=np.array([1, 2, 3])).plot_fi()
-    assert_allclose(curve.lines[0].get_ydata(), [1000.0, 2000.0, 3000.0], rtol=1e-12)  # in 1 ms
-    assert curve.get_title() == "whole run: 0–1 ms"
-    with pytest.raises(NotRecorded, match="method='count'"):
-        counted.plot_fi(method="isi")
-
-
-def test_rates_that_differ_at_one_current_are_a_histogram():
+def test_rates_that_differ_at_one_current_are_drawn_as_a_histogram():
     counts = np.array([1, 1, 2, 2, 3, 3])
-    result = but(run(batch_size=6, spikes="counts"), spike_count=counts)
+    result = with_outcome(run(batch_size=6, spikes="counts"), spike_count=counts)
     histogram = panel(result.plot(), HISTOGRAM)
     assert histogram.get_xlabel() == RATE
     heights = [bar.get_height() for bar in histogram.patches]
@@ -327,7 +204,7 @@ def test_rates_that_differ_at_one_current_are_a_histogram():
     assert all(tick == int(tick) for tick in histogram.get_yticks())
 
 
-def test_a_neuron_that_blew_up_does_not_squeeze_the_others():
+def test_a_neuron_that_blew_up_does_not_change_the_axis_of_V():
     V = np.zeros((1000, 3))
     V[:, 0] = np.linspace(-70.0, 40.0, 1000)
     V[500, 2], V[501:, 2] = 1e30, np.nan
@@ -337,23 +214,6 @@ def test_a_neuron_that_blew_up_does_not_squeeze_the_others():
     figure = replace(result, final_state=state).plot()
     assert all(ax.get_ylim() == (-75.5, 45.5) for ax in traces(figure))
     assert traces(figure)[2].texts[0].get_text().startswith("neuron 2 (became NaN)")
-
-
-@pytest.mark.parametrize("name", ["plot_traces", "plot_raster", "plot_fi"])
-def test_a_panel_is_drawn_on_the_users_axes_or_on_its_own(spiking, name):
-    from hhplug.results.figure import Figure
-
-    left, right = matplotlib.figure.Figure().subplots(1, 2)
-    draw = getattr(spiking, name)
-    assert draw(ax=right) is right
-    assert right.lines
-    assert not left.lines
-    own = draw()
-    assert isinstance(own.figure, Figure)
-    for line, same in zip(own.lines, right.lines, strict=True):
-        assert_array_equal(line.get_xydata(), same.get_xydata())
-    with pytest.raises(InvalidInput, match="ax must be one matplotlib Axes, got ndarray"):
-        draw(ax=np.array([left, right]))
 
 
 @pytest.mark.parametrize("name", ["plot", "plot_traces", "plot_raster"])
@@ -373,7 +233,7 @@ def test_neurons_that_do_not_exist_are_refused(spiking, name, neurons, message):
         getattr(spiking, name)(neurons=neurons)
 
 
-def test_a_neuron_without_V_is_named():
+def test_the_error_names_a_neuron_without_V():
     result = run(stimulus=SWEEP, record_neurons=[2, 0])
     for draw in (result.plot, result.plot_traces):
         with pytest.raises(NotRecorded, match=r"V of neuron 1 was not .* record_neurons, .*=\[2\]"):
@@ -382,18 +242,7 @@ def test_a_neuron_without_V_is_named():
     assert result.plot_raster(neurons=[0, 1]).lines
 
 
-def test_the_error_names_what_was_not_recorded():
-    with pytest.raises(NotRecorded, match=r"V was not recorded"):
-        run(record=()).plot_traces()
-    with pytest.raises(NotRecorded, match="V was recorded of no neuron"):
-        run(record_neurons=[]).plot_traces()
-    with pytest.raises(NotRecorded, match="spike times were not kept"):
-        run(spikes="counts").plot_raster()
-    with pytest.raises(NotRecorded, match="spikes"):
-        run(spikes="off").plot_fi()
-
-
-def test_a_plot_is_a_picture_to_a_notebook_before_pyplot_is_set_up():
+def test_a_notebook_shows_a_plot_even_if_pyplot_is_not_imported():
     script = """
 import sys
 from hhplug import Simulator
@@ -413,6 +262,6 @@ def test_a_plot_can_be_pickled(spiking):
 
 
 @pytest.mark.parametrize("arguments", [{"record": ()}, {"record": ("m",)}, {"record_neurons": []}])
-def test_there_is_nothing_to_plot_without_voltage_and_spikes(arguments):
+def test_a_plot_without_voltage_and_spikes_is_refused(arguments):
     with pytest.raises(InvalidInput, match=r"nothing to plot: .* neither V nor the times of sp"):
         run(spikes="off", **arguments).plot()

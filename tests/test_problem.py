@@ -12,7 +12,7 @@ NAN, INF = math.nan, math.inf
 
 
 class WantsGradient:
-    """It can't become an array, like a PyTorch tensor that requires a gradient."""
+    """An object that can't become an array, like a PyTorch tensor that requires a gradient."""
 
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("use detach")
@@ -217,7 +217,7 @@ def test_a_problem_is_one_resting_neuron_by_default():
 
 
 @pytest.mark.parametrize("outside", [1.0 + 1e-8, -1e-8, np.float32(1.0) + np.float32(2e-7)])
-def test_a_gate_that_rounding_put_outside_zero_to_one_is_accepted(outside):
+def test_a_gate_outside_0_to_1_by_a_rounding_error_is_accepted(outside):
     state = [-65.0, outside, outside, outside]
     assert_array_equal(problem(initial_state=state).initial_state[1:, 0], [outside] * 3)
 
@@ -327,7 +327,7 @@ def test_recorded_neurons_keep_the_users_order():
     assert len(problem(batch_size=3, record_neurons=[]).neurons) == 0
 
 
-def test_the_most_neurons_and_steps_that_can_be_counted_are_accepted():
+def test_the_largest_numbers_of_neurons_and_steps_are_accepted():
     assert problem(batch_size=2**58 - 1).initial_state.shape == (4, 2**58 - 1)
     assert problem(start_step=2**53 - 10).end_step == 2**53
 
@@ -366,7 +366,7 @@ def test_a_problem_cannot_be_changed():
         ({"T": 1.0, "stimulus": np.ma.ones(100)}, "must not be a masked array"),
     ],
 )
-def test_a_value_that_would_fail_later_is_refused_at_once(arguments, said):
+def test_a_value_that_a_run_could_not_use_is_refused_when_the_problem_is_made(arguments, said):
     with pytest.raises(InvalidInput) as error:
         Problem(**arguments)
     assert said in str(error.value)

@@ -121,7 +121,7 @@ class TestALabelledStimulus:
         as_they_stand = problem(stimulus=eval(f"stimulus{second}", names)).current.array.values
         assert_array_equal(as_they_stand, mixed.values)
         others = self.array("time", "neuron", neuron=np.arange(10, 20))
-        with pytest.raises(InvalidInput, match=r"order; take them as they stand by \.drop_vars"):
+        with pytest.raises(InvalidInput, match=r"order; ignore the labels by \.drop_vars"):
             problem(stimulus=others)
 
     def test_has_each_value_dt_after_the_one_before(self):

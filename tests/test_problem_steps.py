@@ -41,14 +41,14 @@ def test_a_T_and_dt_rounded_from_decimals_are_a_whole_number_of_steps(n_steps, d
 
 
 @pytest.mark.parametrize("n_steps", [1, 10**6, 2**32 - 1])
-def test_below_four_billion_steps_a_T_may_miss_by_a_millionth_of_a_step(n_steps):
+def test_below_four_billion_steps_a_T_may_be_off_by_a_millionth_of_a_step(n_steps):
     assert Problem(n_steps + 0.99e-6, 1.0).n_steps == n_steps
     with pytest.raises(InvalidInput, match="T must be a whole number"):
         Problem(n_steps + 1.01e-6 + np.spacing(float(n_steps)), 1.0)
 
 
 @given(st.floats(0.01, 1e4) | st.floats(1e7, 1e9), st.floats(0.01, 1.0))
-def test_the_two_durations_that_a_refusal_names_are_the_nearest_that_would_do(T, dt):
+def test_the_two_durations_in_the_error_are_the_nearest_that_are_accepted(T, dt):
     steps = Fraction(T) / Fraction(dt)
     assume(abs(steps - round(steps)) > 1e-4)
     with pytest.raises(InvalidInput) as error:
@@ -71,11 +71,11 @@ def test_the_two_durations_that_a_refusal_names_are_the_nearest_that_would_do(T,
         (100, 0, 10, [0]),
     ],
 )
-def test_the_steps_kept_are_those_that_record_every_divides(every, first, count, kept):
+def test_the_recorded_steps_are_the_multiples_of_record_every(every, first, count, kept):
     assert list(Problem(1.0, 0.1, record_every=every).sample_steps(first, count)) == kept
 
 
-def test_a_record_every_beyond_any_int64_keeps_step_zero_alone():
+def test_a_record_every_beyond_any_int64_records_only_step_zero():
     made = Problem(1.0, 0.1, record_every=2**70)
     assert np.int64(made.record_every) > made.end_step
     assert list(made.sample_steps(0, 10)) == [0]

@@ -91,7 +91,7 @@ def assert_same(a, b):
 
 
 @given(sizes, lengths, kinds, seeds, st.data())
-def test_two_runs_laid_end_to_end_are_one_run(n, n_steps, kind, seed, data):
+def test_two_consecutive_runs_equal_one_long_run(n, n_steps, kind, seed, data):
     population = Population(n, n_steps, kind, seed)
     cut = data.draw(st.integers(1, n_steps - 1))
     every = data.draw(st.integers(1, 4))

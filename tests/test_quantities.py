@@ -1,6 +1,6 @@
 """Quantities of other libraries are converted or refused, and never stripped of their unit.
 
-Expected values are worked by hand: 10 µA/cm² is 100 mA/m², and 0.05 V is 50 mV.
+Expected values are calculated by hand: 10 µA/cm² is 100 mA/m², and 0.05 V is 50 mV.
 """
 
 import importlib
@@ -136,7 +136,7 @@ def test_a_quantity_in_hhplugs_own_unit_is_not_rounded(quantity):
 
 @pytest.mark.parametrize("unit", ["rad/s", "rpm"])
 @pytest.mark.parametrize("library", ["pint", "quantities", "astropy"])
-def test_an_angular_frequency_is_no_frequency(library, unit):
+def test_an_angular_frequency_is_refused(library, unit):
     try:
         angular = maker(library)(314.16, unit)
     except (LookupError, ValueError, TypeError):
@@ -168,7 +168,7 @@ def test_masked_values_in_a_quantity_are_refused():
         np.array(50_000, "timedelta64[us]"),
     ],
 )
-def test_a_difference_of_times_is_converted(time):
+def test_a_time_difference_is_converted(time):
     assert Problem(time).n_steps == 5000
     with pytest.raises(InvalidInput, match="amplitude must be in µA/cm²"):
         Stimulus.constant(time)
@@ -177,13 +177,13 @@ def test_a_difference_of_times_is_converted(time):
 @pytest.mark.parametrize(
     "time", [np.timedelta64(1, "Y"), np.timedelta64(1, "M"), np.timedelta64(1)]
 )
-def test_a_time_of_no_fixed_length_is_refused(time):
+def test_a_time_difference_without_a_fixed_length_is_refused(time):
     with pytest.raises(InvalidInput, match="T must be in ms"):
         Problem(time)
 
 
 @pytest.mark.parametrize("listed", [list, tuple, deque])
-def test_each_quantity_of_a_sequence_is_converted(listed):
+def test_each_quantity_in_a_sequence_is_converted(listed):
     quantities = listed([maker("pint")(1.0, "A/cm**2"), 2.0])
     assert_array_equal(Stimulus.constant(quantities).gains[0], [1e6, 2.0])
 
@@ -261,7 +261,7 @@ def test_an_unknown_kind_of_quantity_is_refused():
         Problem(Strange(5.0))
 
 
-def test_plain_numbers_of_any_kind_pass_as_they_are():
+def test_plain_numbers_of_any_kind_are_not_changed():
     for plain in (10, 10.0, np.float32(10), np.int16(10), np.array(10.0)):
         assert repr(Stimulus.constant(plain)) == "Stimulus.constant(10.0)"
     view = np.ones((10, 2), np.float32)

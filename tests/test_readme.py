@@ -13,7 +13,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_its_python_runs(tmp_path, monkeypatch):
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert blocks("python")
     namespace = {}
@@ -21,7 +21,7 @@ def test_its_python_runs(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), namespace)
 
 
-def test_its_first_two_commands_are_one_line_each():
+def test_the_readmes_first_two_commands_are_one_line_each():
     install, test = (block.strip() for block in blocks("sh")[:2])
     assert "pip install . ./plugins/hhplug-numpy" in install
     assert install.endswith("hhplug run")
@@ -30,7 +30,7 @@ def test_its_first_two_commands_are_one_line_each():
     assert "\n" not in install + test
 
 
-def test_ci_runs_its_two_commands_before_it_installs_anything_of_its_own():
+def test_ci_runs_the_readmes_two_commands_before_it_installs_anything_else():
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     in_order = (
         "try_it=$(readme_command 1)",
@@ -43,7 +43,7 @@ def test_ci_runs_its_two_commands_before_it_installs_anything_of_its_own():
     assert places[-1] < min(found.start() for found in re.finditer(r"apt-get|pip\W|npm|venv/", ci))
 
 
-def test_its_pictures_and_links_exist():
+def test_the_readmes_pictures_and_links_exist():
     links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
     assert links
     for link in links:
@@ -52,7 +52,7 @@ def test_its_pictures_and_links_exist():
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"--[a-z][a-z-]+", README))))
 def test_its_options_exist(option):
-    ours = ("hhplug/cli/__init__.py", "benchmarks/gate.py")
+    ours = ("hhplug/cli/__init__.py", "benchmarks/tools/gate.py")
     known = "".join((ROOT / file).read_text(encoding="utf-8") for file in ours)
     asvs = (ROOT / ".ci" / "run").read_text(encoding="utf-8")  # CI runs asv's commands
     assert f'"{option}"' in known or f"asv machine {option}" in asvs

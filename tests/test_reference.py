@@ -46,7 +46,7 @@ def test_spikes_are_those_of_brian2(brian2):
     np.testing.assert_array_equal(np.floor(result.spikes.time / 0.01), brian2["spike_step"][order])
 
 
-def test_the_error_falls_with_the_fourth_power_of_dt():
+def test_the_error_decreases_with_the_fourth_power_of_dt():
     # SciPy's DOP853 from one jump of the current to the next, which every dt used here hits.
     n, T = 4, 12.0
     parameters = HHParameters(

@@ -97,7 +97,7 @@ CASES = {
             run(spikes=part_of("run with spikes=('times')")(message)).firing_rate(0.2, 0.8),
         ),
     ),
-    "a state beside a result to go on from": Case(
+    "a state together with a result to continue": Case(
         lambda: run(resume=STARTED, initial_state=STARTED.final_state),
         lambda message: (
             run(resume=STARTED),
@@ -131,7 +131,7 @@ CASES = {
         lambda: hhplug.concat([STARTED, run(batch_size=2, start_step=STARTED.next_step)]),
         lambda _: hhplug.concat([STARTED, run(resume=STARTED)]),
     ),
-    "a Stimulus made by hand": Case(
+    "a Stimulus made without its class methods": Case(
         lambda: Stimulus(10.0),
         lambda message: part_of(r"with (Stimulus\.constant\(amplitude\))", {"amplitude": 10.0})(
             message
@@ -165,7 +165,7 @@ def test_the_recording_proposed_by_an_error_fits():
     arguments = {"stimulus": Stimulus.constant(np.full(50, 20.0)), "batch_size": 50}
     with (
         patch("hhplug.running.memory_check.free_memory", return_value=60_000),
-        patch("hhplug.running.memory_check.UNASKED", 0),
+        patch("hhplug.running.memory_check.UNCHECKED_BYTES", 0),
     ):
         with pytest.raises(NotEnoughMemory) as error:
             run(20.0, 0.01, **arguments)

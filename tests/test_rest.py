@@ -68,7 +68,7 @@ def test_an_unstable_resting_state_gives_a_warning():
         resting_state(with_current([0.0, HOPF + 0.02, 5.0]))
 
 
-def test_a_membrane_without_a_conductance_has_no_rest():
+def test_a_membrane_without_a_conductance_raises_InvalidInput():
     parameters = HHParameters(g_Na=[1.0, 0.0], g_K=[0.0, 0.0], g_L=[0.3, 0.0])
     with pytest.raises(InvalidInput, match="needs a conductance above zero in every neuron"):
         Problem(1.0, parameters=parameters, initial_state="rest")
@@ -81,7 +81,7 @@ def test_other_strings_are_refused_as_initial_state(word):
 
 
 @pytest.mark.filterwarnings("ignore:the resting state of")
-def test_rest_does_not_depend_on_the_other_neurons():
+def test_the_resting_state_does_not_depend_on_the_other_neurons():
     rng = np.random.default_rng(7)
     low, high = (90.0, 30.0, 0.2, 45.0, -95.0, -60.0), (150.0, 42.0, 0.4, 55.0, -70.0, -50.0)
     names = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")

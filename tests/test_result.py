@@ -84,7 +84,7 @@ def test_a_variable_that_was_not_recorded_is_a_missing_attribute():
     assert str(error.value) == "m was not recorded (nothing was); run with record=('m',)"
 
 
-def test_a_run_without_spikes_says_so_when_asked_for_them():
+def test_spikes_of_a_run_without_spikes_raise_NotRecorded():
     off = run(spikes="off")
     with pytest.raises(InvalidInput, match="not kept: the run had spikes='off'"):
         _ = off.spikes
@@ -95,7 +95,7 @@ def test_a_run_without_spikes_says_so_when_asked_for_them():
             ask()
 
 
-def test_a_run_that_counted_spikes_has_no_times_for_them(spiking):
+def test_spike_times_of_a_run_that_counted_spikes_raise_NotRecorded(spiking):
     counted = run(20.0, 0.05, stimulus=spiking.stimulus, spikes="counts")
     assert_array_equal(counted.spike_count, spiking.spike_count)
     with pytest.raises(InvalidInput, match="not kept: the run had spikes='counts'"):

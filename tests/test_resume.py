@@ -20,13 +20,13 @@ from under_test import NAMES
 import hhplug
 from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus
 
-N, LOST, STEPS, DT = 5, 2, 300, 0.01  # ms
-CUTS = {"before any trouble": 50, "gates outside [0, 1]": 60, "NaN": 100}
-G_NA = np.where(np.arange(N) == LOST, 2000.0, 120.0)
+N, NONFINITE, STEPS, DT = 5, 2, 300, 0.01  # ms
+CUTS = {"before the gates leave [0, 1]": 50, "gates outside [0, 1]": 60, "NaN": 100}
+G_NA = np.where(np.arange(N) == NONFINITE, 2000.0, 120.0)
 ARRAY = np.random.default_rng(14).uniform(0.0, 40.0, (STEPS, N))
 EVERYTHING = {"record_all": True, "record_every": 7}
 
-lost = pytest.mark.filterwarnings("ignore:1 of 5 neurons:RuntimeWarning")
+without_nan_warnings = pytest.mark.filterwarnings("ignore:1 of 5 neurons:RuntimeWarning")
 
 
 def simulator(backend="reference"):
@@ -39,30 +39,30 @@ def run(backend="reference", first=0, last=STEPS, **arguments):
     return simulator(backend).run((last - first) * DT, DT, **given)
 
 
-@lost
+@without_nan_warnings
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.parametrize("waves", [False, True])
-def test_two_runs_joined_by_resume_are_one_run(backend, cut, waves):
+def test_two_runs_joined_by_resume_equal_one_run(backend, cut, waves):
     waves = {"stimulus": Stimulus.sine(20.0, 400.0, offset=15.0)} if waves else {}
     first = run(backend, 0, cut, **waves)
     second = run(backend, cut, STEPS, resume=first, **waves)
     assert second.time[0] >= cut * DT
     assert_end_to_end([first, second], run(backend, **waves))
-    assert np.isnan(second.final_state[:, LOST]).all()
+    assert np.isnan(second.final_state[:, NONFINITE]).all()
     assert second.spike_count.any()
 
 
-@lost
+@without_nan_warnings
 @pytest.mark.parametrize("backend", NAMES)
-def test_a_state_with_a_lost_neuron_may_be_given_back_by_hand(backend):
+def test_a_final_state_with_a_nonfinite_neuron_is_accepted_as_initial_state(backend):
     first = run(backend, 0, CUTS["NaN"])
     state = {"initial_state": first.final_state, "start_step": first.next_step}
     assert_end_to_end([first, run(backend, first.next_step, **state)], run(backend))
 
 
 @pytest.mark.parametrize("way", ["resume", "initial_state"])
-def test_each_lost_neuron_is_warned_of_once_a_run_where_it_was_lost_and_where_it_began(way):
+def test_each_run_with_a_nonfinite_neuron_gives_one_warning(way):
     with pytest.warns(RuntimeWarning) as first_warned:
         first = run(last=150)
     state = {"resume": first} if way == "resume" else {"initial_state": first.final_state}
@@ -76,8 +76,8 @@ def test_each_lost_neuron_is_warned_of_once_a_run_where_it_was_lost_and_where_it
     assert start.filename == became.filename == __file__
 
 
-@lost
-def test_a_neuron_that_is_lost_later_is_warned_of_beside_one_that_was_lost_before():
+@without_nan_warnings
+def test_a_neuron_that_becomes_nonfinite_later_gives_a_warning_of_its_own():
     first = run(last=150)
     state = first.final_state.copy()
     state[:, 4] = 1e200
@@ -90,13 +90,13 @@ def test_a_neuron_that_is_lost_later_is_warned_of_beside_one_that_was_lost_befor
 
 
 @pytest.mark.parametrize("value", [nan, np.inf, -np.inf])
-def test_a_shared_state_that_is_not_finite_counts_every_neuron(value):
+def test_a_warning_of_a_shared_nonfinite_state_counts_every_neuron(value):
     with pytest.warns(RuntimeWarning, match=r"^3 of 3 neurons start .* the first neuron 0;"):
         Problem(1.0, batch_size=3, initial_state=[-65.0, 0.1, value, 0.3])
 
 
-@lost
-def test_a_gate_outside_its_range_is_refused_by_hand_and_the_remedy_in_the_text_works():
+@without_nan_warnings
+def test_a_gate_outside_0_to_1_is_refused_and_the_proposed_resume_works():
     cut = CUTS["gates outside [0, 1]"]
     first = run(last=cut)
     assert np.isfinite(first.final_state).all()
@@ -108,14 +108,14 @@ def test_a_gate_outside_its_range_is_refused_by_hand_and_the_remedy_in_the_text_
     assert_end_to_end([first, run(first=cut, resume=first)], run())
 
 
-def test_a_gate_of_a_finite_neuron_is_refused_beside_one_that_is_lost():
+def test_a_wrong_gate_of_a_finite_neuron_is_refused_beside_a_nonfinite_neuron():
     state = np.full((4, 3), 0.5)
     state[0, 0], state[2, 1] = nan, 1.5
     with pytest.raises(InvalidInput, match=r"h of initial_state .*, got 1\.5 for neuron 1"):
         Problem(1.0, initial_state=state)
 
 
-@lost
+@without_nan_warnings
 def test_a_saved_result_can_be_resumed_and_its_second_half_can_be_loaded(tmp_path):
     for cut in CUTS.values():
         run(last=cut).save(tmp_path / "first.npz")
@@ -129,7 +129,7 @@ def test_a_saved_result_can_be_resumed_and_its_second_half_can_be_loaded(tmp_pat
         assert_array_equal(hhplug.simulate(loaded.problem, "reference").m, second.m)
 
 
-@lost
+@without_nan_warnings
 def test_a_run_continues_from_a_result_whose_arrays_are_on_a_device():
     backend = backend_on(HostDevice())
 
@@ -151,8 +151,8 @@ def test_a_run_continues_from_a_result_whose_arrays_are_on_a_device():
         assert_end_to_end(parts, simulated(0, STEPS).on_host())
 
 
-@lost
-def test_a_run_with_a_finer_dt_continues_at_the_same_time():
+@without_nan_warnings
+def test_a_run_with_a_shorter_dt_continues_at_the_same_time():
     stimulus = Stimulus.step(np.full(N, 30.0), start=1.2, stop=2.0)
     first = run(last=100, stimulus=stimulus)
     second = simulator().run(2.0, 0.004, stimulus=stimulus, resume=first)
@@ -160,7 +160,7 @@ def test_a_run_with_a_finer_dt_continues_at_the_same_time():
     # Two steps of half the length follow the same solution: RK4's error of a step is below 1e-6 mV.
     halves = simulator().run(0.01, 0.005, stimulus=stimulus, resume=first, batch_size=N)
     whole = simulator().run(0.01, 0.01, stimulus=stimulus, resume=first)
-    sound = np.arange(N) != LOST
+    sound = np.arange(N) != NONFINITE
     assert np.abs(halves.final_state - whole.final_state)[:, sound].max() < 1e-6
     current = second.problem.current
     on = [float(row[0]) for row in current.rows(second.problem.start_step, 500)]
@@ -171,9 +171,11 @@ def test_a_run_with_a_finer_dt_continues_at_the_same_time():
     ("steps", "dt", "T"), [(101, 0.02, 1.0), (101, 0.03, 0.3), (100, 0.03, 0.6), (7, 0.05, 3.0),
                            (1, 0.02, 1.0), (12_345, 0.02, 0.02), (30, 0.7, 0.7), (90, 0.04, 0.6)]
 )  # fmt: skip
-def test_a_dt_that_would_move_time_is_refused_and_those_that_the_text_names_work(steps, dt, T):
+def test_a_dt_that_does_not_divide_the_time_is_refused_and_the_proposed_ones_work(steps, dt, T):
     first = Simulator("numpy").run(steps * DT, DT, record=(), spikes="off")
-    with pytest.raises(InvalidInput, match=r"dt must divide the time of resume, .* move;") as error:
+    with pytest.raises(
+        InvalidInput, match=r"dt must divide the time of resume, .* whole steps;"
+    ) as error:
         Problem(T, dt, resume=first)
     for near in re.findall(r"([\d.e-]+) and ([\d.e-]+) ms$", str(error.value))[0]:
         second = Problem(T, float(near), resume=first)

@@ -215,7 +215,7 @@ def test_a_name_that_no_distribution_may_have_is_refused(tmp_path, name):
         new_backend(name, tmp_path)
 
 
-def test_the_name_of_an_installed_backend_is_refused_broken_ones_too(plugins):
+def test_the_name_of_an_installed_backend_is_refused_even_if_it_is_broken(plugins):
     plugins.offer("toy", version="2.5")
     plugins.install("evil_x", "raise RuntimeError", entry_point="evil")
     for name, owner in (("toy", "toy 2.5"), ("evil", "evil_x 1.0"), ("reference", "hhplug ")):
@@ -251,7 +251,7 @@ def test_the_command_says_what_to_do_next(tmp_path, monkeypatch, capsys):
         "wrote hhplug-abacus, a plugin that works. Next:\n"
         "    pip install -e 'hhplug-abacus[test]'\n"
         "    hhplug test-backend abacus\n"
-        "and put your chip's work into hhplug-abacus/src/hhplug_abacus/backend.py\n"
+        "and put your chip's code into hhplug-abacus/src/hhplug_abacus/backend.py\n"
     )
     (tmp_path / "plugins").mkdir()
     assert cli.main(["new-backend", "abacus", "--dest", "plugins"]) == 0

@@ -1,4 +1,4 @@
-"""The loop: blocks, progress, interruption, warnings, timing."""
+"""Running a problem: precision, warnings, blocks, sessions, timing and device arrays."""
 
 import copy
 import pickle
@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-import rich
 from under_test import seconds_to_first_result
 
 import hhplug
@@ -28,7 +27,6 @@ from hhplug import (
 from hhplug.backend import Block, Capabilities, Session
 from hhplug.plugins import choice, discovery
 from hhplug.reference import ReferenceSession
-from hhplug.running.progress import reporter
 
 
 def test_a_problem_runs_by_backend_name():
@@ -50,14 +48,14 @@ def test_a_precision_the_backend_does_not_have_is_refused():
 
 
 @pytest.mark.parametrize("by", [str, choice.choose])
-def test_a_problem_in_float32_runs_on_a_backend_that_has_only_more(by, tmp_path):
+def test_a_problem_in_float32_runs_in_float64_on_a_backend_without_float32(by, tmp_path):
     Simulator("numpy", "float32").run(0.1).save(tmp_path / "run.npz")
     saved = hhplug.load_result(tmp_path / "run.npz").problem
     assert saved.dtype == "float32"
     assert simulate(saved, by("reference")).dtype == "float64"
 
 
-def test_a_problem_in_float64_is_not_computed_in_less_and_what_is_proposed_works(plugins):
+def test_a_problem_in_float64_is_refused_by_a_backend_without_it_and_the_proposal_works(plugins):
     plugins.offer("toy", dtypes=("float32",))
     problem = Problem(0.1, dtype="float64")
     with pytest.raises(
@@ -67,45 +65,6 @@ def test_a_problem_in_float64_is_not_computed_in_less_and_what_is_proposed_works
     proposed = re.search(r"use (problem\..*\)), or", str(error.value))[1]
     assert eval(proposed).dtype == "float32"
     assert simulate(Problem(0.1, dtype="float64"), "auto").dtype == "float64"
-
-
-def test_progress_rises_to_one():
-    heard = []
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=heard.append)
-    assert len(heard) > 1
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
-
-
-LINE_WRITTEN_OVER = r"(\rsimulating  *\d+%)*\rsimulating 100%\n"
-
-
-def test_progress_where_no_bar_can_be_drawn_is_a_line_on_standard_error(capsys):
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(LINE_WRITTEN_OVER, err)
-
-
-def test_the_line_is_written_when_the_percentage_changes_and_ended_with_the_run(capsys):
-    with reporter(True) as report:
-        for done in (0.5, 0.501, 0.502, 0.6):
-            report(done)
-    assert capsys.readouterr().err == "\rsimulating  50%\rsimulating  60%\n"
-
-
-def test_progress_that_is_no_function_is_refused():
-    with pytest.raises(InvalidInput, match="progress must be None, True or a function"):
-        Simulator("numpy").run(T=0.1, progress="loud")
-
-
-def test_progress_in_a_notebook_without_widgets_is_a_line_written_over(monkeypatch, capsys):
-    monkeypatch.setattr(rich.get_console(), "is_jupyter", True)
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    Simulator("numpy").run(T=5.0, batch_size=3, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(LINE_WRITTEN_OVER, err)
 
 
 def test_neurons_that_blow_up_give_a_warning():
@@ -171,7 +130,7 @@ def test_a_read_only_view_of_an_array_that_may_change_is_copied():
     assert list(problem.parameters.g_Na) == [120.0, 120.0, 120.0]
 
 
-def test_a_backend_that_is_chosen_already_has_its_device_and_its_precisions():
+def test_an_opened_backend_keeps_its_device_and_its_precision():
     chosen = choice.choose("reference")
     assert simulate(Problem(0.1), chosen).dtype == "float64"
     with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
@@ -317,7 +276,7 @@ def test_a_session_is_closed_when_the_backend_fails(log):
         close.assert_called_once()
 
 
-def test_timing_adds_up():
+def test_the_total_time_is_at_least_that_of_preparing_and_running():
     timing = Simulator("numpy").run(T=1.0, batch_size=100).timing
     assert 0.0 <= timing.prepare < timing.total
     assert 0.0 < timing.run < timing.total
@@ -366,13 +325,13 @@ def test_a_backend_by_name_gives_its_first_result_in_half_a_second():
     assert seconds_to_first_result("numpy", enough=0.5) < 0.5
 
 
-def test_auto_takes_numpy_where_it_is_the_best_installed():
+def test_auto_takes_numpy_if_it_is_the_best_that_is_installed():
     best = next(entry for entry in discovery.backends() if not entry.unavailable)
     assert Simulator().backend == best.name
     assert hhplug.Simulator(dtype="float64").run(T=0.1).backend == best.name
 
 
-def test_device_arrays_take_a_backend_that_has_them():
+def test_device_arrays_need_a_backend_that_has_them():
     with pytest.raises(InvalidInput, match="'numpy' keeps nothing on a device"):
         Simulator("numpy").run(T=0.1, device_arrays=True)
 
@@ -387,7 +346,7 @@ class OnDevice:
         return self.array.copy()
 
 
-def test_device_arrays_come_from_the_session_and_go_to_the_host_to_be_used(tmp_path):
+def test_device_arrays_come_from_the_session_and_on_host_copies_them(tmp_path):
     host = Simulator("reference").run(T=0.3, batch_size=2)
 
     class Device(ReferenceSession):

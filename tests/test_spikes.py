@@ -59,7 +59,7 @@ def test_a_window_or_method_that_gives_no_rate_is_refused(arguments, words):
 def test_spikes_too_soon_after_one_that_was_kept_are_left_out():
     trains = {0: [1.0, 1.5, 2.9, 3.0, 5.1], 2: [0.0, 2.0], 3: [4.0]}
     left = spikes(trains).refractory(2.0)
-    # 2.9 is within 2 ms of 1, though not of a kept 1.5; 3.0 is not; 5.1 is later than 3 by 2.1.
+    # 1.5 and 2.9 are within 2 ms of 1.0. 3.0 is kept, and 5.1 is 2.1 ms later.
     assert_array_equal(left.neuron, [0, 0, 0, 2, 2, 3])
     assert_array_equal(left.time, [1.0, 3.0, 5.1, 0.0, 2.0, 4.0])
     assert len(left.valid) == 5

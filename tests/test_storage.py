@@ -49,7 +49,7 @@ def assert_same_current(one, other):
 
 
 @pytest.mark.parametrize("arguments", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
-def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, tmp_path):
+def test_a_loaded_result_equals_the_saved_one_and_can_be_repeated_bit_for_bit(arguments, tmp_path):
     result = run(**arguments)
     result.save(tmp_path / "run")
     loaded = hhplug.load_result(tmp_path / "run")
@@ -87,7 +87,7 @@ def test_a_saved_result_comes_back_whole_and_runs_again_bit_for_bit(arguments, t
     assert_array_equal(again.outcome.spike_count, result.outcome.spike_count)
 
 
-def test_the_threshold_round_trip_has_spikes_to_lose():
+def test_the_run_saved_with_a_threshold_has_spikes():
     assert run(**ROUND_TRIPS["threshold"]).spike_count == 1
 
 

@@ -79,7 +79,7 @@ def test_the_reference_computes_parts_as_the_whole(stimulus):
     assert_same(Result.join(parts), simulate(problem, "reference"))
 
 
-def test_a_part_of_a_part_keeps_its_numbers():
+def test_neurons_keep_their_numbers_in_a_part_of_a_part():
     problem = whole_problem(ARRAY, record_neurons=[7, 2, 4])
     part = problem.take([8, 7, 4, 2]).take(slice(1, 3))
     assert_array_equal(part.neuron_ids, [7, 4])
@@ -92,7 +92,7 @@ def test_a_part_of_a_part_keeps_its_numbers():
     assert_array_equal(some.final_state, whole.final_state[:, [7, 4]])
 
 
-def test_a_part_made_of_a_slice_copies_nothing_and_of_indices_no_stimulus(tmp_path):
+def test_a_slice_copies_no_arrays_and_indices_copy_no_stimulus(tmp_path):
     stored = np.lib.format.open_memmap(tmp_path / "current.npy", "w+", "f4", ARRAY.shape)
     stored[:] = ARRAY
     problem = whole_problem(stored)
@@ -113,7 +113,7 @@ def test_parts_may_be_saved_and_joined_later(tmp_path):
     assert_array_equal(again.V, loaded[1].V)
 
 
-def test_parts_that_go_on_keep_their_numbers():
+def test_neurons_keep_their_numbers_in_continued_parts():
     simulator = Simulator("numpy", "float64", HHParameters(g_Na=np.linspace(100.0, 130.0, N)))
     problem = Problem(
         2.0, DT, parameters=simulator.parameters, stimulus=STIMULI["constant"], dtype="float64"
@@ -144,12 +144,12 @@ def test_parts_that_go_on_keep_their_numbers():
         ([0.5], "neurons must be a list of neuron indices"),
     ],
 )
-def test_what_no_part_can_be_made_of_is_refused(neurons, words):
+def test_neurons_that_do_not_exist_cannot_be_taken(neurons, words):
     with pytest.raises(InvalidInput, match=words):
         whole_problem().take(neurons)
 
 
-def test_parts_that_make_no_whole_are_refused():
+def test_parts_that_are_not_a_whole_population_are_refused():
     problem = whole_problem()
     first, second = (simulate(problem.take(part), "numpy") for part in ([0, 1], [2, 3]))
     assert Result.join([first, second]).problem.n_neurons == 4

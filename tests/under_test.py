@@ -1,6 +1,6 @@
 """The backends on which general tests run: the comma-separated names in HHPLUG_TEST_BACKENDS.
 
-The tests of a named backend fail if it cannot run here; none are skipped.
+The tests of a named backend fail if it cannot run here. None are skipped.
 """
 
 import os
@@ -11,9 +11,10 @@ NAMES = os.environ.get("HHPLUG_TEST_BACKENDS", "reference,numpy,numba").split(",
 
 
 def seconds_to_first_result(backend, enough):
-    """From the import of hhplug to a small result, by name, in a new process.
+    """Return the seconds from the import of hhplug to a small result, in a new process.
 
-    The best of at most ten, as other processes may take the CPU; the first that is enough will do.
+    This is the least of at most ten measurements, since other processes may use the CPU. A time
+    below `enough` ends the series.
     """
     script = f"""
 import time; began = time.perf_counter()

@@ -1,8 +1,8 @@
 """The command line: `hhplug run | backends | bench | new-backend | test-backend`.
 
-The exit code is 0 on success; 1 if a backend fails its tests or nobody reads the output; 2 for bad
-input; 3 for an unavailable backend; 130 after Ctrl-C, where `run` still prints and writes what it
-has done. Errors are one or two lines on standard error.
+The exit code is 0 on success; 1 if a backend fails its tests or the output is closed before it is
+read; 2 for bad input; 3 for an unavailable backend; 130 after Ctrl-C, when `run` still prints and
+writes the steps that are done. Errors are one or two lines on standard error.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="hhplug", description="Simulate large populations of Hodgkin-Huxley neurons."
     )
     parser.add_argument("--version", action="version", version=f"hhplug {__version__}")
-    parser.set_defaults(advice="")  # added to the message if memory is too little
+    parser.set_defaults(advice="")  # added to the message of a MemoryError
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="simulate a population, by default an F-I sweep")
@@ -104,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_range,
         default=(0.0, 20.0),
         metavar="VALUE|START:STOP",
-        help="µA/cm², one for all or spread over the neurons (default 0:20); with a minus "
-        "in front --current=-5:5",
+        help="µA/cm², one value for all neurons or a range over them (default 0:20); write a "
+        "negative value as --current=-5:5",
     )
     run.add_argument(
         "--stimulus",
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND[:TIMES]",
         help="constant (default), step:START:STOP, pulse_train:START:WIDTH:PERIOD:COUNT, "
         "ramp:START:STOP (from 0 to the current), sine:FREQUENCY; ms and Hz; "
-        "times left out are fitted to the duration",
+        "the defaults of the times depend on the duration",
     )
     run.add_argument(
         "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    timing = commands.add_parser("bench", help="time backends side by side")
+    timing = commands.add_parser("bench", help="measure the speed of backends")
     timing.set_defaults(command=_bench, advice="; use smaller --batch-sizes")
     timing.add_argument("--n-runs", type=int, default=5, help="timed runs (default 5)")
     timing.add_argument(
@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
     timing.add_argument("--json", action="store_true", help="print JSON")
 
-    writing = commands.add_parser("new-backend", help="write a plugin of your own, to begin with")
+    writing = commands.add_parser("new-backend", help="write a new plugin, which you then change")
     writing.set_defaults(command=_new_backend)
     writing.add_argument("name", metavar="NAME", help="a letter, then a-z, 0-9, - and _")
     writing.add_argument(
@@ -171,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="where the folder hhplug-NAME goes (default: here)",
+        help="folder in which hhplug-NAME is made (default: the current folder)",
     )
 
     testing = commands.add_parser("test-backend", help="certify a backend against the reference")
@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         "--kit-level",
         type=int,
         metavar="LEVEL",
-        help="leave out tests that came after this level of the kit (default: none)",
+        help="run only the tests up to this level of the kit (default: all)",
     )
     return parser
 
@@ -272,11 +272,11 @@ def _on_terminal() -> bool:
 def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
     """The Stimulus of KIND[:NUMBER…] with this amplitude (µA/cm²), or InvalidInput.
 
-    Numbers left out are fitted to a duration of T ms.
+    The defaults of the numbers depend on the duration of T ms.
     """
     kind, *words = text.split(":")
     choice("stimulus", kind, KINDS)
-    fitted = {
+    defaults = {
         "constant": (),
         "step": (0.1 * T, 0.9 * T),
         "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8.0),
@@ -291,9 +291,9 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
         raise InvalidInput(
             f"--stimulus {kind} takes finite numbers after its colons, got {text!r}"
         ) from None
-    if len(given) > len(fitted):
-        raise InvalidInput(f"--stimulus {kind} takes at most {len(fitted)} numbers, got {text!r}")
-    times = given + fitted[len(given) :]
+    if len(given) > len(defaults):
+        raise InvalidInput(f"--stimulus {kind} takes at most {len(defaults)} numbers, got {text!r}")
+    times = given + defaults[len(given) :]
     if kind == "pulse_train" and not times[3].is_integer():
         raise InvalidInput(f"--stimulus {kind} takes a whole number of pulses, got {text!r}")
     make: dict[str, Callable[[], Stimulus]] = {
@@ -309,7 +309,7 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
         if times == given:
             raise
         raise InvalidInput(
-            f"{error}; numbers left out of {text!r} are fitted to {T:g} ms: give all"
+            f"{error}; the numbers missing from {text!r} were chosen for {T:g} ms: give all"
         ) from None
 
 
@@ -357,7 +357,10 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _available(dtype: DType | None) -> list[str]:
-    """Names of the available backends, that have the dtype if one is given, the best last."""
+    """Names of the available backends that have the dtype, or any for None, the fastest last.
+
+    Raises BackendUnavailable if there is none.
+    """
     names = [
         e.name
         for e in reversed(discovery.backends())
@@ -377,7 +380,7 @@ def _new_backend(options: argparse.Namespace) -> int:
         f"wrote {folder}, a plugin that works. Next:\n"
         f"    pip install -e '{folder}[test]'\n"
         f"    hhplug test-backend {options.name}\n"
-        f"and put your chip's work into {backend}"
+        f"and put your chip's code into {backend}"
     )
     return 0
 

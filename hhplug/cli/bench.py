@@ -9,7 +9,7 @@ import numpy as np
 from hhplug.currents.stimulus import Stimulus
 from hhplug.running.simulator import Simulator
 
-DURATION = 2.5  # ms of each run, which are 250 steps
+DURATION = 2.5  # ms; each run has 250 steps
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def measure(
     """Yield the time of an F-I sweep for each size and backend, the median of n_runs runs.
 
     The sweep is 0–20 µA/cm², with spikes counted and nothing recorded. A first run isn't timed.
-    Raises InvalidInput or BackendUnavailable before anything is timed.
+    Raises InvalidInput or BackendUnavailable, as `Simulator` does, before anything is timed.
     """
     simulators = [Simulator(backend, dtype) for backend in backends]
     for size in sizes:

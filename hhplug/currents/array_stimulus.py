@@ -10,8 +10,8 @@ from hhplug.currents.terms import UNIT
 from hhplug.errors import InvalidInput, warn
 from hhplug.quantities import in_unit, is_labelled
 
-STEP_TOLERANCE = 0.01  # by which the time between two values of a stimulus may miss dt, relative
-SCAN_BYTES = 2**24  # of the array looked through for NaN at a time
+STEP_TOLERANCE = 0.01  # largest relative difference between dt and a stimulus's time step
+SCAN_BYTES = 2**24  # bytes of the array that are searched for NaN at a time
 
 
 def checked_array(
@@ -19,8 +19,9 @@ def checked_array(
 ) -> NDArray[Any]:
     """The stimulus as an array (n_steps,) or (n_steps, n) of finite values in µA/cm², not copied.
 
-    n_neurons: as the other arguments say; None if none does. Raises InvalidInput, naming what would
-    do, for another shape, for values that aren't finite, and for labels that don't fit the run.
+    n_neurons: the number of neurons by the other arguments, or None. Raises InvalidInput, which
+    proposes a remedy, for another shape, for values that aren't finite, and for labels that don't
+    fit the run.
     Warns of a square array, whose axes can't be told apart.
     """
     labelled = is_labelled(stimulus)
@@ -57,7 +58,7 @@ def checked_array(
 
 
 def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
-    """What a stimulus of the wrong shape may have been meant as."""
+    """The remedy that an error proposes for a stimulus of the wrong shape, or an empty text."""
     if array.ndim == 1 and n_neurons in (None, len(array)):
         return "; for an amplitude per neuron use Stimulus.constant(amplitude)"
     if array.ndim == 2 and array.shape[1] == n_steps:
@@ -66,7 +67,10 @@ def _advice(array: NDArray[Any], n_steps: int, n_neurons: int | None) -> str:
 
 
 def _in_order(stimulus: Any, dt: float) -> Any:
-    """The DataArray with its dimensions, and what they are labelled with, as a run has them."""
+    """The DataArray with time as its first dimension.
+
+    Raises InvalidInput for other dimensions, a step other than dt, or neurons in another order.
+    """
     if not {"time"} <= set(stimulus.dims) <= {"time", "neuron"}:
         one_each = set(stimulus.dims) == {"neuron"}
         instead = "; for an amplitude per neuron use Stimulus.constant(amplitude)"
@@ -92,7 +96,7 @@ def _refuse_other_steps(times: Any, dt: float) -> None:
 
 
 def _refuse_nonfinite_current(array: NDArray[Any]) -> None:
-    """Look through the array piece by piece, so that a memory-mapped file is never loaded whole."""
+    """Raise InvalidInput for NaN or infinity. A memory-mapped file is read piece by piece."""
     if array.dtype.kind != "f":
         return
     rows = max(1, SCAN_BYTES // array[0].nbytes)

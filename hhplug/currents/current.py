@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from hhplug.currents.terms import ROUNDING, Constant, Steps, Term
 
-PIECE = 2**16  # steps looked at in one piece while a current is summed or searched
-PIECE_VALUES = 2**18  # of a waveform or of an array in one piece
+PIECE = 2**16  # most steps that are summed or searched at a time
+PIECE_VALUES = 2**18  # most values of a waveform or an array that are read at a time
 
 
 class Current(ABC):
     """The current of every step of a run, µA/cm².
 
-    Any backend can take `rows`. One that evaluates currents by itself takes the form that isn't
-    None: `separable`, or else `array`.
+    Any backend can use `rows`. A backend that evaluates the current itself uses the form that isn't
+    None: `separable` or `array`.
     """
 
     @property
@@ -40,15 +40,15 @@ class Current(ABC):
 
     @abstractmethod
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
-        """The mean over steps: (n,), or (1,) for all neurons."""
+        """The mean over the steps first ≤ k < first + count: (n,), or (1,) for all neurons."""
 
     @abstractmethod
     def constant_over(self, first: int, count: int) -> bool:
-        """Whether I_ext is known to be the same in all of the steps."""
+        """Whether I_ext is known to be the same in all steps first ≤ k < first + count."""
 
     @abstractmethod
     def bytes_per_step(self, itemsize: int) -> int:
-        """Memory of one step's current in its form, as numbers of itemsize bytes or more."""
+        """Bytes of the values that describe one step's current, each of itemsize bytes or more."""
 
     @abstractmethod
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
@@ -56,11 +56,14 @@ class Current(ABC):
 
     @abstractmethod
     def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
-        """Steps with a current in some neuron, of pieces (first, count): forwards or backwards."""
+        """Yield the steps of pieces (first, count) in which any neuron has a current.
+
+        direction: the order of the steps within a piece, 1 (forwards) or −1 (backwards).
+        """
 
     @abstractmethod
     def _width(self) -> int:
-        """Numbers that a step's current has in its form."""
+        """How many values describe the current of one step."""
 
     def active_steps(self, first: int, count: int) -> range:
         """From the first to the last step in which any neuron has a current; empty if none has."""
@@ -112,7 +115,7 @@ class SeparableCurrent(Current):
             waveform = self.waveform(step, steps)
             total += waveform.sum(axis=0)
             size += np.abs(waveform).sum(axis=0)
-        total[np.abs(total) < ROUNDING * size] = 0.0  # a sine over whole periods
+        total[np.abs(total) < ROUNDING * size] = 0.0  # for example a sine over whole periods
         return _summed(self.gain, total / count)
 
     def constant_over(self, first: int, count: int) -> bool:
@@ -149,7 +152,7 @@ class ArrayCurrent(Current):
     """The user's own array, which is never copied or cast whole.
 
     values: (n_steps,) for all neurons or (n_steps, …), the first row for step start_step.
-    columns: the column of each neuron, where they are not all columns in their order.
+    columns: the column of each neuron; None if neuron i has column i.
     """
 
     def __init__(
@@ -165,7 +168,7 @@ class ArrayCurrent(Current):
     def chunk(self, first: int, count: int) -> NDArray[Any]:
         """The rows of steps first ≤ k < first + count, in the user's dtype.
 
-        They are a view, or a copy where the array has columns in another order.
+        They are a view, or a copy if `columns` was given.
         """
         row = first - self._start_step
         rows = self.values[row : row + count]
@@ -197,7 +200,7 @@ class ArrayCurrent(Current):
         return np.where(np.abs(mean) < ROUNDING * largest, 0.0, mean)
 
     def constant_over(self, first: int, count: int) -> bool:  # noqa: ARG002
-        return False  # to find out would be to read it
+        return False  # to find out, the whole array would have to be read
 
     def bytes_per_step(self, itemsize: int) -> int:
         return self.row_length * max(self.values.itemsize, itemsize)
@@ -206,7 +209,7 @@ class ArrayCurrent(Current):
         return np.empty((0, 1))
 
     def _width(self) -> int:
-        return self.values[0].size  # which is read, whatever columns are taken
+        return self.values[0].size  # whole rows are read, whichever columns are used
 
     def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
         for first, count in pieces:
@@ -218,7 +221,7 @@ class ArrayCurrent(Current):
 
 def _summed(gain: NDArray[np.float64], waveform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Σ_j gain[j] · waveform[j], in the order of j."""
-    # By element and never as a matrix product, whose rounding depends on the shape.
+    # The rounding of a matrix product would depend on the shape.
     I_ext = np.zeros(np.broadcast_shapes(gain.shape[1:], waveform.shape[1:]))
     for one_gain, one_waveform in zip(gain, waveform, strict=True):
         I_ext += one_gain * one_waveform

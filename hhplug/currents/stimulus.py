@@ -1,4 +1,4 @@
-"""What a user writes: a Stimulus is a sum of terms in ms and µA/cm² that knows no dt."""
+"""The Stimulus that users write: a sum of terms in ms and µA/cm², independent of dt."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,13 +30,15 @@ from hhplug.errors import InvalidInput, NotEnoughMemory
 class Stimulus:
     """A current over time: a sum of terms. Make one with the class methods below.
 
-    Amplitudes are in µA/cm², a number for all neurons or an (n,) array; times in ms. Stimuli are
-    added and subtracted; `2 * stimulus` scales every amplitude, and so does an (n,) array, neuron
-    by neuron. The current is held during each step at its value in the step's middle, so a ramp
-    or a sine is a staircase of width dt. An edge falls on the nearest beginning of a step.
+    Amplitudes are in µA/cm², each a number for all neurons or an (n,) array. Times are in ms.
+    Stimuli can be added and subtracted. A factor, a number or an (n,) array, scales every
+    amplitude. The current is constant during each step, at its value in the step's middle, so a
+    ramp or a sine is a staircase of width dt. An edge is moved to the nearest beginning of a step.
+
+    The class methods and operators raise InvalidInput for an argument that isn't possible.
     """
 
-    __array_ufunc__ = None  # array + Stimulus comes to __radd__, not to NumPy's broadcasting
+    __array_ufunc__ = None  # so that array + Stimulus calls __radd__
 
     def __init__(self, terms: tuple[Term, ...] = ()):
         kinds = tuple(KINDS.values())
@@ -58,7 +60,7 @@ class Stimulus:
     @classmethod
     @known_arguments
     def constant(cls, amplitude: ArrayLike) -> "Stimulus":
-        """The same current all the time."""
+        """A current that never changes."""
         return cls((Constant(_amplitude("amplitude", amplitude)),))
 
     @classmethod
@@ -75,8 +77,8 @@ class Stimulus:
     ) -> "Stimulus":
         """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
 
-        All are round(width/dt) steps wide and begin at the step nearest to their time; if width
-        is the period, they are one pulse.
+        Each begins at the step nearest to its time and lasts round(width/dt) steps. If width is
+        the period, there are no gaps between the pulses.
         """
         start = checks.number("start", start, "ms")
         width = checks.positive("width", width, "ms")
@@ -153,7 +155,7 @@ class Stimulus:
             return self * (1.0 / np.asarray(checks.per_neuron("divisor", divisor, checks.PURE)))
 
     def _not_added_to(self, other: Any, instead: str) -> InvalidInput:
-        """The error that says what to write instead, of shapes that NumPy can add."""
+        """The error for a sum with `other`, which says what to write instead."""
         shape = checks.numpy_array("other", other, "an array").shape
         if shape:
             column = "[:, np.newaxis]"
@@ -176,16 +178,16 @@ class Stimulus:
             return " + ".join(map(written, self.terms)) or "Stimulus()"
 
     def take(self, neurons: Any) -> "Stimulus":
-        """The stimulus of some neurons: a slice, or their indices in the order wanted."""
+        """The stimulus of some neurons; `neurons` is a slice or an array of indices."""
         return Stimulus(tuple(taken(term, neurons) for term in self.terms))
 
     @classmethod
     def together(
         cls, parts: Sequence["Stimulus"], together: Callable[[Sequence[Any]], Any]
     ) -> "Stimulus":
-        """The stimulus of a population of which each part has one, with the same terms.
+        """Join the stimuli of a population's parts, which have the same terms.
 
-        together: makes one value of the parts' values of an amplitude or a time.
+        together: joins the parts' values of one amplitude or one time.
         """
         terms = zip(*(part.terms for part in parts), strict=True)
         return cls(tuple(side_by_side(each, together) for each in terms))
@@ -195,14 +197,15 @@ class Stimulus:
         return SeparableCurrent(self.terms, dt)
 
     def vanishing(self, dt: float) -> list[str]:
-        """The terms that are too short for any step of dt (ms), as they are written."""
+        """The texts of the terms that are too short for any step of dt (ms)."""
         return [written(term) for term in self.terms if term.vanishes(dt)]
 
     @known_arguments
     def sample(self, dt: float, n_steps: int, start_step: int = 0) -> NDArray[np.float64]:
         """The current during each of n_steps steps from start_step on, µA/cm².
 
-        Shape (n_steps,), or (n_steps, n) where an amplitude is per neuron.
+        Shape (n_steps,), or (n_steps, n) if an amplitude is per neuron. Raises InvalidInput for an
+        argument that isn't possible, and NotEnoughMemory.
         """
         dt = checks.positive("dt", dt, "ms")
         n_steps = checks.whole("n_steps", n_steps, 0)

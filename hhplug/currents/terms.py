@@ -16,33 +16,33 @@ Steps = NDArray[np.int64]
 Waveform = NDArray[np.float64]
 
 UNIT = "µA/cm²"
-ROUNDING = 1e-12  # of the terms of a sum: what they leave below it is taken for nothing
+ROUNDING = 1e-12  # relative to its terms; a smaller sum is a rounding error and counts as 0
 
 
 class Term(Protocol):
     """One kind of current: I_ext(k) = Σ_j gains()[j] · waveforms(k, dt)[j].
 
-    The current of step k is that of its middle, (k + ½)·dt, held throughout.
+    The current of step k is constant, at its value in the middle of the step, (k + ½)·dt.
     """
 
-    amplitudes: ClassVar[tuple[str, ...]]  # names of the fields in µA/cm²
+    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)  # names of the fields in µA/cm²
 
-    def gains(self) -> tuple[PerNeuron, ...]: ...  # µA/cm²
-    def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]: ...
+    def gains(self) -> tuple[PerNeuron, ...]:
+        """The gain of each waveform, µA/cm²."""
+        return tuple(getattr(self, name) for name in self.amplitudes)
+
+    def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
+        """The waveforms during the steps, counted from time zero, (steps,) each. dt is in ms."""
+        ...
 
     def vanishes(self, dt: float) -> bool:  # noqa: ARG002
-        """Whether it is too short for any step of dt."""
+        """Whether the term is too short for any step of dt (ms)."""
         return False
 
 
 @dataclass(frozen=True, eq=False)
 class Constant(Term):
-    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
-
     amplitude: PerNeuron
-
-    def gains(self) -> tuple[PerNeuron, ...]:
-        return (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:  # noqa: ARG002
         return (np.ones(len(step)),)
@@ -50,14 +50,9 @@ class Constant(Term):
 
 @dataclass(frozen=True, eq=False)
 class Step(Term):
-    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
-
     amplitude: PerNeuron
     start: float
     stop: float
-
-    def gains(self) -> tuple[PerNeuron, ...]:
-        return (self.amplitude,)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         return (_between(step, self.start, self.stop, dt),)
@@ -68,22 +63,17 @@ class Step(Term):
 
 @dataclass(frozen=True, eq=False)
 class PulseTrain(Term):
-    amplitudes: ClassVar[tuple[str, ...]] = ("amplitude",)
-
     amplitude: PerNeuron
     start: float
     width: float
     period: float
     count: int
 
-    def gains(self) -> tuple[PerNeuron, ...]:
-        return (self.amplitude,)
-
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
-        if self.width == self.period:  # there is nothing between the pulses
+        if self.width == self.period:  # no gaps between the pulses
             return (_between(step, self.start, self.start + self.count * self.period, dt),)
         on = np.zeros(len(step))
-        width = nearest_step(self.width, dt)  # once, so that all pulses are alike
+        width = nearest_step(self.width, dt)  # rounded once, so that all pulses are equally long
         middle = np.floor(((step + 0.5) * dt - self.start) / self.period)
         for pulse in (middle - 1.0, middle, middle + 1.0):  # rounding may move one to its neighbour
             onset = nearest_step(self.start + pulse * self.period, dt)
@@ -103,9 +93,6 @@ class Ramp(Term):
     last: PerNeuron
     start: float
     stop: float
-
-    def gains(self) -> tuple[PerNeuron, ...]:
-        return (self.first, self.last)
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         on = _between(step, self.start, self.stop, dt)
@@ -185,7 +172,8 @@ def scaled(term: Term, factor: PerNeuron) -> Term:
     changes = {}
     for name in term.amplitudes:
         amplitude = getattr(term, name)
-        # None stays none, for all neurons; the first amplitude says how many neurons there are.
+        # A 0 for all neurons stays one number, except that of the first amplitude, whose array
+        # tells the number of neurons.
         if np.ndim(amplitude) or amplitude != 0.0 or name == term.amplitudes[0]:
             changes[name] = checks.per_neuron(name, amplitude * factor + 0.0, UNIT)
     return replace(term, **changes)  # type: ignore[type-var]

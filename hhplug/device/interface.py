@@ -16,7 +16,7 @@ Array = Any
 
 
 class Arrays(ABC):
-    """Arrays that are allocated and freed together, by the keys that they were asked for with."""
+    """Arrays that are allocated and freed together. Each has the key given to `Device.arrays`."""
 
     @abstractmethod
     def __getitem__(self, key: Hashable) -> Array: ...
@@ -74,7 +74,7 @@ class Device(ABC):
 
     @abstractmethod
     def current(self) -> AbstractContextManager[None]:
-        """Make this the library's current device; on exit the one before is current again."""
+        """Make this the library's current device until the context ends."""
 
     @abstractmethod
     def arrays(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]) -> Arrays:

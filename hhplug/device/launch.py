@@ -20,12 +20,12 @@ class SpikeRoom(NamedTuple):
 class Slot:
     """The arrays of one of the blocks that may be enqueued and not yet read."""
 
-    current: Array  # (max_steps × numbers per step)
+    current: Array  # (max_steps × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32; None unless spikes are counted
     spikes: SpikeRoom | None  # None unless spike times are kept
     start: Array | None  # (4·N): the state before the block; None unless spike times are kept
-    done: Event | None = None  # the end of its last block; None before the first
+    done: Event | None = None  # happens when its latest block is done; None before the first
 
 
 @dataclass(frozen=True)

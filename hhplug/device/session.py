@@ -1,5 +1,7 @@
-"""A session on a device without its kernel: blocks of steps are enqueued on a stream, and what one
-block recorded is read while the next computes."""
+"""The base class of sessions on a device, to which a plugin adds the kernel.
+
+Blocks of steps are enqueued on a stream, and one block's samples are read while the next computes.
+"""
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
@@ -17,13 +19,13 @@ from hhplug.model import derived_parameters
 from hhplug.problem import Problem
 
 SLOTS = 2  # blocks that may be enqueued and not yet read
-SPIKES_PER_MS = 0.12  # spikes of a neuron per ms, for which a block has room
-# Bounds of the room in spikes; there is always room for one spike of each neuron.
+SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neuron
+# Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
 
 ALIGNMENT = 64  # elements; each input begins at a multiple of it
 INT = np.dtype(np.int32)
-UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host: it may pass 2**31
+UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host, since it may exceed 2**31
 
 Shapes = dict[Hashable, tuple[int, np.dtype]]
 """Key of an array → its number of elements and its type."""
@@ -48,7 +50,7 @@ class DeviceSession(Session):
     parameters_per_neuron: bool
     gain_per_neuron: bool
     J: int  # waveforms of a separable current, at least 1
-    row_length: int  # numbers that a step's current has on the device
+    row_length: int  # numbers that describe the current of one step on the device
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class DeviceSession(Session):
         return self
 
     def _shapes(self, inputs: int) -> Shapes:
-        """The arrays to allocate; inputs: numbers that the inputs have together."""
+        """The arrays to allocate. inputs: number of elements of all inputs together."""
         problem, real = self.problem, self.dtype
         n, times = problem.n_neurons, problem.spikes == "times"
         state = (4 * n if times else 0, real)
@@ -220,7 +222,7 @@ class DeviceSession(Session):
     def work(self, n_steps: int, slot: Slot, first_sample: int, held: bool) -> Launch:
         """Return the launch of the next n_steps steps.
 
-        Its first sample is of its step first_sample; it has none if that is not below n_steps.
+        first_sample: the step of the launch whose sample is the first; n_steps or more for none.
         """
         return Launch(
             n_steps=n_steps,
@@ -248,7 +250,7 @@ class DeviceSession(Session):
 
     def _forget_slots(self) -> None:
         for slot in self.slots:
-            slot.done = None  # some libraries free an event only while the device is current
+            slot.done = None  # some libraries can free an event only while the device is current
         self.slots.clear()
 
     def _end_stream(self) -> None:

@@ -1,8 +1,9 @@
 """Choose a backend by name, and open it."""
 
+import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,21 @@ class OpenedBackend:
     entry: Entry
     spec: BackendSpec
     backend: Backend
+    process: int = field(default_factory=os.getpid)  # in which it was opened
+
+    def refuse_fork(self) -> None:
+        """Raise BackendUnavailable in a forked process, unless the backend declares that it runs.
+
+        The threads of a backend, and the state of a device, don't survive a fork: a run would hang.
+        """
+        if os.getpid() != self.process and not self.spec.capabilities.fork:
+            raise BackendUnavailable(
+                "forked",
+                "this process was forked from one that had opened the backend",
+                "start processes by multiprocessing.get_context('spawn'), or make the Simulator "
+                "in each of them alone",
+                backend=self.entry.name,
+            )
 
 
 def choose(
@@ -57,7 +73,7 @@ def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
 
 def _raisable(entry: Entry) -> BackendUnavailable:
     """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
-    found = entry.unavailable or BackendUnavailable("no_backend", "it has no record")
+    found = entry.unavailable or BackendUnavailable("no_backend", "it has no spec")
     return BackendUnavailable(
         found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
     )

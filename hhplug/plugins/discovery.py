@@ -88,7 +88,7 @@ def entry(name: str) -> Entry:
 
     Raises InvalidInput for an unknown name.
     """
-    # If entries share a name, a backend is preferred to a plugin that failed, then the first.
+    # Of entries that share a name, the first with a spec is taken, or else the first that failed.
     found = _discovered()
     failed = {entry.name: entry for entry in reversed(found) if not entry.spec}
     entries = failed | {entry.name: entry for entry in reversed(found) if entry.spec}
@@ -159,7 +159,10 @@ def _warn_of_unknown(disabled: set[str], points: list[tuple[str, str, EntryPoint
 
 
 def _with_origin(point: EntryPoint) -> tuple[str, str, EntryPoint]:
-    """An entry point after its distribution's name and version. The metadata may be damaged."""
+    """The name and version of an entry point's distribution, and the entry point.
+
+    If the metadata is damaged, the name is the module's and the version is empty.
+    """
     try:
         metadata = point.dist.metadata.json if point.dist else {}
     except FileNotFoundError:  # raised by newer finders, which a library may have installed

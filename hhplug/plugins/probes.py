@@ -37,7 +37,7 @@ class Answer:
 
 
 def answers(probes: Iterable[str]) -> dict[str, Answer]:
-    """The answer of each probe ("module:attribute"), which this process runs only once."""
+    """The answer of each probe ("module:attribute"). This process runs each probe only once."""
     wanted = list(probes)
     new = [probe for probe in dict.fromkeys(wanted) if probe not in _answers]
     if new:
@@ -100,7 +100,10 @@ def _ended(status: int) -> str:
 
 
 def child(probe: str, answer_file: str) -> None:
-    """In the child: call the probe, write its answer, exit without waiting for its threads."""
+    """Call the probe, write its answer, and exit without waiting for its threads.
+
+    The child process runs this function.
+    """
     module, _, attribute = probe.partition(":")
     try:
         device = getattr(import_module(module), attribute)()

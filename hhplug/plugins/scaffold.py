@@ -69,7 +69,7 @@ def _module(name: str) -> str:
 
 
 def _renamed(text: str, name: str) -> str:
-    """The text with the name in place of the template's, as a module, a class and a word."""
+    """The text with the template's name replaced, in the forms of a module, a class and a word."""
     words = {
         "hhplug_mychip": _module(name),
         "Mychip": "".join(part.capitalize() for part in re.split("[-_]+", name)),

@@ -24,14 +24,14 @@ ALIKE = ("n_neurons", "dt", "dtype", "record", "record_every", "spikes", "spike_
 
 @known_arguments
 def concat(results: "Iterable[Result]") -> "Result":
-    """One result of runs laid end to end, each resumed from the one before.
+    """Join the results of consecutive runs, each resumed from the one before, into one.
 
-    Samples, spikes and final state are those of one long run, bit for bit. Where all parts had
-    the same Stimulus it is the stimulus of the whole; else that is an array of every step, by
-    which a repeat in float32 may round otherwise.
+    Samples, spikes and final state are those of one long run, bit for bit. If all runs have the
+    same Stimulus, the joined result has it too. Otherwise its stimulus is an array with the current
+    of every step, so that a repetition in float32 may round differently.
 
-    Raises InvalidInput unless each part begins at the step and in the state in which the one
-    before ended, and has its population, dt, precision and what is kept.
+    Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
+    ended, or if the runs differ in their neurons, dt, precision or what they record.
     """
     parts = _checked("concat", results)
     for number, (before, after) in enumerate(pairwise(parts), 1):
@@ -51,7 +51,7 @@ def concat(results: "Iterable[Result]") -> "Result":
 
 
 def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
-    """Raise InvalidInput unless result `number`, after, goes on where the one before ended."""
+    """Raise InvalidInput unless `after`, result `number`, continues the run of `before`."""
     one, other = before.problem, after.problem
     for name in ALIKE:
         mine, theirs = getattr(one, name), getattr(other, name)
@@ -110,7 +110,7 @@ def _rows(problem: Problem, problems: Sequence[Problem]) -> NDArray[Any]:
 
 
 def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
-    """What consecutive runs recorded, as one."""
+    """The arrays of consecutive runs, joined along time."""
     trains = [outcome.spikes for outcome in outcomes if outcome.spikes is not None]
     counts = [outcome.spike_count for outcome in outcomes if outcome.spike_count is not None]
     return Outcome(
@@ -125,7 +125,7 @@ def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _whole_train(trains: Sequence[Spikes]) -> Spikes:
     neuron = np.concatenate([train.neuron for train in trains])
-    order = np.argsort(neuron, kind="stable")  # the trains come by time
+    order = np.argsort(neuron, kind="stable")  # keeps the order of time
     time = np.concatenate([train.time for train in trains])
     return Spikes(neuron[order], time[order], trains[-1].valid)
 
@@ -135,14 +135,17 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _summed_timing(parts: "Sequence[Result]") -> Any:
-    """Seconds of all parts, one after the other."""
+    """The sum of the parts' times."""
     first = parts[0].timing
     totals = {name: sum(vars(part.timing)[name] for part in parts) for name in vars(first)}
     return replace(first, **totals)
 
 
 def _checked(what: str, results: Any) -> "list[Result]":
-    """The results as a list, on the host; InvalidInput if it is empty or holds anything else."""
+    """The results as a list, with their arrays on the host.
+
+    Raises InvalidInput for an empty list or anything that isn't a Result.
+    """
     given = [results] if hasattr(results, "on_host") else list(results)
     for number, result in enumerate(given):
         if not hasattr(result, "on_host"):
@@ -158,7 +161,7 @@ SAME_RUN = ("start_step", "n_steps", *(name for name in ALIKE if name != "n_neur
 
 
 def join(results: "Iterable[Result]") -> "Result":
-    """`Result.join`."""
+    """The result that `Result.join` returns."""
     parts = _checked("join", results)
     first = parts[0]
     for number, part in enumerate(parts):
@@ -176,7 +179,8 @@ def join(results: "Iterable[Result]") -> "Result":
             f"results must hold each neuron of a population of {len(ids)} once to be joined; make "
             "their problems with problem.take"
         )
-    place = np.empty(len(ids), np.int64)  # in the whole, of each neuron of the parts in a row
+    # Index in the whole population of each neuron, in the order of the parts.
+    place = np.empty(len(ids), np.int64)
     place[order] = np.arange(len(ids))
     begins = np.cumsum([0, *(part.problem.n_neurons for part in parts)])
     recorded = np.concatenate(
@@ -214,12 +218,15 @@ def join(results: "Iterable[Result]") -> "Result":
 def _columns(
     problems: Sequence[Problem], recorded: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Order of the recorded columns in the whole, and the neurons that they are of."""
+    """The order of the recorded columns in the whole result, and its record_neurons.
+
+    recorded: index in the whole population of each recorded column, in the order of the parts.
+    """
     if all(problem.record_neurons is None for problem in problems):
         return np.argsort(recorded), None
     ranks = [problem.record_ranks for problem in problems]
     if any(rank is None for rank in ranks):
-        columns = np.arange(len(recorded))  # recorded part by part
+        columns = np.arange(len(recorded))  # keeps the order of the parts
     else:
         columns = np.argsort(np.concatenate([rank for rank in ranks if rank is not None]))
     return columns, recorded[columns]
@@ -234,7 +241,7 @@ def _trains_side_by_side(
     neuron = np.concatenate(
         [place[begin + part.spikes.neuron] for begin, part in zip(begins, parts, strict=False)]
     )
-    by_neuron = np.argsort(neuron, kind="stable")  # those of a neuron stand together, by time
+    by_neuron = np.argsort(neuron, kind="stable")  # keeps the order of time
     time = np.concatenate([part.spikes.time for part in parts])
     valid = np.concatenate([part.valid for part in parts])
     return Spikes(neuron[by_neuron], time[by_neuron], valid[order])
@@ -245,7 +252,7 @@ def _whole_population(
     order: NDArray[np.int64],
     record_neurons: NDArray[np.int64] | None,
 ) -> Problem:
-    """The problem that the problems are parts of; order: of their neurons in the whole."""
+    """The problem of the whole population. order: sorts the parts' neurons by neuron_ids."""
     first = problems[0]
 
     def together(values: Sequence[Any]) -> Any:

@@ -21,7 +21,10 @@ from hhplug.results.storage import FORMAT
 
 @known_arguments
 def load_result(path: str | Path) -> Result:
-    """Read a Result that `Result.save` wrote. Raises InvalidInput for any other file."""
+    """Read a Result that `Result.save` wrote.
+
+    Raises InvalidInput for any other file, OSError if it can't be read, and NotEnoughMemory.
+    """
     with Path(path).open("rb") as raw:
         try:
             with np.load(raw, allow_pickle=False) as file:

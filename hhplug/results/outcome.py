@@ -10,13 +10,13 @@ from hhplug.results.spikes import Spikes
 
 
 class Outcome(NamedTuple):
-    """What a run recorded."""
+    """The samples, spikes and spike counts of a run."""
 
     samples: Mapping[str, Any]
     """Variable → array (n_samples, n_recorded).
 
-    The arrays are of NumPy, or on the backend's device, or are read when they are used: then they
-    have a shape, a dtype, and NumPy's indexing and conversion.
+    These are NumPy arrays, arrays on the backend's device, or arrays that are read from files when
+    they are used. The latter have a shape and a dtype, and NumPy can index and convert them.
     """
 
     spikes: Spikes | None  # None unless spike times were kept

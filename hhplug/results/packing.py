@@ -17,7 +17,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
-    """The problem as JSON; what is per neuron or per step is put into arrays."""
+    """The problem as JSON. Values per neuron or per step are put into `arrays`."""
 
     def put(name: str, value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -55,11 +55,11 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
         terms = [{key: get(value) for key, value in term.items()} for term in packed["stimulus"]]
         arguments["stimulus"] = Stimulus(tuple(KINDS[t.pop("kind")](**t) for t in terms))
     elif arguments["stimulus"].shape == (packed["batch_size"],):
-        # As long as the population, it is along time only as a column.
+        # Problem() would refuse it as ambiguous, since it is as long as the population.
         arguments["stimulus"] = arguments["stimulus"][:, np.newaxis]
     state = arguments.pop("initial_state")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # what there was to warn of was told then
+        warnings.simplefilter("ignore", RuntimeWarning)  # the original run issued these
         problem = Problem(**arguments, parameters=HHParameters(**parameters))
-    # The state of a resumed run is not what a user may give.
+    # Problem() would refuse some states of a resumed run.
     return problem.with_initial_state(state).as_part(**part)

@@ -27,7 +27,7 @@ FI_NEURONS = 2000  # most neurons drawn in an F-I curve
 LEAST_FI_NEURONS = 3  # fewest neurons whose points make a curve
 FEW = 50  # most neurons whose markers are large
 ROW_LABELS = 12  # most labels on the neuron axis of a raster
-# Width of a figure, and heights of a current, of a panel and of one of several traces, in inches.
+# Inches: the width of a figure, and the heights of the currents, of a panel, and of one trace.
 WIDTH, STRIP, PANEL, LANE = 9.0, 0.7, 2.3, 0.55
 # The palette of Okabe & Ito (2008), whose colours colour-blind people can tell apart.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
@@ -179,7 +179,7 @@ def _laid_out(panels: list[Panel], draw_rates: Draw | None, rates_at_right: bool
             ax.spines["bottom"].set_visible(False)
             ax.set_xlabel("")
         for text in ax.texts:
-            text.set_in_layout(not rates_at_right)  # the column of the rates has room for the label
+            text.set_in_layout(not rates_at_right)  # there is room for the label above the rates
     if draw_rates:
         draw_rates(figure.add_subplot(grid[-1, -1]))
     for ax in figure.axes:

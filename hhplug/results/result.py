@@ -41,7 +41,7 @@ class Timing:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """What a run recorded, with the problem and the backend that it came from.
+    """The recorded data of a run, with its problem and its backend.
 
     `result["V"]` and `result.V` are the same (n_samples, n_recorded) array. The same holds for m,
     h, n and time. Iterating yields the names of the recorded variables. Reading what the run didn't
@@ -54,14 +54,15 @@ class Result:
     device: str
     timing: Timing
     written: datetime  # when the run ended, UTC
-    outcome: Outcome  # what it recorded
+    outcome: Outcome  # its samples and spikes
     final_state: NDArray[Any]  # (4, n): V, m, h, n after the last step
 
     @property
     def samples(self) -> Mapping[str, Any]:
         """The recorded variables, name → array (n_samples, n_recorded).
 
-        The arrays are of NumPy, or on the backend's device, or are read when they are used.
+        These are NumPy arrays, arrays on the backend's device, or arrays that are read from files
+        when they are used.
         """
         return self.outcome.samples
 
@@ -115,7 +116,10 @@ class Result:
 
     @property
     def spikes(self) -> Spikes:
-        """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms)."""
+        """Spikes of all neurons, recorded or not, sorted by neuron, then time (ms).
+
+        Raises NotRecorded unless the run had spikes="times".
+        """
         if self.outcome.spikes is None:
             raise NotRecorded(
                 f"spike times were not kept: the run had spikes={self.problem.spikes!r}"
@@ -124,7 +128,7 @@ class Result:
 
     @property
     def spike_count(self) -> NDArray[np.int64]:
-        """Spikes of each neuron: (n,)."""
+        """Number of spikes of each neuron: (n,). Raises NotRecorded if the run had spikes="off"."""
         if self.outcome.spike_count is None:
             raise NotRecorded("spikes were not counted: the run had spikes='off'")
         return self.outcome.spike_count
@@ -183,12 +187,12 @@ class Result:
 
     @staticmethod
     def join(parts: "Iterable[Result]") -> "Result":
-        """The result of a whole population, of the results of its parts.
+        """Join the results of the parts of a population into the result of the whole.
 
-        Each part is the result of a problem that `Problem.take` made of the whole; together they
-        hold every neuron once, in any order. The result is that of the whole run, bit for bit.
+        Each part is the result of a problem that `Problem.take` returned. Together the parts have
+        every neuron once, in any order. The result equals that of one run, bit for bit.
 
-        Raises InvalidInput for parts of different runs, and for neurons that are missing.
+        Raises InvalidInput for parts of different runs, and if a neuron is missing or doubled.
         """
         return join.join(parts)
 
@@ -233,15 +237,15 @@ class Result:
 
     @known_arguments
     def plot(self, neurons: ArrayLike | None = None) -> "Figure":
-        """Return a figure of what was recorded.
+        """Return a figure of the recorded data.
 
         neurons: indices of the neurons to show, by default all.
 
         A single neuron is shown as its current above its V. For several neurons the figure has
         their currents if these change, V of a few of them, and a spike raster, all on one time
         axis. The F-I curve of `firing_rate` is beside the raster; if all mean currents are equal
-        and the rates differ, it is a histogram of the rates. Of a run with too many spikes to tell
-        them apart, only the end of the stimulus is shown.
+        and the rates differ, it is a histogram of the rates. If a run has too many
+        spikes to tell them apart, only the end of the stimulus is shown.
 
         Raises InvalidInput if neurons aren't indices or there is nothing to plot, NotRecorded for
         a neuron without V, and MissingExtra if matplotlib isn't installed.
@@ -308,7 +312,7 @@ class Result:
         """Write the result to an .npz file: its arrays, its problem and its backend's name.
 
         An existing file is replaced when the new one is complete. If the disk is full or the
-        process is killed, it stays as it was.
+        process is killed, it stays as it was. Raises OSError if the file can't be written.
         """
         storage.write(self, path)
 

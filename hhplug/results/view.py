@@ -95,7 +95,10 @@ class View:
         return result.spikes.time[_slices(result.spikes, [busiest])[0]]
 
     def _swings_of_V(self) -> NDArray[np.float64]:
-        """Times (ms) when V rises through the middle of its range, of the neuron with the most."""
+        """Times (ms) at which V rises through the middle of its range.
+
+        They are those of the neuron that has the most.
+        """
         most = np.empty(0, np.int64)
         for neuron in self.traced:
             V = self.result.V[:, self._column(neuron)]

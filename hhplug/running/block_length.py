@@ -6,12 +6,12 @@ step takes is measured during the run.
 
 from time import perf_counter
 
-BLOCK_SECONDS = 0.1  # s; aimed at, so that progress moves and Ctrl-C stops a run soon
+BLOCK_SECONDS = 0.1  # s; short, so that progress moves and Ctrl-C stops a run soon
 FIRST_STEPS = 64  # most steps of the first block, while the speed is unknown
 FIRST_WORK = 2**18  # most neuron-steps of the first block, since Ctrl-C waits for two blocks
 MOST_GROWTH = 128  # largest ratio of a block's length to the length of the one before
-LEAST_BLOCKS = 4  # of a run, so that one is copied to the host while the next computes
-LEAST_SECONDS = 5e-3  # s; a run isn't divided into LEAST_BLOCKS if these would be shorter
+LEAST_BLOCKS = 4  # fewest blocks of a run, so that one is copied while the next computes
+LEAST_SECONDS = 5e-3  # s; a run has fewer than LEAST_BLOCKS if these would be shorter
 LENGTH_RATIO = 3  # least ratio of two blocks' lengths from which their fixed cost is estimated
 MAX_OVERHEAD = 0.2  # largest share of a block's time that may go to its fixed cost
 
@@ -28,7 +28,8 @@ class BlockLength:
         self._n_neurons, self._n_steps, self._max_steps = n_neurons, n_steps, max_steps
         self._fixed: float | None = None  # s; the fixed cost of a block; None: unknown
         if known:
-            # More neurons take longer, at most in proportion. Fewer may take as long.
+            # With more neurons a step takes longer, at most in proportion. With fewer neurons it
+            # may take as long.
             self._step = known._step * max(1.0, n_neurons / known._n_neurons)  # s
             if n_neurons == known._n_neurons:
                 self._fixed = known._fixed
@@ -36,7 +37,7 @@ class BlockLength:
         else:
             self.steps = max(1, min(FIRST_STEPS, max_steps, FIRST_WORK // n_neurons))
         self._compared = 0, 0.0  # an earlier block's steps and seconds
-        self.go_on()
+        self.start_timing()
 
     def _possible(self) -> int:
         fixed = self._fixed or 0.0
@@ -45,7 +46,7 @@ class BlockLength:
         steps = min(most / self._step, max(self._n_steps / LEAST_BLOCKS, least / self._step))
         return max(1, round(min(self._max_steps, steps)))
 
-    def go_on(self) -> None:
+    def start_timing(self) -> None:
         """Start timing the next block. The time since the last one was read isn't the backend's."""
         self._last = perf_counter()
 
@@ -63,4 +64,4 @@ class BlockLength:
         self.steps = min(self._possible(), MOST_GROWTH * count)
         if self._fixed is None and count < LENGTH_RATIO * self.steps < LENGTH_RATIO**2 * count:
             self.steps = min(LENGTH_RATIO * count, self._max_steps)
-        self.go_on()
+        self.start_timing()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 LEAST, MOST = 2**22, 2**28  # bytes; smallest and largest array whose memory is kept
-KEPT = 4  # largest number of arrays kept: one each for V, m, h, n
+KEPT = 4  # most arrays that are kept: one each for V, m, h, n
 
 
 class BufferPool:

@@ -8,9 +8,9 @@ from types import FrameType
 class Interruption:
     """A context manager. From `hold` to the end of the context, the first SIGINT sets `pending`.
 
-    A second one raises KeyboardInterrupt at once. An exception that ends the context while the
-    first is pending becomes the cause of a KeyboardInterrupt. In any thread but the main one, and
-    where another handler than Python's own is installed, `hold` does nothing.
+    A second SIGINT raises KeyboardInterrupt at once. An exception that ends the context after the
+    first SIGINT becomes the cause of a KeyboardInterrupt. `hold` does nothing in a thread other
+    than the main one, or if SIGINT has another handler than Python's own.
     """
 
     def __init__(self):

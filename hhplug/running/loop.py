@@ -22,7 +22,7 @@ class Lengths(Protocol):
     def took(self, count: int) -> None:
         """Learn from a block of count steps, which has just been read."""
 
-    def go_on(self) -> None:
+    def start_timing(self) -> None:
         """Start timing the next block. The time since the last one was read isn't the backend's."""
 
 
@@ -53,4 +53,4 @@ def step_through(
         lengths.took(count)
         left = problem.end_step - step + sum(count for *_, count in unread)
         report(1.0 - left / problem.n_steps)
-        lengths.go_on()
+        lengths.start_timing()

@@ -10,11 +10,11 @@ from hhplug.problem import Problem
 from hhplug.running.buffer_pool import BufferPool
 
 MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
-# The numbers that Numba holds for each neuron, without samples and spikes. It needs the most.
+# Numbers per neuron that the Numba backend holds besides samples and spikes. The others hold fewer.
 ROWS = 40
-GAIN_ROWS = 3  # numbers that it holds for each amplitude
-# Bytes up to which a run isn't compared with the free memory, which takes 0.3 ms in a container.
-UNASKED = 2**24
+GAIN_ROWS = 3  # numbers per amplitude that it holds
+# A run of fewer bytes isn't checked, since reading the free memory takes 0.3 ms in a container.
+UNCHECKED_BYTES = 2**24
 
 
 def most_neurons() -> int:
@@ -23,14 +23,17 @@ def most_neurons() -> int:
 
 
 def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool) -> None:
-    """Raise NotEnoughMemory, with arguments that would fit, if the run needs more than is free."""
+    """Raise NotEnoughMemory if the run needs more than is free. The error proposes arguments.
+
+    shape: (samples, recorded neurons) of each recorded variable.
+    """
     itemsize = np.dtype(problem.dtype).itemsize
     separable = problem.current.separable
     amplitudes = separable.gain.size if separable else 0
     states = (ROWS * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)
     sample = itemsize * recorded * shape[1]
-    if states + sample * shape[0] < UNASKED:
+    if states + sample * shape[0] < UNCHECKED_BYTES:
         return
     free = free_for(states + sample * shape[0], pool)
     room = free * MEMORY_SHARE

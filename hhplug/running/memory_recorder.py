@@ -14,15 +14,14 @@ from hhplug.results.spikes import Arrays, Spikes
 from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import free_for, refuse_too_large, size_text
 
-SPIKE_BYTES = 36  # bytes; the most that one spike takes, which is while they are sorted
+SPIKE_BYTES = 36  # memory of one spike while the spikes are sorted, when it takes the most
 
 
 class MemoryRecorder:
     """The arrays of one run's result, which the backend fills block by block.
 
-    It is a `Recorder`. The memory of the samples comes from the pool.
-
-    Raises NotEnoughMemory, before anything is allocated, if the samples don't fit.
+    It is a `Recorder`. The memory of the samples comes from the pool. Raises NotEnoughMemory,
+    before anything is allocated, if the samples don't fit.
     """
 
     def __init__(self, problem: Problem, pool: BufferPool | None = None):
@@ -69,7 +68,9 @@ class MemoryRecorder:
         key -= self._problem.start_step
         self._spikes.append((key, fraction))
         self._n_spikes += len(key)
-        needed = self._n_spikes * (SPIKE_BYTES - key.itemsize - fraction.itemsize)  # bytes more
+        needed = self._n_spikes * (
+            SPIKE_BYTES - key.itemsize - fraction.itemsize
+        )  # bytes, for sorting
         if needed > 2**28 and needed > (free := free_for(needed, self._pool)):
             raise NotEnoughMemory(
                 f"{self._n_spikes:,} spike times so far, and {size_text(free)} is free",

@@ -71,6 +71,7 @@ def run(
     the pool from which large arrays should come.
     """
     began = perf_counter()
+    backend.refuse_fork()
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
@@ -107,7 +108,7 @@ def run(
         n_steps = step - problem.start_step
         outcome = recorder.finish(n_steps, valid)
         if outcome.spikes is not None and not interruption.pending:
-            outcome.spikes.sort()  # takes seconds for many spikes, too long after Ctrl-C
+            outcome.spikes.sort()  # not after Ctrl-C, since it takes seconds for many spikes
         done = problem
         if step < problem.end_step:
             done = problem.shortened(n_steps)
@@ -186,10 +187,10 @@ def _max_steps(problem: Problem) -> int:
 
 
 def _warn_of_nonfinite(problem: Problem, nonfinite: NDArray[np.intp]) -> None:
-    """Warn of neurons that became NaN or infinite in this run. Problem warns of earlier ones."""
-    lost = nonfinite[finite(problem.initial_state[:, nonfinite])]
-    if lost.size:
+    """Warn of neurons that became NaN or infinite in this run, but not of those that began so."""
+    new = nonfinite[finite(problem.initial_state[:, nonfinite])]
+    if new.size:
         warn(
-            f"{lost.size} of {problem.n_neurons} neurons became NaN or infinite, the first neuron "
-            f"{lost[0]}; dt={problem.dt:g} ms may be too long for their currents and parameters"
+            f"{new.size} of {problem.n_neurons} neurons became NaN or infinite, the first neuron "
+            f"{new[0]}; dt={problem.dt:g} ms may be too long for their currents and parameters"
         )

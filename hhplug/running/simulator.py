@@ -25,7 +25,7 @@ class Simulator:
         copied.
     device: index of the device, for backends that have several.
 
-    Raises InvalidInput for an unknown backend or dtype and for parameters that no membrane has, and
+    Raises InvalidInput for an unknown backend or dtype and for impossible parameters, and
     BackendUnavailable for a backend that cannot run here.
     """
 
@@ -100,7 +100,7 @@ class Simulator:
         initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,), or "rest" for the resting state
             of these parameters; by default −65 mV with the gates in steady state. A neuron whose
             state is NaN or infinite is accepted with a warning.
-        start_step: number of the run's first step, at the time start_step·dt; 0 by default.
+        start_step: number of the run's first step, which begins at start_step·dt; 0 by default.
         progress: True for a bar, or a function of the fraction done.
         device_arrays: leave the recorded variables on the GPU, where CuPy or PyTorch can use them
             without a copy; `get()` copies one to the host.
@@ -108,8 +108,9 @@ class Simulator:
             Two such runs one after the other equal one long run bit for bit. An array stimulus
             has the rows of this run alone.
 
-        Raises InvalidInput, which names the argument, before anything is allocated, and
-        NotEnoughMemory if what is recorded doesn't fit.
+        Raises InvalidInput, which names the argument, and NotEnoughMemory if the recorded variables
+        don't fit. Both are raised before anything is allocated. Ctrl-C raises Interrupted, which
+        has a Result of the steps done.
         """
         problem = Problem(
             T=T,

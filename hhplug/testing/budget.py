@@ -14,7 +14,7 @@ UNITS = {
 
 @dataclass
 class Budget:
-    """The error budget of one backend; its tests fill it."""
+    """The error budget of one backend, which its tests fill."""
 
     name: str
     errors: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Budget:
     speeds: dict[str, float] = field(default_factory=dict)
     """dtype → speed in neuron-steps/s."""
     not_shown: list[str] = field(default_factory=list)
-    """Properties whose tests need a long horizon and did not run."""
+    """Properties that were not tested, since their tests need a long horizon."""
     device: str = ""
     steps: int = 0
 

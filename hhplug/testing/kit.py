@@ -1,4 +1,4 @@
-"""What the tests of the suite use: the backend under test, the reference, and assertions."""
+"""Tools for the tests of the suite: the backend under test, the reference, and assertions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from hhplug.running.loop import step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.budget import Budget
+from hhplug.testing.guarded import GuardedRecorder
 
 NOT_DECLARED = "capability not declared: "  # start of the reason of every permitted skip
 
@@ -37,7 +38,7 @@ class Run:
 
 
 class Repeated:
-    """Given block lengths, repeated in order without end, as `step_through` asks for them."""
+    """The `Lengths` of a run whose block lengths are given. They are repeated without end."""
 
     def __init__(self, lengths: Sequence[int]):
         self._lengths = cycle(lengths)
@@ -48,10 +49,10 @@ class Repeated:
         return next(self._lengths)
 
     def took(self, count: int) -> None:
-        """Called when a block has been read; does nothing."""
+        """Do nothing, since the lengths are given."""
 
-    def go_on(self) -> None:
-        """Called when a block has been reported; does nothing."""
+    def start_timing(self) -> None:
+        """Do nothing, since the lengths are given."""
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Kit:
         return self.chosen.spec
 
     def steps(self, long: int, short: int) -> int:
+        """The number of steps for the long or the short horizon, whichever the tests have."""
         return short if self.short else long
 
     def run(self, T: float, **arguments: Any) -> Result:
@@ -82,11 +84,15 @@ class Kit:
         return simulate(problem, self.chosen)
 
     def problem(self, T: float, **arguments: Any) -> Problem:
+        """A problem in the kit's precision; the arguments are those of `Problem`."""
         return Problem(T, dtype=self.dtype, **arguments)
 
-    def by_hand(self, problem: Problem, lengths: Sequence[int]) -> Run:
-        """Run a problem in blocks of these lengths, repeated until the run ends."""
-        recorder = MemoryRecorder(problem)
+    def run_in_blocks(self, problem: Problem, lengths: Sequence[int], guarded: bool = False) -> Run:
+        """Run a problem in blocks of these lengths, repeated until the run ends.
+
+        guarded: raise AssertionError if a block writes outside its arrays, or leaves a row out.
+        """
+        recorder = GuardedRecorder(problem) if guarded else MemoryRecorder(problem)
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
@@ -133,12 +139,16 @@ def assert_equal(ours: Any, expected: Any, what: str) -> None:
     np.testing.assert_array_equal(ours, expected, err_msg=what)
 
 
-def assert_same(a: Result | Run, b: Result | Run) -> None:
+def assert_same(a: Result | Run, b: Result | Run, what: str = "two runs differ") -> None:
     """Assert that samples, spikes and final states of two runs are exactly equal."""
     assert set(a.samples) == set(b.samples)
     for name in a.samples:
-        assert_equal(a.samples[name], b.samples[name], name)
-    assert_equal(a.final_state, b.final_state, "final state")
-    assert_equal(a.spike_count, b.spike_count, "spike count")
-    assert_equal(a.spikes.neuron, b.spikes.neuron, "spikes' neurons")
-    assert_equal(a.spikes.time, b.spikes.time, "spike times")
+        assert_equal(a.samples[name], b.samples[name], f"{what}: {name}")
+    assert_equal(a.final_state, b.final_state, f"{what}: final state")
+    one, other = (run if isinstance(run, Run) else run.outcome for run in (a, b))
+    if one.spike_count is not None:
+        assert_equal(one.spike_count, other.spike_count, f"{what}: spike count")
+    if one.spikes is not None:
+        assert other.spikes is not None
+        assert_equal(one.spikes.neuron, other.spikes.neuron, f"{what}: spikes' neurons")
+        assert_equal(one.spikes.time, other.spikes.time, f"{what}: spike times")

@@ -1,4 +1,4 @@
-"""The kit's pytest plugin, which pytest always loads: options, rules for skips, the report."""
+"""The kit's plugin for pytest, which pytest always loads: options, rules for skips, the report."""
 
 from collections.abc import Generator
 from dataclasses import asdict
@@ -28,14 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         LEVEL,
         type=int,
         metavar="LEVEL",
-        help="leave out tests that came to the kit after this level (default: the newest)",
+        help="run only the tests up to this level of the kit (default: all)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "kit_level(level): the level of the kit that it came with")
+    config.addinivalue_line("markers", "kit_level(level): the level at which the kit got this test")
     config.addinivalue_line(
-        "markers", "long_horizon(what): shows what a short horizon has no time for"
+        "markers", "long_horizon(what): needs more steps than a short horizon has"
     )
     config.stash[BUDGETS] = {}
     config.stash[OUTCOMES] = {"run": 0}
@@ -52,9 +52,9 @@ def _is_suite_test(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests that came after the level asked for, or that a short horizon has no time for.
+    """Deselect the tests above the requested level, and those too long for a short horizon.
 
-    The report names what the latter would have shown.
+    The report names the properties that the latter would have shown.
     """
     level, short = config.getoption(LEVEL), config.getoption(HORIZON) == "short"
     left_out = []
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _note_not_shown(item: Any, what: str) -> None:
-    from hhplug.testing.budget import Budget  # which pytest needs only where the suite runs
+    from hhplug.testing.budget import Budget  # needed only if the suite runs
 
     name = item.cls._name(item.config)
     budget = budgets(item.config).setdefault(name, Budget(name))
@@ -106,7 +106,7 @@ def pytest_runtest_makereport(
         reason = call.excinfo.value.msg if call.excinfo else ""  # type: ignore[union-attr]
         if not str(reason).startswith("capability not declared: "):
             report.outcome = "failed"
-            report.longrepr = f"skipped without leave: {reason}"
+            report.longrepr = f"skipped for a reason that is not permitted: {reason}"
     return report
 
 

@@ -1,4 +1,4 @@
-"""Random populations of which a test can run some neurons or some steps."""
+"""Random populations. A test can run some of their neurons or some of their steps."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CURRENTS = ("terms", "shared", "array", "time", "none")
 
 
 class Population:
-    """n random neurons over n_steps; a smaller population is the start of a larger one."""
+    """n random neurons over n_steps steps. The first neurons are the same for every n."""
 
     n_largest = 70_000
 

@@ -21,7 +21,7 @@ from hhplug.results.result import Result
 GATES = "mhn"
 SILENT = HHParameters(g_Na=0.0, g_K=0.0, g_L=0.0)
 Z_MAX = 0.7  # upper bound of z in a group of voltages, in which z varies by a factor of two
-LEAST_SHARE = 0.05  # smallest β / (α + β) at which a step from x = 1 resolves β
+LEAST_SHARE = 0.05  # smallest β / (α + β) at which β can be inferred precisely
 
 
 def voltages(dtype: str) -> NDArray[np.float64]:
@@ -53,7 +53,7 @@ def worst_rate_error(step: Callable[..., Result], dtype: str) -> float:
 def worst_rate(step: Callable[..., Result], dtype: str) -> WorstRate:
     """Return the largest relative error of the six rates, its rate and its voltage.
 
-    A β that is too small beside α to be resolved is compared relative to α + β.
+    The error of a β that is too small to be inferred precisely is relative to α + β.
     """
     V = voltages(dtype)
     worst = WorstRate(0.0, "", np.nan)

@@ -11,20 +11,27 @@ from hhplug.testing.plugin import HORIZON, NAME, budgets
 from hhplug.testing.topics.currents import CurrentTests
 from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
+from hhplug.testing.topics.process import ProcessTests
 from hhplug.testing.topics.promises import PromiseTests
-from hhplug.testing.topics.record import RecordTests
 from hhplug.testing.topics.recording import RecordingTests
 from hhplug.testing.topics.sessions import SessionTests
+from hhplug.testing.topics.side_by_side import SideBySideTests
+from hhplug.testing.topics.spec import SpecTests
 from hhplug.testing.topics.spikes import SpikeTests
+from hhplug.testing.topics.varied import VariedTests
+from hhplug.testing.varied import rows
 
 TOPICS = (
-    RecordTests,
+    SpecTests,
     PromiseTests,
+    VariedTests,
     PopulationTests,
     CurrentTests,
     RecordingTests,
     SpikeTests,
     SessionTests,
+    SideBySideTests,
+    ProcessTests,
     NumericsTests,
 )
 
@@ -67,6 +74,8 @@ class BackendSuite(*TOPICS):
             spec = discovery.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
             metafunc.parametrize("dtype", dtypes, scope="class")
+        if "row" in metafunc.fixturenames:
+            metafunc.parametrize("row", rows(metafunc.config.getoption(HORIZON) == "short"))
 
 
 class TestBackend(BackendSuite):

@@ -14,8 +14,8 @@ from cdn import fetched, without_hashes_of_stand_ins
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 from programs import chromium
 
-from benchmarks.configuration import configuration
-from benchmarks.recorded import RESULTS, machines
+from benchmarks.tools.configuration import configuration
+from benchmarks.tools.recorded import RESULTS, machines
 
 SIZE = {"width": 1280, "height": 1000}
 FLAGS = (

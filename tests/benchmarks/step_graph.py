@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 from browser import Site, published
 from playwright.sync_api import Page
 
-from benchmarks.recorded import commits, machines, measurements
-from benchmarks.suite.inputs import BACKENDS
-from benchmarks.suite.step import Step
+from benchmarks.contestants import BACKENDS
+from benchmarks.step import Step
+from benchmarks.tools.recorded import commits, machines, measurements
 
 STEP = "step.Step.time_million_neuron_steps"
 DTYPE, NEURONS = "float32", "10000"

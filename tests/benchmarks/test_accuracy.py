@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.suite import accuracy
+from benchmarks import accuracy
 from hhplug import Simulator
 from hhplug.testing.accuracy import BOUNDS
 

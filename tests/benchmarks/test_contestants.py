@@ -1,104 +1,83 @@
-"""A wrong run gives no time, and an absent backend is skipped."""
+"""An entry in the table of contestants is all that a backend or a peer needs."""
 
-import sys
+import ast
 
-import numpy as np
 import pytest
 
-from benchmarks.suite import contestants, peers
-from benchmarks.suite.contestants import Contestant, InvalidRun, check, checked_run
-from benchmarks.suite.inputs import DT, DTYPES, LENGTHS, Population
-from hhplug import BackendUnavailable, Simulator
+from benchmarks import call, contestants, runs
+from benchmarks.contestants import ALSO, CONTESTANTS, ENTRIES, Contestant
+from benchmarks.runs import TimedRuns
+from benchmarks.tools.checkout import TOP
 
-STEPS = LENGTHS[3]
-SMALL = Population(100)
+# These were recorded first; later ones are appended after them.
+BACKENDS = ("reference", "numpy", "numba", "triton", "pycuda")
+PEERS = ("peer-textbook", "peer-jax", "peer-launches")
 
-
-def test_a_run_with_a_wrong_spike_count_has_no_time():
-    counts = SMALL.spike_count(STEPS)
-    check(np.zeros((4, 100)), counts, SMALL, STEPS)
-    counts[7] += 1
-    with pytest.raises(InvalidRun, match="1 of 100 neurons have a wrong spike count"):
-        check(np.zeros((4, 100)), counts, SMALL, STEPS)
+# The accuracy benchmarks compare with the reference, and the history compares with JAX.
+NAMED_FOR_THEMSELVES = {"reference", "peer-jax"}
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_run_whose_final_state_is_not_finite_has_no_time(value):
-    state = np.zeros((4, 100))
-    state[2, 5] = value
-    with pytest.raises(InvalidRun, match="1 values are not finite"):
-        check(state, SMALL.spike_count(STEPS), SMALL, STEPS)
+def test_the_names_of_earlier_measurements_never_change():
+    assert contestants.BACKENDS[: len(BACKENDS)] == BACKENDS
+    assert contestants.PEERS[: len(PEERS)] == PEERS
 
 
-def test_a_run_with_other_parameters_is_detected():
-    wrong = Simulator("numpy", "float32")  # without the population's parameters
-    with pytest.raises(InvalidRun):
-        checked_run(wrong, SMALL, LENGTHS[-2])
+def test_every_entry_has_its_own_name_and_color_and_is_described():
+    assert len({entry.name for entry in CONTESTANTS}) == len(CONTESTANTS)
+    assert len({entry.color for entry in CONTESTANTS}) == len(CONTESTANTS)
+    assert all(entry.what and entry.work for entry in CONTESTANTS)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_the_textbook_counts_the_spikes_that_the_reference_counts(dtype):
-    population = Population(100, varied=False)
-    run = peers.textbook(population.row("I_ext"), population.row("state"), DT, dtype)
-    state, counts = run(LENGTHS[4])
-    assert state.dtype == dtype
-    check(state, counts, population, LENGTHS[4])
+@pytest.mark.parametrize(
+    "file",
+    [file for file in (TOP / "benchmarks").rglob("*.py") if file.name != "contestants.py"],
+    ids=lambda file: file.name,
+)
+def test_no_other_file_has_the_name_of_a_backend_or_a_peer(file):
+    code = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    texts = {node.value for node in code if isinstance(node, ast.Constant)}
+    names = {entry.name for entry in CONTESTANTS} - NAMED_FOR_THEMSELVES
+    assert not texts & names
 
 
-@pytest.mark.parametrize("name", ["numpy", "peer-textbook"])
-def test_a_contestant_gives_the_time_of_a_step(name):
-    contestant = Contestant(name, "float32", 100)
-    assert 1e-7 < contestant.seconds_per_step() < 1e-2  # s; 5e-5 and 1e-4 are usual
+def test_a_backend_that_is_too_slow_has_no_whole_call():
+    with pytest.raises(NotImplementedError, match="reference would take seconds"):
+        call.ready("reference", "float64", "none")
 
 
-def test_the_fixed_cost_of_a_run_is_not_part_of_the_time_of_a_step(monkeypatch):
-    contestant = Contestant("numpy", "float32", 100)
-    monkeypatch.setattr(contestant, "_run", lambda steps: 5.0 + 2e-3 * steps)
-    assert contestant.seconds_per_step() == pytest.approx(2e-3)
+def test_a_large_enough_run_of_a_backend_without_an_entry_is_found_by_trial(plugins, monkeypatch):
+    plugins.offer("mychip")
+    monkeypatch.setitem(ENTRIES, "mychip", Contestant("mychip"))
+    monkeypatch.setattr(runs, "LONG_ENOUGH", 0.01)  # s, so that the test is short
+    timed = TimedRuns("mychip", "float64", 31)
+    assert 1e-6 < timed.seconds_per_step() < 1e-2  # s; 1.5e-4 is usual
+    with pytest.raises(NotImplementedError, match="float32"):
+        TimedRuns("mychip", "float32", 31)
 
 
-@pytest.fixture
-def lacking(monkeypatch):
-    """Make every backend unavailable."""
-
-    def unavailable(name, *_):
-        raise BackendUnavailable("no_driver", "none found", backend=name)
-
-    monkeypatch.setattr(contestants, "Simulator", unavailable)
-
-
-@pytest.mark.usefixtures("lacking")
-def test_a_backend_that_is_absent_is_skipped_with_the_reason(monkeypatch):
-    monkeypatch.delenv(contestants.REQUIRE, raising=False)
-    with pytest.raises(NotImplementedError, match=r"\[no_driver\] none found"):
-        Contestant("numpy", "float32", 1)
+@pytest.mark.parametrize(
+    ("seconds_per_step", "lengths"),
+    [(0.06, (5, 20)), (0.02, (5, 20)), (1e-3, (80, 325)), (1e-8, (20_008, 100_000))],
+)
+def test_trial_runs_end_when_one_takes_a_fifth_of_a_second(monkeypatch, seconds_per_step, lengths):
+    monkeypatch.setitem(ENTRIES, "mychip", Contestant("mychip"))
+    monkeypatch.setattr(TimedRuns, "_backend", lambda *_: lambda steps: seconds_per_step * steps)
+    timed = TimedRuns("mychip", "float32", 100)
+    assert (timed._short, timed._long) == lengths
 
 
-@pytest.mark.usefixtures("lacking")
-def test_a_backend_that_is_required_and_absent_is_a_failure(monkeypatch):
-    monkeypatch.setenv(contestants.REQUIRE, "numba,numpy")
-    with pytest.raises(RuntimeError, match="numpy is required by HHPLUG_BENCH_REQUIRE, but: "):
-        Contestant("numpy", "float32", 1)
+@pytest.mark.parametrize(("seconds_per_step", "reason"), [(0.3, "20 steps"), (1.2, "5 steps")])
+def test_a_backend_without_an_entry_is_skipped_for_sizes_that_take_too_long(
+    monkeypatch, seconds_per_step, reason
+):
+    monkeypatch.setitem(ENTRIES, "mychip", Contestant("mychip"))
+    monkeypatch.setattr(TimedRuns, "_backend", lambda *_: lambda steps: seconds_per_step * steps)
+    with pytest.raises(NotImplementedError, match=f"{reason} of 1,000,000 neurons take 6 s"):
+        TimedRuns("mychip", "float32", 1_000_000)
 
 
-def test_an_absent_peer_is_skipped_or_fails_like_a_backend(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    monkeypatch.delenv(contestants.REQUIRE, raising=False)
-    with pytest.raises(NotImplementedError, match="cupy"):
-        Contestant("peer-launches", "float32", 1)
-    monkeypatch.setenv(contestants.REQUIRE, "peer-launches")
-    with pytest.raises(RuntimeError, match="peer-launches is required"):
-        Contestant("peer-launches", "float32", 1)
-
-
-def test_a_dtype_that_a_backend_does_not_have_is_skipped_even_where_it_is_required(monkeypatch):
-    monkeypatch.setenv(contestants.REQUIRE, "reference")
-    with pytest.raises(NotImplementedError, match="float64"):
-        Contestant("reference", "float32", 1)
-
-
-def test_a_benchmark_that_would_take_too_long_is_skipped():
-    with pytest.raises(
-        NotImplementedError, match="1,000,000 neurons would take reference too long"
-    ):
-        Contestant("reference", "float64", 1_000_000)
+def test_a_backend_that_the_environment_names_must_be_available(monkeypatch):
+    monkeypatch.setenv(ALSO, "numpy, mychip")
+    monkeypatch.setitem(ENTRIES, "mychip", Contestant("mychip"))
+    with pytest.raises(RuntimeError, match="mychip is required by HHPLUG_BENCH_BACKENDS, but: "):
+        TimedRuns("mychip", "float32", 1)

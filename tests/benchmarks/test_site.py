@@ -15,7 +15,7 @@ from matplotlib.image import imread
 from programs import ProgramMissing, chromium, npm
 from step_graph import drawn, measured, opened, take_picture
 
-from benchmarks.recorded import machines
+from benchmarks.tools.recorded import machines
 
 BLANK = 20_000  # bytes; a picture of a blank page has 6,000, one with curves 100,000
 
@@ -41,7 +41,7 @@ def test_without_a_browser_a_page_test_is_skipped_unless_it_is_required(
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HHPLUG_REQUIRE_BROWSER", required)
-    one_test = f"{__file__}::test_the_grid_shows_every_benchmark_of_the_suite"
+    one_test = f"{__file__}::test_the_grid_shows_every_benchmark"
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-ra", one_test]
     report = subprocess.run(command, capture_output=True, text=True).stdout
     assert outcome in report
@@ -53,11 +53,11 @@ def test_every_page_opens_without_an_error(site, view):
     assert site.open(view).title() == "airspeed velocity of an unladen hhplug"
 
 
-def test_the_grid_shows_every_benchmark_of_the_suite(site):
+def test_the_grid_shows_every_benchmark(site):
     cells = site.open().locator(".benchmark-container").all()
     shown = {cell.get_attribute("href").removeprefix("#") for cell in cells}
-    suite = disc_benchmarks("benchmarks.suite")
-    assert shown == {benchmark.name.removeprefix("suite.") for benchmark in suite}
+    found = disc_benchmarks("benchmarks")
+    assert shown == {benchmark.name for benchmark in found}
 
 
 @pytest.mark.parametrize("machine", machines())

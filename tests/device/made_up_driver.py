@@ -7,8 +7,10 @@ import pytest
 
 
 class Driver:
-    """libcuda as far as `hhplug.device.cuda_driver` asks: the status of cuInit and of making a
-    context, and names of GPUs."""
+    """A substitute of libcuda with the functions that `hhplug.device.cuda_driver` calls.
+
+    status: the answer of cuInit. context: the answer to the creation of a context.
+    """
 
     def __init__(self, status=0, names=("A GPU",), context=0):
         self.status, self.names, self.context = status, names, context

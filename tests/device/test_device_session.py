@@ -65,7 +65,7 @@ def test_what_is_recorded_agrees_with_the_reference(device, record, device_array
 
 @pytest.mark.parametrize("kind", ["step", "waves", "array"])
 @pytest.mark.parametrize("device_arrays", [False, True])
-def test_a_run_goes_on_at_a_later_step(device, kind, device_arrays):
+def test_a_run_may_begin_at_a_later_step(device, kind, device_arrays):
     problem = problem_of_current(
         kind, False, start_step=37, record_every=5, device_arrays=device_arrays
     )

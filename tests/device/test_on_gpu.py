@@ -140,13 +140,14 @@ def test_a_population_too_large_for_the_gpu_is_refused_with_the_memory_needed(ba
     problem = Problem(0.1, batch_size=10**10, dtype="float64", record=(), spikes="off")  # 320 GB
     with pytest.raises(NotEnoughMemory, match=r"GB free, and .* GB are needed; use a smaller"):
         prepare(problem, 10)
-    assert bytes_taken(backend) <= before  # what earlier runs left to be collected goes too
+    assert bytes_taken(backend) <= before  # memory of earlier runs may have been freed as well
 
 
 def seconds_to_first_result(backend, bytecode):
-    """From the import of hhplug, in a new process, without what the import of PyTorch takes.
+    """Return the seconds from the import of hhplug to a small result, in a new process.
 
-    Bytecode is cached in a folder, whatever the environment says: as for every installed package.
+    The time that the import of PyTorch takes is left out. As for an installed package, bytecode is
+    cached: in the folder `bytecode`, even if the environment forbids it.
     """
     script = f"""
 import time; began = time.perf_counter()
@@ -185,12 +186,12 @@ def test_a_new_process_with_a_warm_cache_has_a_result_within_a_second(backend, t
 )
 def test_device_arrays_equal_the_arrays_on_the_host(backend, form):
     arguments = {"T": 20.0, "stimulus": sweep(N)} | form
-    home = Simulator(backend).run(**arguments)
+    host = Simulator(backend).run(**arguments)
     kept = Simulator(backend).run(**arguments, device_arrays=True)
-    for name, samples in home.samples.items():
+    for name, samples in host.samples.items():
         assert not isinstance(kept[name], np.ndarray)
         assert kept[name].shape == samples.shape
-    assert_same(kept.on_host(), home)
+    assert_same(kept.on_host(), host)
 
 
 @every_gpu_backend
@@ -205,12 +206,12 @@ def test_other_libraries_use_device_arrays_without_a_copy(backend):
     torch = pytest.importorskip("torch")
     cupy = pytest.importorskip("cupy")
     arguments = {"T": 20.0, "stimulus": sweep(N)}
-    home = Simulator(backend).run(**arguments)
+    host = Simulator(backend).run(**arguments)
     V = Simulator(backend).run(**arguments, device_arrays=True).V
     address = V.__cuda_array_interface__["data"][0]
     assert cupy.asarray(V).data.ptr == torch.as_tensor(V, device="cuda").data_ptr() == address
-    np.testing.assert_array_equal(cupy.asarray(V).get(), home.V)
-    np.testing.assert_array_equal(torch.as_tensor(V, device="cuda").cpu(), home.V)
+    np.testing.assert_array_equal(cupy.asarray(V).get(), host.V)
+    np.testing.assert_array_equal(torch.as_tensor(V, device="cuda").cpu(), host.V)
 
 
 @every_gpu_backend

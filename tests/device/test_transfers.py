@@ -53,7 +53,7 @@ def numbers(*shape, dtype="float64"):
     return np.random.default_rng(7).uniform(-1e4, 1e4, shape).astype(dtype)
 
 
-def brought_home(device, *arrays):
+def copied_there_and_back(device, *arrays):
     """Copy arrays to the device and back, and return the copies."""
     targets = [np.empty_like(array) for array in arrays]
     sources = [np.append(array, np.zeros(SPARE, array.dtype)) for array in arrays]
@@ -76,7 +76,7 @@ def arrived(device, rows, dtype=FLOAT64):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
 def test_an_array_of_any_size_is_copied_to_the_host(device, shape, dtype):
     array = numbers(*shape, dtype=dtype)
-    (ours,) = brought_home(device, array)
+    (ours,) = copied_there_and_back(device, array)
     np.testing.assert_array_equal(ours, array)
 
 
@@ -90,7 +90,7 @@ def test_arrays_of_several_sizes_and_types_are_copied_to_the_host_together(devic
     ]
     small = [numbers(8) + number for number in range(7)]
     for together in (arrays, small, []):
-        for ours, array in zip(brought_home(device, *together), together, strict=True):
+        for ours, array in zip(copied_there_and_back(device, *together), together, strict=True):
             np.testing.assert_array_equal(ours, array)
 
 
@@ -287,11 +287,11 @@ def test_only_large_copies_make_large_buffers(device):
         return [buffer.nbytes for buffer in device.buffers]
 
     arrived(device, numbers(8))
-    brought_home(device, numbers(8), numbers(7))
+    copied_there_and_back(device, numbers(8), numbers(7))
     small, large = [SMALL] * SMALL_BUFFERS, [BUFFER_BYTES] * BUFFERS
     assert made() == small
     arrived(device, numbers(9))
-    brought_home(device, numbers(9))
+    copied_there_and_back(device, numbers(9))
     assert made() == small + large
 
 
@@ -301,8 +301,8 @@ def test_two_threads_may_copy_at_once(device):
         with device.current():
             for _ in range(5):
                 there = arrived(device, rows)
-                (home,) = brought_home(device, there)
-                np.testing.assert_array_equal(home, rows)
+                (host,) = copied_there_and_back(device, there)
+                np.testing.assert_array_equal(host, rows)
 
     with ThreadPoolExecutor(2) as threads:
         for future in [threads.submit(there_and_back, number) for number in range(4)]:

@@ -32,7 +32,7 @@ class Outcome:
     exit_code: int = -1
     passed: set[str] = field(default_factory=set)  # tests, without their parameters
     skipped: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)  # the message of each failed test
+    failed: dict[str, str] = field(default_factory=dict)  # each failed test's first message
     budgets: dict[str, Budget] = field(default_factory=dict)
     output: str = ""
 
@@ -40,7 +40,7 @@ class Outcome:
         test = report.nodeid.rpartition("::")[2].partition("[")[0]
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            self.failed[test] = crash.message if crash else str(report.longrepr)
+            self.failed.setdefault(test, crash.message if crash else str(report.longrepr))
         elif report.skipped:
             self.skipped.add(test)
         elif report.passed and report.when == "call":

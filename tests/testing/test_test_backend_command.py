@@ -96,7 +96,7 @@ def test_no_file_of_the_folder_is_read_or_written(bench, certify, tmp_path_facto
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("options", ["-k test_the_record_is_complete", "--no-such-option"])
+@pytest.mark.parametrize("options", ["-k test_the_spec_is_complete", "--no-such-option"])
 def test_the_environments_options_are_not_read(bench, certify, monkeypatch, options):
     monkeypatch.setenv("PYTEST_ADDOPTS", options)
     bench.offer("off", "sabotaged.numerics:RateOffByOnePercent")

@@ -1,19 +1,19 @@
-"""Each planted fault is detected by the tests that are for it."""
+"""Every planted fault is detected by the tests that are meant to detect it."""
 
 import pytest
 from faults import FAULTS
 
 from hhplug.testing import BackendSuite
 
-# A test of the suite reports a fault by this, in contrast to a run that ends in an error.
+# A failure begins with one of these if an assertion failed, and not if the run raised an error.
 JUDGED = ("AssertionError", "assert ", "Failed: DID NOT ", "Failed: Regex pattern did not match")
 
-# The core keeps these promises whatever the backend does, or the number has no bound.
+# No backend can fail these: the core keeps the first three promises, and a speed has no bound.
 NO_BACKENDS_FAULT = {
     "test_the_result_says_what_ran_and_where",
     "test_a_precision_that_is_not_declared_is_refused",
     "test_device_arrays_that_are_not_declared_are_refused",
-    "test_the_speed_is_told",
+    "test_the_speed_is_reported",
 }
 
 SUITE = {name for name in dir(BackendSuite) if name.startswith("test_")}
@@ -25,19 +25,20 @@ LONG = {
         for mark in getattr(getattr(BackendSuite, name), "pytestmark", ())
     )
 }
-KEPT = "test_closed_sessions_give_the_hosts_memory_and_threads_back"
+KEPT = "test_closing_a_session_frees_its_memory_and_threads_on_the_host"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_is_caught_by_the_tests_for_it(bench, fault):
     name = fault.name.lower()
-    bench.offer(name, fault.factory, **fault.record)
+    bench.offer(name, fault.factory, **fault.spec)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)
     assert set(outcome.failed) == set(fault.fails)
     assert outcome.passed == set(fault.passes)
     assert outcome.exit_code == pytest.ExitCode.TESTS_FAILED
-    for said in outcome.failed.values():
-        assert said.startswith(fault.raises or JUDGED)
+    for message in outcome.failed.values():
+        assert message.startswith(fault.raises or JUDGED)
+        assert fault.says in message
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault):
 def test_memory_kept_by_every_session_is_caught_in_a_separate_process(bench, fault, kept):
     # In this process, memory that earlier tests have freed would hide the kept states.
     bench.offer("keeps", f"sabotaged.sessions:{fault}")
-    result = bench.suite_in_a_process("keeps", KEPT, "test_the_same_run_again_is_the_same")
+    result = bench.suite_in_a_process("keeps", KEPT, "test_repeating_a_run_gives_the_same_result")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([f"*AssertionError: a {kept} is kept of every session or block*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -81,7 +82,7 @@ def test_the_reference_passes_the_whole_suite(bench):
     outcome = bench.suite("reference")
     assert outcome.failed == {}
     assert outcome.skipped == {
-        "test_the_probe_answers_also_where_no_device_shows",
-        "test_device_arrays_hold_what_the_host_would_have",
+        "test_the_probe_answers_with_and_without_visible_devices",
+        "test_device_arrays_equal_the_arrays_of_a_run_on_the_host",
     }
     assert outcome.exit_code == pytest.ExitCode.OK

@@ -102,7 +102,7 @@ def test_without_a_name_the_suite_says_what_is_missing(bench):
 )
 def test_a_skip_for_another_reason_fails(bench, body):
     outcome = bench.file(added(body), "-k", "test_added")
-    assert outcome.failed == {"test_added": "skipped without leave: tired"}
+    assert outcome.failed == {"test_added": "skipped for a reason that is not permitted: tired"}
     assert outcome.exit_code == FAILED
 
 
@@ -126,7 +126,7 @@ def test_an_expected_failure_fails(bench, body):
 @pytest.mark.parametrize(
     "selection",
     [
-        ("-k", "test_device_arrays_hold_what_the_host_would_have"),
+        ("-k", "test_device_arrays_equal_the_arrays_of_a_run_on_the_host"),
         ("-k", "no_such_test"),
         ("--hhplug-kit-level=0",),
         ("--collect-only",),
@@ -156,7 +156,7 @@ def test_a_test_that_is_not_the_suites_may_be_repeated(bench, pytester):
 @pytest.mark.parametrize(
     "name",
     [
-        "test_the_record_is_complete",
+        "test_the_spec_is_complete",
         "test_spikes_are_the_upward_crossings_of_the_stored_voltage",
         "kit",
         "pytest_generate_tests",
@@ -170,10 +170,10 @@ def test_a_subclass_overrides_nothing_of_the_suite(name):
 
 def test_a_second_base_overrides_nothing_of_the_suite():
     class Tamer:
-        def test_the_record_is_complete(self):
+        def test_the_spec_is_complete(self):
             pass
 
-    with pytest.raises(TypeError, match="TestMine overrides test_the_record_is_complete"):
+    with pytest.raises(TypeError, match="TestMine overrides test_the_spec_is_complete"):
         type("TestMine", (Tamer, BackendSuite), {"backend": "mine"})
 
 
@@ -279,7 +279,7 @@ def test_the_report_has_each_error_beside_its_bound_and_says_which_is_broken(ben
         ),
         (
             "UnguardedSingularity",
-            "test_the_singular_voltages_are_harmless",
+            "test_runs_from_the_singular_voltages_are_accurate",
             r"V is off by nan at step 1, neuron \d+, and may be by 1e-08: .*nan.* instead of .*; "
             r"it is first off at step 1, neuron \d+",
         ),

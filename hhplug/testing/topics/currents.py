@@ -54,7 +54,7 @@ def reference_run(form: str, ms: float) -> Result:
 
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
-    def test_a_form_of_current_gives_the_references_trace(self, kit: Kit, form):
+    def test_every_form_of_current_gives_the_trace_of_the_reference(self, kit: Kit, form):
         ms = kit.steps(2000, 50) / 2000
         ours, expected = kit.run(**run_arguments(form, ms)), reference_run(form, ms)
         assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
@@ -71,7 +71,7 @@ class CurrentTests:
             "start_step": late,
         }
         problem = kit.problem(T, **arguments)
-        ours, expected = kit.by_hand(problem, [7, 1, 4]), reference(T, **arguments)
+        ours, expected = kit.run_in_blocks(problem, [7, 1, 4]), reference(T, **arguments)
         assert_near(ours.samples["V"], expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spikes.neuron, expected.spikes.neuron, "spikes' neurons")
         late_by = np.abs(ours.spikes.time - expected.spikes.time)

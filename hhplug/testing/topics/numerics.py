@@ -25,7 +25,7 @@ class NumericsTests:
         kit.budget.note(kit.dtype, "rate", worst.error, bound)
         assert worst.error < bound, str(worst)
 
-    def test_the_singular_voltages_are_harmless(self, kit: Kit):
+    def test_runs_from_the_singular_voltages_are_accurate(self, kit: Kit):
         distances = [sign * d for d in DISTANCES for sign in (-1, 1)]
         V = np.array([s + d for s in (-40.0, -55.0) for d in distances])
         state = np.stack([V, *(np.full(V.size, x) for x in (0.1, 0.6, 0.3))])
@@ -37,7 +37,7 @@ class NumericsTests:
 
     def test_a_trace_of_5_ms_is_within_bounds(self, kit: Kit):
         problem = accuracy_problem(5.0, kit.dtype)
-        ours = kit.by_hand(problem, [500]).samples["V"]
+        ours = kit.run_in_blocks(problem, [500]).samples["V"]
         expected = runs.trace(5.0).V
         bound = BOUNDS[kit.dtype].V_5_ms
         kit.budget.note(kit.dtype, "V over 5 ms", np.abs(ours - expected).max(), bound)
@@ -45,15 +45,15 @@ class NumericsTests:
 
     @pytest.mark.long_horizon("V over 50 ms")
     def test_a_trace_of_50_ms_is_within_bounds(self, kit: Kit):
-        ours = kit.by_hand(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
+        ours = kit.run_in_blocks(accuracy_problem(50.0, kit.dtype), [5000]).samples["V"]
         expected = runs.trace(50.0).V
         bound = BOUNDS[kit.dtype].V_50_ms
         kit.budget.note(kit.dtype, "V over 50 ms", np.abs(ours - expected).max(), bound)
         assert_near(ours, expected, bound, "V")
 
     @pytest.mark.long_horizon("spike time over 200 ms")
-    def test_spike_times_and_the_fi_curve_over_200_ms_are_the_references(self, kit: Kit):
-        ours = kit.by_hand(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
+    def test_spike_times_and_counts_over_200_ms_are_those_of_the_reference(self, kit: Kit):
+        ours = kit.run_in_blocks(accuracy_problem(200.0, kit.dtype, record=()), [20_000])
         expected = runs.trains()
         bound = BOUNDS[kit.dtype].spike_time
         equal = np.array_equal(ours.spikes.neuron, expected.spikes.neuron)
@@ -97,7 +97,7 @@ class NumericsTests:
         assert (V < 60.0).all()
         assert all(((gate >= 0.0) & (gate <= 1.0)).all() for gate in gates)
 
-    def test_the_speed_is_told(self, kit: Kit):
+    def test_the_speed_is_reported(self, kit: Kit):
         steps = kit.steps(500, 2)
         arguments = {
             "batch_size": 10_000,

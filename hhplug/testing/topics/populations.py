@@ -30,7 +30,7 @@ class PopulationTests:
             assert_equal(part.spike_count, whole.spike_count[:n], f"spike count of {n} neurons")
 
     @pytest.mark.long_horizon("millions of neurons")
-    def test_millions_of_neurons_are_computed_as_a_few_are(self, kit: Kit):
+    def test_millions_of_neurons_are_computed_like_a_few(self, kit: Kit):
         population = Population(1009, 2)
         neurons = np.arange(MILLIONS) % population.n
         ours, expected = (
@@ -80,7 +80,7 @@ class PopulationTests:
         )
         assert_same(one, other)
 
-    def test_a_neuron_that_blows_up_stays_alone_and_leaves_nothing_behind(self, kit: Kit):
+    def test_a_neuron_that_blows_up_affects_no_other_neuron_and_no_later_run(self, kit: Kit):
         T = 0.01 * kit.steps(100, 20)
         healthy = kit.run(T, stimulus=Stimulus.constant([10.0] * 3))
         with pytest.warns(RuntimeWarning, match="1 of 3 neurons"):

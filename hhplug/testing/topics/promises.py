@@ -1,4 +1,4 @@
-"""Tests of what the core promises its users, run on this backend."""
+"""Tests that the core keeps its promises to users when it runs this backend."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ class PromiseTests:
             with pytest.raises(InvalidInput, match=f"got dtype='{dtype}'"):
                 Simulator(kit.name, dtype)
 
-    def test_a_device_that_is_not_there_is_refused(self, kit: Kit):
+    def test_a_device_that_does_not_exist_is_refused(self, kit: Kit):
         if not kit.spec.capabilities.device_index:
             with pytest.raises(InvalidInput, match="has no devices to choose from"):
                 Simulator(kit.name, device=0)
@@ -35,7 +35,7 @@ class PromiseTests:
             with pytest.raises(InvalidInput, match="keeps nothing on a device"):
                 kit.run(0.02, batch_size=3, device_arrays=True)
 
-    def test_a_neuron_that_blows_up_is_warned_of(self, kit: Kit):
+    def test_a_neuron_that_blows_up_gives_a_warning(self, kit: Kit):
         current = np.zeros(40)
         current[17] = 1e37
         with pytest.warns(RuntimeWarning, match="1 of 40 neurons became NaN or infinite"):

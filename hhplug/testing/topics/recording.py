@@ -1,4 +1,4 @@
-"""Tests of what is recorded, and that recording does not change the run."""
+"""Tests that the right samples are recorded, and that recording does not change the run."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,9 @@ CHOICES = [
 
 class RecordingTests:
     @pytest.mark.parametrize(("record", "every", "neurons"), CHOICES)
-    def test_what_is_recorded_selects_and_does_not_change(self, kit: Kit, record, every, neurons):
+    def test_recording_selects_samples_and_does_not_change_the_run(
+        self, kit: Kit, record, every, neurons
+    ):
         population = Population(259, kit.steps(50, 8))
         everything = kit.run(**population.arguments())
         some = kit.run(
@@ -33,7 +35,7 @@ class RecordingTests:
         assert_equal(some.spikes.neuron, everything.spikes.neuron, "spikes' neurons")
         assert_equal(some.spikes.time, everything.spikes.time, "spike times")
 
-    def test_the_first_sample_is_the_initial_state_and_the_final_state_is_none(self, kit: Kit):
+    def test_the_first_sample_is_the_initial_state_and_no_sample_is_the_final_state(self, kit: Kit):
         population = Population(33, 3)
         ours = kit.run(**population.arguments())
         given = population.arguments()["initial_state"].astype(kit.dtype)
@@ -43,11 +45,11 @@ class RecordingTests:
         assert ours.V.dtype == ours.final_state.dtype == np.dtype(kit.dtype)
         assert ours.final_state.shape == (4, 33)
 
-    def test_the_same_run_again_is_the_same(self, kit: Kit):
+    def test_repeating_a_run_gives_the_same_result(self, kit: Kit):
         arguments = Population(257, kit.steps(50, 8)).arguments()
         assert_same(kit.run(**arguments), kit.run(**arguments))
 
-    def test_what_was_read_stays_as_it_was(self, kit: Kit):
+    def test_later_blocks_do_not_change_what_was_read(self, kit: Kit):
         problem = kit.problem(**Population(33, 15).arguments())
         recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
@@ -66,7 +68,7 @@ class RecordingTests:
                 assert_equal(array, copy, "as it was when it was read")
         assert len(recorded[0]) > 5, "a spike in the first block"
 
-    def test_device_arrays_hold_what_the_host_would_have(self, kit: Kit):
+    def test_device_arrays_equal_the_arrays_of_a_run_on_the_host(self, kit: Kit):
         kit.needs("device_arrays", kit.spec.capabilities.device_arrays)
         population = Population(259, kit.steps(50, 8))
         choice = {"record": ("V", "n"), "record_every": 3, "record_neurons": [7, 258, 3]}

@@ -24,10 +24,12 @@ class SessionTests:
     def test_blocks_of_any_length_give_the_same_run(self, kit: Kit, current):
         population = Population(257, kit.steps(50, 11), current)
         problem = kit.problem(**population.arguments(record_every=3))
-        assert_same(kit.by_hand(problem, [1, 4, 2, 7]), kit.by_hand(problem, [problem.n_steps]))
+        assert_same(
+            kit.run_in_blocks(problem, [1, 4, 2, 7]), kit.run_in_blocks(problem, [problem.n_steps])
+        )
 
     @pytest.mark.parametrize("current", CURRENTS)
-    def test_two_runs_laid_end_to_end_are_one_run(self, kit: Kit, current):
+    def test_two_consecutive_runs_equal_one_long_run(self, kit: Kit, current):
         steps = kit.steps(50, 10)
         population, cut = Population(257, steps, current), steps * 2 // 5
         whole = kit.run(**population.arguments(record_every=3))
@@ -45,7 +47,7 @@ class SessionTests:
         np.testing.assert_array_equal(neurons[order], whole.spikes.neuron)
         np.testing.assert_array_equal(times[order], whole.spikes.time)
 
-    def test_two_sessions_at_once_do_not_disturb_each_other(self, kit: Kit):
+    def test_two_concurrent_sessions_do_not_affect_each_other(self, kit: Kit):
         populations = [Population(n, 12, seed=n) for n in (257, 1025)]
         problems = [kit.problem(**population.arguments()) for population in populations]
         recorders = [MemoryRecorder(problem) for problem in problems]
@@ -58,7 +60,7 @@ class SessionTests:
                     block.read(recorder.block(first, 4))
             states = one.state(), other.state()
         for problem, state, recorder in zip(problems, states, recorders, strict=True):
-            alone = kit.by_hand(problem, [4])
+            alone = kit.run_in_blocks(problem, [4])
             np.testing.assert_array_equal(state, alone.final_state)
             np.testing.assert_array_equal(recorder.samples["V"], alone.samples["V"])
             np.testing.assert_array_equal(recorder.spike_count, alone.spike_count)
@@ -71,7 +73,7 @@ class SessionTests:
         session.close()
         session.close()
 
-    def test_closed_sessions_give_the_hosts_memory_and_threads_back(self, kit: Kit):
+    def test_closing_a_session_frees_its_memory_and_threads_on_the_host(self, kit: Kit):
         n, cycles, before = kit.steps(500_000, 200_000), 12, 3
         problem = kit.problem(0.02, batch_size=n, dt=0.02, record=())
         size = 4 * n * np.dtype(kit.dtype).itemsize  # bytes of one state
@@ -86,8 +88,8 @@ class SessionTests:
             this = psutil.Process()
             return this.memory_info().rss, this.num_threads()
 
-        # The collections of the cycles skip objects that exist already: visiting all of PyTorch's
-        # would take 0.2 s each time.
+        # Frozen objects are skipped by gc.collect(), which otherwise takes 0.2 s to visit those of
+        # PyTorch.
         gc.freeze()
         try:
             _, _, first, *_, last = [cycle() for _ in range(before + cycles)]

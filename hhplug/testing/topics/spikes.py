@@ -43,7 +43,7 @@ class SpikeTests:
             pytest.param(300_000, marks=pytest.mark.long_horizon("a million spikes in a block")),
         ],
     )
-    def test_two_spikes_in_a_short_time_and_one_in_the_last_step_are_found(self, kit: Kit, n: int):
+    def test_spikes_in_quick_succession_and_in_the_last_step_are_found(self, kit: Kit, n: int):
         # V rises by 60 mV in two steps and falls in the next two, so that each neuron spikes four
         # times, at last in the last step.
         steps = 13
@@ -65,7 +65,7 @@ class SpikeTests:
     def test_a_spike_on_a_block_boundary_is_found_once(self, kit: Kit, length):
         population = Population(259, kit.steps(48, 12))
         problem = kit.problem(**population.arguments())
-        ours = kit.by_hand(problem, [length])
+        ours = kit.run_in_blocks(problem, [length])
         neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
         assert {int(t) % length for t in time} == set(range(length)), "crossings in every place"
         np.testing.assert_array_equal(ours.spikes.neuron, neuron)
@@ -81,7 +81,7 @@ class SpikeTests:
         assert counted.spike_count.any()
 
     @pytest.mark.parametrize("mode", ["counts", "off"])
-    def test_spikes_that_nobody_asked_for_are_not_given(self, kit: Kit, mode):
+    def test_spike_times_are_given_only_if_they_were_requested(self, kit: Kit, mode):
         problem = kit.problem(**Population(259, 8).arguments(spikes=mode, record=()))
         recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
@@ -91,7 +91,7 @@ class SpikeTests:
         assert not recorded.spikes
         assert recorded.spike_count.any() == (mode == "counts")
 
-    def test_without_spikes_the_trajectory_is_the_same(self, kit: Kit):
+    def test_the_trajectory_is_the_same_if_spikes_are_off(self, kit: Kit):
         population = Population(259, kit.steps(100, 8))
         off, timed = (
             kit.run(**population.arguments(spikes=mode, record=())) for mode in ("off", "times")

@@ -122,7 +122,7 @@ print(process.memory_info().rss - before - result.final_state.nbytes)
 """
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    # 22 rows of a group's 272 lanes, 188 MB, and its parts while they are put together.
+    # The groups take 188 MB (22 rows of 272 lanes each), and temporary arrays take more.
     assert int(done.stdout) < 400e6
 
 

@@ -1,4 +1,4 @@
-"""hh.cu without a GPU: its arithmetic as C++, its compilation by nvcc."""
+"""Tests of hh.cu without a GPU: it is compiled as C++ and run on the CPU, and compiled by nvcc."""
 
 import ctypes
 import itertools

@@ -1,4 +1,4 @@
-"""The kernels without a GPU: their arithmetic in Triton's interpreter, their compilation."""
+"""Tests of the kernels without a GPU: they run in Triton's interpreter, and are compiled."""
 
 import itertools
 import os

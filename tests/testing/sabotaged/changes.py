@@ -11,7 +11,7 @@ from hhplug.model import HHParameters
 from hhplug.problem import Problem
 
 
-def but(problem: Problem, **fields: Any) -> Problem:
+def with_fields(problem: Problem, **fields: Any) -> Problem:
     """Return a copy of a problem with some fields replaced and not checked."""
     other = copy.copy(problem)
     for name, value in fields.items():
@@ -22,12 +22,12 @@ def but(problem: Problem, **fields: Any) -> Problem:
 def with_parameters(problem: Problem, change: Callable[[Any], Any]) -> Problem:
     """Return a copy of a problem with each parameter changed by a function."""
     changed = {name: change(value) for name, value in vars(problem.parameters).items()}
-    return but(problem, parameters=HHParameters(**changed))
+    return with_fields(problem, parameters=HHParameters(**changed))
 
 
 def with_rows(problem: Problem, rows: Callable[[int, int], Any]) -> Problem:
     """Return a copy of a problem whose current's rows(first, count) are given by a function."""
-    return but(problem, current=SimpleNamespace(rows=rows))
+    return with_fields(problem, current=SimpleNamespace(rows=rows))
 
 
 def nudged(values: Any) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hhplug.currents.current import ArrayCurrent
-from sabotaged.changes import but, with_rows
+from sabotaged.changes import with_fields, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -53,7 +53,7 @@ class ByteOrderIgnored(Faultless):
         if not isinstance(array, np.ndarray):
             return problem
         native = array.view(array.dtype.newbyteorder("="))
-        return but(problem, current=ArrayCurrent(native, problem.start_step))
+        return with_fields(problem, current=ArrayCurrent(native, problem.start_step))
 
 
 class StridesIgnored(Faultless):
@@ -64,7 +64,7 @@ class StridesIgnored(Faultless):
         if not isinstance(array, np.ndarray) or array.base is None or min(array.strides) < 0:
             return problem
         contiguous = np.frombuffer(array.base, array.dtype, array.size).reshape(array.shape)
-        return but(problem, current=ArrayCurrent(contiguous, problem.start_step))
+        return with_fields(problem, current=ArrayCurrent(contiguous, problem.start_step))
 
 
 class RowsOfTheNextNeuron(Faultless):

@@ -7,7 +7,7 @@ import numpy as np
 from hhplug import model, reference
 from hhplug.model import HHParameters
 from hhplug_numpy.backend import NumpyBackend, NumpySession
-from sabotaged.changes import but, with_rows
+from sabotaged.changes import with_fields, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -62,7 +62,7 @@ class CapacitanceOffByAMillionth(Faultless):
     def understood(self, problem):
         parameters = vars(problem.parameters)
         C_m = parameters["C_m"] * (1.0 + 1e-6)
-        return but(problem, parameters=HHParameters(**(parameters | {"C_m": C_m})))
+        return with_fields(problem, parameters=HHParameters(**(parameters | {"C_m": C_m})))
 
 
 class CurrentOffAfter10ms(Faultless):

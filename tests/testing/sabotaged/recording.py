@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from hhplug.backend import Recorded
-from sabotaged.changes import but, nudged
+from sabotaged.changes import nudged, with_fields
 from sabotaged.faultless import Faultless, KeepsSamplesOnDevice
 
 
@@ -30,7 +30,7 @@ class Float32State(Faultless):
 class RecordedNeuronsSorted(Faultless):
     def understood(self, problem):
         chosen = problem.record_neurons
-        return problem if chosen is None else but(problem, record_neurons=np.sort(chosen))
+        return problem if chosen is None else with_fields(problem, record_neurons=np.sort(chosen))
 
 
 class RecordingRoundsOtherwise(Faultless):
@@ -54,7 +54,7 @@ class DeviceSamplesOfEveryStep(KeepsSamplesOnDevice):
     """record_every is ignored if samples stay on the device."""
 
     def understood(self, problem):
-        return but(problem, record_every=1) if problem.device_arrays else problem
+        return with_fields(problem, record_every=1) if problem.device_arrays else problem
 
 
 class ReusedSpikeArrays(Faultless):
@@ -83,6 +83,6 @@ class ReusedSpikeArrays(Faultless):
 
 
 class TwoSetsOfSpikeArrays(ReusedSpikeArrays):
-    """The next block but one overwrites the spikes of a block."""
+    """The spikes of a block are overwritten by the second block after it."""
 
     sets = 2

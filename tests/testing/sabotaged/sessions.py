@@ -8,7 +8,7 @@ import numpy as np
 
 from hhplug import reference
 from hhplug.backend import Recorded
-from sabotaged.changes import but, with_parameters, with_rows
+from sabotaged.changes import with_fields, with_parameters, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -55,7 +55,7 @@ class StateMovedToRestAndBack(Faultless):
 
     def understood(self, problem):
         V, *gates = problem.initial_state
-        return but(problem, initial_state=np.stack([(V + 65.0) - 65.0, *gates]))
+        return with_fields(problem, initial_state=np.stack([(V + 65.0) - 65.0, *gates]))
 
 
 class SamplesCountedFromTheBlock(Faultless):
@@ -65,7 +65,7 @@ class SamplesCountedFromTheBlock(Faultless):
         problem = session.problem
         shape = len(steps), problem.n_recorded
         every_step = {name: np.empty(shape) for name in out.samples}
-        session.problem = but(problem, record_every=1)
+        session.problem = with_fields(problem, record_every=1)
         super().read(session, steps, Recorded(out.problem, every_step, out.spike_count, out.spikes))
         session.problem = problem
         for name, samples in out.samples.items():
@@ -99,7 +99,7 @@ class ParametersOfTheLatestSession(Faultless):
 
     def read(self, session, steps, out):
         n = session.problem.n_neurons
-        problem = but(session.problem, parameters=self._latest)
+        problem = with_fields(session.problem, parameters=self._latest)
         session.problem = with_parameters(problem, lambda x: x[:n] if np.ndim(x) else x)
         super().read(session, steps, out)
 

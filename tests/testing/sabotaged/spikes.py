@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from hhplug.backend import Recorded
-from sabotaged.changes import but, nudged
+from sabotaged.changes import nudged, with_fields
 from sabotaged.faultless import Faultless, FaultySession
 
 
@@ -82,7 +82,7 @@ class SpikeFromTheThresholdItself(Faultless):
     """A spike is V[k] ≤ θ < V[k+1], instead of V[k] < θ ≤ V[k+1]."""
 
     def understood(self, problem):
-        return but(problem, spike_threshold=nudged(problem.spike_threshold))
+        return with_fields(problem, spike_threshold=nudged(problem.spike_threshold))
 
 
 class SpikesOneStepLate(SpikesChanged):
@@ -95,7 +95,7 @@ class SpikesOneStepLate(SpikesChanged):
 
 class ThresholdIgnored(Faultless):
     def understood(self, problem):
-        return but(problem, spike_threshold=0.0)
+        return with_fields(problem, spike_threshold=0.0)
 
 
 class CountsDoubledWithoutTimes(Faultless):

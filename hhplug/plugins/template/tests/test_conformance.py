@@ -1,4 +1,4 @@
-"""Everything that hhplug asks of a backend."""
+"""The tests that every backend of hhplug must pass."""
 
 from hhplug.testing import BackendSuite
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from hhplug import hookimpl
-from hhplug.backend import BackendSpec
+from hhplug.backend import BackendSpec, Capabilities
 
 
 @hookimpl
@@ -15,6 +15,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api="2.0",
             summary="loops that LLVM vectorises, on all cores of the CPU",
             requires=("numba>=0.61",),
+            capabilities=Capabilities(fork=True),
             priority=20,
             install_hint="pip install --upgrade ./plugins/hhplug-numba (in a checkout of hhplug)",
         )

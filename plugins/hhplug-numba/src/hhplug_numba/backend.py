@@ -22,7 +22,8 @@ Array = NDArray[Any]
 Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction of that step
 
 ROOM = 2**16  # spikes that the kernel can store before it must return
-# Shares of the groups per thread: several, so that a core that other programs use takes fewer.
+# Each thread has several shares of the groups, so that a core that is also used by other programs
+# computes fewer of them.
 SHARES = 4
 
 
@@ -55,13 +56,13 @@ class NumbaSession(Session):
         self._gain = np.ascontiguousarray(gain)
         self._chosen = self._groups.chosen(problem.record_neurons)
         self._n_shares = min(len(self._groups.at), SHARES * backend.threads)
-        nowhere = Recorded(problem, {}, np.zeros(problem.n_neurons, np.int64))
-        self.run(self._step, 0, nowhere)  # a run of no steps compiles the kernel
+        nothing = Recorded(problem, {}, np.zeros(problem.n_neurons, np.int64))
+        self.run(self._step, 0, nothing)  # a run of no steps compiles the kernel
 
     def current(self, first: int, count: int) -> tuple[Array, Array]:
         """Return waveform, (count, J), and array in µA/cm², (count, N) or (count, 1).
 
-        The one that the current does not have is empty, (0, 0). Both have the run's dtype.
+        One of the two is empty, (0, 0). Both have the run's dtype.
         """
         current, none = self.problem.current, np.empty((0, 0), self.dtype)
         if current.separable:

@@ -1,4 +1,4 @@
-"""What Numba has no words for, said to LLVM: instructions, attributes, constants by type."""
+"""LLVM instructions, function attributes and typed constants that Numba doesn't offer."""
 
 from llvmlite import ir
 from numba import types
@@ -23,7 +23,7 @@ def fma(_, a, b, c):
 
 @intrinsic
 def real(_, constant, x):
-    """A constant in the type of x."""
+    """The constant, converted to the type of x."""
 
     def generate(context, builder, signature, args):
         return context.cast(builder, args[0], signature.args[0], x)
@@ -33,7 +33,7 @@ def real(_, constant, x):
 
 @intrinsic
 def times_power_of_two(_, x, k_plus_magic):
-    """x·2^k: k is in the low bits."""
+    """x·2^k, where k is in the low bits of k_plus_magic."""
     bits, mantissa = {types.float32: (32, 23), types.float64: (64, 52)}[x]
 
     def generate(context, builder, signature, args):
@@ -46,13 +46,13 @@ def times_power_of_two(_, x, k_plus_magic):
 
 @intrinsic
 def widest_vectors(_):
-    """In the function that calls this, let LLVM use 512-bit vectors, which it avoids on Intel.
+    """Let LLVM use 512-bit vectors, which it avoids on Intel, in the function that calls this.
 
-    Each function with a loop says so itself: Numba vectorises it before it is inlined.
+    Each function with a loop must call it, since Numba vectorises a function before inlining it.
     """
 
     def generate(context, builder, signature, args):
-        # llvmlite knows no string attributes; it prints what is in the set.
+        # llvmlite doesn't support string attributes, but it prints every element of the set.
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 
@@ -61,18 +61,18 @@ def widest_vectors(_):
 
 @intrinsic
 def kept_apart(_):
-    """Never inline the function that calls this: in a larger one, LLVM loads constants anew."""
+    """Never inline the function that calls this, since LLVM reloads constants in a larger one."""
 
     def generate(context, builder, signature, args):
         builder.function.attributes.add("noinline")
-        builder.function.attributes.alignstack = 64  # spilled vectors straddle no cache line
+        builder.function.attributes.alignstack = 64  # a spilled vector is in one cache line
         return context.get_dummy_value()
 
     return types.void(), generate
 
 
 def constant(float32: float, float64: float):
-    """A function of x that is a constant, by x's type."""
+    """A function of x that returns the constant of x's type."""
 
     @intrinsic
     def value(_, x):
@@ -85,7 +85,10 @@ def constant(float32: float, float64: float):
 
 
 def polynomial(float32: list[float], float64: list[float]):
-    """A function of x, by Horner's rule; coefficients by x's type, that of x⁰ first."""
+    """A function that evaluates a polynomial by Horner's rule, with the coefficients of x's type.
+
+    The coefficient of x⁰ is the first.
+    """
 
     @intrinsic
     def value(_, x):

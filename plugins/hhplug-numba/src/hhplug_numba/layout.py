@@ -42,7 +42,7 @@ class Groups:
             yield mine, places[: len(self.at[mine]), :, left : left + self.width]
 
     def cut(self, values: Array | Sequence[Array]) -> Array:
-        """Return (rows, groups, width) of values; each row has a value per neuron, or one."""
+        """Return the values as (rows, groups, width). A row is one number or a value per neuron."""
         cut = np.empty((len(values), len(self.at) * self.width), self.dtype)
         for row, value in zip(cut, values, strict=True):
             row[: self.n] = value
@@ -50,7 +50,7 @@ class Groups:
         return cut.reshape(len(values), len(self.at), self.width)
 
     def put(self, rows: slice, values: Array | Sequence[Array]) -> None:
-        """Set rows of every group; each of values is a value per neuron, or one for all."""
+        """Set rows of every group. Each item of values is one number or has a value per neuron."""
         cut = self.cut(values).swapaxes(0, 1)
         for mine, places in self._sides():
             places[:, rows] = cut[mine]

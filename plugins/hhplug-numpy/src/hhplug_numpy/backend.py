@@ -1,4 +1,7 @@
-"""The NumPy backend: groups of neurons that fit the cache are computed for a block one by one."""
+"""The NumPy backend, which computes all steps of a block for one group of neurons at a time.
+
+The arrays of a group fit the cache.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,7 +85,7 @@ class NumpySession(Session):
             return values[first:last] if isinstance(values, np.ndarray) else values
 
         def row(values: PerNeuron) -> Array:
-            """Return values padded to the group's width, or (), if one value serves all neurons."""
+            """Return values padded to the group's width, or of shape () for one number."""
             if np.ndim(values) == 0:
                 return np.array(values, self._dtype)
             padded = aligned(1, self._width, self._dtype)[0]

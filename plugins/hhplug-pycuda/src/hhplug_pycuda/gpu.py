@@ -129,7 +129,7 @@ class GpuStream(Stream):
 
 
 class Gpu(Device):
-    """A GPU by its primary context, which PyTorch, CuPy and JAX share."""
+    """A GPU, used through its primary context, which PyTorch, CuPy and JAX share."""
 
     def __init__(self, index: int):
         cuda.init()
@@ -141,7 +141,7 @@ class Gpu(Device):
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make the context current; on exit the one before is current again."""
+        """Make this GPU's context current until the `with` block ends."""
         self._context.push()
         try:
             yield

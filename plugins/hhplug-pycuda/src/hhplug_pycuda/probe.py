@@ -1,4 +1,4 @@
-"""Tests whether CUDA can be used here, by asking the driver without PyCUDA."""
+"""Checks whether CUDA can be used here, by calls of the driver without PyCUDA."""
 
 import os
 import shutil

@@ -27,7 +27,7 @@ class Shape:
     block: int
     warps: int
     unroll: int
-    maxnreg: int | None = None  # registers per thread; None: the compiler chooses few
+    maxnreg: int | None = None  # most registers per thread; with None the compiler uses few
 
 
 # Times are ms on an H100 for neurons × steps. In brackets is the range over 64 to 1024 neurons,

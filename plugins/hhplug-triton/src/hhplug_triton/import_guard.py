@@ -15,7 +15,7 @@ from hhplug_triton.probe import interpreted
 
 
 def open_backend(device: int | None = None) -> Backend:
-    """Return a TritonBackend for the device of this index. Raises BackendUnavailable."""
+    """Return a TritonBackend. device: index of the device. Raises BackendUnavailable."""
     # triton_key is internal to Triton; without it the hash is computed at the first launch.
     hashing = Thread(target=getattr(cache, "triton_key", bool), daemon=True)
     context = Thread(target=cuda_driver.retain_context, args=(device or 0,), daemon=True)

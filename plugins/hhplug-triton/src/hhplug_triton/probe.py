@@ -1,4 +1,4 @@
-"""Tests whether Triton has a GPU, by asking metadata and drivers without importing PyTorch."""
+"""Checks from metadata and drivers whether Triton has a GPU, without importing PyTorch."""
 
 import os
 from importlib.metadata import version
@@ -17,9 +17,10 @@ def interpreted() -> bool:
 
 
 def probe() -> str | None:
-    """Return the names of the GPUs, or None where only PyTorch knows them.
+    """Return the names of the GPUs, or None if only PyTorch can tell them.
 
-    Raises BackendUnavailable, with the interpreter too, so that "auto" never chooses it.
+    Raises BackendUnavailable if there is no GPU. It is raised for the interpreter too, so that
+    "auto" never chooses it.
     """
     if interpreted():
         raise BackendUnavailable(

@@ -1,4 +1,4 @@
-"""hhplug's mychip backend, on paper; the work is in `backend`."""
+"""The spec of hhplug's mychip backend; the implementation is in `backend`."""
 
 from collections.abc import Iterable
 

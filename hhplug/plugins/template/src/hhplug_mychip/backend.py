@@ -1,4 +1,4 @@
-"""The mychip backend: classic RK4 in NumPy. Your chip's work goes here."""
+"""The mychip backend: classic RK4 in NumPy. Put your chip's code here."""
 
 import numpy as np
 from numpy.typing import NDArray

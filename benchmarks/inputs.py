@@ -1,0 +1,59 @@
+"""Inputs of the benchmarks: sizes and a population.
+
+Only append to them, because results of different years are compared.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug import HHParameters, Stimulus
+
+DTYPES = ("float32", "float64")
+SIZES = (1, 100, 10_000, 1_000_000, 8_000_000)  # neurons
+DT = 0.01  # ms
+
+# Steps of a run. No neuron spikes near the end, where rounding could move a spike out of the run.
+LENGTHS = (5, 20, 80, 325, 1256, 5000, 20_008, 100_000)
+
+CALL = (10_000, 5000)  # neurons, steps of a whole call
+TRACE_STEPS = 5000  # steps of the accuracy benchmark of V, 50 ms
+TRAIN_STEPS = 20_008  # steps of that of spike times, 200 ms
+COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision picture
+EXACT_DT = 0.00125  # ms; at order 4, its error is below 1e-3 of theirs
+EXACT_T = 10.0  # ms
+
+_BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
+
+
+class Population:
+    """n neurons, which repeat the same hundred; all fire, and each begins at a different phase.
+
+    If varied, each of the hundred has its own g_Na and g_K, otherwise they have the model's.
+    """
+
+    def __init__(self, n: int, varied: bool = True):
+        self.n, self._which = n, "varied" if varied else "default"
+
+    def row(self, name: str) -> NDArray[np.float64]:
+        """Return I_ext (µA/cm²), g_Na or g_K (mS/cm²), (n,), or "state" for V m h n, (4, n)."""
+        values = np.array(_BASE[name])
+        return np.take(values, np.arange(self.n) % values.shape[-1], axis=-1)
+
+    @property
+    def stimulus(self) -> Stimulus:
+        return Stimulus.constant(self.row("I_ext"))
+
+    @property
+    def parameters(self) -> HHParameters:
+        if self._which == "default":
+            return HHParameters()
+        return HHParameters(g_Na=self.row("g_Na"), g_K=self.row("g_K"))
+
+    def spike_count(self, steps: int) -> NDArray[np.int64]:
+        """Return the reference's number of spikes of each neuron, (n,); steps is one of LENGTHS."""
+        counts = np.array(_BASE["spike_count"][self._which][str(steps)])
+        return counts[np.arange(self.n) % len(counts)]

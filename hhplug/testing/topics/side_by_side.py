@@ -1,0 +1,123 @@
+"""Tests that sessions, threads and forked processes side by side don't disturb each other."""
+
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hhplug.errors import BackendUnavailable
+from hhplug.problem import DTYPES, Problem
+from hhplug.running.memory_recorder import MemoryRecorder
+from hhplug.running.simulate import simulate
+from hhplug.testing.kit import Kit, assert_equal, assert_same
+from hhplug.testing.problems import Population
+
+BLOCK, STEPS = 4, 12
+FORK_SECONDS = 60  # s that a forked process may take; a hanging one would wait for ever
+RIGHT, WRONG, REFUSED = 0, 1, 2  # exit codes of the forked process
+
+
+def _different(kit: Kit) -> list[Problem]:
+    """Problems that differ in everything; the second is in another precision if there is one."""
+    other = [dtype for dtype in DTYPES if dtype != kit.dtype]
+    dtypes = [dtype for dtype in other if dtype in kit.spec.capabilities.dtypes]
+    one = Population(257, STEPS).arguments(record=("V",))
+    changed: dict[str, Any] = {"dt": 0.01, "T": 0.01 * STEPS, "record_every": 3}
+    changed |= {"spike_threshold": -40.0, "record": ("n", "V"), "record_neurons": [7, 0]}
+    two = Population(65, STEPS, "array", seed=65).arguments(**changed)
+    two["dtype"] = dtypes[0] if dtypes else kit.dtype
+    return [kit.problem(**one), Problem(**two)]
+
+
+def _raise_in_the_middle(kit: Kit, problem: Problem) -> None:
+    with kit.chosen.backend.prepare(problem, BLOCK) as session:
+        session.advance(BLOCK)
+        raise ZeroDivisionError
+
+
+class SideBySideTests:
+    @pytest.mark.kit_level(2)
+    def test_sessions_that_differ_in_everything_do_not_disturb_each_other(self, kit: Kit):
+        problems = _different(kit)
+        alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
+        recorders = [MemoryRecorder(problem) for problem in problems]
+        kit.budget.steps += 2 * STEPS + 2 * BLOCK
+        prepare = kit.chosen.backend.prepare
+        with prepare(problems[0], BLOCK) as one, prepare(problems[1], BLOCK) as two:
+            early = prepare(problems[0], BLOCK)
+            early.advance(BLOCK)
+            for done in range(0, STEPS, BLOCK):
+                blocks = [session.advance(BLOCK) for session in (one, two)]
+                if done == 0:
+                    early.close()  # with a block that is never read
+                    with pytest.raises(ZeroDivisionError):
+                        _raise_in_the_middle(kit, problems[1])
+                for block, recorder, problem in zip(blocks, recorders, problems, strict=True):
+                    recorded = recorder.block(problem.start_step + done, BLOCK)
+                    block.read(recorded)
+                    recorder.collect(recorded)
+            states = one.state(), two.state()
+        for recorder, state, right in zip(recorders, states, alone, strict=True):
+            outcome = recorder.finish(STEPS, np.ones(state.shape[1], bool))
+            assert_same(
+                type(right)(*outcome, final_state=state), right, "a session beside others differs"
+            )
+
+    @pytest.mark.kit_level(2)
+    def test_two_threads_at_once_are_both_right(self, kit: Kit):
+        problems, repeats = _different(kit), 1 if kit.short else 8
+        alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
+
+        def again(problem: Problem) -> list[Any]:
+            return [kit.run_in_blocks(problem, [BLOCK]) for _ in range(repeats)]
+
+        with ThreadPoolExecutor(2) as threads:
+            for runs, right in zip(threads.map(again, problems), alone, strict=True):
+                for run in runs:
+                    assert_same(run, right, "a run beside another thread's differs")
+
+    @pytest.mark.kit_level(2)
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="capability not declared: fork")
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+    def test_a_forked_process_computes_or_is_refused(self, kit: Kit):
+        problem = kit.problem(**Population(33, 3).arguments(record=()))
+        right = simulate(problem, kit.chosen).final_state
+        kit.budget.steps += 2 * problem.n_steps
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os._exit(_in_a_fork(kit, problem, right))
+        declared = kit.spec.capabilities.fork
+        code = _exit_code(child)
+        assert code is not None, f"a forked process hangs; it was killed after {FORK_SECONDS} s"
+        assert code == (RIGHT if declared else REFUSED), (
+            "a forked process computes something else" if declared else "it isn't refused [forked]"
+        )
+
+
+def _in_a_fork(kit: Kit, problem: Problem, right: Any) -> int:
+    try:
+        assert_equal(simulate(problem, kit.chosen).final_state, right, "final state")
+        return RIGHT
+    except BackendUnavailable as error:
+        return REFUSED if error.code == "forked" else WRONG
+    except BaseException:
+        return WRONG
+
+
+def _exit_code(child: int) -> int | None:
+    """Exit code of a process, negative for a signal; None, and it is killed, if it takes long."""
+    end = time.monotonic() + FORK_SECONDS
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None

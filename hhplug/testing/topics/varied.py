@@ -1,0 +1,139 @@
+"""Tests of problems in which everything is varied: near the reference, and bit for bit by law."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hhplug.problem import Problem
+from hhplug.running.simulate import simulate
+from hhplug.testing.accuracy import BOUNDS
+from hhplug.testing.covering import Row
+from hhplug.testing.diagnosis import explained
+from hhplug.testing.kit import Kit, Run, assert_equal, assert_near, assert_same
+from hhplug.testing.varied import DT, Varied, described
+
+OTHER_SPIKES = {"times": "counts", "counts": "off", "off": "times"}
+
+
+class VariedTests:
+    @pytest.mark.kit_level(2)
+    def test_a_varied_problem_is_right_and_obeys_every_law(self, kit: Kit, row: Row):
+        varied = Varied(row, kit.dtype, kit.short)
+        problem = varied.problem
+        inputs = [array.copy() for array in _inputs(problem)]
+        try:
+            ours = kit.run_in_blocks(problem, varied.lengths, guarded=True)
+            _assert_unchanged(problem, inputs)
+            _assert_near_the_reference(kit, varied, ours)
+            one_block = kit.run_in_blocks(problem, [problem.n_steps], guarded=True)
+            assert_same(ours, one_block, "the run in one block differs")
+            _assert_end_to_end(kit, problem, one_block)
+            _assert_recording_changes_nothing(kit, problem, one_block)
+            _assert_neurons_alone(kit, problem, one_block)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nThe problem has {described(row)}") from None
+
+
+def _inputs(problem: Problem) -> list[NDArray[Any]]:
+    """The arrays of a problem that a backend is given."""
+    arrays = [problem.initial_state, *vars(problem.parameters).values()]
+    current = problem.current
+    arrays.append(current.separable.gain if current.separable else problem.stimulus)
+    return [array for array in arrays if isinstance(array, np.ndarray)]
+
+
+def _assert_unchanged(problem: Problem, before: list[NDArray[Any]]) -> None:
+    for array, copy in zip(_inputs(problem), before, strict=True):
+        assert_equal(array, copy, "the backend changed an array of the problem")
+
+
+def _assert_near_the_reference(kit: Kit, varied: Varied, ours: Run) -> None:
+    problem, bound = varied.problem, BOUNDS[kit.dtype].V_5_ms
+    expected = simulate(Varied(varied.row, "float64", kit.short).problem, "reference")
+    for name, samples in ours.samples.items():
+        if not (np.abs(samples - expected[name]) < bound).all():
+            raise AssertionError(
+                explained(name, samples, expected[name], bound, problem, varied.lengths)
+            )
+    for name, state, right in zip("Vmhn", ours.final_state, expected.final_state, strict=True):
+        assert_near(state, right, bound, f"{name} of the final state")
+    if problem.spikes == "off":
+        assert ours.spike_count is None
+        return
+    # Rounding may move a crossing out of the run where V is as near to the threshold as that.
+    ends = np.stack([problem.initial_state[0], expected.final_state[0]])
+    sure = np.all(np.abs(ends - problem.spike_threshold) > bound, axis=0)
+    assert_equal(ours.spike_count[sure], expected.spike_count[sure], "spike count")
+    if problem.spikes == "times":
+        _assert_spikes_near(kit, ours.spikes, expected.spikes, sure)
+
+
+def _assert_spikes_near(kit: Kit, ours: Any, expected: Any, sure: Any) -> None:
+    mine, theirs = sure[ours.neuron], sure[expected.neuron]
+    assert_equal(ours.neuron[mine], expected.neuron[theirs], "spikes' neurons")
+    late = ours.time[mine] - expected.time[theirs]
+    bound = BOUNDS[kit.dtype].spike_time
+    if not (np.abs(late) < bound).all():
+        worst = late[np.argmax(np.nan_to_num(np.abs(late), nan=np.inf))]
+        steps = " (one step)" if abs(abs(worst) - DT) < bound else ""
+        raise AssertionError(f"a spike is {worst:+.3g} ms late{steps}, and may be by {bound:.2g}")
+
+
+def _assert_end_to_end(kit: Kit, problem: Problem, whole: Run) -> None:
+    """Two runs laid end to end equal the whole."""
+    cut = problem.n_steps * 2 // 5
+    stimulus = problem.stimulus
+    first = kit.run_in_blocks(problem.shortened(cut), [cut])
+    arguments = problem.arguments()
+    arguments |= {
+        "T": (problem.n_steps - cut) * DT,
+        "start_step": problem.start_step + cut,
+        "stimulus": stimulus[cut:] if isinstance(stimulus, np.ndarray) else stimulus,
+        "initial_state": first.final_state,
+    }
+    second = kit.run_in_blocks(Problem(**arguments), [problem.n_steps - cut])
+    what = f"a run of {cut} steps, and one that goes on from it, differ from the whole"
+    for name, samples in whole.samples.items():
+        joined = np.concatenate([first.samples[name], second.samples[name]])
+        assert_equal(joined, samples, f"{what}: {name}")
+    assert_equal(second.final_state, whole.final_state, f"{what}: final state")
+    if problem.spikes != "off":
+        count = first.spike_count + second.spike_count
+        assert_equal(count, whole.spike_count, f"{what}: spike count")
+    if problem.spikes == "times":
+        neuron = np.concatenate([first.spikes.neuron, second.spikes.neuron])
+        time = np.concatenate([first.spikes.time, second.spikes.time])
+        order = np.lexsort([time, neuron])
+        assert_equal(neuron[order], whole.spikes.neuron, f"{what}: spikes' neurons")
+        assert_equal(time[order], whole.spikes.time, f"{what}: spike times")
+
+
+def _assert_recording_changes_nothing(kit: Kit, problem: Problem, whole: Run) -> None:
+    changes: dict[str, Any] = {
+        "record": () if problem.record else tuple("Vmhn"),
+        "record_neurons": None,
+        "spikes": OTHER_SPIKES[problem.spikes],
+    }
+    other = kit.run_in_blocks(Problem(**problem.arguments() | changes), [problem.n_steps])
+    what = f"record={changes['record']} and spikes={changes['spikes']!r} change the"
+    assert_equal(other.final_state, whole.final_state, f"{what} final state")
+    if "off" not in (problem.spikes, changes["spikes"]):
+        assert_equal(other.spike_count, whole.spike_count, f"{what} spike count")
+
+
+def _assert_neurons_alone(kit: Kit, problem: Problem, whole: Run) -> None:
+    """Some neurons, in another order, are as they are in the whole population."""
+    n = problem.n_neurons
+    chosen = list(dict.fromkeys([n - 1, n // 2, 0, n // 3]))
+    part = problem.take(chosen)
+    alone = kit.run_in_blocks(part, [problem.n_steps])
+    what = f"neurons {chosen} alone differ from the population"
+    assert_equal(alone.final_state, whole.final_state[:, chosen], f"{what}: final state")
+    column = {neuron: place for place, neuron in enumerate(problem.neurons.tolist())}
+    columns = [column[neuron] for neuron in part.neuron_ids[part.neurons].tolist()]
+    for name, samples in alone.samples.items():
+        assert_equal(samples, whole.samples[name][:, columns], f"{what}: {name}")
+    if problem.spikes != "off":
+        assert_equal(alone.spike_count, whole.spike_count[chosen], f"{what}: spike count")

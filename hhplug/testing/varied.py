@@ -1,0 +1,167 @@
+"""Problems in which everything that a problem can differ in is varied, by a covering array."""
+
+import tempfile
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.currents.stimulus import Stimulus
+from hhplug.model import HHParameters, settled_gates
+from hhplug.problem import DType, Problem
+from hhplug.testing.covering import Factors, Row, covering_array
+
+DT = 0.02  # ms; most firing neurons spike within 20 steps
+LONG, SHORT = 23, 6  # steps of a problem, by the horizon
+SHORT_BLOCKS = {"23": "6", "22": "5"}
+
+FACTORS: Factors = {
+    "neurons": [
+        "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025", "20000"
+    ],
+    "current": [
+        "none", "held", "three waveforms", "nine waveforms", "array of time", "float32 array",
+        "float64 array", "int16 array", "strided array", "byte-swapped array", "array in a file",
+    ],
+    "C_m": ["uniform", "per neuron"],
+    "parameters": ["uniform", "per neuron"],
+    "activity": ["silent", "firing"],
+    "spikes": ["times", "counts", "off"],
+    "threshold": ["0.0", "-55.3", "12.5"],
+    "record": ["V", "nV", "Vmhn", ""],
+    "record_every": ["1", "3", "7", "1000"],
+    "record_neurons": ["all", "reordered", "one"],
+    "blocks": ["23", "1", "4", "7 1 5", "22"],
+    "start_step": ["0", "7", str(2**31 + 5)],
+}  # fmt: skip
+
+# The variants that backends compile are choices of these.
+TRIPLES = [
+    ("current", "record", "spikes"),
+    ("record_neurons", "record_every", "blocks"),
+    ("current", "C_m", "parameters"),
+]
+
+
+@cache
+def rows(short: bool) -> list[Row]:
+    """The problems, small populations first: every pair of levels, or for short every level."""
+    found = covering_array(FACTORS, 1) if short else covering_array(FACTORS, 2, TRIPLES)
+    return sorted(found, key=lambda row: int(row["neurons"]))
+
+
+def described(row: Row) -> str:
+    """A row as one line, for example for a failure."""
+    return ", ".join(f"{name}: {level or '–'}" for name, level in row.items())
+
+
+class Varied:
+    """The problem of one row.
+
+    lengths: of its blocks, in steps, repeated until the run ends.
+    """
+
+    def __init__(self, row: Row, dtype: DType, short: bool):
+        self.row, self.n, self.n_steps = row, int(row["neurons"]), SHORT if short else LONG
+        blocks = row["blocks"]
+        self.lengths = [
+            int(n) for n in (SHORT_BLOCKS.get(blocks, blocks) if short else blocks).split()
+        ]
+        self._rng = np.random.default_rng(1952 + self.n)
+        self._firing = row["activity"] == "firing"
+        self._start = int(row["start_step"])
+        self.problem = Problem(
+            self.n_steps * DT,
+            DT,
+            batch_size=self.n,
+            stimulus=self._stimulus(),
+            parameters=self._parameters(),
+            dtype=dtype,
+            record=tuple(row["record"]),
+            record_every=int(row["record_every"]),
+            record_neurons=self._recorded(),
+            spikes=row["spikes"],  # type: ignore[arg-type]
+            spike_threshold=float(row["threshold"]),
+            initial_state=self._state(),
+            start_step=self._start,
+        )
+
+    def _drawn(self, low: float, high: float) -> NDArray[np.float64]:
+        return self._rng.uniform(low, high, self.n)
+
+    def _parameters(self) -> HHParameters:
+        drawn = {
+            "C_m": self._drawn(0.8, 1.2),
+            "g_Na": self._drawn(90.0, 150.0),
+            "g_K": self._drawn(30.0, 42.0),
+            "g_L": self._drawn(0.2, 0.4),
+            "E_Na": self._drawn(45.0, 55.0),
+            "E_K": self._drawn(-80.0, -74.0),
+            "E_L": self._drawn(-60.0, -50.0),
+        }
+        per_neuron = {
+            name: self.row["C_m" if name == "C_m" else "parameters"] == "per neuron"
+            for name in drawn
+        }
+        return HHParameters(
+            **{name: drawn[name] if per_neuron[name] else float(drawn[name][0]) for name in drawn}
+        )
+
+    def _state(self) -> NDArray[np.float64]:
+        if not self._firing:
+            V = self._drawn(-75.0, -66.0)
+            return np.stack([V, *settled_gates(V)])
+        gates = self._drawn(0.0, 0.5), self._drawn(0.2, 0.7), self._drawn(0.2, 0.6)
+        return np.stack([self._drawn(-80.0, 10.0), *gates])
+
+    def _recorded(self) -> list[int] | None:
+        some = [self.n - 1, 0, self.n // 2, self.n // 3]
+        return {
+            "all": None,
+            "reordered": list(dict.fromkeys(some)),
+            "one": [self.n // 2],
+        }[self.row["record_neurons"]]
+
+    def _amplitude(self) -> NDArray[np.float64]:
+        return self._drawn(-5.0, 40.0) if self._firing else self._drawn(-5.0, 0.0)
+
+    def _stimulus(self) -> Any:
+        kind, begin = self.row["current"], self._start * DT
+        scale = 1.0 if self._firing else -0.1
+        if kind == "none":
+            return None
+        if kind == "held":
+            return Stimulus.constant(self._amplitude())
+        if kind == "three waveforms":
+            return (
+                Stimulus.step(self._amplitude(), start=begin + 0.06, stop=begin + 0.3)
+                + Stimulus.constant(4.0 * scale)
+                + Stimulus.ramp(self._amplitude(), 3.0 * scale, begin + 0.04, begin + 0.4)
+            )
+        if kind == "nine waveforms":
+            waves = [
+                Stimulus.step((1.0 + i) * scale, start=begin + 0.04 * i, stop=begin + 0.5)
+                for i in range(8)
+            ]
+            return sum(waves) + Stimulus.constant(self._amplitude())  # the ninth counts most
+        if kind == "array of time":
+            return self._rows(np.float64)[:, 0].copy()
+        return self._array(kind.removesuffix(" array"))
+
+    def _rows(self, dtype: Any) -> NDArray[Any]:
+        low, high = (-5.0, 40.0) if self._firing else (-5.0, 0.0)
+        return self._rng.uniform(low, high, (self.n_steps, self.n)).astype(dtype)
+
+    def _array(self, kind: str) -> NDArray[Any]:
+        if kind in ("float32", "float64", "int16"):
+            return self._rows(kind)
+        if kind == "strided":
+            return np.repeat(self._rows(np.float64), 2, axis=1)[::-1, 1::2]
+        if kind == "byte-swapped":
+            return self._rows(np.float64).astype(np.dtype(np.float64).newbyteorder())
+        rows = self._rows(np.float32)
+        with tempfile.TemporaryFile() as file:
+            mapped = np.memmap(file, np.float32, "w+", shape=rows.shape)
+        mapped[:] = rows
+        return mapped

@@ -1,0 +1,108 @@
+"""Faults that change the process, or leave something behind in it."""
+
+import ctypes
+import mmap
+import os
+import random
+import subprocess
+import warnings
+
+import numpy as np
+
+from sabotaged.faultless import Faultless
+
+
+class OutputPrinted(Faultless):
+    """It prints past Python, as a C library does."""
+
+    def read(self, session, steps, out):
+        os.write(1, b"computing a block\n")
+        super().read(session, steps, out)
+
+
+class RandomNumbersDrawn(Faultless):
+    """It draws from the generators that belong to the user's program."""
+
+    def read(self, session, steps, out):
+        np.random.random()  # noqa: NPY002 (it is the fault)
+        random.random()
+        super().read(session, steps, out)
+
+
+class EnvironmentChanged(Faultless):
+    _runs = 0
+
+    def prepare(self, problem, max_steps):
+        self._runs += 1
+        os.environ["OMP_NUM_THREADS"] = str(self._runs)
+        return super().prepare(problem, max_steps)
+
+
+class WarningsSilenced(Faultless):
+    _runs = 0
+
+    def prepare(self, problem, max_steps):
+        self._runs += 1
+        warnings.filterwarnings("ignore", message=f"run {self._runs}")
+        return super().prepare(problem, max_steps)
+
+
+class DenormalsSwitchedOff(Faultless):
+    """Denormal numbers are zero from the second run on, on processors of the x86-64 family."""
+
+    _runs = 0
+
+    def prepare(self, problem, max_steps):
+        self._runs += 1
+        if self._runs > 1:
+            _set_mxcsr(0x9FC0)  # flush to zero, and denormals are zeros
+        return super().prepare(problem, max_steps)
+
+
+def _set_mxcsr(value):
+    """Load the register that controls floating-point arithmetic: ldmxcsr, then return."""
+    code = b"\x48\x83\xec\x08\xc7\x04\x24" + value.to_bytes(4, "little")
+    code += b"\x0f\xae\x14\x24\x48\x83\xc4\x08\xc3"
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(code)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    ctypes.CFUNCTYPE(None)(address)()
+
+
+class EveryProblemKept(Faultless):
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._problems = []
+
+    def understood(self, problem):
+        self._problems.append(problem)
+        return problem
+
+
+class EveryFileKept(Faultless):
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._files = []
+
+    def prepare(self, problem, max_steps):
+        self._files.append(os.open(os.devnull, os.O_RDONLY))
+        return super().prepare(problem, max_steps)
+
+    def __del__(self):
+        for file in self._files:
+            os.close(file)
+
+
+class EveryChildKept(Faultless):
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._children = []
+
+    def prepare(self, problem, max_steps):
+        self._children.append(subprocess.Popen(["sleep", "60"]))
+        return super().prepare(problem, max_steps)
+
+    def __del__(self):
+        for child in self._children:
+            child.kill()
+            child.wait()

@@ -1,0 +1,75 @@
+"""Faults that show when sessions, threads or processes run side by side."""
+
+import os
+from threading import Barrier, BrokenBarrierError
+
+from sabotaged.changes import with_fields
+from sabotaged.faultless import Faultless
+
+
+class DtOfTheLatestSession(Faultless):
+    def prepare(self, problem, max_steps):
+        self._latest = problem.dt
+        return super().prepare(problem, max_steps)
+
+    def read(self, session, steps, out):
+        session.problem = with_fields(session.problem, dt=self._latest)
+        super().read(session, steps, out)
+
+
+class ThresholdOfTheLatestSession(Faultless):
+    def prepare(self, problem, max_steps):
+        self._latest = problem.spike_threshold
+        return super().prepare(problem, max_steps)
+
+    def read(self, session, steps, out):
+        session.problem = with_fields(session.problem, spike_threshold=self._latest)
+        super().read(session, steps, out)
+
+
+class ClosingASessionEndsAllOthers(Faultless):
+    _open = True
+
+    def prepare(self, problem, max_steps):
+        self._open = True
+        return super().prepare(problem, max_steps)
+
+    def close(self, session):
+        super().close(session)
+        self._open = False
+
+    def read(self, session, steps, out):
+        if self._open:
+            super().read(session, steps, out)
+
+
+class ScratchSharedByThreads(Faultless):
+    """The state of a block is kept in the backend while the block is computed."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._meeting = Barrier(2, timeout=0.05)
+
+    def read(self, session, steps, out):
+        self._scratch = session.current_state
+        try:
+            self._meeting.wait()  # until the other thread has written too
+        except BrokenBarrierError:
+            self._meeting.reset()
+        mine = self._scratch
+        if mine.shape == session.current_state.shape or self._meeting.broken:
+            session.current_state = mine
+        else:
+            session.current_state = session.current_state * 0.0
+        super().read(session, steps, out)
+
+
+class WrongInAFork(Faultless):
+    """It declares that it runs in a forked process, and computes something else there."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._process = os.getpid()
+
+    def state(self, session):
+        return super().state(session) + (os.getpid() != self._process)

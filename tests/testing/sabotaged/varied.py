@@ -1,0 +1,115 @@
+"""Faults that show in some combination of sizes, currents, parameters, recording and blocks."""
+
+import numpy as np
+
+from hhplug.backend import Recorded
+from sabotaged.changes import nudged, with_fields, with_rows
+from sabotaged.faultless import Faultless
+
+
+class LastFullGroupOf64Lost(Faultless):
+    """Where the population is a multiple of 64, its last group of 64 lanes isn't computed."""
+
+    group = 64
+
+    def read(self, session, steps, out):
+        before = session.current_state
+        super().read(session, steps, out)
+        if session.problem.n_neurons % self.group == 0:
+            session.current_state[:, -self.group :] = before[:, -self.group :]
+
+
+class LastFullGroupOf256Lost(LastFullGroupOf64Lost):
+    group = 256
+
+
+class ArrayCurrentNotOverC_m(Faultless):
+    def understood(self, problem):
+        rows, C_m = problem.current.rows, problem.parameters.C_m
+        if not problem.current.array:
+            return problem
+        return with_rows(problem, lambda *span: (row * C_m for row in rows(*span)))
+
+
+class WaveformsFaulty(Faultless):
+    """The current is summed anew, with the gains that `gains` returns."""
+
+    def gains(self, gain, C_m):
+        raise NotImplementedError
+
+    def understood(self, problem):
+        current = problem.current.separable
+        if current is None:
+            return problem
+        gain = self.gains(current.gain.copy(), problem.parameters.C_m)
+
+        def rows(first, count):
+            for waveform in current.waveform(first, count):
+                yield sum(map(np.multiply, gain, waveform), np.zeros(1))
+
+        return with_rows(problem, rows)
+
+
+class GainOfTheSecondWaveformNotOverC_m(WaveformsFaulty):
+    def gains(self, gain, C_m):
+        return [g * C_m if j == 1 else g for j, g in enumerate(gain)]
+
+
+class NinthWaveformIgnored(WaveformsFaulty):
+    def gains(self, gain, C_m):  # noqa: ARG002
+        return gain[:8]
+
+
+class RecordOrderLostInTheSecondBlock(Faultless):
+    def read(self, session, steps, out):
+        problem = session.problem
+        if problem.record_neurons is not None and steps.start > problem.start_step:
+            chosen = np.sort(problem.record_neurons)
+            session.problem = with_fields(problem, record_neurons=chosen, neurons=chosen)
+        super().read(session, steps, out)
+        session.problem = problem
+
+
+class OneVariantRoundsOtherwise(Faultless):
+    """The variant of an array current without spike times rounds otherwise."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        if session.problem.current.array and session.problem.spikes == "counts":
+            session.current_state = nudged(session.current_state)
+
+
+class LastRowWrittenPastItsEnd(Faultless):
+    """Each block writes one row of samples too many."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        for samples in out.samples.values():
+            if samples.base is not None and len(samples) and samples.base.ndim == 2:
+                row = (samples.ctypes.data - samples.base.ctypes.data) // samples.strides[0]
+                samples.base[row + len(samples) :][:1] = 0.0
+
+
+class SamplesOneStepLate(Faultless):
+    """A block's samples are those of the steps before; the first is repeated."""
+
+    def read(self, session, steps, out):
+        exact = {name: np.empty_like(samples) for name, samples in out.samples.items()}
+        super().read(session, steps, Recorded(out.problem, exact, out.spike_count, out.spikes))
+        for name, samples in exact.items():
+            late = np.concatenate([getattr(session, "last", exact)[name][-1:], samples])
+            out.samples[name][:] = late[: len(samples)]
+        if all(map(len, exact.values())):
+            session.last = exact
+
+
+class ParametersUsedAsRoom(Faultless):
+    """The parameters of the problem are overwritten after they have been read."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        for value in vars(session.problem.parameters).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = True
+                value[:] = 1.0
+                value.flags.writeable = False
