@@ -2,7 +2,10 @@
 
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hhplug.results.result import Result
 
 
 class HHPlugError(Exception):
@@ -44,12 +47,12 @@ class Interrupted(KeyboardInterrupt):
     result: the Result of the steps that were done; run(T, resume=result) continues it.
     """
 
-    def __init__(self, message: str, result: Any):
+    def __init__(self, message: str, result: "Result"):
         super().__init__(message, result)
         self.result = result
 
     def __str__(self) -> str:
-        return self.args[0]
+        return str(self.args[0])
 
 
 class MissingExtra(HHPlugError, ImportError):

@@ -1,7 +1,11 @@
 """The name of this computer's processor, and its free memory."""
 
+import os
 import platform
+import subprocess  # which psutil imports too, so that it costs no time
+import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -10,15 +14,34 @@ CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 2**60  # bytes; without a limit, cgroups version 1 gives a number near 2⁶³
 
 
+@cache
 def cpu_name() -> str:
-    """Name of the processor, for example "AMD EPYC 9454"."""
+    """Name of the processor, for example "AMD EPYC 9454" or "Apple M2"."""
+    named = {"linux": _named_by_linux, "darwin": _named_by_macos, "win32": _named_by_windows}
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "CPU"
+        name = named[sys.platform]().strip() if sys.platform in named else ""
+    except (OSError, subprocess.SubprocessError):
+        name = ""
+    return name or os.environ.get("PROCESSOR_IDENTIFIER") or platform.machine() or "CPU"
+
+
+def _named_by_linux() -> str:
+    """The model name in /proc/cpuinfo, which has none for some ARM processors."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+    return next(models, "")
+
+
+def _named_by_macos() -> str:
+    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5.0).stdout
+
+
+def _named_by_windows() -> str:
+    winreg = import_module("winreg")  # a module that only Windows has
+    path = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
+    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+        return str(winreg.QueryValueEx(key, "ProcessorNameString")[0])
 
 
 def free_memory() -> int:

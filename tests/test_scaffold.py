@@ -1,28 +1,35 @@
 """`hhplug new-backend` writes a plugin that works."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 from plugin_factory import check_that_the_others_run, listed
 
 from hhplug import InvalidInput, Simulator, Stimulus, cli
 from hhplug.backend import API
-from hhplug.plugins import discovery
+from hhplug.plugins import discovery, scaffold
 from hhplug.plugins.scaffold import TEMPLATE, new_backend
 
 MOST_LINES = 70  # of a complete backend
 
 FILES = {
     ".github/workflows/ci.yml",
+    ".gitignore",
+    "LICENSE",
     "README.md",
     "pyproject.toml",
     "src/hhplug_{module}/__init__.py",
     "src/hhplug_{module}/backend.py",
+    "src/hhplug_{module}/py.typed",
     "tests/test_conformance.py",
 }
 
@@ -71,6 +78,84 @@ def test_the_template_is_a_backend_for_the_current_contract_in_a_few_lines():
     assert re.findall('api="(.*)"', record) == [API]
     lines = (TEMPLATE / "src/hhplug_mychip/backend.py").read_text().splitlines()
     assert len(lines) <= MOST_LINES
+
+
+def workflow(folder):
+    yaml = pytest.importorskip("yaml")  # PyYAML, which asv needs
+    return yaml.safe_load((folder / ".github/workflows/ci.yml").read_text())
+
+
+def test_the_workflow_tests_every_python_and_system_with_hhplug_from_where_a_variable_says(
+    tmp_path,
+):
+    ci = workflow(new_backend("abacus", tmp_path))
+    job = ci["jobs"]["test"]
+    assert job["runs-on"] == "${{ matrix.os }}"
+    assert job["strategy"]["matrix"] == {
+        "os": ["ubuntu-latest", "macos-latest", "windows-latest"],
+        "python": ["3.11", "3.12", "3.13"],
+    }
+    *_, install, test = (step.get("run") for step in job["steps"])
+    assert install == """pip install "$HHPLUG" '.[test]'"""
+    assert test == "pytest"
+    assert ci["env"] == {"HHPLUG": "hhplug[testing]"}
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("origin", "end"),
+    [  # examples of PEP 610
+        (None, ""),
+        ({"url": "file:///home/user/project", "dir_info": {}}, ""),
+        ({"url": "https://example.com/a.zip", "archive_info": {"hash": "sha256=2dc6b5a"}}, ""),
+        (
+            {"url": "file:///home/user/hhplug", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+            "",
+        ),
+        (
+            {
+                "url": "https://example.com/mychip/hhplug.git",
+                "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": COMMIT},
+            },
+            f" @ git+https://example.com/mychip/hhplug.git@{COMMIT}",
+        ),
+    ],
+)
+def test_the_workflow_installs_hhplug_from_the_repository_that_it_came_from(
+    tmp_path, monkeypatch, origin, end
+):
+    metadata = tmp_path / "hhplug-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: hhplug\nVersion: 0.1.0\n")
+    if origin:
+        (metadata / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path)
+    ci = workflow(new_backend("abacus", tmp_path))
+    requirement = ci["env"]["HHPLUG"]
+    assert requirement == f"hhplug[testing]{end}"
+    assert (Requirement(requirement).url or "") == end.removeprefix(" @ ")
+
+
+def test_the_workflow_of_a_hhplug_that_is_not_installed_takes_it_from_an_index(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(scaffold, "distribution", MagicMock(side_effect=PackageNotFoundError))
+    assert workflow(new_backend("abacus", tmp_path))["env"] == {"HHPLUG": "hhplug[testing]"}
+
+
+def test_the_author_replaces_one_placeholder_which_the_readme_names(tmp_path):
+    folder = new_backend("abacus", tmp_path)
+    holders = {p.name for p in folder.rglob("*") if p.is_file() and "YOUR-NAME" in p.read_text()}
+    assert holders == {"LICENSE", "README.md", "pyproject.toml"}
+    (sentence,) = re.findall(r"The licence is .*", (folder / "README.md").read_text())
+    assert {"BSD-3-Clause", "YOUR-NAME", "`LICENSE`", "`pyproject.toml`"} < set(
+        re.findall(r"[\w.`-]+\w`?", sentence)
+    )
+    ours = (TEMPLATE.parents[2] / "LICENSE").read_text().splitlines()
+    theirs = (folder / "LICENSE").read_text().splitlines()
+    assert [b for a, b in zip(ours, theirs, strict=True) if a != b] == ["Copyright (c) YOUR-NAME"]
 
 
 def test_the_bytecode_of_an_installed_template_is_not_copied(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Write a new plugin, a copy of the one in `hhplug/plugins/template` under another name."""
 
+import json
 import re
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hhplug.backend import API, BackendSpec
@@ -8,6 +10,8 @@ from hhplug.errors import InvalidInput
 from hhplug.plugins import discovery
 
 TEMPLATE = Path(__file__).with_name("template")
+WORKFLOW = Path(".github/workflows/ci.yml")
+FROM_INDEX = "HHPLUG: hhplug[testing]"
 
 
 def new_backend(name: str, dest: Path) -> Path:
@@ -23,10 +27,29 @@ def new_backend(name: str, dest: Path) -> Path:
         raise InvalidInput(f"{folder} exists already; remove it, or choose another name")
     for source in sorted(TEMPLATE.rglob("*")):
         if source.is_file() and "__pycache__" not in source.parts:  # pip compiles the template
-            target = folder / _renamed(source.relative_to(TEMPLATE).as_posix(), name)
+            path = source.relative_to(TEMPLATE)
+            text = _renamed(source.read_text(encoding="utf-8"), name)
+            if path == WORKFLOW:
+                text = text.replace(FROM_INDEX, FROM_INDEX + _repository())
+            target = folder / _renamed(path.as_posix(), name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_renamed(source.read_text(encoding="utf-8"), name), encoding="utf-8")
+            target.write_text(text, encoding="utf-8", newline="\n")
     return folder
+
+
+def _repository() -> str:
+    """The end of a requirement that names the repository and commit that pip installed hhplug from.
+
+    It is empty if hhplug comes from elsewhere, or from a repository on this computer. pip keeps the
+    origin in direct_url.json (PEP 610).
+    """
+    try:
+        origin = json.loads(distribution("hhplug").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:  # hhplug runs without being installed
+        return ""
+    if "vcs_info" not in origin or origin["url"].startswith("file:"):
+        return ""
+    return " @ {vcs}+{url}@{commit_id}".format(url=origin["url"], **origin["vcs_info"])
 
 
 def _check(name: str) -> None:

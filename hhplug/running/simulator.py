@@ -1,7 +1,7 @@
 """The Simulator, which runs simulations on one backend."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike, DTypeLike
 
@@ -43,7 +43,7 @@ class Simulator:
         self._workspace = Workspace()
         self._device = device
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments alone, since another process must open the backend for itself."""
         return type(self), (self.backend, self.dtype, self.parameters, self._device)
 
