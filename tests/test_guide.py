@@ -1,8 +1,10 @@
 """plugins/README.md, the guide to writing a backend, is correct and complete."""
 
+import ast
 import inspect
 import re
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pluggy
@@ -147,3 +149,18 @@ def test_the_targets_of_the_guides_links_exist():
 def test_its_options_exist():
     options = {HORIZON, LEVEL, *re.findall(r'"(--[a-z-]+)"', inspect.getsource(cli))}
     assert set(re.findall(r"--[a-z][a-z-]+", GUIDE)) <= options
+
+
+def test_plugins_import_only_the_modules_that_the_guide_says_are_covered():
+    (sentence,) = re.findall(r"It covers the modules ([^;]*); import no others\.", GUIDE)
+    covered = set(re.findall(r"`([\w.]+)`", sentence))
+    assert all(import_module(name) for name in covered)
+    files = [*PLUGINS.glob("*/src/**/*.py"), *TEMPLATE.glob("src/**/*.py")]
+    for file in files:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        imported |= {
+            name.name for node in nodes if isinstance(node, ast.Import) for name in node.names
+        }
+        assert {name for name in imported if f"{name}.".startswith("hhplug.")} <= covered, file
+    assert len(files) > 20

@@ -1,7 +1,7 @@
 """A GPU through PyCUDA: its context, memory, streams and compiled kernels."""
 
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -174,21 +174,24 @@ class Gpu(Device):
         key_parts = [source, *options, self._arch, str(nvcc), str(nvcc.stat().st_mtime_ns)]
         key = sha256("\0".join(key_parts).encode()).hexdigest()
         cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
-        if not cubin.exists():
-            self._compile(source, options, str(nvcc), cubin)
-        return cuda.module_from_buffer(cubin.read_bytes())
-
-    def _compile(self, source: str, options: list[str], nvcc: str, cubin: Path) -> None:
+        if cubin.exists():
+            return cuda.module_from_buffer(cubin.read_bytes())
         from pycuda import compiler  # pyright: ignore[reportMissingImports]  # takes 70 ms
 
         code = compiler.compile(
-            source, nvcc, options, arch=self._arch, no_extern_c=True, cache_dir=False
+            source, str(nvcc), options, arch=self._arch, no_extern_c=True, cache_dir=False
         )
-        cubin.parent.mkdir(parents=True, exist_ok=True)
-        # Each process or thread that compiles writes its own file; the contents are equal.
-        with NamedTemporaryFile(dir=cubin.parent, delete=False) as partial:
-            partial.write(code)
-        Path(partial.name).replace(cubin)
+        with suppress(OSError):  # where nothing can be written, each process compiles
+            _write(cubin, code)
+        return cuda.module_from_buffer(code)
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Write a file at once: each process or thread that compiles has the same contents."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, delete=False) as partial:
+        partial.write(code)
+    Path(partial.name).replace(path)
 
 
 gpu = cache(Gpu)
