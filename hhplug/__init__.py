@@ -3,28 +3,33 @@
 The units are mV, ms, µA/cm², mS/cm² and µF/cm² everywhere, and 1/ms for rates.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hhplug._version import __version__ as __version__
-from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import (
-    BackendUnavailable,
-    ContractViolation,
-    HHPlugError,
-    Interrupted,
-    InvalidInput,
-    MissingExtra,
-    NotEnoughMemory,
-    NotRecorded,
-    UnknownArgument,
-)
-from hhplug.model import HHParameters
-from hhplug.plugins.discovery import backends
-from hhplug.plugins.hookspecs import hookimpl
-from hhplug.problem import Problem
-from hhplug.results.join import concat
-from hhplug.results.loading import load_result
-from hhplug.results.result import Result
-from hhplug.running.simulate import simulate
-from hhplug.running.simulator import Simulator
+
+if TYPE_CHECKING:
+    from hhplug.currents.stimulus import Stimulus
+    from hhplug.errors import (
+        BackendUnavailable,
+        ContractViolation,
+        HHPlugError,
+        Interrupted,
+        InvalidInput,
+        MissingExtra,
+        NotEnoughMemory,
+        NotRecorded,
+        UnknownArgument,
+    )
+    from hhplug.model import HHParameters
+    from hhplug.plugins.discovery import backends
+    from hhplug.plugins.hookspecs import hookimpl
+    from hhplug.problem import Problem
+    from hhplug.results.join import concat
+    from hhplug.results.loading import load_result
+    from hhplug.results.result import Result
+    from hhplug.running.simulate import simulate
+    from hhplug.running.simulator import Simulator
 
 __all__ = [
     "BackendUnavailable",
@@ -47,3 +52,29 @@ __all__ = [
     "load_result",
     "simulate",
 ]
+
+# A name is imported when it is first used: pytest imports this package in every project beside it.
+_MODULES = {
+    "HHParameters": "model",
+    "Problem": "problem",
+    "Result": "results.result",
+    "Simulator": "running.simulator",
+    "Stimulus": "currents.stimulus",
+    "backends": "plugins.discovery",
+    "concat": "results.join",
+    "hookimpl": "plugins.hookspecs",
+    "load_result": "results.loading",
+    "simulate": "running.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"hhplug.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -71,24 +71,55 @@ class BackendUnavailable(HHPlugError, RuntimeError):
     fix: what the user can do about it.
     backend: the backend's name, which the registry adds.
     detail: the whole cause, for example a traceback.
+    device: the name of a device that is present, though the backend cannot use it; "auto" warns.
     """
 
     def __init__(
-        self, code: str, reason: str, fix: str = "", *, backend: str = "", detail: str = ""
+        self,
+        code: str,
+        reason: str,
+        fix: str = "",
+        *,
+        backend: str = "",
+        detail: str = "",
+        device: str = "",
     ):
         self.code, self.reason, self.fix = str(code), str(reason), str(fix)
         super().__init__(self.code, self.reason, self.fix)
         self.backend = backend
         self.detail = detail
+        self.device = device
+
+    def of(self, backend: str) -> "BackendUnavailable":
+        """A copy for the backend of this name, without the frames that a raised error keeps."""
+        return BackendUnavailable(
+            self.code,
+            self.reason,
+            self.fix,
+            backend=backend,
+            detail=self.detail,
+            device=self.device,
+        )
 
     def __str__(self) -> str:
         backend = f"backend {self.backend!r}" if self.backend else "the backend"
-        text = f"{backend} cannot run here: [{self.code}] {self.reason.rstrip('.')}."
+        reason = self.reason.rstrip(".")
+        reason += "" if reason.endswith("?") else "."
+        text = f"{backend} cannot run here: [{self.code}] {reason}"
         if self.fix:
             text += f" Fix: {self.fix}"
         if self.backend:
             text += f" (hhplug backends --why {self.backend})"
         return text
+
+
+def described(error: BaseException) -> str:
+    """The type and the message of an exception, even if showing its message fails."""
+    try:
+        message = str(error)
+    except BaseException:
+        message = "its message cannot be shown"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def warn(message: str) -> None:

@@ -1,6 +1,8 @@
 """Plugins that a test writes and installs, so that importlib.metadata finds them."""
 
 import importlib
+import os
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 from hhplug import BackendUnavailable, Simulator, backends
 from hhplug.backend import API
 from hhplug.plugins import discovery, probes
-from hhplug.plugins.discovery import Entry
+from hhplug.plugins.entry import Entry
 
 IMPORTS = """\
 import os, signal, sys, time
@@ -34,15 +36,41 @@ class Plugins:
     ) -> None:
         """Install a distribution of one module of the same name, which is the plugin."""
         (self.folder / f"{distribution}.py").write_text(IMPORTS + source)
-        metadata = self.folder / f"{distribution}-{version}.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        self.describe(
+            f"{distribution}-{version}",
+            f"Name: {distribution}\nVersion: {version}",
+            f"[hhplug]\n{entry_point or distribution} = {distribution}",
         )
-        entry_points = f"[hhplug]\n{entry_point or distribution} = {distribution}\n"
-        (metadata / "entry_points.txt").write_text(entry_points)
+
+    def describe(
+        self, stem: str, metadata: str | bytes | None, entry_points: str | bytes, **files: str
+    ) -> Path:
+        """Write the metadata of a distribution into the folder STEM.dist-info, and return that."""
+        folder = self.folder / f"{stem}.dist-info"
+        folder.mkdir()
+        if isinstance(metadata, str):
+            metadata = f"Metadata-Version: 2.1\n{metadata}\n".encode()
+        if metadata is not None:
+            (folder / "METADATA").write_bytes(metadata)
+        if isinstance(entry_points, str):
+            entry_points = f"{entry_points}\n".encode()
+        (folder / "entry_points.txt").write_bytes(entry_points)
+        for name, text in files.items():
+            (folder / f"{name}.json").write_text(text)
         importlib.invalidate_caches()
         discovery.forget()
+        return folder
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in another process, which finds the plugins too."""
+        paths = [*map(str, self.paths), os.environ.get("PYTHONPATH", "")]
+        found = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=os.environ | found | environment,
+            capture_output=True,
+            text=True,
+        )
 
     def offer(
         self,
@@ -71,13 +99,12 @@ def hhplug_backends():
     def install_folder(self, folder: Path) -> None:
         """Install a plugin from its folder, as `pip install -e` would, without its dependencies."""
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-        metadata = self.folder / f"{project['name']}-{project['version']}.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-        )
         (point,) = project["entry-points"]["hhplug"].items()
-        (metadata / "entry_points.txt").write_text("[hhplug]\n{} = {}\n".format(*point))
+        self.describe(
+            f"{project['name']}-{project['version']}",
+            f"Name: {project['name']}\nVersion: {project['version']}",
+            "[hhplug]\n{} = {}".format(*point),
+        )
         self.paths.append(folder / "src")
         sys.path.append(str(folder / "src"))
         importlib.invalidate_caches()

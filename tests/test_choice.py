@@ -1,7 +1,6 @@
 """A backend is chosen by name, or is the best that runs, and a failure is explained."""
 
 import re
-from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from plugin_factory import Plugins, check_that_the_others_run, listed
 
 from hhplug import BackendUnavailable, InvalidInput, Simulator
 from hhplug.plugins import discovery
+from hhplug.plugins.installed import installed
 
 
 def test_an_unknown_name_raises_InvalidInput_with_the_installed_and_the_nearest_names(
@@ -82,7 +82,7 @@ def test_auto_without_a_backend_that_runs_says_what_was_tried(
 ):
     plugins.offer("evil", dtypes=("float32",), requires=("no-such-package",))
     monkeypatch.setattr(
-        discovery, "entry_points", lambda group: entry_points(group=group, name="evil")
+        discovery, "installed", lambda: [p for p in installed() if p.name == "evil"]
     )
     with pytest.raises(BackendUnavailable) as caught:
         Simulator(dtype="float32")
@@ -161,3 +161,41 @@ def test_an_unavailable_backend_raises_a_new_error_each_time(plugins):
             Simulator("toy")
         errors.append(caught.value)
     assert errors[0] is not errors[1]
+
+
+def refusal(code, device=""):
+    return f"raise BackendUnavailable({code!r}, 'the driver is too old', device={device!r})"
+
+
+def test_auto_warns_once_of_a_device_that_its_backend_cannot_use(plugins):
+    source = f"def probe(): {refusal('old_driver', 'A GPU')}"
+    plugins.offer("top", source, priority=1000, probe="top:probe")
+    plugins.offer("second", priority=999)
+    message = r"passed over by 'auto' though A GPU is present: backend 'top' .*driver is too old"
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        names = [Simulator().backend for _ in range(3)]
+    assert names == ["second"] * 3
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_auto_warns_of_a_device_that_only_opening_the_backend_shows_to_be_of_no_use(plugins):
+    source = f"def probe(): return 'A GPU'\ndef factory(device): {refusal('no_device')}"
+    plugins.offer("top", source, priority=1000, probe="top:probe", factory="top:factory")
+    with pytest.warns(RuntimeWarning, match="though A GPU is present: backend 'top'"):
+        Simulator()
+
+
+@pytest.mark.parametrize("code", ["no_device", "no_driver", "devices_hidden", "any_other"])
+def test_auto_says_nothing_where_there_is_no_device(plugins, code):
+    source = f"def probe(): {refusal(code)}"
+    plugins.offer("top", source, priority=1000, probe="top:probe")
+    plugins.offer("second", priority=999)
+    assert Simulator().backend == "second"  # a warning would be an error
+
+
+@pytest.mark.parametrize("code", ["no_device", "no_driver", "devices_hidden"])
+def test_auto_says_nothing_where_opening_shows_that_there_is_no_device(plugins, code):
+    source = f"def factory(device): {refusal(code)}"
+    plugins.offer("top", source, priority=1000, factory="top:factory")
+    plugins.offer("second", priority=999)
+    assert Simulator().backend == "second"

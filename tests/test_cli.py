@@ -137,3 +137,21 @@ def test_python_m_hhplug_is_the_same_program():
     )
     assert done.returncode == 2
     assert done.stderr == "hhplug: dt must be a positive number of ms, got 0.0\n"
+
+
+def test_why_opens_the_backend_and_runs_it(hhplug, plugins):
+    source = """
+from hhplug.reference import ReferenceBackend
+class Broken(ReferenceBackend):
+    def prepare(self, problem, max_steps): raise OSError("no licence")
+def opened(device): raise BackendUnavailable("no_chip", "there is no chip")
+"""
+    plugins.offer("toy")
+    plugins.offer("broken", source, factory="broken:Broken")
+    plugins.offer("absent", source, factory="absent:opened")
+    assert hhplug("backends", "--why", "toy")[1].startswith("toy (toy 1.0): available; it has run")
+    code, output, _ = hhplug("backends", "--why", "broken")
+    assert code == 0
+    assert "[run_failed] it was opened, and a run of 0.05 ms raised OSError: no licence" in output
+    assert "in prepare" in output  # the traceback
+    assert "[no_chip] there is no chip" in hhplug("backends", "--why", "absent")[1]

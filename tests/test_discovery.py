@@ -10,7 +10,7 @@ from plugin_factory import Plugins, check_that_the_others_run, listed, problem_o
 
 from hhplug import BackendUnavailable, InvalidInput, Simulator, backends
 from hhplug.backend import API
-from hhplug.plugins import discovery
+from hhplug.plugins import discovery, requirements
 
 HOOK = "@hookimpl\ndef hhplug_backends():\n    "
 
@@ -73,7 +73,7 @@ def test_a_plugin_for_another_contract_is_refused(plugins: Plugins, api: str, to
 def test_an_earlier_minor_of_the_contract_is_accepted_and_a_later_is_not(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch, api: str, accepted: bool
 ):
-    monkeypatch.setattr(discovery, "API", "2.10")
+    monkeypatch.setattr(requirements, "API", "2.10")
     plugins.offer("toy", api=api)
     assert (listed("toy").unavailable is None) == accepted
 
@@ -168,10 +168,43 @@ def test_a_disabled_plugin_is_not_imported(plugins: Plugins, monkeypatch: pytest
     assert (plugins.folder / "evil_x.ran").exists()
 
 
-def test_a_plugin_is_disabled_by_the_name_of_its_distribution_too(plugins, monkeypatch):
-    plugins.install("evil_x", "raise RuntimeError", entry_point="evil")
-    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "evil_x")
-    assert problem_of("evil").code == "disabled"
+@pytest.mark.parametrize(
+    "name", ["evil_x", "evil-x", "Evil.X", "evil", "EVIL", "bad_one", "Bad-One", "bad.one", "ALL"]
+)
+def test_a_plugin_is_disabled_by_every_name_that_a_user_sees_in_any_spelling(
+    plugins, monkeypatch, name
+):
+    source = """
+@hookimpl
+def hhplug_backends():
+    return [BackendSpec(name="bad_one", factory="a:b", api="2.0", summary="")]
+"""
+    plugins.install("evil_x", source, entry_point="evil")
+    plugins.offer("toy")
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", name)
+    shown = "bad_one" if "one" in name.lower() else "evil"  # known by loading it
+    assert problem_of(shown).code == "disabled"
+    with pytest.raises(BackendUnavailable, match=f"disabled. HHPLUG_DISABLE_PLUGINS={name}"):
+        Simulator(shown)
+    assert (listed("toy").unavailable is None) == (name != "ALL")
+
+
+def test_disabling_one_backend_of_a_plugin_leaves_its_others(plugins, monkeypatch):
+    plugins.offer("one")
+    plugins.offer("two")
+    hook = """
+import one, two
+@hookimpl
+def hhplug_backends():
+    return [*one.hhplug_backends(), *two.hhplug_backends()]
+"""
+    plugins.install("both_x", hook)
+    for name in ("one", "two"):
+        (plugins.folder / f"{name}-1.0.dist-info" / "entry_points.txt").unlink()
+    discovery.forget()
+    monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "one")
+    assert problem_of("one").code == "disabled"
+    check_that_the_others_run("two")
 
 
 def test_a_disabled_name_that_no_plugin_has_gives_one_warning(plugins, monkeypatch):
@@ -184,7 +217,7 @@ def test_a_disabled_name_that_no_plugin_has_gives_one_warning(plugins, monkeypat
 
 @pytest.mark.usefixtures("plugins")
 def test_hhplugs_own_plugins_may_be_disabled_where_they_are_not_installed(monkeypatch):
-    monkeypatch.setattr(discovery, "entry_points", lambda group: [])  # noqa: ARG005
+    monkeypatch.setattr(discovery, "installed", list)
     monkeypatch.setenv("HHPLUG_DISABLE_PLUGINS", "numba,hhplug-triton")
     check_that_the_others_run()  # a warning would be an error
 
@@ -203,7 +236,7 @@ def test_hhplugs_own_numpy_backend_is_listed_where_it_is_not_installed(
     plugins: Plugins,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(discovery, "entry_points", lambda group: [])  # noqa: ARG005
+    monkeypatch.setattr(discovery, "installed", list)
     problem = problem_of("numpy")
     assert problem.code == "not_installed"
     assert problem.reason == "hhplug-numpy is not installed"

@@ -82,6 +82,10 @@ def test_no_modules_import_each_other_in_a_circle():
         pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
+def test_the_reference_is_imported_by_name_so_that_frozen_applications_have_it():
+    assert "reference" in core_imports(MODULES["plugins.discovery"])
+
+
 def test_plugins_import_the_core_and_no_other_plugin():
     for file in (ROOT / "plugins").glob("*/src/*/*.py"):
         own = file.parent.name

@@ -3,8 +3,11 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
+import psutil
 import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
 
@@ -176,3 +179,136 @@ def test_a_signal_without_a_name_is_reported_by_its_number(plugins):
     plugins.offer("toy", "def probe(): os.kill(os.getpid(), 40)", probe="toy:probe")
     problem = {entry.name: entry.unavailable for entry in backends()}["toy"]
     assert problem.reason == "the probe was killed by signal 40"
+
+
+def test_an_exception_of_any_kind_is_the_probes_own(plugins):
+    source = "class LicenceError(BaseException): pass\ndef probe(): raise LicenceError('none')"
+    plugins.offer("evil", source, probe="evil:probe")
+    problem = problem_of("evil")
+    assert problem.code == "probe_failed"
+    assert problem.reason == "the probe raised LicenceError: none"
+
+
+def test_a_probe_runs_no_code_of_the_current_folder(plugins, tmp_path_factory, monkeypatch):
+    here, log = tmp_path_factory.mktemp("here"), plugins.folder / "log"
+    for module in ("sitecustomize", "usercustomize", "json", "ctypes", "only_here"):
+        (here / f"{module}.py").write_text(f"open({str(log)!r}, 'a').write(__name__)\n")
+    # As `python -c` and `python -m` put it there.
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", ["", ".", str(here), *sys.path])
+    offer_probed(plugins, "toy", "import ctypes; return 'a device'")
+    offer_probed(plugins, "other", "import only_here; return 'a device'")
+    assert listed("toy").device == "a device"
+    assert "No module named 'only_here'" in problem_of("other").reason
+    assert not log.exists()
+
+
+def test_a_folder_that_pythonpath_names_is_searched_also_if_it_is_the_current_one(
+    plugins, monkeypatch
+):
+    monkeypatch.chdir(plugins.folder)
+    monkeypatch.setenv("PYTHONPATH", str(plugins.folder))
+    offer_probed(plugins, "toy", "return 'a device'")
+    assert listed("toy").device == "a device"
+
+
+def test_variables_that_name_code_or_settings_do_not_reach_a_probe(plugins, monkeypatch):
+    monkeypatch.setenv("PYTEST_PLUGINS", "no_such_plugin")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("PYTHONSTARTUP", "no_such_file")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    found = "[name for name in os.environ if name.startswith(('PYT', 'COV'))]"
+    offer_probed(plugins, "toy", f"import warnings; warnings.warn('old'); return {found}")
+    assert listed("toy").device == "['PYTHONDONTWRITEBYTECODE']"
+
+
+def app(folder):
+    """An executable that notes each start of it."""
+    path = folder / "app"
+    path.write_text(f"#!/bin/sh\necho started >> {folder}/starts\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason"),
+    [
+        ({"frozen": True}, "this is a frozen application"),
+        ({"executable": ""}, "sys.executable is empty"),
+        ({"executable": None}, "sys.executable is empty"),
+        ({"executable": app}, "/app, which is not Python"),
+        ({"executable": "/no/such/python3"}, "/no/such/python3, which cannot be run"),
+    ],
+)
+def test_no_probe_runs_where_that_would_start_an_application(
+    plugins, monkeypatch, attribute, reason
+):
+    ((name, value),) = attribute.items()
+    value = str(value(plugins.folder)) if callable(value) else value
+    monkeypatch.setattr(sys, name, value, raising=False)
+    offer_probed(plugins, "toy", f"Path({str(plugins.folder / 'starts')!r}).touch()")
+    problem = problem_of("toy")
+    assert problem.code == "not_probed"
+    assert problem.reason.startswith("no probe can run: ")
+    assert problem.reason.endswith(reason)
+    assert Simulator().backend != "toy"
+    assert Simulator("toy").backend == "toy"
+    assert not (plugins.folder / "starts").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python", "python3.11", "Python", "pythonw.exe", "python_d.exe", "python3.13t", "pypy3"],
+)
+def test_a_python_is_recognised_by_its_name(name):
+    assert probes.PYTHON.fullmatch(name)
+
+
+@pytest.mark.parametrize("name", ["app", "python-app", "blender", "pythonista.exe", "uwsgi"])
+def test_an_application_is_not_taken_for_python(name):
+    assert not probes.PYTHON.fullmatch(name)
+
+
+def test_a_probe_that_lists_backends_starts_no_further_probes(plugins):
+    listing = "[e.unavailable.code for e in hhplug.backends() if e.name == 'toy']"
+    offer_probed(plugins, "toy", f"import hhplug; return {listing}")
+    assert listed("toy").device == "['not_probed']"
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a system without process groups")
+@pytest.mark.parametrize("end", ["time.sleep(60)", "return 'a device'"])
+def test_a_probe_dies_with_its_children(plugins, monkeypatch, end):
+    monkeypatch.setattr(probes, "TIMEOUT", TIMEOUT)
+    pid_file = plugins.folder / "pid"
+    child = "subprocess.Popen(['sleep', '60'])"
+    body = f"import subprocess; Path({str(pid_file)!r}).write_text(str({child}.pid)); {end}"
+    offer_probed(plugins, "toy", body)
+    began = time.monotonic()
+    assert listed("toy").device == (None if "sleep" in end else "a device")
+    assert time.monotonic() - began < 2 * TIMEOUT
+    while runs(int(pid_file.read_text())):
+        assert time.monotonic() - began < 4 * TIMEOUT
+        time.sleep(0.01)
+
+
+def runs(pid):
+    """Whether a process runs; one that is dead, and that nobody asked about yet, does not."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="a system without files in memory")
+def test_a_probe_needs_no_folder_that_can_be_written(plugins, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    offer_probed(plugins, "toy", "return 'a device'")
+    assert listed("toy").device == "a device"
+
+
+def test_a_process_that_cannot_be_started_is_explained(plugins, monkeypatch):
+    offer_probed(plugins, "toy", "return 'a device'")
+    monkeypatch.setattr("subprocess.Popen", Mock(side_effect=BlockingIOError(11, "too many")))
+    problem = problem_of("toy")
+    assert problem.code == "not_probed"
+    assert problem.reason.endswith("no process could be started for the probe: [Errno 11] too many")
+    check_that_the_others_run()

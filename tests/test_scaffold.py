@@ -231,7 +231,7 @@ def test_a_name_that_differs_by_its_dashes_alone_is_refused(plugins):
 
 @pytest.mark.parametrize("name", discovery.FIRST_PARTY)
 def test_the_name_of_a_first_party_backend_is_refused_installed_or_not(plugins, monkeypatch, name):
-    monkeypatch.setattr(discovery, "entry_points", lambda group: [])  # noqa: ARG005
+    monkeypatch.setattr(discovery, "installed", list)
     with pytest.raises(InvalidInput, match=f"'{name}' is taken by hhplug-{name}; choose another"):
         new_backend(name, plugins.folder)
 

@@ -70,11 +70,10 @@ def test_a_copy_without_metadata_runs_from_the_shell(python):
 def test_a_copy_without_metadata_meets_the_requirement_of_a_plugin(python):
     script = """
 from dataclasses import replace
-from hhplug.plugins import discovery
-from hhplug.plugins.discovery import Entry
+from hhplug.plugins import discovery, requirements
 entry = discovery.entry("reference")
 for wanted in ("hhplug>=0.1", "hhplug>=99"):
-    checked = discovery._checked(replace(entry, spec=replace(entry.spec, requires=(wanted,))))
+    checked = requirements.checked(replace(entry, spec=replace(entry.spec, requires=(wanted,))))
     print(checked.unavailable and checked.unavailable.reason)
 """
     version = hhplug.__version__
@@ -82,3 +81,22 @@ for wanted in ("hhplug>=0.1", "hhplug>=99"):
         "None",
         f"hhplug>=99 is needed, hhplug {version} is installed",
     ]
+
+
+def test_a_frozen_copy_runs_the_reference_and_says_what_is_missing_for_the_rest(python):
+    script = """
+import sys
+sys.frozen = True
+import hhplug
+print(hhplug.Simulator().run(1.0).backend)
+for entry in hhplug.backends():
+    if entry.unavailable:
+        print(entry.name, entry.unavailable.code, entry.unavailable.reason, entry.unavailable.fix)
+"""
+    first, *rest = python("-c", script).splitlines()
+    assert first == "reference"
+    assert rest[0] == (
+        "numpy not_installed this frozen application has no metadata of hhplug-numpy build it with "
+        "PyInstaller's options --copy-metadata hhplug-numpy --collect-all hhplug_numpy, or the like"
+    )
+    assert [line.split()[0] for line in rest] == ["numpy", "numba", "triton", "pycuda"]

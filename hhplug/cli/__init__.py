@@ -7,12 +7,12 @@ writes the steps that are done. Errors are one or two lines on standard error.
 
 import argparse
 import io
-import json
 import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +21,9 @@ import numpy as np
 
 from hhplug._version import __version__
 from hhplug.checks import PerNeuron, choice, positive, whole
-from hhplug.cli import bench, display
+from hhplug.cli import bench, display, listing
+from hhplug.cli.exits import BAD_INPUT, INTERRUPTED, UNAVAILABLE, UNREAD, fail
+from hhplug.cli.json_output import json_output
 from hhplug.currents.stimulus import Stimulus
 from hhplug.currents.terms import KINDS
 from hhplug.errors import (
@@ -39,8 +41,6 @@ from hhplug.results import plotting
 from hhplug.running import memory_check
 from hhplug.running.simulator import Simulator
 
-UNREAD, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # not every encoding has µ and █
     options = _parser().parse_args(arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _json_output(options, arguments) as options.print_json:
             warnings.showwarning = _show_warning
             code = options.command(options)
         sys.stdout.flush()
@@ -60,23 +60,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except BackendUnavailable as error:
-        return _fail(error, UNAVAILABLE)
+        return fail(error, UNAVAILABLE)
     except MemoryError as error:
         known = isinstance(error, NotEnoughMemory)
-        return _fail((error.needs if known else f"no memory: {error}") + options.advice, BAD_INPUT)
+        return fail((error.needs if known else f"no memory: {error}") + options.advice, BAD_INPUT)
     except (HHPlugError, OSError) as error:
-        return _fail(error, BAD_INPUT)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        return fail(error, BAD_INPUT)
+    except KeyboardInterrupt as stop:
+        return fail(str(stop) or "interrupted", INTERRUPTED)
+
+
+def _json_output(
+    options: argparse.Namespace, arguments: Sequence[str] | None
+) -> AbstractContextManager[Callable[[object], None] | None]:
+    if not getattr(options, "json", False):
+        return nullcontext()
+    return json_output(whole_process=arguments is None)  # else a user's program calls main
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
     print(f"hhplug: warning: {message}", file=sys.stderr)
-
-
-def _fail(error: object, code: int) -> int:
-    print(f"hhplug: {error}", file=sys.stderr)
-    return code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -139,13 +142,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print JSON")
 
-    listing = commands.add_parser("backends", help="list backends, and why one cannot run")
-    listing.set_defaults(command=_backends)
-    listing.add_argument("--why", metavar="NAME", help="print the whole cause for one backend")
-    listing.add_argument(
+    backends = commands.add_parser("backends", help="list backends, and why one cannot run")
+    backends.set_defaults(command=listing.backends)
+    backends.add_argument(
+        "--why", metavar="NAME", help="open one backend and run it, or print the whole cause"
+    )
+    backends.add_argument(
         "--require", type=_names, metavar="A,B", help="exit with 3 if one is not available"
     )
-    listing.add_argument("--json", action="store_true", help="print JSON")
+    backends.add_argument("--json", action="store_true", help="print JSON")
 
     timing = commands.add_parser("bench", help="measure the speed of backends")
     timing.set_defaults(command=_bench, advice="; use smaller --batch-sizes")
@@ -257,14 +262,14 @@ def _run(options: argparse.Namespace) -> int:
     except Interrupted as stop:
         result = stop.result
         done = f"interrupted after {result.problem.T:g} of {options.duration:g} ms"
-        code = _fail(done, INTERRUPTED)
+        code = fail(done, INTERRUPTED)
     if options.plot:
         with replacing(options.plot) as file:
             result.plot().savefig(file, format=options.plot.suffix[1:], dpi=150)
     if options.save:
         result.save(options.save)
     if options.json:
-        print(json.dumps(display.summary(result), ensure_ascii=False))
+        options.print_json(display.summary(result))
     else:
         display.print_summary(result, [path for path in (options.plot, options.save) if path])
     return code
@@ -318,35 +323,6 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
         ) from None
 
 
-def _backends(options: argparse.Namespace) -> int:
-    entries = discovery.backends()
-    named = {entry.name: entry for entry in reversed(entries)}
-    if options.why:
-        _print_why(options.why, entries, named)
-    elif options.json:
-        print(json.dumps([entry.as_dict() for entry in entries], ensure_ascii=False))
-    else:
-        display.print_backends(entries)
-    code = 0
-    for name in options.require or []:
-        if name not in named:
-            code = _fail(f"no backend {name!r}; known: {', '.join(sorted(named))}", UNAVAILABLE)
-        elif named[name].unavailable:
-            code = _fail(named[name].unavailable, UNAVAILABLE)
-    return code
-
-
-def _print_why(
-    name: str, entries: Sequence[discovery.Entry], named: dict[str, discovery.Entry]
-) -> None:
-    choice("backend", name, named)
-    for entry in entries:
-        if entry.name == name:
-            print(f"{name} ({entry.source}): {entry.unavailable or 'available'}")
-            if entry.unavailable and entry.unavailable.detail:
-                print(entry.unavailable.detail)
-
-
 def _bench(options: argparse.Namespace) -> int:
     whole("--n-runs", options.n_runs, 1)
     for size in options.batch_sizes:
@@ -355,7 +331,7 @@ def _bench(options: argparse.Namespace) -> int:
     names = asked or _available(checked_dtype(options.dtype))
     measurements = list(bench.measure(names, options.batch_sizes, options.n_runs, options.dtype))
     if options.json:
-        print(json.dumps([asdict(m) for m in measurements], ensure_ascii=False))
+        options.print_json([asdict(m) for m in measurements])
         return 0
     display.print_measurements(measurements, options.n_runs)
     return 0

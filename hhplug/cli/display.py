@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hhplug.cli import bench
-from hhplug.plugins.discovery import Entry
+from hhplug.plugins.entry import Entry
 from hhplug.results import analysis, plotting
 from hhplug.results.result import Result
 
 ROWS = 11  # largest number of rows in the table of the F-I relation
+SLOW = 0.2  # s; a plugin that takes longer to load is named
 BAR = 40  # length of the longest bar, in characters
 
 
@@ -71,7 +72,7 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
 
 
 def print_backends(entries: Sequence[Entry]) -> None:
-    """Print a row for each backend and, below, the reason for each that is unavailable."""
+    """Print a row for each backend; below, why one is unavailable, and which plugins are slow."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("backend", "status", "precision", "from", "what"):
@@ -84,9 +85,15 @@ def print_backends(entries: Sequence[Entry]) -> None:
     console.print(table)
     for entry in entries:
         if entry.unavailable:
-            fix = f". Fix: {entry.unavailable.fix}" if entry.unavailable.fix else ""
-            text = f"\n{entry.name}: [{entry.unavailable.code}] {entry.unavailable.reason}{fix}"
+            problem = entry.unavailable
+            text = f"\n{entry.name}: [{problem.code}] {problem.reason}"
+            if problem.fix:
+                text += ("" if text.endswith("?") else ".") + f" Fix: {problem.fix}"
             console.print(Text(text), soft_wrap=True)
+    slow = {entry.source: entry.seconds for entry in entries if entry.seconds > SLOW}
+    for source, seconds in slow.items():
+        text = f"\n{source} took {seconds:.2g} s to load, for which every listing waits."
+        console.print(Text(text), soft_wrap=True)
 
 
 def print_measurements(measurements: Sequence[bench.Measurement], n_runs: int) -> None:

@@ -3,16 +3,21 @@
 import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from hhplug import checks
 from hhplug.backend import Backend, BackendSpec
-from hhplug.errors import BackendUnavailable, InvalidInput, warn
+from hhplug.errors import BackendUnavailable, InvalidInput, described
 from hhplug.plugins import discovery
-from hhplug.plugins.discovery import Entry
+from hhplug.plugins.containment import kept_settings
+from hhplug.plugins.entry import Entry
+from hhplug.plugins.loading import named_interruption
 from hhplug.problem import DType
+
+# Codes that say that there is no device, which is no reason for "auto" to warn.
+NO_DEVICE = ("no_driver", "no_device", "devices_hidden")
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -74,9 +79,7 @@ def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
 def _raisable(entry: Entry) -> BackendUnavailable:
     """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
     found = entry.unavailable or BackendUnavailable("no_backend", "it has no spec")
-    return BackendUnavailable(
-        found.code, found.reason, found.fix, backend=entry.name, detail=found.detail
-    )
+    return found.of(entry.name)
 
 
 def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
@@ -89,12 +92,16 @@ def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
             continue
         if entry.unavailable:
             problems.append(entry.unavailable)
+            if entry.unavailable.device:
+                _warn_of(entry.unavailable, entry.unavailable.device)
             continue
         try:
             return _opened(entry, spec, device)
         except BackendUnavailable as problem:  # its probe didn't notice this
-            warn(f"passed over by 'auto': {problem}")
             problems.append(problem)
+            present = problem.device or entry.device
+            if present or problem.code not in NO_DEVICE:
+                _warn_of(problem, present)
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"
     tried = "; ".join(f"{p.backend} [{p.code}] {p.reason}" for p in problems)
@@ -105,18 +112,25 @@ def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
     )
 
 
+def _warn_of(problem: BackendUnavailable, device: str | None) -> None:
+    present = f" though {device} is present" if device else ""
+    discovery.warn_once(f"passed over by 'auto'{present}: {problem}")
+
+
 def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> OpenedBackend:
     try:
-        backend = _attribute(spec.factory)(device=device)
-        if not isinstance(backend, Backend):
-            raise TypeError(f"{spec.factory} made a {type(backend).__name__}, not a Backend")
+        with kept_settings(), named_interruption(f"opening the backend of {entry.source}"):
+            backend = _attribute(spec.factory)(device=device)
+            if not isinstance(backend, Backend):
+                raise TypeError(f"{spec.factory} made a {type(backend).__name__}, not a Backend")
+    except KeyboardInterrupt:
+        raise
     except BackendUnavailable as found:
-        raise _raisable(replace(entry, unavailable=found)) from found
-    except (Exception, SystemExit) as error:
+        raise found.of(entry.name) from found
+    except BaseException as error:
         code = "import_failed" if isinstance(error, ImportError) else "factory_failed"
-        reason = f"{type(error).__name__}: {error}"
         fix = spec.install_hint if code == "import_failed" else ""
-        failed = entry.failed(code, reason, fix, traceback.format_exc())
+        failed = entry.failed(code, described(error), fix, traceback.format_exc())
         raise _raisable(failed) from error
     return OpenedBackend(entry, spec, backend)
 

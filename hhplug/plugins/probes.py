@@ -2,28 +2,49 @@
 
 A probe is a function without arguments. It returns the name of the device that would run the
 simulation, for example "NVIDIA H100", or None, or it raises BackendUnavailable. If it crashes or
-hangs, only its child process does.
+hangs, only its child process does. `probe_child` is what the child runs.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 from hhplug.errors import BackendUnavailable
+from hhplug.plugins import probe_child
 
 TIMEOUT = 5.0  # s, for all probes together, which run in parallel
 
-CHILD = "import sys; from hhplug.plugins.probes import child; child(*sys.argv[1:])"
+# The child gets this process's sys.path after it has started, so that no code in it runs earlier.
+CHILD = """\
+import json, sys
+paths, probe = sys.argv[1:]
+sys.path[:] = dict.fromkeys(json.loads(paths) + sys.path)
+from hhplug.plugins import probe_child
+probe_child.main(probe)
+"""
+# Set in a child, so that a probe that lists backends starts no further probes.
+WITHIN = "HHPLUG_WITHIN_A_PROBE"
+# Python's and pytest's other variables are not passed to a child: they may name code to run.
+PASSED = {
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHOME",
+    "PYTHONNOUSERSITE",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONUSERBASE",
+    "PYTHONUTF8",
+}
+PYTHON = re.compile(r"(python|pypy|graalpy)[\d.]*([wtdm]|_d|-dbg|-intel64)*(\.exe)?", re.IGNORECASE)
+ROOT = Path(__file__).parents[2]  # the folder of the package hhplug
 
 _answers: dict[str, "Answer"] = {}
 
@@ -40,56 +61,127 @@ def answers(probes: Iterable[str]) -> dict[str, Answer]:
     """The answer of each probe ("module:attribute"). This process runs each probe only once."""
     wanted = list(probes)
     new = [probe for probe in dict.fromkeys(wanted) if probe not in _answers]
-    if new:
-        with tempfile.TemporaryDirectory() as folder:
-            deadline = time.monotonic() + TIMEOUT
-            children = [_Child(probe, Path(folder) / str(i)) for i, probe in enumerate(new)]
-            try:
-                for probe, started in zip(new, children, strict=True):
-                    _answers[probe] = started.answer(deadline)
-            finally:
-                for started in children:
-                    started.kill()
+    obstacle = _obstacle() if new else ""
+    if obstacle:
+        fix = "a backend that is asked for by its name needs no probe"
+        problem = BackendUnavailable("not_probed", f"no probe can run: {obstacle}", fix)
+        return {probe: _answers.get(probe, Answer(unavailable=problem)) for probe in wanted}
+    children: list[_Child] = []
+    deadline = time.monotonic() + TIMEOUT
+    try:
+        children.extend(map(_Child, new))
+        for probe, started in zip(new, children, strict=True):
+            _answers[probe] = started.answer(deadline)
+    finally:
+        for started in children:
+            started.kill()
     return {probe: _answers[probe] for probe in wanted}
 
 
-class _Child:
-    """The child process of one probe."""
+def _obstacle() -> str:
+    """Why this process can start no other Python, or an empty text.
 
-    def __init__(self, probe: str, stem: Path):
-        self._answer = stem.with_suffix(".json")
-        self._output = stem.with_suffix(".log")
-        paths = [path for path in sys.path if isinstance(path, str) and path]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        with self._output.open("wb") as output:
+    An application that contains Python would start itself.
+    """
+    if os.environ.get(WITHIN):
+        return "this process is a probe itself"
+    if getattr(sys, "frozen", False):
+        return "this is a frozen application"
+    if not sys.executable:
+        return "sys.executable is empty"
+    if not PYTHON.fullmatch(Path(sys.executable).name):
+        return f"sys.executable is {sys.executable}, which is not Python"
+    if not os.access(sys.executable, os.X_OK):
+        return f"sys.executable is {sys.executable}, which cannot be run"
+    return ""
+
+
+def _paths() -> list[str]:
+    """The entries of sys.path without the current folder, unless the user or hhplug needs it.
+
+    Python puts it there for `python -m` and `python -c`. Where a .pth file names it, the child
+    finds it by itself.
+    """
+    try:
+        here = os.path.realpath(".")
+    except OSError:  # it was removed
+        here = ""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = {os.path.realpath(path) for path in [*filter(os.path.isabs, named), str(ROOT)]}
+    paths = [str(Path(path).absolute()) for path in sys.path if isinstance(path, str) and path]
+    return [path for path in paths if os.path.realpath(path) != here or here in kept]
+
+
+class _Child:
+    """The child process of one probe, in a process group of its own."""
+
+    def __init__(self, probe: str):
+        self._process: subprocess.Popen[bytes] | None = None
+        self._files = ExitStack()
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in PASSED or not name.startswith(("PYTHON", "PYTEST", "COVERAGE"))
+        }
+        try:
+            self._answer, self._output = map(self._files.enter_context, _unnamed_files())
             self._process = subprocess.Popen(
-                [sys.executable, "-c", CHILD, probe, str(self._answer)],
+                [sys.executable, "-P", "-c", CHILD, json.dumps(_paths()), probe],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
+                stdout=self._answer,
+                stderr=self._output,
+                env=environment | {WITHIN: "1"},
+                cwd=ROOT.anchor,
+                start_new_session=True,
             )
+        except OSError as error:
+            self._error = str(error)
 
     def answer(self, deadline: float) -> Answer:
+        if self._process is None:
+            reason = f"no process could be started for the probe: {self._error}"
+            return Answer(unavailable=BackendUnavailable("not_probed", reason))
         try:
             status = self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             return self._failed("probe_timeout", f"the probe gave no answer in {TIMEOUT:g} s")
-        if not self._answer.exists():
+        # Before it are lines that Python itself may have written when the child started.
+        _, answered, answer = _read(self._answer).rpartition(probe_child.BEFORE_ANSWER)
+        if not answered:
             return self._failed("probe_crashed", f"the probe {_ended(status)}")
-        found = json.loads(self._answer.read_text(encoding="utf-8"))
+        found = json.loads(answer)
         if "code" in found:
             return Answer(unavailable=BackendUnavailable(**found))
         return Answer(**found)
 
     def kill(self) -> None:
-        self._process.kill()
-        with suppress(subprocess.TimeoutExpired):  # a child stuck in a driver cannot be waited for
-            self._process.wait(1.0)
+        """Kill the child with every process of its group."""
+        if self._process is not None:
+            if hasattr(os, "killpg"):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):  # one stuck in a driver can't be waited for
+                self._process.wait(1.0)
+        self._files.close()
 
     def _failed(self, code: str, reason: str) -> Answer:
-        log = self._output.read_text(encoding="utf-8", errors="replace")
-        return Answer(unavailable=BackendUnavailable(code, reason, detail=log.strip()))
+        detail = _read(self._output).strip()
+        return Answer(unavailable=BackendUnavailable(code, reason, detail=detail))
+
+
+def _unnamed_files() -> Iterator[IO[bytes]]:
+    """Two temporary files, in memory where the system has that: no folder may be writable."""
+    for _ in range(2):
+        if hasattr(os, "memfd_create"):
+            yield os.fdopen(os.memfd_create("hhplug-probe"), "w+b")
+        else:
+            yield tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", errors="replace")
 
 
 def _ended(status: int) -> str:
@@ -97,31 +189,3 @@ def _ended(status: int) -> str:
         known = {s.value: s.name for s in signal.Signals}
         return f"was killed by {known.get(-status, f'signal {-status}')}"
     return f"ended its process with status {status}"
-
-
-def child(probe: str, answer_file: str) -> None:
-    """Call the probe, write its answer, and exit without waiting for its threads.
-
-    The child process runs this function.
-    """
-    module, _, attribute = probe.partition(":")
-    try:
-        device = getattr(import_module(module), attribute)()
-        found = {"device": None if device is None else str(device)}
-    except BackendUnavailable as problem:
-        found = {
-            "code": problem.code,
-            "reason": problem.reason,
-            "fix": problem.fix,
-            "detail": problem.detail,
-        }
-    except Exception as error:
-        found = {
-            "code": "probe_failed",
-            "reason": f"the probe raised {type(error).__name__}: {error}",
-            "detail": traceback.format_exc(),
-        }
-    partial = Path(answer_file).with_suffix(".part")
-    partial.write_text(json.dumps(found), encoding="utf-8")
-    partial.replace(answer_file)
-    os._exit(0)

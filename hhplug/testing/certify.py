@@ -15,6 +15,7 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
 
     Raises BackendUnavailable if it cannot run here, InvalidInput if there is no such backend.
     """
+    plugin.require_pytest()
     name = choice.choose(name).entry.name
     arguments = ["--pyargs", "hhplug.testing.suite", f"{plugin.NAME}={name}"]
     arguments += [f"{plugin.HORIZON}={horizon}"]
@@ -26,5 +27,6 @@ def certify(name: str, horizon: str = "long", level: int | None = None) -> int:
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hhplug is imported already
     arguments += ["-o", f"faulthandler_timeout={SILENCE}"]
     with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("PYTEST_ADDOPTS", raising=False)
+        for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+            environment.delenv(variable, raising=False)
         return 0 if pytest.main(arguments) == pytest.ExitCode.OK else 1

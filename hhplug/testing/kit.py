@@ -21,6 +21,9 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.budget import Budget
 from hhplug.testing.guarded import GuardedRecorder
+from hhplug.testing.plugin import require_pytest
+
+require_pytest()  # before the suite is imported, whose tests use what an older one lacks
 
 NOT_DECLARED = "capability not declared: "  # start of the reason of every permitted skip
 

@@ -5,9 +5,8 @@ from typing import Any, ClassVar
 import pytest
 
 from hhplug.plugins import discovery
-from hhplug.testing.budget import Budget
 from hhplug.testing.kit import Kit
-from hhplug.testing.plugin import HORIZON, NAME, budgets
+from hhplug.testing.plugin import HORIZON, NAME, rules
 from hhplug.testing.topics.currents import CurrentTests
 from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
@@ -58,8 +57,8 @@ class BackendSuite(*TOPICS):
     def kit(self, request: pytest.FixtureRequest, dtype: Any) -> Kit:
         """The backend at one of the precisions that it declares."""
         name = self._name(request.config)
-        budget = budgets(request.config).setdefault(name, Budget(name))
-        return Kit(name, dtype, request.config.getoption(HORIZON) == "short", budget)
+        short = request.config.getoption(HORIZON) == "short"
+        return Kit(name, dtype, short, rules(request.config).budget(name))
 
     @classmethod
     def _name(cls, config: pytest.Config) -> str:

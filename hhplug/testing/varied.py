@@ -13,8 +13,8 @@ from hhplug.problem import DType, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
 
 DT = 0.02  # ms; most firing neurons spike within 20 steps
-LONG, SHORT = 23, 6  # steps of a problem, by the horizon
-SHORT_BLOCKS = {"23": "6", "22": "5"}
+LONG, SHORT = 23, 4  # steps of a problem, by the horizon
+SHORT_BLOCKS = {"23": "4", "1": "1", "4": "2", "7 1 5": "2 1", "22": "3"}
 
 FACTORS: Factors = {
     "neurons": [
@@ -65,9 +65,7 @@ class Varied:
     def __init__(self, row: Row, dtype: DType, short: bool):
         self.row, self.n, self.n_steps = row, int(row["neurons"]), SHORT if short else LONG
         blocks = row["blocks"]
-        self.lengths = [
-            int(n) for n in (SHORT_BLOCKS.get(blocks, blocks) if short else blocks).split()
-        ]
+        self.lengths = [int(n) for n in (SHORT_BLOCKS[blocks] if short else blocks).split()]
         self._rng = np.random.default_rng(1952 + self.n)
         self._firing = row["activity"] == "firing"
         self._start = int(row["start_step"])

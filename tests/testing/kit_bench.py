@@ -47,7 +47,7 @@ class Outcome:
             self.passed.add(test)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.budgets = plugin.budgets(session.config)
+        self.budgets = plugin.rules(session.config).budgets
 
 
 class Bench:

@@ -17,19 +17,24 @@ from hhplug.running.simulate import simulate
 from hhplug.testing.kit import Kit, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
-BLOCK, STEPS = 4, 12
+BLOCK = 4  # steps
 FORK_SECONDS = 60  # s that a forked process may take; a hanging one would wait for ever
 RIGHT, WRONG, REFUSED = 0, 1, 2  # exit codes of the forked process
 
 
+def _steps(kit: Kit) -> int:
+    return kit.steps(3 * BLOCK, 2 * BLOCK)
+
+
 def _different(kit: Kit) -> list[Problem]:
     """Problems that differ in everything; the second is in another precision if there is one."""
+    steps = _steps(kit)
     other = [dtype for dtype in DTYPES if dtype != kit.dtype]
     dtypes = [dtype for dtype in other if dtype in kit.spec.capabilities.dtypes]
-    one = Population(257, STEPS).arguments(record=("V",))
-    changed: dict[str, Any] = {"dt": 0.01, "T": 0.01 * STEPS, "record_every": 3}
+    one = Population(257, steps).arguments(record=("V",))
+    changed: dict[str, Any] = {"dt": 0.01, "T": 0.01 * steps, "record_every": 3}
     changed |= {"spike_threshold": -40.0, "record": ("n", "V"), "record_neurons": [7, 0]}
-    two = Population(65, STEPS, "array", seed=65).arguments(**changed)
+    two = Population(65, steps, "array", seed=65).arguments(**changed)
     two["dtype"] = dtypes[0] if dtypes else kit.dtype
     return [kit.problem(**one), Problem(**two)]
 
@@ -43,15 +48,15 @@ def _raise_in_the_middle(kit: Kit, problem: Problem) -> None:
 class SideBySideTests:
     @pytest.mark.kit_level(2)
     def test_sessions_that_differ_in_everything_do_not_disturb_each_other(self, kit: Kit):
-        problems = _different(kit)
+        problems, steps = _different(kit), _steps(kit)
         alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
         recorders = [MemoryRecorder(problem) for problem in problems]
-        kit.budget.steps += 2 * STEPS + 2 * BLOCK
+        kit.budget.steps += 2 * steps + 2 * BLOCK
         prepare = kit.chosen.backend.prepare
         with prepare(problems[0], BLOCK) as one, prepare(problems[1], BLOCK) as two:
             early = prepare(problems[0], BLOCK)
             early.advance(BLOCK)
-            for done in range(0, STEPS, BLOCK):
+            for done in range(0, steps, BLOCK):
                 blocks = [session.advance(BLOCK) for session in (one, two)]
                 if done == 0:
                     early.close()  # with a block that is never read
@@ -63,7 +68,7 @@ class SideBySideTests:
                     recorder.collect(recorded)
             states = one.state(), two.state()
         for recorder, state, right in zip(recorders, states, alone, strict=True):
-            outcome = recorder.finish(STEPS, np.ones(state.shape[1], bool))
+            outcome = recorder.finish(steps, np.ones(state.shape[1], bool))
             assert_same(
                 type(right)(*outcome, final_state=state), right, "a session beside others differs"
             )

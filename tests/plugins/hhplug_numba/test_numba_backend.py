@@ -1,23 +1,27 @@
 """Tests of the Numba backend only; the kit has those of every backend."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
 import pytest
 from numba import types
+from numba.core import caching
+from plugin_factory import listed, problem_of
 from rates import awkward_voltages, worst_rate_error
 from under_test import seconds_to_first_result
 
-from hhplug import HHParameters, Simulator, Stimulus
+from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus
 from hhplug.plugins import choice
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import assert_same
 from hhplug.testing.problems import Population
-from hhplug_numba import backend, kernels
+from hhplug_numba import backend, compiler, kernels
 
 DTYPES = ("float32", "float64")
 RATE_BOUND = {"float32": 3e-6, "float64": 1e-13}  # relative; measured: 2.1e-6, 2e-14
@@ -153,3 +157,79 @@ print(os.waitpid(child, 0)[1])
 def test_it_uses_the_cores_that_this_process_may_use():
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else psutil.cpu_count()
     assert 1 <= choice.choose("numba").backend.threads <= allowed
+
+
+def made(folder, name):
+    """A function in a module of its own, whose cache Numba would keep beside it."""
+    path = folder / f"{name}.py"
+    path.write_text("def twice(x):\n    return 2 * x\n")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.twice
+
+
+def test_the_kernels_have_a_cache_that_may_fail():
+    assert type(kernels.advance._cache) is compiler.OptionalCache
+
+
+def test_without_a_folder_for_the_cache_a_kernel_is_compiled_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(caching.tempfile, "TemporaryFile", Mock(side_effect=PermissionError))
+    twice = compiler.cached_njit(nogil=True)(made(tmp_path, "unwritable"))
+    assert twice(2) == 4
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
+def test_a_damaged_cache_is_not_read_and_a_full_disk_is_no_obstacle(tmp_path, monkeypatch):
+    function = made(tmp_path, "damaged")
+    assert compiler.cached_njit()(function)(2) == 4
+    files = list(tmp_path.rglob("*.nb?"))
+    assert files
+    for file in files:
+        file.write_bytes(b"damaged")
+    assert compiler.cached_njit()(function)(2) == 4
+    monkeypatch.setattr(caching.os, "replace", Mock(side_effect=OSError(28, "no space left")))
+    assert compiler.cached_njit()(function)(2.0) == 4.0
+
+
+def test_the_kernels_are_imported_where_nothing_can_be_written():
+    script = """
+import tempfile
+def refuse(*_, **__): raise PermissionError("read-only file system")
+tempfile.TemporaryFile = refuse
+from hhplug.plugins import choice
+print(choice.choose("numba").spec.name)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("numba\n", "")
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("setting", ["1", "2", " 1 "])
+def test_without_its_compiler_it_is_unavailable(monkeypatch, setting):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", setting)
+    problem = problem_of("numba")
+    assert problem.code == "jit_disabled"
+    assert problem.reason.startswith(f"NUMBA_DISABLE_JIT={setting} switches off the compiler")
+    assert problem.fix == "unset NUMBA_DISABLE_JIT"
+    with pytest.raises(BackendUnavailable, match="jit_disabled"):
+        Simulator("numba")
+    assert Simulator().backend != "numba"
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("setting", ["0", "", "no"])  # Numba ignores what is no number
+def test_a_setting_that_leaves_the_compiler_on_is_no_obstacle(monkeypatch, setting):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", setting)
+    assert listed("numba").unavailable is None
+
+
+def test_a_compiler_that_a_file_switches_off_is_reported_when_the_backend_is_opened():
+    script = """
+import numba
+numba.config.DISABLE_JIT = 1  # as Numba takes it from the file .numba_config.yaml
+from hhplug.plugins import choice
+choice.choose("numba")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "BackendUnavailable: backend 'numba' cannot run here: [jit_disabled] " in done.stderr

@@ -38,6 +38,23 @@ def test_the_first_missing_part_is_reported(driver, answers, code):
         probe.probe()
 
 
+@pytest.mark.parametrize(
+    ("answers", "device"),
+    [
+        ({"names": ()}, ""),
+        ({"status": 803}, "an NVIDIA GPU"),
+        ({"status": 34}, ""),  # the toolkit's stand-in for the driver
+        ({"context": 2}, "A GPU"),
+        ({}, "A GPU"),  # and no compiler
+    ],
+)
+def test_a_refusal_says_whether_a_gpu_is_present(driver, answers, device):
+    driver(**answers)
+    with patch("shutil.which", return_value=None), pytest.raises(BackendUnavailable) as caught:
+        probe.probe()
+    assert caught.value.device == device
+
+
 def test_the_listing_explains_what_is_missing():
     entry = next(entry for entry in backends() if entry.name == "pycuda")
     if entry.unavailable:

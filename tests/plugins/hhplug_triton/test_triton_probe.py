@@ -10,7 +10,7 @@ from plugin_factory import problem_of
 
 from hhplug import BackendUnavailable
 from hhplug.device import cuda_driver
-from hhplug.plugins import choice, discovery
+from hhplug.plugins import choice, requirements
 from hhplug_triton import hhplug_backends, probe
 
 (SPEC,) = hhplug_backends()
@@ -125,6 +125,31 @@ def test_a_gpu_that_cannot_be_used_is_reported(pytorch, driver, answers, code):
     assert found_by_probe().code == code
 
 
+@pytest.mark.parametrize(
+    ("version", "answers", "device"),
+    [
+        ("2.13.0+cpu", {"names": ("A GPU", "Another")}, "A GPU, Another"),
+        ("2.13.0+cpu", {"names": ()}, ""),
+        ("2.11.0+cu128", {"names": ()}, ""),
+        ("2.11.0+cu128", {"status": 803}, "an NVIDIA GPU"),
+        ("2.11.0+cu128", {"status": 34}, ""),  # the toolkit's stand-in for the driver
+        ("2.11.0+cu128", {"context": 201}, "A GPU"),
+    ],
+)
+def test_a_refusal_says_whether_a_gpu_is_present(pytorch, driver, version, answers, device):
+    pytorch(version)
+    driver(**answers)
+    assert found_by_probe().device == device
+
+
+def test_a_hidden_gpu_is_not_present(pytorch, driver, monkeypatch):
+    driver(names=("A GPU",))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for version in ("2.13.0+cpu", "2.11.0+cu128"):
+        pytorch(version)
+        assert found_by_probe().device == ""
+
+
 @pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize("requirement", SPEC.requires)
 @pytest.mark.parametrize(
@@ -141,7 +166,7 @@ def test_a_package_that_is_missing_or_too_old_is_reported_with_the_plugins_hint(
             raise PackageNotFoundError(name)
         return versions.get(name, "1.0")
 
-    monkeypatch.setattr(discovery, "version", version)
+    monkeypatch.setattr(requirements, "version", version)
     problem = problem_of("triton")
     assert problem.code == code
     assert package in problem.reason

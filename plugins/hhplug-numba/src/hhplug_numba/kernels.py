@@ -21,6 +21,7 @@ import math
 import numpy as np
 from numba import njit
 
+from hhplug_numba.compiler import cached_njit
 from hhplug_numba.intrinsics import (
     constant,
     fma,
@@ -51,7 +52,6 @@ PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 # No reference counts (_nrt): passing an array on would cost atomic operations at every step. A
 # division by zero gives infinity and takes no branch (error_model).
 HOT = {"_nrt": False, "error_model": "numpy", "nogil": True}
-ENTRY = HOT | {"cache": True}
 INLINE = {"_nrt": False, "error_model": "numpy", "forceinline": True}
 
 LOG2_E = math.log2(math.e)
@@ -308,7 +308,7 @@ def advance_group(
     return stop, found
 
 
-@njit(**ENTRY)
+@cached_njit(**HOT)
 def advance(
     groups, at, N, width, group, share, k, stop, dt,
     gain, waveform, array,
@@ -348,7 +348,7 @@ def advance(
     return group, k, found
 
 
-@njit(**ENTRY)
+@cached_njit(**HOT)
 def six_rates(V, out):
     """For tests: α_m β_m α_h β_h α_n β_n at each voltage, (6, len(V))."""
     for i in range(len(V)):

@@ -7,13 +7,25 @@ from pathlib import Path
 from hhplug import BackendUnavailable
 from hhplug.device.cuda_driver import check_context, devices
 
+ABSENT = ("devices_hidden", "no_driver", "no_device")  # codes that say that there is no GPU
+
 
 def probe() -> str:
-    """Return the names of the GPUs. Raises BackendUnavailable if the backend cannot run here."""
-    found = devices()
-    check_context()
-    compiler()
-    return ", ".join(found)
+    """Return the names of the GPUs.
+
+    Raises BackendUnavailable if the backend cannot run here. It says whether there is a GPU.
+    """
+    found = "an NVIDIA GPU"  # unless the driver says that there is none
+    try:
+        found = ", ".join(devices())
+        check_context()
+        compiler()
+    except BackendUnavailable as problem:
+        # The library that CUDA's toolkit has in the driver's place answers with error 34.
+        if problem.code not in ABSENT and not problem.reason.endswith("error 34"):
+            problem.device = found
+        raise
+    return found
 
 
 def compiler() -> str:

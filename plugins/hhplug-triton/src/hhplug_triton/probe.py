@@ -9,6 +9,7 @@ from hhplug.device import cuda_driver
 
 FOR_TESTS = "for tests, TRITON_INTERPRET=1 runs the kernels on the CPU, slowly"
 ROCM = Path("/dev/kfd")
+ABSENT = ("devices_hidden", "no_driver", "no_device")  # codes that say that there is no GPU
 
 
 def interpreted() -> bool:
@@ -34,6 +35,7 @@ def probe() -> str | None:
             "cpu_build",
             f"PyTorch {version('torch')} is built for the CPU alone",
             f"install a PyTorch for your GPU (pytorch.org); {FOR_TESTS}",
+            device=_present(),
         )
     if build.startswith("rocm"):
         if not ROCM.exists():
@@ -47,6 +49,17 @@ def probe() -> str | None:
         found = cuda_driver.devices()
         cuda_driver.check_context()
     except BackendUnavailable as problem:
-        fix = f"{problem.fix}; {FOR_TESTS}"
-        raise BackendUnavailable(problem.code, problem.reason, fix, detail=problem.detail) from None
+        problem.fix = f"{problem.fix}; {FOR_TESTS}"
+        # The library that CUDA's toolkit has in the driver's place answers with error 34.
+        if problem.code not in ABSENT and not problem.reason.endswith("error 34"):
+            problem.device = _present() or "an NVIDIA GPU"
+        raise
     return ", ".join(found)
+
+
+def _present() -> str:
+    """Return the names of the GPUs that are there, an empty text if there is none."""
+    try:
+        return ", ".join(cuda_driver.devices())
+    except BackendUnavailable:
+        return "an AMD GPU" if ROCM.exists() else ""

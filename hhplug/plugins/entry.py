@@ -1,0 +1,51 @@
+"""A row of the listing: a backend that a plugin offers, or a plugin that failed to offer one."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hhplug.backend import BackendSpec
+from hhplug.errors import BackendUnavailable
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A backend that a plugin offers, or a plugin that failed to offer one."""
+
+    name: str
+    distribution: str
+    version: str
+    spec: BackendSpec | None = None
+    unavailable: BackendUnavailable | None = None  # why it cannot run, if that is known
+    device: str | None = None  # name that its probe returned
+    module: str = ""  # what the plugin's entry point names
+    seconds: float = 0.0  # time that loading the plugin took
+
+    @property
+    def source(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+    def failed(self, code: str, reason: str, fix: str = "", detail: str = "") -> "Entry":
+        """The same entry, unavailable for this reason."""
+        return self.lacking(BackendUnavailable(code, reason, fix, detail=detail))
+
+    def lacking(self, problem: BackendUnavailable) -> "Entry":
+        """The same entry, unavailable for a reason that the plugin gave."""
+        return replace(self, unavailable=problem.of(self.name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as a dict, for `hhplug backends --json`."""
+        problem = self.unavailable
+        return {
+            "name": self.name,
+            "status": "unavailable" if problem else "available",
+            "code": problem.code if problem else None,
+            "reason": problem.reason if problem else None,
+            "fix": problem.fix if problem else None,
+            "device": self.device,
+            "distribution": self.distribution,
+            "version": self.version,
+            "api": self.spec.api if self.spec else None,
+            "dtypes": list(self.spec.capabilities.dtypes) if self.spec else [],
+            "priority": self.spec.priority if self.spec else None,
+            "summary": self.spec.summary if self.spec else "",
+        }

@@ -1,0 +1,187 @@
+"""What a plugin does while it is loaded or listed stays its own."""
+
+import importlib
+import locale
+import logging
+import os
+import random
+import signal
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
+
+from hhplug import BackendUnavailable, Simulator, cli
+
+HOOK = "@hookimpl\ndef hhplug_backends():\n    "
+LICENCE = "class LicenceError(BaseException): pass\n"
+SKIPPED = "import pytest\npytest.importorskip('cupy_of_another_age')"
+UNSHOWABLE = "class Unshowable(Exception):\n    def __str__(self): raise LookupError\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "reason"),
+    [
+        (LICENCE + "raise LicenceError('no server')", "load_failed", "LicenceError: no server"),
+        (SKIPPED, "load_failed", "Skipped: could not import 'cupy_of_another_age'"),
+        ("raise GeneratorExit", "load_failed", "raised GeneratorExit"),
+        (LICENCE + HOOK + "raise LicenceError('none')", "hook_failed", "LicenceError: none"),
+        (UNSHOWABLE + "raise Unshowable", "load_failed", "Unshowable: its message cannot be shown"),
+        (HOOK + "raise BackendUnavailable('no_chip', 'no chip')", "no_chip", "no chip"),
+        ("def __getattr__(name): raise KeyError(name)", "hook_failed", "KeyError"),
+    ],
+)
+def test_whatever_a_plugin_raises_is_explained_and_hides_no_other(
+    plugins: Plugins, source: str, code: str, reason: str
+):
+    plugins.install("evil_x", source, entry_point="evil")
+    plugins.offer("toy")
+    problem = problem_of("evil")
+    assert problem.code == code
+    assert reason in problem.reason
+    assert code == "no_chip" or "evil_x 1.0" in problem.reason
+    check_that_the_others_run("toy")
+
+
+@pytest.mark.parametrize("when", ["", HOOK])
+def test_an_interruption_names_the_plugin_and_is_none_of_its_reasons(plugins, capsys, when):
+    plugins.install("slow_x", when + "raise KeyboardInterrupt", entry_point="slow")
+    text = "interrupted while loading the plugin 'slow' of slow_x 1.0"
+    with pytest.raises(KeyboardInterrupt, match=text):
+        Simulator("slow")
+    assert cli.main(["backends"]) == 130
+    assert capsys.readouterr().err == f"hhplug: {text}\n"
+
+
+@pytest.mark.parametrize("error", ["LicenceError('no server')", "GeneratorExit"])
+def test_whatever_a_factory_raises_is_explained(plugins, error):
+    source = f"{LICENCE}def factory(device): raise {error}"
+    plugins.offer("evil", source, factory="evil:factory", priority=1000)
+    plugins.offer("toy", priority=999)
+    with pytest.raises(BackendUnavailable, match=r"\[factory_failed\] (Lic|Gen)"):
+        Simulator("evil")
+    with pytest.warns(RuntimeWarning, match="passed over by 'auto': backend 'evil'"):
+        assert Simulator().backend == "toy"
+
+
+def test_an_interruption_of_a_factory_names_the_plugin(plugins):
+    source = "def factory(device): raise KeyboardInterrupt"
+    plugins.offer("slow", source, factory="slow:factory")
+    with pytest.raises(KeyboardInterrupt, match=r"while opening the backend of slow 1\.0"):
+        Simulator("slow")
+
+
+SETTINGS = {
+    "warnings filters": (
+        "import warnings; warnings.simplefilter('ignore')",
+        lambda: list(warnings.filters),
+    ),
+    "showwarning": ("import warnings; warnings.showwarning = print", lambda: warnings.showwarning),
+    "handlers": ("signal.signal(signal.SIGINT, print)", lambda: signal.getsignal(signal.SIGINT)),
+    "ignored": (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        lambda: signal.getsignal(signal.SIGTERM),
+    ),
+    "errstate": ("import numpy; numpy.seterr(all='raise')", np.geterr),
+    "printing": ("import numpy; numpy.set_printoptions(precision=1)", np.get_printoptions),
+}
+OF_THE_PROCESS = {
+    "folder": ("os.chdir('/')", os.getcwd),
+    "environment": (
+        "os.environ['CUDA_VISIBLE_DEVICES'] = ''; del os.environ['PATH']",
+        lambda: dict(os.environ),
+    ),
+    "recursion": ("sys.setrecursionlimit(10**5)", sys.getrecursionlimit),
+    "random": ("import random; random.seed(0)", random.getstate),
+    "locale": (
+        "import locale; locale.setlocale(locale.LC_ALL, 'C.UTF-8')",
+        lambda: locale.setlocale(locale.LC_ALL),
+    ),
+    "streams": ("sys.stdout = sys.stderr = None", lambda: (sys.stdout, sys.stderr)),
+    "exceptions": ("sys.excepthook = print", lambda: sys.excepthook),
+    "logging": (
+        "import logging; logging.basicConfig(level=0, force=True); logging.disable()",
+        lambda: (logging.root.level, logging.root.handlers, logging.root.manager.disable),
+    ),
+}
+
+
+@pytest.mark.parametrize("when", ["load", "hook"])
+@pytest.mark.parametrize("setting", [*SETTINGS, *OF_THE_PROCESS])
+def test_a_listed_plugin_changes_no_setting_of_the_process(plugins, setting, when):
+    change, read = (SETTINGS | OF_THE_PROCESS)[setting]
+    indented = "\n    ".join(change.split("; "))
+    source = change if when == "load" else f"{HOOK}{indented}\n    return []"
+    plugins.install("evil_x", source, entry_point="evil")
+    before = read()
+    assert problem_of("evil").code == "no_backend"
+    assert read() == before
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_backend_that_is_opened_changes_no_filter_and_no_handler(plugins, setting):
+    change, read = SETTINGS[setting]
+    source = f"""
+from hhplug.reference import ReferenceBackend
+def factory(device):
+    {change}
+    return ReferenceBackend()
+"""
+    plugins.offer("toy", source, factory="toy:factory")
+    before = read()
+    assert Simulator("toy").backend == "toy"
+    assert read() == before
+
+
+def test_the_global_random_numbers_of_numpy_are_kept(plugins):
+    plugins.install("evil_x", "import numpy; numpy.random.seed(0)", entry_point="evil")
+    np.random.seed(7)  # noqa: NPY002 (the state that a plugin might reset)
+    expected = np.random.random(3)  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    assert problem_of("evil").code == "no_backend"
+    np.testing.assert_array_equal(np.random.random(3), expected)  # noqa: NPY002
+
+
+def test_a_plugin_may_be_loaded_in_another_thread(plugins):
+    from concurrent.futures import ThreadPoolExecutor
+
+    plugins.offer("toy")
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(listed, "toy").result().unavailable is None
+
+
+def test_what_a_plugin_prints_in_a_users_process_is_not_redirected(plugins, capfd):
+    plugins.offer("toy", "print('printed'); os.write(1, b'written')")
+    assert listed("toy").unavailable is None
+    out, err = capfd.readouterr()
+    assert ("printed" in out, "written" in out, err) == (True, True, "")
+
+
+def test_a_command_that_names_a_backend_loads_that_plugin_alone(plugins, capsys):
+    plugins.offer("toy")
+    plugins.install("other_x", "Path(__file__).with_suffix('.ran').touch()", entry_point="other")
+    loaded = plugins.folder / "other_x.ran"
+    for arguments in (
+        ["run", "--backend", "toy", "--duration", "1"],
+        ["bench", "--backends", "toy,reference", "--n-runs", "1", "--batch-sizes", "1"],
+        ["backends", "--why", "toy"],
+    ):
+        assert cli.main(arguments) == 0
+        assert not loaded.exists(), arguments
+    assert "toy (toy 1.0): available; it has run on " in capsys.readouterr().out
+    assert cli.main(["backends"]) == 0
+    assert loaded.exists()
+
+
+def test_a_slow_plugin_is_named_with_its_seconds(plugins, capsys):
+    plugins.offer("slow", "time.sleep(0.21)", version="2.5")
+    plugins.offer("toy")
+    importlib.import_module("hhplug.reference")  # this process is warm
+    cli.main(["backends"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if " to load" in line]
+    (line,) = (line for line in lines if "slow" in line)
+    assert line.startswith("slow 2.5 took 0.2")
+    assert line.endswith(" s to load, for which every listing waits.")
+    assert not [line for line in lines if line.startswith("toy")]
