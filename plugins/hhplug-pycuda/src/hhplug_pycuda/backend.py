@@ -5,6 +5,7 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
+from hhplug.device.cuda_driver import devices
 from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
@@ -19,7 +20,7 @@ SHAPE_OF_MANY = {"float32": (256, 4), "float64": (128, 1)}
 
 class PyCudaBackend(Backend):
     def __init__(self, device: int | None = None):
-        names = probe.devices()
+        names = devices()
         probe.compiler()
         index = chosen_index(device, names, "CUDA")
         self.device = names[index]
