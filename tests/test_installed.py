@@ -74,6 +74,13 @@ class Unreadable(Distribution):
         raise RuntimeError("broken")
 
 
+def test_entry_points_that_begin_with_a_byte_order_mark_are_read(plugins: Plugins):
+    plugins.offer("chip")
+    file = plugins.folder / "chip-1.0.dist-info" / "entry_points.txt"
+    file.write_text(f"\ufeff{file.read_text()}", encoding="utf-8")
+    check_that_the_others_run("chip")
+
+
 @pytest.mark.parametrize("found", [[Unreadable()], None])  # None: it fails itself
 def test_a_finder_that_fails_hides_no_plugin(plugins: Plugins, monkeypatch, found):
     class Finder:
