@@ -104,7 +104,7 @@ OF_THE_PROCESS = {
     "exceptions": ("sys.excepthook = print", lambda: sys.excepthook),
     "logging": (
         "import logging; logging.basicConfig(level=0, force=True); logging.disable()",
-        lambda: (logging.root.level, logging.root.handlers, logging.root.manager.disable),
+        lambda: (logging.root.level, [*logging.root.handlers], logging.root.manager.disable),
     ),
 }
 
