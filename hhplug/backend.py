@@ -62,6 +62,10 @@ class BackendSpec:
     install_hint: str = ""  # the command that installs what `requires` names
 
     def __post_init__(self) -> None:
+        for field_ in ("name", "factory", "api", "summary", "install_hint"):
+            value = getattr(self, field_)
+            if not isinstance(value, str):
+                raise InvalidInput(f"a backend's {field_} must be a str, got {value!r}")
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name) or self.name == "auto":
             raise InvalidInput(
                 "a backend's name must begin with a letter, be of a-z, 0-9, - and _, "

@@ -61,16 +61,16 @@ class Plugins:
         discovery.forget()
         return folder
 
-    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in another process, which finds the plugins too."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of another process that finds the plugins too."""
         paths = [*map(str, self.paths), os.environ.get("PYTHONPATH", "")]
-        found = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=os.environ | found | environment,
-            capture_output=True,
-            text=True,
-        )
+        return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in another process, which finds the plugins too."""
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True)
 
     def offer(
         self,

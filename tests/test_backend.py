@@ -62,3 +62,9 @@ def test_a_spec_that_would_break_the_listing_is_refused(wrong):
 def test_capabilities_refuse_unknown_dtypes(dtypes, wanted):
     with pytest.raises(InvalidInput, match=re.escape(f"dtypes must be {wanted}, got")):
         Capabilities(dtypes=dtypes)
+
+
+@pytest.mark.parametrize("field", ["name", "factory", "api", "summary", "install_hint"])
+def test_a_spec_refuses_a_text_that_is_none(field: str):
+    with pytest.raises(InvalidInput, match=f"a backend's {field} must be a str, got None"):
+        spec(**{field: None})

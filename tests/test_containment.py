@@ -100,10 +100,11 @@ OF_THE_PROCESS = {
         lambda: locale.setlocale(locale.LC_ALL),
     ),
     "streams": ("sys.stdout = sys.stderr = None", lambda: (sys.stdout, sys.stderr)),
+    "alarm": ("signal.alarm(60)", lambda: signal.getitimer(signal.ITIMER_REAL)),
     "exceptions": ("sys.excepthook = print", lambda: sys.excepthook),
     "logging": (
         "import logging; logging.basicConfig(level=0, force=True); logging.disable()",
-        lambda: (logging.root.level, logging.root.handlers, logging.root.manager.disable),
+        lambda: (logging.root.level, [*logging.root.handlers], logging.root.manager.disable),
     ),
 }
 

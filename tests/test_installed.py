@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.metadata import Distribution
 
 import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
@@ -63,13 +64,31 @@ def test_a_plugin_without_a_readable_name_is_named_for_its_folder(plugins: Plugi
     check_that_the_others_run("toy")
 
 
-def test_a_finder_that_fails_hides_no_plugin(plugins: Plugins, monkeypatch):
+class Unreadable(Distribution):
+    """A distribution whose files raise what no file does."""
+
+    def read_text(self, _):
+        raise RuntimeError("broken")
+
+    def locate_file(self, _):
+        raise RuntimeError("broken")
+
+
+def test_entry_points_that_begin_with_a_byte_order_mark_are_read(plugins: Plugins):
+    plugins.offer("chip")
+    file = plugins.folder / "chip-1.0.dist-info" / "entry_points.txt"
+    file.write_text(f"\ufeff{file.read_text()}", encoding="utf-8")
+    check_that_the_others_run("chip")
+
+
+@pytest.mark.parametrize("found", [[Unreadable()], None])  # None: it fails itself
+def test_a_finder_that_fails_hides_no_plugin(plugins: Plugins, monkeypatch, found):
     class Finder:
         def find_spec(self, *_):
             return None
 
         def find_distributions(self, _):
-            raise RuntimeError("broken")
+            return iter(found)
 
     plugins.offer("toy")
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])

@@ -78,9 +78,12 @@ def test_why_gives_the_whole_cause_as_json(plugins, capsys):
     assert found["detail"].startswith("Traceback")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="uses the C library and a shell")
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
-def test_a_closed_stream_is_no_obstacle(closed):
-    script = f'exec "$0" -m hhplug run --backend reference --neurons 2 --duration 1 --json {closed}'
-    done = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True)
+def test_a_closed_stream_is_no_obstacle(plugins, closed):
+    plugins.install("toy", LOUD)
+    script = f'exec "$0" -m hhplug backends --json {closed}'
+    command = ["sh", "-c", script, sys.executable]
+    done = subprocess.run(command, env=plugins.environment, capture_output=True)
     assert done.returncode == 0
-    assert ">&- 2" in closed or json.loads(done.stdout)["backend"] == "reference"
+    assert closed != "2>&-" or json.loads(done.stdout)

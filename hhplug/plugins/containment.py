@@ -35,10 +35,11 @@ def kept_process() -> Iterator[None]:
     """Keep these, and also what else code that is merely listed has no reason to change.
 
     These are the environment, the current folder, the locale, the streams, the exception hook, the
-    recursion limit, the root logger and the states of the global random numbers.
+    recursion limit, the root logger, the states of the global random numbers and the alarm.
     """
     environment = dict(os.environ)
     before = [(write, read()) for read, write in _accessors()]
+    timed = hasattr(signal, "setitimer") and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     with kept_settings():
         try:
             yield
@@ -46,6 +47,8 @@ def kept_process() -> Iterator[None]:
             for write, value in before:
                 with suppress(OSError, locale.Error):  # the folder may be gone
                     write(value)
+            if timed:  # an alarm would end the process
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
             for name in os.environ.keys() - environment.keys():
                 del os.environ[name]
             os.environ.update(environment)

@@ -82,7 +82,7 @@ def _entry_points(distribution: Distribution) -> list[tuple[str, str]] | None:
     except Exception:  # nothing says that it has to do with hhplug
         return []
     points, section = [], ""
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
         elif section == GROUP and line and not line.startswith(("#", ";")):

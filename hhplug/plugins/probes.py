@@ -131,7 +131,6 @@ class _Child:
                 stdout=self._answer,
                 stderr=self._output,
                 env=environment | {WITHIN: "1"},
-                cwd=ROOT.anchor,
                 start_new_session=True,
             )
         except OSError as error:

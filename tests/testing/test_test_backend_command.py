@@ -108,6 +108,7 @@ def test_the_environments_options_are_not_read(bench, certify, monkeypatch, opti
 
 def test_the_options_of_the_suite_are_known_where_pytest_loads_no_plugins(certify, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "no_such_module")
     code, output, _ = certify("reference", *SHORT)
     assert code == 0
     assert "Error budget of reference, " in output

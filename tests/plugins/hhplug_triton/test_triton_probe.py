@@ -1,8 +1,10 @@
 """The answers of Triton's probe; device/test_cuda_driver tests those of the NVIDIA driver."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -211,3 +213,27 @@ print({"torch", "triton"} & set(sys.modules))
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_cache_folder_that_cannot_be_written_is_no_condition(tmp_path, writable):
+    folder = tmp_path / "cache"
+    if not writable:
+        folder.write_text("a file, so that nothing can be written below it")
+    script = """
+from pathlib import Path
+from hhplug import Simulator
+from triton import knobs
+Simulator("triton").run(0.02)
+print(knobs.cache.dir, list(Path(knobs.cache.dir).iterdir()) is not None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(folder / "kernels")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    used, exists = done.stdout.rsplit(maxsplit=1)
+    assert (used == str(folder / "kernels"), exists) == (writable, "True")
+    assert writable or not Path(used).exists()  # removed with the process

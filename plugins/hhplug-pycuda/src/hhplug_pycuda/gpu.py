@@ -163,7 +163,7 @@ class Gpu(Device):
 
     @cache  # noqa: B019 (a Gpu lives as long as the process)
     def module(self, **choices: int) -> Any:
-        """Return hh.cu compiled with these macros, or read from the user's cache."""
+        """Return hh.cu compiled with these macros, or read from the cache if there is one."""
         source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
         options = [
             "-fmad=false",
@@ -174,24 +174,28 @@ class Gpu(Device):
         key_parts = [source, *options, self._arch, str(nvcc), str(nvcc.stat().st_mtime_ns)]
         key = sha256("\0".join(key_parts).encode()).hexdigest()
         cubin = Path(user_cache_dir("hhplug")) / f"hh-{key[:32]}.cubin"
-        if cubin.exists():
-            return cuda.module_from_buffer(cubin.read_bytes())
-        from pycuda import compiler  # pyright: ignore[reportMissingImports]  # takes 70 ms
-
-        code = compiler.compile(
-            source, str(nvcc), options, arch=self._arch, no_extern_c=True, cache_dir=False
-        )
-        with suppress(OSError):  # where nothing can be written, each process compiles
-            _write(cubin, code)
+        try:
+            code = cubin.read_bytes()
+        except OSError:  # it isn't there, or may not be read
+            code = self._compile(source, options, str(nvcc))
+            with suppress(OSError):  # nothing can be written: each process compiles it
+                _keep(code, cubin)
         return cuda.module_from_buffer(code)
 
+    def _compile(self, source: str, options: list[str], nvcc: str) -> bytes:
+        from pycuda import compiler  # pyright: ignore[reportMissingImports]  # takes 70 ms
 
-def _write(path: Path, code: bytes) -> None:
-    """Write a file at once: each process or thread that compiles has the same contents."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, delete=False) as partial:
+        return compiler.compile(
+            source, nvcc, options, arch=self._arch, no_extern_c=True, cache_dir=False
+        )
+
+
+def _keep(code: bytes, cubin: Path) -> None:
+    cubin.parent.mkdir(parents=True, exist_ok=True)
+    # Each process or thread that compiles writes its own file; the contents are equal.
+    with NamedTemporaryFile(dir=cubin.parent, delete=False) as partial:
         partial.write(code)
-    Path(partial.name).replace(path)
+    Path(partial.name).replace(cubin)
 
 
 gpu = cache(Gpu)
