@@ -1,11 +1,13 @@
 """The compiled kernel is kept in the user's cache if there is one; a made-up PyCUDA shows it."""
 
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 
+import hhplug_pycuda
 from hhplug_pycuda import probe
 
 
@@ -21,14 +23,14 @@ def gpu_module(monkeypatch, tmp_path):
         ".compiler": pycuda.compiler,
     }.items():
         monkeypatch.setitem(sys.modules, f"pycuda{name}", module)
+    # Where PyCUDA is installed, another test may have imported the module with it.
     monkeypatch.delitem(sys.modules, "hhplug_pycuda.gpu", raising=False)
+    monkeypatch.delattr(hhplug_pycuda, "gpu", raising=False)
     monkeypatch.setattr(probe, "compiler", lambda: sys.executable)
-    from hhplug_pycuda import gpu
-
+    gpu = import_module("hhplug_pycuda.gpu")
     monkeypatch.setattr(gpu, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     yield gpu
-    sys.modules.pop("hhplug_pycuda.gpu")
-    del sys.modules["hhplug_pycuda"].gpu
+    del sys.modules["hhplug_pycuda.gpu"], hhplug_pycuda.gpu
 
 
 def loaded(gpu_module):

@@ -91,11 +91,13 @@ def test_the_compiler_may_be_in_cuda_home_only(tmp_path):
 
 
 def test_two_threads_may_compile_the_same_kernel(tmp_path):
+    from hhplug_pycuda.gpu import _keep
+
     gpu = choice.choose("pycuda").backend.gpu
     cubin = tmp_path / "hh.cubin"
 
     def compile_it(_):
-        gpu._compile('extern "C" __global__ void nothing() {}', [], compiler(), cubin)
+        _keep(gpu._compile('extern "C" __global__ void nothing() {}', [], compiler()), cubin)
         return cubin.read_bytes()
 
     with ThreadPoolExecutor(4) as threads:

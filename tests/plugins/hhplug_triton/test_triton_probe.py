@@ -224,7 +224,7 @@ def test_a_cache_folder_that_cannot_be_written_is_no_condition(tmp_path, writabl
 from pathlib import Path
 from hhplug import Simulator
 from triton import knobs
-Simulator("triton").run(0.02)
+Simulator("triton")
 print(knobs.cache.dir, list(Path(knobs.cache.dir).iterdir()) is not None)
 """
     done = subprocess.run(
