@@ -52,6 +52,7 @@ def pytest_configure(config: Any) -> None:
     config.addinivalue_line(
         "markers", "long_horizon(what): needs more steps than a short horizon has"
     )
+    config.addinivalue_line("markers", "one_precision: shows the same at every precision")
 
 
 def rules(config: Any) -> "Rules":

@@ -72,6 +72,8 @@ class BackendSuite(*TOPICS):
         if "kit" in metafunc.fixturenames:
             spec = discovery.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
+            if metafunc.definition.get_closest_marker("one_precision"):
+                dtypes = dtypes[:1]
             metafunc.parametrize("dtype", dtypes, scope="class")
         if "row" in metafunc.fixturenames:
             metafunc.parametrize("row", rows(metafunc.config.getoption(HORIZON) == "short"))

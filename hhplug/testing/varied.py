@@ -14,11 +14,12 @@ from hhplug.testing.covering import Factors, Row, covering_array
 
 DT = 0.02  # ms; most firing neurons spike within 20 steps
 LONG, SHORT = 23, 4  # steps of a problem, by the horizon
+LARGE = 65_536  # neurons, from which GPUs run another variant; such problems have SHORT steps
 SHORT_BLOCKS = {"23": "4", "1": "1", "4": "2", "7 1 5": "2 1", "22": "3"}
 
 FACTORS: Factors = {
     "neurons": [
-        "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025", "20000"
+        "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025", "70000"
     ],
     "current": [
         "none", "held", "three waveforms", "nine waveforms", "array of time", "float32 array",
@@ -63,8 +64,9 @@ class Varied:
     """
 
     def __init__(self, row: Row, dtype: DType, short: bool):
-        self.row, self.n, self.n_steps = row, int(row["neurons"]), SHORT if short else LONG
-        blocks = row["blocks"]
+        self.row, self.n, blocks = row, int(row["neurons"]), row["blocks"]
+        short = short or self.n > LARGE
+        self.n_steps = SHORT if short else LONG
         self.lengths = [int(n) for n in (SHORT_BLOCKS[blocks] if short else blocks).split()]
         self._rng = np.random.default_rng(1952 + self.n)
         self._firing = row["activity"] == "firing"

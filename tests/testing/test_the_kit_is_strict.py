@@ -10,7 +10,7 @@ from kit_bench import ALONE
 from rich.console import Console
 
 import hhplug.testing
-from hhplug.testing import KIT_LEVEL, BackendSuite, suite
+from hhplug.testing import KIT_LEVEL, BackendSuite, suite, varied
 from hhplug.testing.budget import Budget
 from hhplug_numpy.backend import NumpySession
 
@@ -58,6 +58,13 @@ def added(body: str) -> str:
     return SUBCLASS + textwrap.indent(textwrap.dedent(body), "    ")
 
 
+@pytest.fixture
+def few_problems(monkeypatch):
+    """The suite has two of its varied problems, all of which fail alike."""
+    monkeypatch.setattr("hhplug.testing.suite.rows", lambda _: varied.rows(short=True)[:2])
+
+
+@pytest.mark.usefixtures("few_problems")
 def test_every_test_fails_on_an_unavailable_backend(bench):
     bench.offer("lacking", "sabotaged.faultless:Faultless", requires=("no-such-package",))
     outcome = bench.suite("lacking", horizon="long")
@@ -67,6 +74,7 @@ def test_every_test_fails_on_an_unavailable_backend(bench):
     assert outcome.exit_code == FAILED
 
 
+@pytest.mark.usefixtures("few_problems")
 def test_every_test_fails_on_a_plugin_that_offers_nothing(bench, plugins):
     plugins.install("broken", "raise RuntimeError('no such luck')")
     outcome = bench.suite("broken", horizon="long")

@@ -49,6 +49,7 @@ def _alive(kind: type) -> int:
 
 
 class ProcessTests:
+    @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_the_process_stays_as_it_was(self, kit: Kit, capfd: pytest.CaptureFixture[str]):
         arguments = Population(33, 3).arguments()
@@ -63,6 +64,7 @@ class ProcessTests:
         assert printed.out == "", "a run prints to standard output"
         assert printed.err == "", "a run prints to standard error"
 
+    @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_nothing_is_left_behind_by_many_runs(self, kit: Kit):
         this = psutil.Process()

@@ -73,6 +73,7 @@ class SideBySideTests:
                 type(right)(*outcome, final_state=state), right, "a session beside others differs"
             )
 
+    @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_two_threads_at_once_are_both_right(self, kit: Kit):
         problems, repeats = _different(kit), 1 if kit.short else 8
@@ -86,6 +87,7 @@ class SideBySideTests:
                 for run in runs:
                     assert_same(run, right, "a run beside another thread's differs")
 
+    @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="capability not declared: fork")
     @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -63,6 +63,7 @@ class SpikeTests:
         assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
         np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=FRACTION)
 
+    @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     @pytest.mark.long_horizon("a thousand spikes of a neuron in one block")
     def test_the_longest_block_has_a_thousand_spikes_of_each_neuron(self, kit: Kit):
