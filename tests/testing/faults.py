@@ -318,7 +318,7 @@ FAULTS = [
         passes=("test_the_trajectory_is_the_same_if_spikes_are_off",),
     ),
     Fault(
-        "IndexOf22Bits",
+        "IndexOf18Bits",
         fails=("test_millions_of_neurons_are_computed_like_a_few",),
         passes=("test_a_neuron_is_the_same_in_a_population_of_any_size",),
         horizon="long",

@@ -30,8 +30,9 @@ KEPT = "test_closing_a_session_frees_its_memory_and_threads_on_the_host"
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
-    # 64 spikes of a neuron, in place of a thousand, show the same faults in 0.5 s.
+    # 64 spikes of a neuron and 300,003 neurons, in place of a thousand and millions, take a tenth.
     monkeypatch.setattr("hhplug.testing.topics.spikes.LONGEST_BLOCK", 2**12)
+    monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 300_003)
     name = fault.name.lower()
     bench.offer(name, fault.factory, **fault.spec)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)

@@ -16,13 +16,13 @@ class StaleLastNeuron(Faultless):
             session.current_state[:, -1] = before
 
 
-class IndexOf22Bits(Faultless):
-    """Neurons with an index beyond 22 bits are not stepped."""
+class IndexOf18Bits(Faultless):
+    """Neurons with an index beyond 18 bits are not stepped."""
 
     def read(self, session, steps, out):
-        before = session.current_state[:, 2**22 :].copy()
+        before = session.current_state[:, 2**18 :].copy()
         super().read(session, steps, out)
-        session.current_state[:, 2**22 :] = before
+        session.current_state[:, 2**18 :] = before
 
 
 class RestOfAVectorRoundsOtherwise(Faultless):
