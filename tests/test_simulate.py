@@ -1,6 +1,7 @@
 """Running a problem: precision, warnings, blocks, sessions, timing and device arrays."""
 
 import copy
+import os
 import pickle
 import re
 import signal
@@ -16,6 +17,7 @@ from under_test import seconds_to_first_result
 
 import hhplug
 from hhplug import (
+    BackendUnavailable,
     HHParameters,
     InvalidInput,
     NotEnoughMemory,
@@ -135,6 +137,17 @@ def test_an_opened_backend_keeps_its_device_and_its_precision():
     assert simulate(Problem(0.1), chosen).dtype == "float64"
     with pytest.raises(InvalidInput, match="'reference' is chosen with its device"):
         simulate(Problem(0.1), chosen, device=0)
+
+
+def test_a_forked_process_is_refused_unless_the_backend_declares_that_it_runs(monkeypatch):
+    opened = choice.choose("reference")
+    undeclared = replace(opened, spec=replace(opened.spec, capabilities=Capabilities(("float64",))))
+    assert simulate(Problem(0.1), undeclared).backend == "reference"
+    process = os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: process + 1)
+    assert simulate(Problem(0.1), opened).backend == "reference"
+    with pytest.raises(BackendUnavailable, match=r"'reference'.*\[forked\].*'spawn'"):
+        simulate(Problem(0.1), undeclared)
 
 
 def test_a_backend_without_memory_for_the_neurons_is_reported():
