@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hhplug.cli import bench
+from hhplug.plugins import loading
 from hhplug.plugins.entry import Entry
 from hhplug.results import analysis, plotting
 from hhplug.results.result import Result
 
 ROWS = 11  # largest number of rows in the table of the F-I relation
-SLOW = 0.2  # s; a plugin that takes longer to load is named
 BAR = 40  # length of the longest bar, in characters
 
 
@@ -90,7 +90,7 @@ def print_backends(entries: Sequence[Entry]) -> None:
             if problem.fix:
                 text += ("" if text.endswith("?") else ".") + f" Fix: {problem.fix}"
             console.print(Text(text), soft_wrap=True)
-    slow = {entry.source: entry.seconds for entry in entries if entry.seconds > SLOW}
+    slow = {entry.source: entry.seconds for entry in entries if entry.seconds > loading.SLOW}
     for source, seconds in slow.items():
         text = f"\n{source} took {seconds:.2g} s to load, for which every listing waits."
         console.print(Text(text), soft_wrap=True)

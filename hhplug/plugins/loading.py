@@ -20,6 +20,7 @@ from hhplug.plugins.installed import Plugin
 from hhplug.plugins.requirements import checked
 
 HOOK = "hhplug_backends"
+SLOW = 0.2  # s; a plugin that takes longer to load is named in listings, and fails the kit
 MARK = "hhplug_impl"  # the attribute by which @hookimpl marks a function
 
 

@@ -279,6 +279,20 @@ FAULTS = [
         spec={"before": "import sabotaged.faultless"},
     ),
     Fault(
+        "slow_listing",
+        fails=("test_listing_is_quick",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": "time.sleep(0.21)"},
+        says="loading the plugin takes 0.21 s in a warm process, and may take 0.2 s",
+    ),
+    Fault(
+        "talkative_listing",
+        fails=("test_listing_prints_nothing",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"before": "os.write(1, b'Thank you for using the toy!')"},
+        says="loading the plugin prints 'Thank you for using the toy!'",
+    ),
+    Fault(
         "probe_that_crashes",
         fails=("test_the_probe_answers_with_and_without_visible_devices",),
         passes=("test_the_spec_is_complete",),

@@ -1,23 +1,42 @@
 """Tests of a backend's spec and probe, which hhplug uses before it opens the backend."""
 
+import json
 import os
 import subprocess
 import sys
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from hhplug.backend import API, Backend
 from hhplug.plugins import probes
+from hhplug.plugins.loading import SLOW
 from hhplug.testing.kit import Kit
 
-HEAVY = """
-import sys
+LIST = """
+import json, sys
 from hhplug.plugins import discovery
-entry = discovery.entry({name!r})
-print(*sys.modules)
+entry = discovery.entry(sys.argv[1])
+print()
+print(json.dumps([entry.seconds, list(sys.modules)]))
 """
+ATTEMPTS = 5  # measurements of a plugin that is slow to load
 HIDDEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
+
+def _listed_in_a_new_process(name: str) -> tuple[float, list[str], str]:
+    """The seconds that loading the backend's plugin took, all loaded modules, what was printed."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", LIST, name],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stderr
+    printed, _, answer = done.stdout.rstrip("\n").rpartition("\n")
+    return *json.loads(answer), (printed + done.stderr).strip()
 
 
 class SpecTests:
@@ -37,19 +56,31 @@ class SpecTests:
 
     def test_listing_imports_nothing_heavy(self, kit: Kit):
         spec = kit.spec
-        script = HEAVY.format(name=kit.name)
-        paths = os.pathsep.join(path for path in sys.path if path)
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": paths},
-        )
-        assert done.returncode == 0, done.stderr
-        loaded = done.stdout.split()
+        _, loaded, _ = _listed_in_a_new_process(kit.name)
         heavy = {spec.factory.partition(":")[0]} - {"hhplug.reference"}
         heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
         assert not heavy & set(loaded)
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_listing_prints_nothing(self, kit: Kit):
+        *_, printed = _listed_in_a_new_process(kit.name)
+        assert not printed, f"loading the plugin prints {printed!r}"
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_listing_is_quick(self, kit: Kit):
+        # The first process fills caches. Of the others the quickest counts, since other programs
+        # use the processor too.
+        took = []
+        for _ in range(1 + ATTEMPTS):
+            took.append(_listed_in_a_new_process(kit.name)[0])
+            if took[1:] and took[-1] < SLOW:
+                break
+        assert min(took[1:]) < SLOW, (
+            f"loading the plugin takes {min(took[1:]):.2g} s in a warm process, and may take "
+            f"{SLOW:g} s, since every listing waits for it; import slow modules in the factory's"
+        )
 
     def test_the_probe_answers_with_and_without_visible_devices(self, kit: Kit, monkeypatch):
         probe = kit.spec.probe or ""
