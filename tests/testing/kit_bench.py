@@ -77,9 +77,11 @@ class Bench:
         """Run all or some tests of the suite on a backend."""
         return self.run(*_suite_arguments(backend, tests, horizon))
 
-    def suite_in_a_process(self, backend: str, *tests: str) -> pytest.RunResult:
+    def suite_in_a_process(
+        self, backend: str, *tests: str, horizon: str = "short"
+    ) -> pytest.RunResult:
         """Run the suite in another process."""
-        return self._pytester.runpytest_subprocess(*_suite_arguments(backend, tests, "short"))
+        return self._pytester.runpytest_subprocess(*_suite_arguments(backend, tests, horizon))
 
     def file(self, source: str, *arguments: str) -> Outcome:
         """Run a test file."""

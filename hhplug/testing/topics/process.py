@@ -15,12 +15,14 @@ import pytest
 
 from hhplug.problem import Problem
 from hhplug.results.result import Result
-from hhplug.running.simulate import simulate
 from hhplug.testing.kit import Kit
+from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, Population
 
 RUNS = 100
 WARM_UP = 10  # runs after which caches are full
+MEMORY_WARM_UP = 20  # runs after which a library's pools of memory are full
+KEPT_AT_MOST = 0.05  # share of the samples that may be left behind; backends without a leak: 0.002
 DENORMAL = 1e-310  # a denormal float64
 
 
@@ -46,6 +48,15 @@ def _settings() -> dict[str, Any]:
 def _alive(kind: type) -> int:
     """How many objects of a class there are, after garbage collection."""
     return sum(type(thing) is kind for thing in gc.get_objects())
+
+
+def _run_one_of_many(kit: Kit, number: int, least_neurons: int, n_steps: int) -> int:
+    """Run a problem that differs from that of the next numbers; return the bytes of its samples."""
+    current = CURRENTS[number % len(CURRENTS)]
+    arguments = Population(least_neurons + number % 7, n_steps, current).arguments()
+    spikes = ("times", "counts", "off")[number % 3]
+    result = kit.run(**arguments | {"spikes": spikes, "record_every": 1 + number % 2})
+    return sum(samples.nbytes for samples in result.samples.values())
 
 
 class ProcessTests:
@@ -80,21 +91,29 @@ class ProcessTests:
                 "results": _alive(Result),
             }
 
-        def go(number: int) -> None:
-            current = CURRENTS[number % len(CURRENTS)]
-            arguments = Population(33 + number % 7, 2, current).arguments()
-            spikes = ("times", "counts", "off")[number % 3]
-            problem = kit.problem(**arguments | {"spikes": spikes, "record_every": 1 + number % 2})
-            kit.budget.steps += problem.n_steps
-            simulate(problem, kit.chosen)
-
         warm_up = WARM_UP if not kit.short else 3
         for number in range(warm_up):
-            go(number)
+            _run_one_of_many(kit, number, 33, 2)
         before = counted()
         for number in range(runs):
-            go(number)
+            _run_one_of_many(kit, number, 33, 2)
         after = counted()
         for what, count in before.items():
             left = after[what] - count
             assert left < runs / 5, f"{left} {what} are left behind by {runs} runs"
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    @pytest.mark.long_horizon("that a hundred runs leave no memory behind")
+    def test_no_memory_is_left_behind_by_many_runs(self, kit: Kit):
+        for number in range(MEMORY_WARM_UP):
+            _run_one_of_many(kit, number, 2001, 20)
+        before = resident_memory()
+        recorded = sum(
+            _run_one_of_many(kit, number, 2001, 20) for number in range(MEMORY_WARM_UP, RUNS)
+        )
+        left = resident_memory() - before
+        assert left < KEPT_AT_MOST * recorded, (
+            f"{RUNS - MEMORY_WARM_UP} runs leave {left / 1e6:.0f} MB of memory behind; "
+            f"their samples had {recorded / 1e6:.0f} MB"
+        )

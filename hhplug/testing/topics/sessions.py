@@ -1,8 +1,6 @@
 """Tests that a run may be cut into blocks, continued, interleaved with another and closed."""
 
-import ctypes
 import gc
-import sys
 
 import numpy as np
 import psutil
@@ -10,13 +8,8 @@ import pytest
 
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_same
+from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, Population
-
-
-def give_back_freed_memory() -> None:
-    """Make glibc return freed memory to the system, which it otherwise may keep."""
-    if sys.platform == "linux":
-        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
 
 
 class SessionTests:
@@ -83,10 +76,7 @@ class SessionTests:
             with kit.chosen.backend.prepare(problem, 1) as session:
                 session.advance(1).read(MemoryRecorder(problem).block(0, 1))
                 session.state()
-            gc.collect()
-            give_back_freed_memory()
-            this = psutil.Process()
-            return this.memory_info().rss, this.num_threads()
+            return resident_memory(), psutil.Process().num_threads()
 
         # Frozen objects are skipped by gc.collect(), which otherwise takes 0.2 s to visit those of
         # PyTorch.

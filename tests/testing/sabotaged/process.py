@@ -79,6 +79,17 @@ class EveryProblemKept(Faultless):
         return problem
 
 
+class EverySampleLeaked(Faultless):
+    """Samples are copied to memory of the C library that is never freed, unseen by Python."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        allocate = ctypes.CDLL(None).malloc
+        allocate.argtypes, allocate.restype = [ctypes.c_size_t], ctypes.c_void_p
+        for samples in out.samples.values():
+            ctypes.memmove(allocate(samples.nbytes), samples.ctypes.data, samples.nbytes)
+
+
 class EveryFileKept(Faultless):
     def __init__(self, device=None):
         super().__init__(device)
