@@ -6,10 +6,12 @@ import numpy as np
 import psutil
 import pytest
 
+from hhplug.model import finite
 from hhplug.running.memory_recorder import MemoryRecorder
-from hhplug.testing.kit import Kit, assert_same
+from hhplug.running.simulate import BLOCK_STEPS
+from hhplug.testing.kit import Kit, Run, assert_same
 from hhplug.testing.memory import resident_memory
-from hhplug.testing.problems import CURRENTS, Population
+from hhplug.testing.problems import CURRENTS, DT, Population
 
 
 class SessionTests:
@@ -19,6 +21,32 @@ class SessionTests:
         problem = kit.problem(**population.arguments(record_every=3))
         assert_same(
             kit.run_in_blocks(problem, [1, 4, 2, 7]), kit.run_in_blocks(problem, [problem.n_steps])
+        )
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_a_session_for_the_longest_blocks_has_more_neuron_steps_than_32_bits_count(
+        self, kit: Kit
+    ):
+        population = Population(70_000, 5)  # only these steps are done
+        recorded = {"record": ("V",), "record_neurons": [69_999, 0, 33_000]}
+        problem = kit.problem(**population.arguments(**recorded, T=DT * BLOCK_STEPS))
+        done, lengths = problem.shortened(population.n_steps), (3, 2)
+        assert problem.n_neurons * BLOCK_STEPS > 2**32
+        recorder = MemoryRecorder(done)
+        kit.budget.steps += done.n_steps
+        with kit.chosen.backend.prepare(problem, BLOCK_STEPS) as session:
+            for first, count in zip((0, 3), lengths, strict=True):
+                out = recorder.block(first, count)
+                session.advance(count).read(out)
+                recorder.collect(out)
+            state = session.state()
+        ours = Run(*recorder.finish(done.n_steps, finite(state)), final_state=state)
+        assert_same(
+            ours,
+            kit.run_in_blocks(done, lengths),
+            f"a session of {population.n:,} neurons and blocks of at most {BLOCK_STEPS:,} steps "
+            "differs from one for short blocks; neurons × steps must not be counted in 32 bits",
         )
 
     @pytest.mark.parametrize("current", CURRENTS)

@@ -10,6 +10,7 @@ from hhplug import reference
 from hhplug.backend import Recorded
 from sabotaged.changes import with_fields, with_parameters, with_rows
 from sabotaged.faultless import Faultless
+from sabotaged.spikes import SpikesChanged
 
 
 class ClockOfTheBlock(Faultless):
@@ -102,6 +103,21 @@ class ParametersOfTheLatestSession(Faultless):
         problem = with_fields(session.problem, parameters=self._latest)
         session.problem = with_parameters(problem, lambda x: x[:n] if np.ndim(x) else x)
         super().read(session, steps, out)
+
+
+class GridCountedInInt32(SpikesChanged):
+    """A block has a cell for each neuron and step, whose number overflows an int32."""
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        session.kept = max_steps
+        return session
+
+    def reported(self, session, steps, spikes):
+        neuron, step, fraction = spikes
+        cell = neuron.astype(np.int32) * np.int32(session.kept) + (step - steps.start)
+        neuron, late = np.divmod(cell.astype(np.int32), session.kept)
+        return neuron, steps.start + late, fraction
 
 
 class SessionThatClosesOnce(Faultless):
