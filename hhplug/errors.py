@@ -63,6 +63,10 @@ class ContractViolation(HHPlugError, RuntimeError):
     """A backend broke the contract of `hhplug.backend`. Report it to the backend's authors."""
 
 
+# The codes of BackendUnavailable which say that there is no device. "auto" doesn't warn of them.
+WITHOUT_DEVICE = ("no_driver", "no_device", "devices_hidden")
+
+
 class BackendUnavailable(HHPlugError, RuntimeError):
     """A backend cannot run here. Backends and probes raise it with the first three arguments.
 

@@ -4,11 +4,12 @@ import ctypes
 import os
 import sys
 
-from hhplug.errors import BackendUnavailable
+from hhplug.errors import WITHOUT_DEVICE, BackendUnavailable
 
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
+STUB = 34  # CUDA_ERROR_STUB_LIBRARY, the answer of the toolkit's library in the driver's place
 
 
 def devices() -> list[str]:
@@ -31,6 +32,12 @@ def devices() -> list[str]:
         ) from error
     count = ctypes.c_int()
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if status == STUB:
+        raise BackendUnavailable(
+            "no_driver",
+            f"{DRIVER} is the CUDA toolkit's stand-in for the driver",
+            "install the NVIDIA driver, or remove the stubs from the library path",
+        )
     if status == NO_DEVICE or (status == 0 and count.value == 0):
         raise BackendUnavailable(
             "no_device", "the driver finds no GPU", "check nvidia-smi; use another backend"
@@ -42,6 +49,17 @@ def devices() -> list[str]:
             "check nvidia-smi; the driver may be older than the kernel module, or a reboot is due",
         )
     return [_name(driver, index) for index in range(count.value)]
+
+
+def present() -> str:
+    """Return the names of the GPUs that CUDA sees, or an empty text if there is none.
+
+    If the driver fails, it cannot tell their names, and this is "an NVIDIA GPU".
+    """
+    try:
+        return ", ".join(devices())
+    except BackendUnavailable as problem:
+        return "" if problem.code in WITHOUT_DEVICE else "an NVIDIA GPU"
 
 
 def _name(driver: ctypes.CDLL, index: int) -> str:

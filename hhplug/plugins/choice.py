@@ -9,15 +9,12 @@ from typing import Any
 
 from hhplug import checks
 from hhplug.backend import Backend, BackendSpec
-from hhplug.errors import BackendUnavailable, InvalidInput, described
+from hhplug.errors import WITHOUT_DEVICE, BackendUnavailable, InvalidInput, described
 from hhplug.plugins import discovery
 from hhplug.plugins.containment import kept_settings
 from hhplug.plugins.entry import Entry
 from hhplug.plugins.loading import named_interruption
 from hhplug.problem import DType
-
-# Codes that say that there is no device, which is no reason for "auto" to warn.
-NO_DEVICE = ("no_driver", "no_device", "devices_hidden")
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -100,7 +97,7 @@ def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
         except BackendUnavailable as problem:  # its probe didn't notice this
             problems.append(problem)
             present = problem.device or entry.device
-            if present or problem.code not in NO_DEVICE:
+            if present or problem.code not in WITHOUT_DEVICE:
                 _warn_of(problem, present)
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"

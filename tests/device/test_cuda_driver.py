@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from hhplug import BackendUnavailable
-from hhplug.device.cuda_driver import DRIVER, check_context, devices, retain_context
+from hhplug.device.cuda_driver import DRIVER, check_context, devices, present, retain_context
 
 
 def problem_of(call, *arguments):
@@ -35,6 +35,27 @@ def test_a_missing_driver_is_reported(monkeypatch):
 def test_a_driver_without_a_gpu_is_reported(driver, answers):
     driver(**answers)
     assert problem_of(devices).code == "no_device"
+
+
+def test_the_toolkits_stand_in_for_the_driver_is_no_driver(driver):
+    driver(status=34)
+    problem = problem_of(devices)
+    assert problem.code == "no_driver"
+    assert "stand-in" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "names"),
+    [
+        ({"names": ("First GPU", "Second GPU")}, "First GPU, Second GPU"),
+        ({"names": ()}, ""),
+        ({"status": 34}, ""),
+        ({"status": 803}, "an NVIDIA GPU"),
+    ],
+)
+def test_gpus_that_are_present_are_told_even_if_the_driver_fails(driver, answers, names):
+    driver(**answers)
+    assert present() == names
 
 
 def test_a_driver_that_fails_is_reported_with_its_number(driver):

@@ -5,9 +5,7 @@ import shutil
 from pathlib import Path
 
 from hhplug import BackendUnavailable
-from hhplug.device.cuda_driver import check_context, devices
-
-ABSENT = ("devices_hidden", "no_driver", "no_device")  # codes that say that there is no GPU
+from hhplug.device.cuda_driver import check_context, devices, present
 
 
 def probe() -> str:
@@ -15,17 +13,14 @@ def probe() -> str:
 
     Raises BackendUnavailable if the backend cannot run here. It says whether there is a GPU.
     """
-    found = "an NVIDIA GPU"  # unless the driver says that there is none
     try:
-        found = ", ".join(devices())
+        found = devices()
         check_context()
         compiler()
     except BackendUnavailable as problem:
-        # The library that CUDA's toolkit has in the driver's place answers with error 34.
-        if problem.code not in ABSENT and not problem.reason.endswith("error 34"):
-            problem.device = found
+        problem.device = present()
         raise
-    return found
+    return ", ".join(found)
 
 
 def compiler() -> str:

@@ -9,7 +9,6 @@ from hhplug.device import cuda_driver
 
 FOR_TESTS = "for tests, TRITON_INTERPRET=1 runs the kernels on the CPU, slowly"
 ROCM = Path("/dev/kfd")
-ABSENT = ("devices_hidden", "no_driver", "no_device")  # codes that say that there is no GPU
 
 
 def interpreted() -> bool:
@@ -35,7 +34,7 @@ def probe() -> str | None:
             "cpu_build",
             f"PyTorch {version('torch')} is built for the CPU alone",
             f"install a PyTorch for your GPU (pytorch.org); {FOR_TESTS}",
-            device=_present(),
+            device=cuda_driver.present() or ("an AMD GPU" if ROCM.exists() else ""),
         )
     if build.startswith("rocm"):
         if not ROCM.exists():
@@ -50,16 +49,6 @@ def probe() -> str | None:
         cuda_driver.check_context()
     except BackendUnavailable as problem:
         problem.fix = f"{problem.fix}; {FOR_TESTS}"
-        # The library that CUDA's toolkit has in the driver's place answers with error 34.
-        if problem.code not in ABSENT and not problem.reason.endswith("error 34"):
-            problem.device = _present() or "an NVIDIA GPU"
+        problem.device = cuda_driver.present()
         raise
     return ", ".join(found)
-
-
-def _present() -> str:
-    """Return the names of the GPUs that are there, an empty text if there is none."""
-    try:
-        return ", ".join(cuda_driver.devices())
-    except BackendUnavailable:
-        return "an AMD GPU" if ROCM.exists() else ""
