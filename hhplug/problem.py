@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.clock import MOST_STEPS, checked_start, resumed_step, whole_steps
-from hhplug.currents.array_stimulus import checked_array
-from hhplug.currents.current import ArrayCurrent, Current
+from hhplug.currents.current import Current
+from hhplug.currents.given import checked_stimulus, current_of
 from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import InvalidInput, warn
+from hhplug.errors import InvalidInput
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
 from hhplug.model import VARIABLES, HHParameters, checked_parameters
 
@@ -106,8 +106,8 @@ class Problem:
             state = checked_state(initial_state, parameters)
             if state.shape[1] != 1:
                 sizes["initial_state"] = state.shape[1]
-        checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, sizes)
-        n_neurons = _population(sizes, checked_stimulus)
+        given = checked_stimulus(stimulus, n_steps, dt, next(iter(sizes.values()), None))
+        n_neurons = _population(sizes, given)
         warn_of_nonfinite_start(state, n_neurons)
         values: dict[str, Any] = {
             "n_neurons": n_neurons,
@@ -117,8 +117,8 @@ class Problem:
             "dtype": checked_dtype(dtype),
             "parameters": parameters,
             "initial_state": np.broadcast_to(state, (4, n_neurons)),
-            "stimulus": checked_stimulus,
-            "current": _current(checked_stimulus, dt, start_step, n_neurons),
+            "stimulus": given,
+            "current": current_of(given, dt, start_step, n_neurons),
             "record": VARIABLES if record_all else _checked_record(record),
             # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
@@ -221,7 +221,7 @@ class Problem:
             parameters=HHParameters(**parameters),
             initial_state=self.initial_state[:, index],
             stimulus=stimulus,
-            current=_current(stimulus, self.dt, self.start_step, len(chosen), columns),
+            current=current_of(stimulus, self.dt, self.start_step, len(chosen), columns),
             record_neurons=None if self.record_neurons is None else place[self.neurons[kept]],
             _ids=self.neuron_ids[index],
             _ranks=ranks,
@@ -275,7 +275,7 @@ class Problem:
 
     def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
         """The same problem for n_steps of a stimulus, which is not checked."""
-        current = _current(stimulus, self.dt, self.start_step, self.n_neurons, self._columns)
+        current = current_of(stimulus, self.dt, self.start_step, self.n_neurons, self._columns)
         return self._with(n_steps=n_steps, stimulus=stimulus, current=current)
 
     def as_part(
@@ -287,7 +287,7 @@ class Problem:
     def joined(self, **changes: Any) -> "Problem":
         """The whole problem of which this is a part. changes: fields that differ, not checked."""
         stimulus = changes["stimulus"]
-        current = _current(stimulus, self.dt, self.start_step, changes["n_neurons"])
+        current = current_of(stimulus, self.dt, self.start_step, changes["n_neurons"])
         return self._with(**changes, current=current, _ids=None, _ranks=None, _columns=None)
 
     def _with(self, **changes: Any) -> "Problem":
@@ -313,34 +313,6 @@ def _check_resume(
                 f"{name} must be left out beside resume, which carries the state and the time; "
                 "for another time use initial_state=result.final_state and start_step instead"
             )
-
-
-def _checked_stimulus(
-    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, sizes: dict[str, int]
-) -> Stimulus | NDArray[Any]:
-    if stimulus is None:
-        return Stimulus()
-    if not isinstance(stimulus, Stimulus):
-        return checked_array(stimulus, n_steps, dt, next(iter(sizes.values()), None))
-    for term in stimulus.vanishing(dt):
-        warn(f"{term} is shorter than half a step of dt={dt:g} ms and has no effect")
-    return stimulus
-
-
-def _current(
-    stimulus: Stimulus | NDArray[Any],
-    dt: float,
-    start_step: int,
-    n_neurons: int,
-    columns: NDArray[np.int64] | None = None,
-) -> Current:
-    """The stimulus as backends see it; one column of an array serves all neurons."""
-    if isinstance(stimulus, Stimulus):
-        return stimulus.current(dt)
-    if columns is not None:
-        return ArrayCurrent(stimulus, start_step, columns)
-    one_for_all = stimulus.ndim == 2 and stimulus.shape[1] == 1 < n_neurons
-    return ArrayCurrent(stimulus[:, 0] if one_for_all else stimulus, start_step)
 
 
 def _sizes(batch_size: int | None, parameters: HHParameters) -> dict[str, int]:

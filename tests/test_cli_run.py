@@ -79,7 +79,7 @@ def test_a_window_with_a_single_spike_is_reported_in_one_line(hhplug):
 
 @pytest.mark.parametrize("option", ["--plot", "--save"])
 def test_a_folder_is_refused_as_an_output_file(hhplug, tmp_path, option):
-    with patch("hhplug.cli.Simulator") as simulator:
+    with patch("hhplug.cli.run.Simulator") as simulator:
         code, _, errors = hhplug(*SHORT, option, str(tmp_path))
     assert (code, errors) == (2, f"hhplug: {tmp_path} is a folder; give the name of a file\n")
     simulator.assert_not_called()
@@ -88,7 +88,7 @@ def test_a_folder_is_refused_as_an_output_file(hhplug, tmp_path, option):
 @pytest.mark.parametrize(("name", "format_"), [("fi.xyz", "xyz"), ("fi.v2", "v2"), ("fig", "")])
 def test_a_plot_in_an_unknown_format_is_refused_before_the_run(hhplug, tmp_path, name, format_):
     path = tmp_path / name
-    with patch("hhplug.cli.Simulator") as simulator:
+    with patch("hhplug.cli.run.Simulator") as simulator:
         code, _, errors = hhplug(*SHORT, "--plot", str(path))
     assert code == 2
     assert errors.startswith(f"hhplug: cannot draw '{path}': Format '{format_}' is not supported")

@@ -1,60 +1,63 @@
-"""Time backends on the user's own machine, for `hhplug bench`."""
+"""`hhplug bench`: measure the speed of backends."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from statistics import median
+import argparse
+from dataclasses import asdict
 
-import numpy as np
-
-from hhplug.currents.stimulus import Stimulus
-from hhplug.running.simulator import Simulator
-
-DURATION = 2.5  # ms; each run has 250 steps
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The speed of one backend with one number of neurons."""
-
-    backend: str
-    device: str
-    dtype: str
-    neurons: int
-    steps: int
-    seconds: float  # of the median run, without compiling
-    neuron_steps_per_second: float
-    speedup: float  # relative to the first backend with as many neurons
+from hhplug.checks import whole
+from hhplug.cli import display, measurement
+from hhplug.cli.arguments import Commands, names, population
+from hhplug.errors import BackendUnavailable
+from hhplug.plugins import discovery
+from hhplug.problem import DType, checked_dtype
 
 
-def measure(
-    backends: Iterable[str], sizes: Iterable[int], n_runs: int, dtype: str | None = None
-) -> Iterator[Measurement]:
-    """Yield the time of an F-I sweep for each size and backend, the median of n_runs runs.
+def add(commands: Commands) -> None:
+    """Add the command's options."""
+    parser = commands.add_parser("bench", help="measure the speed of backends")
+    parser.set_defaults(command=_bench, advice="; use smaller --batch-sizes")
+    parser.add_argument("--n-runs", type=int, default=5, help="timed runs (default 5)")
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[1, 10, 100, 1000, 10000], metavar="N"
+    )
+    parser.add_argument(
+        "--backends",
+        type=names,
+        nargs="+",
+        metavar="A,B",
+        help="default: all that are available and have the dtype",
+    )
+    parser.add_argument("--dtype", help="float32 or float64 (default: each backend's own)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
-    The sweep is 0–20 µA/cm², with spikes counted and nothing recorded. A first run isn't timed.
-    Raises InvalidInput or BackendUnavailable, as `Simulator` does, before anything is timed.
+
+def _bench(options: argparse.Namespace) -> int:
+    whole("--n-runs", options.n_runs, 1)
+    for size in options.batch_sizes:
+        population("--batch-sizes", size)
+    asked = [name for some in options.backends or [] for name in some]
+    chosen = asked or _available(checked_dtype(options.dtype))
+    measurements = list(
+        measurement.measure(chosen, options.batch_sizes, options.n_runs, options.dtype)
+    )
+    if options.json:
+        options.print_json([asdict(m) for m in measurements])
+        return 0
+    display.print_measurements(measurements, options.n_runs)
+    return 0
+
+
+def _available(dtype: DType | None) -> list[str]:
+    """Names of the available backends that have the dtype, or any for None, the fastest last.
+
+    Raises BackendUnavailable if there is none.
     """
-    simulators = [Simulator(backend, dtype) for backend in backends]
-    for size in sizes:
-        stimulus = Stimulus.constant(np.linspace(0.0, 20.0, size))
-        first = None
-        for simulator in simulators:
-            runs = [
-                simulator.run(
-                    DURATION, batch_size=size, stimulus=stimulus, record=(), spikes="counts"
-                )
-                for _ in range(n_runs + 1)
-            ][1:]  # the first run compiles
-            seconds = median(run.timing.run for run in runs)
-            first = first or seconds
-            steps = runs[0].problem.n_steps
-            yield Measurement(
-                backend=simulator.backend,
-                device=simulator.device,
-                dtype=runs[0].dtype,
-                neurons=size,
-                steps=steps,
-                seconds=seconds,
-                neuron_steps_per_second=size * steps / seconds,
-                speedup=first / seconds,
-            )
+    found = [
+        e.name
+        for e in reversed(discovery.backends())
+        if e.spec and not e.unavailable and dtype in (None, *e.spec.capabilities.dtypes)
+    ]
+    if not found:
+        raise BackendUnavailable(
+            "none_available", f"no backend can run in {dtype}", "see hhplug backends"
+        )
+    return found

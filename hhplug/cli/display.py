@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hhplug.cli import bench
+from hhplug.cli.measurement import DURATION, Measurement
 from hhplug.plugins import loading
 from hhplug.plugins.entry import Entry
 from hhplug.results import analysis, plotting
@@ -96,7 +96,7 @@ def print_backends(entries: Sequence[Entry]) -> None:
         console.print(Text(text), soft_wrap=True)
 
 
-def print_measurements(measurements: Sequence[bench.Measurement], n_runs: int) -> None:
+def print_measurements(measurements: Sequence[Measurement], n_runs: int) -> None:
     """Print a row for each measurement. Speed-ups are relative to the first backend."""
     table = Table(box=None, pad_edge=False)
     for heading in ("neurons", "backend", "precision", "time (ms)", "neuron-steps/s", "speed-up"):
@@ -115,7 +115,7 @@ def print_measurements(measurements: Sequence[bench.Measurement], n_runs: int) -
     console.print(table)
     console.print(
         Text(
-            f"\nMedian of {n_runs} runs of {bench.DURATION:g} ms at dt 0.01 ms, "
+            f"\nMedian of {n_runs} runs of {DURATION:g} ms at dt 0.01 ms, "
             f"nothing recorded; speed-up over {measurements[0].backend}."
         )
     )

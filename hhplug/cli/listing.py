@@ -5,6 +5,7 @@ import traceback
 from dataclasses import replace
 
 from hhplug.cli import display
+from hhplug.cli.arguments import Commands, names
 from hhplug.cli.exits import UNAVAILABLE, fail
 from hhplug.errors import BackendUnavailable, described
 from hhplug.plugins import discovery
@@ -12,6 +13,19 @@ from hhplug.plugins.entry import Entry
 from hhplug.running.simulator import Simulator
 
 TRIAL = 0.05  # ms; five steps
+
+
+def add(commands: Commands) -> None:
+    """Add the command's options."""
+    parser = commands.add_parser("backends", help="list backends, and why one cannot run")
+    parser.set_defaults(command=backends)
+    parser.add_argument(
+        "--why", metavar="NAME", help="open one backend and run it, or print the whole cause"
+    )
+    parser.add_argument(
+        "--require", type=names, metavar="A,B", help="exit with 3 if one is not available"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def backends(options: argparse.Namespace) -> int:

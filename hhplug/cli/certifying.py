@@ -1,0 +1,51 @@
+"""`hhplug test-backend`: certify a backend by the kit."""
+
+import argparse
+
+from hhplug.checks import whole
+from hhplug.cli.arguments import Commands
+from hhplug.errors import InvalidInput, MissingExtra
+
+
+def add(commands: Commands) -> None:
+    """Add the command's options."""
+    parser = commands.add_parser("test-backend", help="certify a backend against the reference")
+    parser.set_defaults(command=_test_backend)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a name from `hhplug backends`")
+    parser.add_argument(
+        "--list-problems",
+        action="store_true",
+        help="print the varied problems that the backend must solve, and test nothing",
+    )
+    parser.add_argument(
+        "--horizon",
+        choices=("long", "short"),
+        default="long",
+        help="short: at most 5,000 steps in all, for interpreters and simulated hardware",
+    )
+    parser.add_argument(
+        "--kit-level",
+        type=int,
+        metavar="LEVEL",
+        help="run only the tests up to this level of the kit (default: all)",
+    )
+
+
+def _test_backend(options: argparse.Namespace) -> int:
+    if options.list_problems:
+        from hhplug.testing import varied
+
+        for number, row in enumerate(varied.rows(options.horizon == "short")):
+            print(f"{number:3}  {varied.described(row)}")
+        return 0
+    if options.name is None:
+        raise InvalidInput("name the backend to test; hhplug backends lists them")
+    if options.kit_level is not None:
+        whole("--kit-level", options.kit_level, 1)
+    try:
+        from hhplug.testing.certify import certify
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"hhplug test-backend needs {error.name}: pip install 'hhplug[testing]'"
+        ) from error
+    return certify(options.name, options.horizon, options.kit_level)

@@ -1,0 +1,174 @@
+"""`hhplug run`: simulate a population."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hhplug.checks import PerNeuron, choice, positive, whole
+from hhplug.cli import display
+from hhplug.cli.arguments import Commands, population
+from hhplug.cli.exits import INTERRUPTED, fail
+from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.terms import KINDS
+from hhplug.errors import Interrupted, InvalidInput
+from hhplug.files import replacing
+from hhplug.results import plotting
+from hhplug.running.simulator import Simulator
+
+
+def add(commands: Commands) -> None:
+    """Add the command's options."""
+    parser = commands.add_parser("run", help="simulate a population, by default an F-I sweep")
+    parser.set_defaults(command=_run, advice="; use fewer --neurons or a shorter --duration")
+    parser.add_argument("--neurons", type=int, default=1000, help="population size (default 1000)")
+    parser.add_argument("--duration", type=float, default=300.0, help="ms (default 300)")
+    parser.add_argument("--dt", type=float, default=0.01, help="ms (default 0.01)")
+    parser.add_argument(
+        "--current",
+        type=_range,
+        default=(0.0, 20.0),
+        metavar="VALUE|START:STOP",
+        help="µA/cm², one value for all neurons or a range over them (default 0:20); write a "
+        "negative value as --current=-5:5",
+    )
+    parser.add_argument(
+        "--stimulus",
+        default="constant",
+        metavar="KIND[:TIMES]",
+        help="constant (default), step:START:STOP, pulse_train:START:WIDTH:PERIOD:COUNT, "
+        "ramp:START:STOP (from 0 to the current), sine:FREQUENCY; ms and Hz; "
+        "the defaults of the times depend on the duration",
+    )
+    parser.add_argument(
+        "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
+    )
+    parser.add_argument(
+        "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw traces, raster and F-I curve"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write V and the spikes to an .npz file"
+    )
+    parser.add_argument(
+        "--record-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="keep every N-th step in --save and --plot (default 1)",
+    )
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show a bar on standard error (default: if that is a terminal)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _range(text: str) -> tuple[float, float]:
+    first, _, last = text.partition(":")
+    try:
+        ends = float(first), float(last or first)
+        if not math.isfinite(ends[1] - ends[0]):
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected VALUE or a finite range START:STOP in µA/cm², got {text!r}"
+        ) from None
+    return ends
+
+
+def _run(options: argparse.Namespace) -> int:
+    neurons = population("--neurons", options.neurons)
+    positive("--duration", options.duration, "ms")
+    if options.plot and options.save and options.plot.resolve() == options.save.resolve():
+        raise InvalidInput(f"--plot and --save would both write {options.plot}; name two files")
+    for path in filter(None, (options.plot, options.save)):
+        if not path.parent.is_dir():
+            raise InvalidInput(f"no folder {path.parent} to write {path.name} into")
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder; give the name of a file")
+    if options.plot:
+        plotting.check_file(options.plot)
+    first, last = options.current
+    amplitude = first if first == last else np.linspace(first, last, neurons)
+    simulator = Simulator(options.backend, options.dtype)
+    code = 0
+    try:
+        result = simulator.run(
+            T=options.duration,
+            dt=options.dt,
+            batch_size=neurons,
+            stimulus=_stimulus(options.stimulus, amplitude, options.duration),
+            record=("V",) if options.plot or options.save else (),
+            record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
+            record_every=whole("--record-every", options.record_every, 1),
+            progress=_on_terminal() if options.progress is None else options.progress,
+        )
+    except Interrupted as stop:
+        result = stop.result
+        done = f"interrupted after {result.problem.T:g} of {options.duration:g} ms"
+        code = fail(done, INTERRUPTED)
+    if options.plot:
+        with replacing(options.plot) as file:
+            result.plot().savefig(file, format=options.plot.suffix[1:], dpi=150)
+    if options.save:
+        result.save(options.save)
+    if options.json:
+        options.print_json(display.summary(result))
+    else:
+        display.print_summary(result, [path for path in (options.plot, options.save) if path])
+    return code
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
+    """The Stimulus of KIND[:NUMBER…] with this amplitude (µA/cm²), or InvalidInput.
+
+    The defaults of the numbers depend on the duration of T ms.
+    """
+    kind, *words = text.split(":")
+    choice("stimulus", kind, KINDS)
+    defaults = {
+        "constant": (),
+        "step": (0.1 * T, 0.9 * T),
+        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8.0),
+        "ramp": (0.0, T),
+        "sine": (50.0,),
+    }[kind]
+    try:
+        given = tuple(float(word) for word in words)
+        if not all(map(math.isfinite, given)):
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(
+            f"--stimulus {kind} takes finite numbers after its colons, got {text!r}"
+        ) from None
+    if len(given) > len(defaults):
+        raise InvalidInput(f"--stimulus {kind} takes at most {len(defaults)} numbers, got {text!r}")
+    times = given + defaults[len(given) :]
+    if kind == "pulse_train" and not times[3].is_integer():
+        raise InvalidInput(f"--stimulus {kind} takes a whole number of pulses, got {text!r}")
+    make: dict[str, Callable[[], Stimulus]] = {
+        "constant": lambda: Stimulus.constant(amplitude),
+        "step": lambda: Stimulus.step(amplitude, *times),
+        "pulse_train": lambda: Stimulus.pulse_train(amplitude, *times[:3], count=int(times[3])),
+        "ramp": lambda: Stimulus.ramp(0.0, amplitude, *times),
+        "sine": lambda: Stimulus.sine(amplitude, *times),
+    }
+    try:
+        return make[kind]()
+    except InvalidInput as error:
+        if times == given:
+            raise
+        raise InvalidInput(
+            f"{error}; the numbers missing from {text!r} were chosen for {T:g} ms: give all"
+        ) from None
