@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hhplug.currents.stimulus import Stimulus
+from hhplug.running.simulate import simulate
 from hhplug.testing import runs
 from hhplug.testing.accuracy import BOUNDS, accuracy_problem
 from hhplug.testing.kit import Kit, assert_near, reference
@@ -34,6 +35,19 @@ class NumericsTests:
         ours, expected = kit.run(T, **arguments), reference(T, **arguments)
         for name in "Vmhn":
             assert_near(ours[name], expected[name], BOUNDS[kit.dtype].V_5_ms, name)
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_voltages_far_above_those_of_a_spike_are_computed_too(self, kit: Kit):
+        problem = kit.problem(
+            0.2,
+            stimulus=Stimulus.constant([15_000.0, 5_000.0]),  # µA/cm²
+            initial_state=[[250.0, 180.0], [0.9, 0.9], [0.1, 0.1], [0.7, 0.7]],
+        )
+        ours, expected = kit.run_in_blocks(problem, [1]), simulate(problem, "reference")
+        assert (expected.V > 150.0).all()
+        bound = BOUNDS[kit.dtype].V_50_ms
+        assert_near(ours.samples["V"], expected.V, bound, "V")
 
     def test_a_trace_of_5_ms_is_within_bounds(self, kit: Kit):
         problem = accuracy_problem(5.0, kit.dtype)

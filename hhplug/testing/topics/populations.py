@@ -89,3 +89,17 @@ class PopulationTests:
         for neuron in (0, 2):
             assert_equal(ours.V[:, neuron], healthy.V[:, neuron], f"V of neuron {neuron}")
         assert_same(kit.run(T, stimulus=Stimulus.constant([10.0] * 3)), healthy)
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    @pytest.mark.filterwarnings("ignore:1 of 3 neurons:RuntimeWarning")
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_run_may_begin_with_a_neuron_that_is_not_finite(self, kit: Kit, value: float):
+        T, current = 0.01 * kit.steps(100, 20), Stimulus.constant([10.0] * 3)
+        healthy = kit.run(T, stimulus=current)
+        state = healthy.problem.initial_state.copy()
+        state[:, 1] = value
+        ours = kit.run(T, stimulus=current, initial_state=state)
+        assert not np.isfinite(ours.final_state[:, 1]).any(), "a neuron that began as NaN is finite"
+        for neuron in (0, 2):
+            assert_equal(ours.V[:, neuron], healthy.V[:, neuron], f"V of neuron {neuron}")

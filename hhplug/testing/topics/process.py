@@ -1,15 +1,12 @@
 """Tests that a backend leaves the process as it was, and nothing behind in it."""
 
 import gc
+import json
 import os
-import random
-import signal
+import subprocess
 import sys
-import warnings
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
@@ -18,31 +15,13 @@ from hhplug.results.result import Result
 from hhplug.testing.kit import Kit
 from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, Population
+from hhplug.testing.settings import settings
 
 RUNS = 100
+END_SECONDS = 120  # s that a new process may take for a run of three steps
 WARM_UP = 10  # runs after which caches are full
 MEMORY_WARM_UP = 20  # runs after which a library's pools of memory are full
 KEPT_AT_MOST = 0.05  # share of the samples that may be left behind; backends without a leak: 0.002
-DENORMAL = 1e-310  # a denormal float64
-
-
-def _settings() -> dict[str, Any]:
-    """The settings of the process that belong to its user."""
-    torch = sys.modules.get("torch")
-    numpy_state = np.random.get_state()  # noqa: NPY002 (users' programs still have it)
-    return {
-        "the environment": dict(os.environ),
-        "np.errstate": np.geterr(),
-        "NumPy's random state": repr(numpy_state),
-        "Python's random state": random.getstate(),
-        "the signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
-        "the warning filters": list(warnings.filters),
-        "denormal numbers": np.array([DENORMAL]) * 0.5 != 0.0,
-        "the working directory": Path.cwd(),
-        "the default type of PyTorch": torch and torch.get_default_dtype(),
-        "the recursion limit": sys.getrecursionlimit(),
-        "standard output and error": (sys.stdout, sys.stderr),
-    }
 
 
 def _alive(kind: type) -> int:
@@ -66,14 +45,41 @@ class ProcessTests:
         arguments = Population(33, 3).arguments()
         kit.run(**arguments)  # what a library sets once, when it is loaded, isn't the backend's
         capfd.readouterr()
-        before = _settings()
+        before = settings()
         kit.run(**arguments)
-        after = _settings()
+        after = settings()
         printed = capfd.readouterr()
         for what, value in before.items():
             assert after[what] == value, f"a run changes {what}"
         assert printed.out == "", "a run prints to standard output"
         assert printed.err == "", "a run prints to standard error"
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_a_new_process_stays_as_it_was_and_ends(self, kit: Kit, tmp_path: Path):
+        # What every run sets anew shows in the first one alone.
+        script = "import sys; from hhplug.testing import settings; "
+        script += "settings.print_changes_of_the_first_run(*sys.argv[1:])"
+        paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", script, kit.name, kit.dtype],
+                cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": paths},
+                capture_output=True,
+                text=True,
+                timeout=END_SECONDS,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(
+                f"a process that has run the backend doesn't end within {END_SECONDS} s"
+            ) from late
+        kit.budget.steps += 3
+        assert done.returncode == 0, done.stderr
+        changed = json.loads(done.stderr.rstrip().rpartition("\n")[2])
+        assert not changed, f"the first run of a process changes {', '.join(changed)}"
+        assert done.stdout == "", "a run prints to standard output"
+        assert not list(tmp_path.iterdir()), "a run leaves files in the current folder"
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)

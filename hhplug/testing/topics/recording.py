@@ -74,6 +74,9 @@ class RecordingTests:
         choice = {"record": ("V", "n"), "record_every": 3, "record_neurons": [7, 258, 3]}
         host = kit.run(**population.arguments(**choice))
         device = kit.run(**population.arguments(**choice, device_arrays=True))
+        kit.run(
+            **Population(259, population.n_steps, seed=2).arguments(**choice, device_arrays=True)
+        )
         for name in ("V", "n"):
             assert not isinstance(device[name], np.ndarray)
             assert tuple(device[name].shape) == host[name].shape

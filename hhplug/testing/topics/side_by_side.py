@@ -5,16 +5,20 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hhplug.errors import BackendUnavailable
+from hhplug.model import finite
+from hhplug.plugins import choice
 from hhplug.problem import DTYPES, Problem
+from hhplug.running.loop import step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
-from hhplug.testing.kit import Kit, assert_equal, assert_same
+from hhplug.testing.kit import Kit, Repeated, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
 BLOCK = 4  # steps
@@ -27,7 +31,10 @@ def _steps(kit: Kit) -> int:
 
 
 def _different(kit: Kit) -> list[Problem]:
-    """Problems that differ in everything; the second is in another precision if there is one."""
+    """Problems that differ in everything; the second is in another precision if there is one.
+
+    The third has as many neurons as the first, so that a pool would give both the same buffers.
+    """
     steps = _steps(kit)
     other = [dtype for dtype in DTYPES if dtype != kit.dtype]
     dtypes = [dtype for dtype in other if dtype in kit.spec.capabilities.dtypes]
@@ -36,7 +43,8 @@ def _different(kit: Kit) -> list[Problem]:
     changed |= {"spike_threshold": -40.0, "record": ("n", "V"), "record_neurons": [7, 0]}
     two = Population(65, steps, "array", seed=65).arguments(**changed)
     two["dtype"] = dtypes[0] if dtypes else kit.dtype
-    return [kit.problem(**one), Problem(**two)]
+    three = Population(257, steps, seed=3).arguments(record=("V",), stimulus=None)
+    return [kit.problem(**one), Problem(**two), kit.problem(**three)]
 
 
 def _raise_in_the_middle(kit: Kit, problem: Problem) -> None:
@@ -51,13 +59,14 @@ class SideBySideTests:
         problems, steps = _different(kit), _steps(kit)
         alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
         recorders = [MemoryRecorder(problem) for problem in problems]
-        kit.budget.steps += 2 * steps + 2 * BLOCK
+        kit.budget.steps += 3 * steps + 2 * BLOCK
         prepare = kit.chosen.backend.prepare
-        with prepare(problems[0], BLOCK) as one, prepare(problems[1], BLOCK) as two:
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(prepare(problem, BLOCK)) for problem in problems]
             early = prepare(problems[0], BLOCK)
             early.advance(BLOCK)
             for done in range(0, steps, BLOCK):
-                blocks = [session.advance(BLOCK) for session in (one, two)]
+                blocks = [session.advance(BLOCK) for session in sessions]
                 if done == 0:
                     early.close()  # with a block that is never read
                     with pytest.raises(ZeroDivisionError):
@@ -66,7 +75,7 @@ class SideBySideTests:
                     recorded = recorder.block(problem.start_step + done, BLOCK)
                     block.read(recorded)
                     recorder.collect(recorded)
-            states = one.state(), two.state()
+            states = [session.state() for session in sessions]
         for recorder, state, right in zip(recorders, states, alone, strict=True):
             outcome = recorder.finish(steps, np.ones(state.shape[1], bool))
             assert_same(
@@ -75,17 +84,45 @@ class SideBySideTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
-    def test_two_threads_at_once_are_both_right(self, kit: Kit):
+    def test_threads_at_once_are_all_right(self, kit: Kit):
         problems, repeats = _different(kit), 1 if kit.short else 8
         alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
 
         def again(problem: Problem) -> list[Any]:
             return [kit.run_in_blocks(problem, [BLOCK]) for _ in range(repeats)]
 
-        with ThreadPoolExecutor(2) as threads:
+        with ThreadPoolExecutor(len(problems)) as threads:
             for runs, right in zip(threads.map(again, problems), alone, strict=True):
                 for run in runs:
                     assert_same(run, right, "a run beside another thread's differs")
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_a_session_may_go_on_in_another_thread(self, kit: Kit):
+        problem, steps = _different(kit)[0], _steps(kit)
+        alone = kit.run_in_blocks(problem, [BLOCK])
+        kit.budget.steps += steps
+        recorder = MemoryRecorder(problem)
+        with (
+            ThreadPoolExecutor(1) as other,
+            kit.chosen.backend.prepare(problem, BLOCK) as session,
+        ):
+            other.submit(step_through, problem, session, recorder, Repeated([BLOCK])).result()
+            state = session.state()
+        moved = Run(*recorder.finish(steps, finite(state)), final_state=state)
+        assert_same(moved, alone, "a session that another thread goes on with differs")
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_a_backend_that_is_opened_twice_is_right_twice(self, kit: Kit):
+        problem = kit.problem(**Population(65, 2 * BLOCK).arguments())
+        kit.budget.steps += 3 * problem.n_steps
+        before = simulate(problem, kit.chosen)
+        second = choice.choose(kit.name)
+        for opened in (kit.chosen, second):
+            assert_same(
+                simulate(problem, opened), before, "with a second backend open a run differs"
+            )
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)

@@ -90,3 +90,12 @@ class DriftingGate(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         session.current_state[2] += 0.02 * len(steps)
+
+
+class VoltageClampedAt150(Faultless):
+    """V is at most 150 mV at the end of a block."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        V = session.current_state[0]
+        V[V > 150.0] = 150.0

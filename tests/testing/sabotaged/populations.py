@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sabotaged.changes import nudged, with_parameters
+from sabotaged.changes import nudged, with_fields, with_parameters
 from sabotaged.faultless import Faultless
 
 
@@ -73,3 +73,10 @@ class NaNGatesBehindAClampedV(Faultless):
         super().read(session, steps, out)
         V = session.current_state[0]
         V[:] = np.clip(np.nan_to_num(V, nan=-65.0), -200.0, 200.0)
+
+
+class NonfiniteStartReplaced(Faultless):
+    """A neuron that begins as NaN or infinite is computed from other numbers."""
+
+    def understood(self, problem):
+        return with_fields(problem, initial_state=np.nan_to_num(problem.initial_state))

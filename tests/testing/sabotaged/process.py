@@ -1,11 +1,15 @@
 """Faults that change the process, or leave something behind in it."""
 
 import ctypes
+import gc
 import mmap
 import os
 import random
 import subprocess
+import sys
+import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -67,6 +71,43 @@ def _set_mxcsr(value):
     page.write(code)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
     ctypes.CFUNCTYPE(None)(address)()
+
+
+class DenormalsSwitchedOffByEachRun(Faultless):
+    """Denormal numbers are zero from the first run on, so that no later one changes anything."""
+
+    def prepare(self, problem, max_steps):
+        _set_mxcsr(0x9FC0)
+        return super().prepare(problem, max_steps)
+
+
+class GarbageCollectionSwitchedOff(Faultless):
+    def prepare(self, problem, max_steps):
+        gc.disable()
+        return super().prepare(problem, max_steps)
+
+
+class FileBesideThePackage(Faultless):
+    def prepare(self, problem, max_steps):
+        Path(__file__).with_name(f"compiled-{os.getpid()}.so").touch()
+        return super().prepare(problem, max_steps)
+
+
+class OutputOfCAtTheEnd(Faultless):
+    """The C library keeps what is printed until the process ends."""
+
+    def prepare(self, problem, max_steps):
+        ctypes.CDLL(None).printf(b"computed a run\n")
+        return super().prepare(problem, max_steps)
+
+
+class ProcessThatNeverEnds(Faultless):
+    """A thread that isn't a daemon waits for ever, but in new processes alone."""
+
+    def prepare(self, problem, max_steps):
+        if "pytest" not in sys.modules:
+            threading.Thread(target=threading.Event().wait).start()
+        return super().prepare(problem, max_steps)
 
 
 class EveryProblemKept(Faultless):

@@ -86,3 +86,25 @@ class TwoSetsOfSpikeArrays(ReusedSpikeArrays):
     """The spikes of a block are overwritten by the second block after it."""
 
     sets = 2
+
+
+class DeviceSamplesUsedByTheNextRun(KeepsSamplesOnDevice):
+    """The memory of a run's samples on the device is used again when the next run begins."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._given = []
+
+    def prepare(self, problem, max_steps):
+        for samples in self._given:
+            samples.get()[:] = 0.0
+        session = super().prepare(problem, max_steps)
+        keep = session.device_samples
+
+        def device_samples():
+            samples = keep()
+            self._given = list(samples.values())
+            return samples
+
+        session.device_samples = device_samples
+        return session

@@ -1,7 +1,7 @@
 """Faults that show when sessions, threads or processes run side by side."""
 
 import os
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, get_ident
 
 from sabotaged.changes import with_fields
 from sabotaged.faultless import Faultless
@@ -60,6 +60,52 @@ class ScratchSharedByThreads(Faultless):
         if mine.shape == session.current_state.shape or self._meeting.broken:
             session.current_state = mine
         else:
+            session.current_state = session.current_state * 0.0
+        super().read(session, steps, out)
+
+
+class BuffersOfOneSizeShared(Faultless):
+    """Sessions with as many neurons have one state, as from a pool that gives a buffer twice."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._states = {}
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        self._states[problem.n_neurons] = session.current_state
+        return session
+
+    def read(self, session, steps, out):
+        n = session.problem.n_neurons
+        session.current_state = self._states[n]
+        super().read(session, steps, out)
+        self._states[n] = session.current_state
+
+
+class SessionBoundToItsThread(Faultless):
+    """In another thread than that of `prepare` it computes from a state of zeros."""
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        session.kept = get_ident()
+        return session
+
+    def read(self, session, steps, out):
+        if session.kept != get_ident():
+            session.current_state = session.current_state * 0.0
+        super().read(session, steps, out)
+
+
+class OnlyTheLatestBackendWorks(Faultless):
+    _latest = None
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        OnlyTheLatestBackendWorks._latest = self
+
+    def read(self, session, steps, out):
+        if self._latest is not self:
             session.current_state = session.current_state * 0.0
         super().read(session, steps, out)
 
