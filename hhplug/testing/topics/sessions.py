@@ -6,12 +6,12 @@ import numpy as np
 import psutil
 import pytest
 
-from hhplug.model import finite
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import BLOCK_STEPS
 from hhplug.testing.kit import Kit, Run, assert_same
 from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, DT, Population
+from hhplug.validity import finite
 
 
 class SessionTests:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from hhplug.errors import BackendUnavailable
-from hhplug.model import finite
 from hhplug.plugins import choice
 from hhplug.problem import DTYPES, Problem
 from hhplug.running.loop import step_through
@@ -20,6 +19,7 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.kit import Kit, Repeated, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
+from hhplug.validity import finite
 
 BLOCK = 4  # steps
 FORK_SECONDS = 60  # s that a forked process may take; a hanging one would wait for ever
