@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+from hhplug.lowering.cache import kept
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
@@ -19,7 +20,16 @@ SHORT_DT = 1e-6  # ms: all stages of a step have nearly the same V, so that size
 
 @cache
 def lower(membrane: Membrane, target: str, method: str = "rk4") -> Program:
-    """One step of a membrane by a method, for a target of `targets.TARGETS`."""
+    """One step of a membrane by a method, for a target of `targets.TARGETS`.
+
+    The program is kept in memory and in a file of the user's cache.
+    """
+    key = f"{membrane.digest} {membrane.name} {target} {method}"
+    return kept(key, lambda: lowered(membrane, target, method))
+
+
+def lowered(membrane: Membrane, target: str, method: str = "rk4") -> Program:
+    """The same, made anew."""
     table = TARGETS[target]
     formulas = Formulas(membrane.reading)
     shared = _cheapest(membrane, formulas, table)
