@@ -33,10 +33,11 @@ def lowered(membrane: Membrane, target: str, method: str = "rk4") -> Program:
     table = TARGETS[target]
     formulas = Formulas(membrane.reading)
     shared = _cheapest(membrane, formulas, table)
-    program, derivative = _written(membrane, formulas, table, shared, method)
+    program, derivative, vanishing = _written(membrane, formulas, table, shared, method)
     values = program.row_values(formulas.defaults, SHORT_DT)
     values = {name: value[0] for name, value in values.items()}
-    program = merged(program, table, {**values, **program.scalar_values(SHORT_DT)})
+    values |= program.scalar_values(SHORT_DT)
+    program = merged(program, table, values, vanishing)
     notes = [_of_family(family) for family, _ in shared if len(family.slopes) > 1]
     notes += [f"{quotient}: {how}" for quotient, how in derivative.values.guarded.items()]
     return _with_notes(program, notes)
@@ -91,7 +92,7 @@ def _cost(membrane: Membrane, formulas: Formulas, target: Target, shared: Shared
 
 def _written(
     membrane: Membrane, formulas: Formulas, target: Target, shared: Shared, method: str
-) -> tuple[Program, Derivative]:
+) -> tuple[Program, Derivative, dict[Operand, tuple[Operand, float]]]:
     derivative = Derivative(formulas, target, shared)
     outputs = METHODS[method](derivative)
     values = derivative.values
@@ -114,7 +115,13 @@ def _written(
         conductance=derivative.conductance,
         notes=(),
     )
-    return renamed(program, kept, _names(program, derivative.labels), stages), derivative
+    names = _names(program, derivative.labels)
+    vanishing: dict[Operand, tuple[Operand, float]] = {
+        names[str(denominator)]: (names[str(u)] if u in names else u, width)
+        for denominator, (u, width) in values.vanishing.items()
+        if denominator in names
+    }
+    return renamed(program, kept, names, stages), derivative, vanishing
 
 
 def _names(program: Program, labels: Mapping[str, str]) -> dict[str, str]:
