@@ -1,0 +1,226 @@
+"""The derivative of a membrane's states, as operations."""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from hhplug.lowering.canonical import ZERO, Sum, canonical, symbol
+from hhplug.lowering.program import Operand
+from hhplug.lowering.targets import Target
+from hhplug.lowering.values import Env, Shared, Values
+from hhplug.membranes.equations import Equations
+from hhplug.membranes.reading import GateEquation, Reading
+
+C_M = symbol("C_m")
+
+
+class Formulas:
+    """The canonical forms of a membrane's expressions, which don't depend on a plan."""
+
+    def __init__(self, reading: Reading):
+        self.reading = reading
+        self.gates = {
+            name: {part: canonical(node) for part, node in gate.given().items()}
+            for name, gate in reading.gates.items()
+        }
+        self.g = {name: canonical(channel.g) for name, channel in reading.channels.items()}
+        self.E = {name: canonical(channel.E) for name, channel in reading.channels.items()}
+        self.pools = {
+            name: {part: canonical(getattr(pool, part)) for part in ("per_current", "rest", "tau")}
+            for name, pool in reading.pools.items()
+        }
+        self.first, self.second = self._rates()
+        self.defaults = Equations(reading).defaults | dict.fromkeys(reading.pools, 1.0)
+        self.roots: dict[Sum, list[float]] = {}
+
+    def _rates(self) -> tuple[dict[str, Sum], dict[str, Sum]]:
+        """Of each gate alpha and alpha + beta, or inf and 1/tau."""
+        first, second = {}, {}
+        for name, parts in self.gates.items():
+            if "alpha" in parts:
+                first[name] = parts["alpha"]
+                second[name] = parts["alpha"] + parts["beta"]
+            else:
+                first[name] = parts["inf"]
+                if "tau" in parts:
+                    second[name] = 1 / parts["tau"]
+        return first, second
+
+    def varying(self) -> list[Sum]:
+        """Every expression that is evaluated in each stage."""
+        return [*self.first.values(), *self.second.values(), *self.E.values()]
+
+    def speed(self, gate: str) -> Sum:
+        return self.gates[gate]["speed"]
+
+
+class Derivative:
+    """Writes the derivative at a state. `step` scales it if the target asks for that."""
+
+    def __init__(self, formulas: Formulas, target: Target, shared: Shared):
+        reading = formulas.reading
+        self.reading, self.formulas, self.target = reading, formulas, target
+        varying = frozenset(("V", *reading.gates, *reading.pools))
+        self.values = Values(target, shared, varying, formulas.defaults, formulas.roots)
+        self.values.count_denominators([*formulas.first.values(), *formulas.second.values()])
+        self.op = self.values.op
+        self.labels: dict[str, str] = {}  # names of the equations for results of operations
+        self.stages: list[int] = []
+        self.slopes: list[Operand] = []
+        self.conductance: Operand = 0.0
+        self.half_step = symbol("dt") * Fraction(1, 2)
+        self._names_of_pools = [
+            channel for pool in reading.pools.values() for channel in pool.channels
+        ]
+        C = 1 / C_M
+        self.scale = self.half_step if target.scaled_by_step else symbol("dt") ** 0
+        self.values.rows[self._leak() * self.scale] = "leak"
+        self.values.rows.setdefault(C * self.scale, "per_C_m")
+
+    def at(self, env: Env) -> dict[str, Operand]:
+        """dx/dt of every state x; times dt/2 if the target scales slopes by the step."""
+        self.stages.append(len(self.values.operations.list))
+        slopes, currents = self._voltage(env)
+        for name, gate in self.reading.gates.items():
+            if not gate.instantaneous:
+                slopes[name] = self._gate(name, gate, env)
+        for name in self.reading.pools:
+            slopes[name] = self._pool(name, env, currents)
+        self.slopes.append(slopes["V"])
+        for state in self.reading.states:
+            self._label(slopes[state], f"d{state}")
+        return {state: slopes[state] for state in self.reading.states}
+
+    def _label(self, operand: Operand, name: str) -> None:
+        """Call the result of an operation by a name of the equations, in this stage."""
+        if isinstance(operand, str):
+            self.labels.setdefault(operand, f"{name}_{len(self.stages)}")
+
+    def speed(self, state: str) -> Sum:
+        """The factor of a gate's slope, which `at` leaves to the method; 1 for other states."""
+        if state in self.reading.gates and not self.target.scaled_by_step:
+            return self.formulas.speed(state)
+        return symbol("dt") ** 0
+
+    def _is_leak(self, name: str) -> bool:
+        """Whether a channel's current is linear in V with constants alone."""
+        return (
+            not self.reading.channels[name].powers
+            and not self.formulas.E[name].names & self.values.varying
+            and name not in self._names_of_pools
+        )
+
+    def _leaks(self) -> Iterable[str]:
+        return filter(self._is_leak, self.reading.channels)
+
+    def _leak(self) -> Sum:
+        """Σ g·E/C_m of the leaks, mV/ms."""
+        return sum((self.formulas.g[n] * self.formulas.E[n] / C_M for n in self._leaks()), ZERO)
+
+    def _voltage(self, env: Env) -> tuple[dict[str, Operand], dict[str, Operand]]:
+        """dV/dt, and the currents over C_m of the channels that feed pools."""
+        V, values = env["V"], self.values
+        slope: Operand = "I"
+        open_: list[Operand] = []
+        leaks = sum((self.formulas.g[name] for name in self._leaks()), ZERO)
+        if leaks.terms:
+            g, _ = values.fixed(leaks / C_M * self.scale)
+            slope = self.op("fnma", g, V, slope)
+            open_.append(g)
+        currents: dict[str, Operand] = {}
+        for names in self._groups():
+            G = self._conductance(names, env)
+            open_.append(G)
+            E = self.formulas.E[names[0]]
+            reversal = values.value(E, env) if E.names & values.varying else values.row(E)
+            drive = self.op("sub", V, reversal)
+            if names[0] in self._names_of_pools:
+                current = self.op("mul", G, drive)
+                currents[names[0]] = current
+                self._label(current, f"I_{names[0]}")
+                slope = self.op("sub", slope, current)
+            else:
+                slope = self.op("fnma", G, drive, slope)
+        if not self.slopes:
+            total = open_[0] if open_ else 0.0
+            for G in open_[1:]:
+                total = self.op("add", total, G)
+            self.conductance = total
+        return {"V": slope}, currents
+
+    def _groups(self) -> list[list[str]]:
+        """Channels that share a reversal potential, one group each; those that feed pools alone."""
+        groups: dict[object, list[str]] = {}
+        for name in self.reading.channels:
+            if not self._is_leak(name):
+                alone = name in self._names_of_pools
+                groups.setdefault(name if alone else self.formulas.E[name], []).append(name)
+        return list(groups.values())
+
+    def _conductance(self, names: Sequence[str], env: Env) -> Operand:
+        """Σ g·gating of some channels over C_m, 1/ms."""
+        total: Operand | None = None
+        for name in names:
+            g = self.values.row(self.formulas.g[name] / C_M * self.scale)
+            powers = [
+                self.values.power(self._gate_value(gate, env), power)
+                for gate, power in self.reading.channels[name].powers.items()
+            ]
+            if not powers:
+                total = g if total is None else self.op("add", total, g)
+            elif total is None and len(powers) > 1:  # (the first powers) · (g · the last)
+                *first, last = powers
+                total = self.op("mul", self.values.product(first), self.op("mul", last, g))
+            elif total is None:
+                total = self.op("mul", powers[0], g)
+            else:
+                total = self.op("fma", self.values.product(powers), g, total)
+        assert total is not None
+        self._label(total, f"g_{'_'.join(names)}_open")
+        return total
+
+    def _gate_value(self, name: str, env: Env) -> Operand:
+        gate = self.reading.gates[name]
+        if not gate.instantaneous:
+            return env[name]
+        first = self.values.value(self.formulas.first[name], env)
+        if gate.alpha is not None:
+            second = self.values.value(self.formulas.second[name], env)
+            self._label(first, f"alpha_{name}")
+            self._label(second, f"alpha_beta_{name}")
+            first = self.op("mul", first, self.op("rcp", second))
+        self._label(first, name)
+        return first
+
+    def _gate(self, name: str, gate: GateEquation, env: Env) -> Operand:
+        """alpha − (alpha + beta)·x, or (inf − x)/tau."""
+        first, second = self.formulas.first[name], self.formulas.second[name]
+        if self.target.scaled_by_step:
+            scale = self.half_step * self.formulas.speed(name)
+            second = _each(second, scale)
+            first = _each(first, scale) if gate.alpha is not None else first
+        a = self.values.value(first, env)
+        b = self.values.value(second, env)
+        by_rates = gate.alpha is not None
+        self._label(a, f"{'alpha' if by_rates else 'inf'}_{name}")
+        self._label(b, f"{'alpha_beta' if by_rates else 'per_tau'}_{name}")
+        if by_rates:
+            return self.op("fnma", b, env[name], a)
+        return self.op("mul", self.op("sub", a, env[name]), b)
+
+    def _pool(self, name: str, env: Env, currents: dict[str, Operand]) -> Operand:
+        """−per_current·I − (x − rest)/tau, where the currents are over C_m."""
+        pool, values = self.formulas.pools[name], self.values
+        channels = self.reading.pools[name].channels
+        inflow = currents[channels[0]]
+        for channel in channels[1:]:
+            inflow = self.op("add", inflow, currents[channel])
+        decay = values.row(1 / pool["tau"] * self.scale)
+        slope = self.op(
+            "fnma", decay, env[name], values.row(pool["rest"] / pool["tau"] * self.scale)
+        )
+        return self.op("fnma", inflow, values.row(pool["per_current"] * C_M), slope)
+
+
+def _each(expression: Sum, by: Sum) -> Sum:
+    """Each term times a product, so that its coefficients take it up."""
+    return expression.scaled(by) if len(by.terms) == 1 else expression * by

@@ -1,0 +1,179 @@
+"""Two reciprocals from one: with r = 1/(a·b), 1/a is r·b and 1/b is r·a."""
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hhplug.lowering.program import Op, Operand, Program, evaluate
+from hhplug.lowering.targets import Target
+
+LOOP = 5  # operations of the loop round a step: the spike test, the count of steps
+VOLTAGES = np.linspace(-200.0, 200.0, 81)  # mV at which products are tried
+
+
+def merged(
+    program: Program,
+    target: Target,
+    values: Mapping[str, Any],
+    vanishing: Mapping[Operand, tuple[Operand, float]],
+) -> Program:
+    """The program with reciprocals merged within each stage, as often as the target gains by it.
+
+    values: usual values of rows and scalars. A product that may overflow isn't formed.
+    vanishing: denominators that vanish where |u| ≤ width, each with u and width. Where a series
+    stands for their quotient they count as 1, since a product that is zero spoils both reciprocals.
+    """
+    ops = list(program.ops)
+    stage = _stages(program)
+    names = (f"m{k}" for k in itertools.count())
+    state = dict.fromkeys(program.states, 0.5) | {"V": VOLTAGES, "I": 0.0}
+    sizes = evaluate(program, {**values, **state})
+    refused: set[tuple[str, str]] = set()
+    while _pays(ops, target):
+        pair = _pair(ops, stage, sizes, refused, target, vanishing)
+        if pair is None:
+            break
+        one, two = pair
+        (a,), (b,) = one.args, two.args
+        both, over = next(names), next(names)
+        stage[both] = stage[over] = stage[one.out]
+        new = []
+        for operand in (a, b):
+            if operand in vanishing:
+                u, width = vanishing[operand]
+                new.append(Op(f"{both}_{operand}", "guard", (u, width, 1.0, operand)))
+        a, b = (f"{both}_{x}" if x in vanishing else x for x in (a, b))
+        for op in new:
+            stage[op.out], sizes[op.out] = stage[one.out], sizes[op.args[3]]
+        sizes[both] = _size(sizes, a) * _size(sizes, b)
+        new += [
+            Op(both, "mul", (a, b)),
+            Op(over, "rcp", (both,)),
+            Op(one.out, "mul", (over, b)),
+            Op(two.out, "mul", (over, a)),
+        ]
+        ops = _in_order([op for op in ops if op not in pair], new)
+    return _numbered(program, ops, stage)
+
+
+def _pays(ops: list[Op], target: Target) -> bool:
+    """Whether special functions, and not issue slots, are what bounds the program."""
+    if target.merge_reciprocals:
+        return True
+    if not target.special_slots:
+        return False
+    special = sum(op.kind in ("rcp", "exp2", "log2") for op in ops)
+    issue = len(ops) + LOOP
+    after = max(issue + 2, (special - 1) * target.special_slots)
+    return special * target.special_slots > after + 1
+
+
+def _size(sizes: Mapping[str, Any], operand: Operand) -> Any:
+    return sizes[operand] if isinstance(operand, str) else operand
+
+
+def _pair(
+    ops: list[Op],
+    stage: dict[str, int],
+    sizes: Mapping[str, Any],
+    refused: set[tuple[str, str]],
+    target: Target,
+    vanishing: Mapping[Operand, tuple[Operand, float]],
+) -> tuple[Op, Op] | None:
+    """Two reciprocals of one stage, neither of which needs the other.
+
+    Pairs without a vanishing denominator come first, and of these those of the fullest stage.
+    """
+    above: dict[str, frozenset[str]] = {}
+    for op in ops:
+        names = [a for a in op.args if isinstance(a, str)]
+        above[op.out] = frozenset(names).union(*(above.get(a, frozenset()) for a in names))
+    reciprocals = [op for op in ops if op.kind == "rcp"]
+    load: dict[int, int] = {}
+    for op in reciprocals:
+        load[stage[op.out]] = load.get(stage[op.out], 0) + 1
+    order = {op.out: k for k, op in enumerate(ops)}
+    reciprocals.sort(key=lambda op: (-load[stage[op.out]], order[op.out]))
+    pairs = itertools.combinations(reciprocals, 2)
+    for one, two in sorted(pairs, key=lambda pair: sum(op.args[0] in vanishing for op in pair)):
+        if stage[one.out] != stage[two.out] or (one.out, two.out) in refused:
+            continue
+        if one.out in above[two.out] or two.out in above[one.out]:
+            continue
+        with np.errstate(all="ignore"):
+            both = np.abs(_size(sizes, one.args[0]) * _size(sizes, two.args[0]))
+        # A denominator is zero at a removable singularity, where a guard takes the series.
+        if np.all((both < target.largest) & ((both > 1 / target.largest) | (both == 0.0))):
+            return one, two
+        refused.add((one.out, two.out))
+    return None
+
+
+def _stages(program: Program) -> dict[str, int]:
+    return {op.out: sum(first <= k for first in program.stages) for k, op in enumerate(program.ops)}
+
+
+def _in_order(ops: list[Op], new: list[Op]) -> list[Op]:
+    """ops with the new ones put in as soon as what they need is there."""
+    made = {op.out for op in ops} | {op.out for op in new}
+    done: set[str] = set()
+    ordered: list[Op] = []
+    waiting = list(new)
+
+    def ready(op: Op) -> bool:
+        return all(a not in made or a in done for a in op.args if isinstance(a, str))
+
+    def add(op: Op) -> None:
+        ordered.append(op)
+        done.add(op.out)
+
+    for op in [*ops, None]:
+        progress = True
+        while progress:
+            progress = False
+            for candidate in list(waiting):
+                if ready(candidate):
+                    add(candidate)
+                    waiting.remove(candidate)
+                    progress = True
+        if op is not None:
+            if ready(op):
+                add(op)
+            else:
+                waiting.append(op)
+    assert not waiting
+    return ordered
+
+
+def _numbered(program: Program, ops: list[Op], stage: dict[str, int]) -> Program:
+    """The program with these operations. Those without a name of the equations are numbered."""
+    names = {
+        op.out: f"t{k}" if re.fullmatch(r"[tm]\d+(_\w+)?", op.out) else op.out
+        for k, op in enumerate(ops)
+    }
+    first: dict[int, int] = {}
+    for k, op in enumerate(ops):
+        first.setdefault(stage[op.out], k)
+    return renamed(program, ops, names, tuple(first[k] for k in sorted(first) if k > 0))
+
+
+def renamed(
+    program: Program, ops: list[Op], names: Mapping[str, str], stages: tuple[int, ...]
+) -> Program:
+    """The program with these operations under new names."""
+
+    def new(operand: Any) -> Any:
+        return names.get(operand, operand) if isinstance(operand, str) else operand
+
+    return replace(
+        program,
+        ops=tuple(Op(names[op.out], op.kind, tuple(map(new, op.args))) for op in ops),
+        outputs={state: new(value) for state, value in program.outputs.items()},
+        slopes=tuple(map(new, program.slopes)),
+        conductance=new(program.conductance),
+        stages=stages,
+    )
