@@ -64,7 +64,7 @@ def gates(draw):
 
 @st.composite
 def made_membranes(draw):
-    parts = {"L": Channel(g=0.1, E=-65.0), "V_T": Parameter(-5.0, "mV"), "phi": 2.0}
+    parts = {"L": Channel(g="0.05 * phi", E="V_T - 60"), "V_T": Parameter(-5.0, "mV"), "phi": 2.0}
     for k in range(draw(st.integers(1, 3))):
         name, power = f"x{k}", draw(st.integers(1, 4))
         parts[f"A{k}"] = Channel(

@@ -15,7 +15,7 @@ from hhplug.membranes.squid import squid
 PRINT_DIGEST = """
 from hhplug.lowering.lower import lowered
 from hhplug.membranes.squid import squid
-print(lowered(squid.replace("shifted", V_T=-55.0), "gpu-float32").digest)
+print(lowered(squid.replace("fast", E_K=-90.0), "gpu-float32").digest)
 """
 
 
