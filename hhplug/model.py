@@ -20,6 +20,7 @@ State = NDArray[np.float64]
 
 VARIABLES = ("V", "m", "h", "n")
 V_REST = -65.0  # mV
+TINY = 1e-30  # x / (1 − e^{−x}) is 1 at this x, in float32 too
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,8 +143,8 @@ def beta_n(V: ArrayLike) -> NDArray[np.float64]:
 
 def _x_over_one_minus_exp_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """x / (1 − e^{−x}), or its limit 1 at x = 0. expm1 is accurate for small x."""
-    nonzero = np.where(x == 0.0, 1.0, x)
-    return np.where(x == 0.0, 1.0, nonzero / -np.expm1(-nonzero))
+    nonzero = np.where(x == 0.0, TINY, x)
+    return nonzero / -np.expm1(-nonzero)
 
 
 def settled_gates(V: ArrayLike) -> NDArray[np.float64]:
@@ -169,7 +170,7 @@ def derivative(state: State, I_ext: NDArray[np.float64], p: HHParameters) -> Sta
     I_Na = p.g_Na * m**3 * h * (V - p.E_Na)
     I_K = p.g_K * n**4 * (V - p.E_K)
     I_L = p.g_L * (V - p.E_L)
-    return np.stack(
+    return np.array(
         [
             (I_ext - I_Na - I_K - I_L) / p.C_m,
             alpha_m(V) * (1 - m) - beta_m(V) * m,
