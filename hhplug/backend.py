@@ -131,6 +131,8 @@ class Recorded:
             return
         V, V_next, threshold = before[0], after[0], problem.spike_threshold
         neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
+        if not neuron.size:
+            return
         self.spike_count[neuron] += 1
         if problem.spikes == "times":
             fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])

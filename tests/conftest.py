@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from command_line import hhplug as hhplug
 from device.made_up_driver import driver as driver
 from hypothesis import settings
 from interrupted_runs import sigint_handler as sigint_handler
+from plugin_factory import answers_of_installed_backends as answers_of_installed_backends
 from plugin_factory import plugins as plugins
 from short_runs import plain as plain
 from short_runs import spiking as spiking
@@ -18,6 +20,18 @@ pytest_plugins = ["pytester"]
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_finish():
+    """Exempt what all tests share from garbage collection, which visits a million such objects."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure():
+    """Let Python collect everything when it exits, because nanobind reports what is left."""
+    gc.unfreeze()
+
 
 DATA = Path(__file__).parent / "data"
 

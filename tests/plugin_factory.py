@@ -111,12 +111,29 @@ def hhplug_backends():
         discovery.forget()
 
 
+@pytest.fixture(scope="session")
+def answers_of_installed_backends() -> dict[str, probes.Answer]:
+    """What the probes of the really installed backends answer; each takes a child process."""
+    discovery.forget()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "_answers", {})
+        backends()
+        return probes._answers
+
+
 @pytest.fixture
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
-    """Install plugins for one test; discovery and probes are reset before and after it."""
+def plugins(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers_of_installed_backends: dict[str, probes.Answer],
+) -> Iterator[Plugins]:
+    """Install plugins for one test; discovery and probes are reset before and after it.
+
+    The probes of other backends are not asked again, since a test's plugins don't change them.
+    """
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv(discovery.DISABLE, raising=False)
-    monkeypatch.setattr(probes, "_answers", {})
+    monkeypatch.setattr(probes, "_answers", answers_of_installed_backends.copy())
     discovery.forget()
     yield Plugins(tmp_path)
     discovery.forget()

@@ -17,6 +17,13 @@ from hhplug.plugins import discovery, probes
 TIMEOUT = 2.0  # s; a child takes 0.3 s to start, on two idle cores
 
 
+@pytest.fixture
+def plugins(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """Plugins for one test, before which no probe has been asked."""
+    monkeypatch.setattr(probes, "_answers", {})
+    return plugins
+
+
 def offer_probed(plugins: Plugins, name: str, probe: str) -> None:
     """Install a backend whose probe has this body."""
     plugins.offer(name, f"def probe():\n    {probe}", probe=f"{name}:probe")

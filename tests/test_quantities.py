@@ -7,6 +7,7 @@ import importlib
 import re
 from collections import deque
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ class BrianQuantity(np.ndarray):
         return made
 
 
+@cache  # a registry of pint takes 0.2 s
 def maker(library):
     """Return a function of value and unit that makes the library's quantity."""
     if library == "Brian2":

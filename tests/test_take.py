@@ -1,5 +1,7 @@
 """A population computed in parts is the population computed whole, bit for bit."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -59,12 +61,16 @@ def assert_same(joined, whole):
         assert_array_equal(joined.spikes.time, whole.spikes.time)
 
 
-@pytest.mark.parametrize("stimulus", STIMULI.values(), ids=STIMULI)
-@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+@cache
+def whole_run(stimulus, kept):
+    return simulate(whole_problem(STIMULI[stimulus], **KEPT[kept]), "numpy")
+
+
+@pytest.mark.parametrize("stimulus", STIMULI)
+@pytest.mark.parametrize("kept", KEPT)
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 def test_the_parts_of_a_population_join_to_the_whole(stimulus, kept, cut):
-    problem = whole_problem(stimulus, **kept)
-    whole = simulate(problem, "numpy")
+    problem, whole = whole_problem(STIMULI[stimulus], **KEPT[kept]), whole_run(stimulus, kept)
     parts = [simulate(problem.take(neurons), "numpy") for neurons in cut]
     joined = Result.join(parts[::-1])
     assert_same(joined, whole)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import inputs
 from benchmarks.inputs import DT, LENGTHS, Population
-from hhplug import Simulator
+from hhplug import HHParameters, Simulator, Stimulus
 
 # These were recorded first; later ones are appended after them.
 POPULATION = "5405dc4f3f5f6d9c206e37087236f35e961ef57cfaf59643267be254cb820cbc"
@@ -28,19 +28,33 @@ def test_the_inputs_of_earlier_measurements_never_change():
     )
 
 
-@pytest.mark.parametrize("varied", [True, False])
-def test_the_spikes_are_those_of_the_reference_and_none_is_near_the_end_of_a_run(varied):
-    population = Population(100, varied)
-    steps = LENGTHS[-2]
-    result = Simulator("reference", parameters=population.parameters).run(
-        (steps + 3) * DT,
-        stimulus=population.stimulus,
-        initial_state=population.row("state"),
-        record=(),
+@pytest.fixture(scope="module")
+def spikes():
+    """Spikes of 100 neurons of the varied population and, after them, of 100 of the other one."""
+    both = [Population(100, varied) for varied in (True, False)]
+    g_Na, g_K = (
+        np.concatenate([np.broadcast_to(getattr(one.parameters, name), 100) for one in both])
+        for name in ("g_Na", "g_K")
     )
-    at = np.floor(result.spikes.time / DT + 1e-9)
+    return (
+        Simulator("reference", parameters=HHParameters(g_Na=g_Na, g_K=g_K))
+        .run(
+            (LENGTHS[-2] + 3) * DT,
+            stimulus=Stimulus.constant(np.concatenate([one.row("I_ext") for one in both])),
+            initial_state=np.concatenate([one.row("state") for one in both], axis=1),
+            record=(),
+        )
+        .spikes
+    )
+
+
+@pytest.mark.parametrize("varied", [True, False])
+def test_the_spikes_are_those_of_the_reference_and_none_is_near_the_end_of_a_run(spikes, varied):
+    population, first = Population(100, varied), 0 if varied else 100
+    own = (first <= spikes.neuron) & (spikes.neuron < first + 100)
+    neuron, at = spikes.neuron[own] - first, np.floor(spikes.time[own] / DT + 1e-9)
     for length in LENGTHS[:-1]:
-        counts = np.bincount(result.spikes.neuron[at < length], minlength=100)
+        counts = np.bincount(neuron[at < length], minlength=100)
         np.testing.assert_array_equal(counts, population.spike_count(length))
         assert np.abs(at - length).min() > 2
 

@@ -11,6 +11,8 @@ from hhplug.testing import varied
 
 SHORT = ("--horizon", "short")
 
+with_few_tests = pytest.mark.usefixtures("few_tests")
+
 
 @pytest.fixture
 def certify(bench, capsys, monkeypatch, tmp_path_factory):
@@ -27,6 +29,7 @@ def certify(bench, capsys, monkeypatch, tmp_path_factory):
     return run
 
 
+@with_few_tests
 def test_a_backend_that_holds_is_certified_with_its_error_budget(certify):
     code, output, errors = certify("reference", *SHORT)
     assert (code, errors) == (0, "")
@@ -37,6 +40,7 @@ def test_a_backend_that_holds_is_certified_with_its_error_budget(certify):
     assert " passed, 2 skipped" in output
 
 
+@with_few_tests
 def test_a_backend_that_fails_exits_with_1_and_says_what_is_broken(bench, certify):
     bench.offer("off", "sabotaged.numerics:CapacitanceOffByAMillionth")
     code, output, _ = certify("off", *SHORT)
@@ -62,11 +66,15 @@ def test_a_backend_whose_factory_fails_exits_with_3(bench, certify):
 
 def test_a_test_that_hangs_shows_where(bench):
     bench.offer("hangs", "sabotaged.sessions:HangsForASecond")
-    script = "from hhplug.testing import certify; certify.SILENCE = 0.2; "
-    script += "raise SystemExit(certify.certify('hangs', 'short'))"
+    script = """
+from few_tests import Rules, deselect_most
+from hhplug.testing import certify
+Rules.deselect, certify.SILENCE = deselect_most, 0.5
+raise SystemExit(certify.certify('hangs', 'short'))
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "Timeout (0:00:00.2" in done.stderr
+    assert "Timeout (0:00:00.5" in done.stderr
     assert re.search(r'File ".*sessions.py", line \d+ in read', done.stderr)
 
 
@@ -99,6 +107,7 @@ def test_no_file_of_the_folder_is_read_or_written(bench, certify, tmp_path_facto
     assert sorted(folder.iterdir()) == before
 
 
+@with_few_tests
 @pytest.mark.parametrize("options", ["-k test_the_spec_is_complete", "--no-such-option"])
 def test_the_environments_options_are_not_read(bench, certify, monkeypatch, options):
     monkeypatch.setenv("PYTEST_ADDOPTS", options)
@@ -108,6 +117,7 @@ def test_the_environments_options_are_not_read(bench, certify, monkeypatch, opti
     assert "BROKEN" in output
 
 
+@with_few_tests
 def test_the_options_of_the_suite_are_known_where_pytest_loads_no_plugins(certify, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "no_such_module")

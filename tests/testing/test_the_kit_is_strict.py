@@ -60,8 +60,9 @@ def added(body: str) -> str:
 
 @pytest.fixture
 def few_problems(monkeypatch):
-    """The suite has two of its varied problems, all of which fail alike."""
+    """The suite has two of its varied problems and no large ones; all of them fail alike."""
     monkeypatch.setattr("hhplug.testing.suite.rows", lambda _: varied.rows(short=True)[:2])
+    monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 1009)
 
 
 @pytest.mark.usefixtures("few_problems")
@@ -199,6 +200,7 @@ def test_a_subclass_adds_tests_which_may_ask_for_the_kit(bench):
     assert outcome.exit_code == FAILED
 
 
+@pytest.mark.usefixtures("few_tests")
 def test_the_documented_subclass_runs_the_suite_in_a_test_file(bench):
     documented = hhplug.testing.__doc__.partition("in a plugin's own tests,\n")[2]
     bench.offer("mine", "sabotaged.populations:StaleLastNeuron")

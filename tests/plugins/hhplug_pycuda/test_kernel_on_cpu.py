@@ -144,25 +144,33 @@ def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):
     assert (run.step > 0).all()
 
 
-@needs_nvcc
-@pytest.mark.parametrize("target", ["sm_75", "sm_80", "sm_90", "compute_120"])
-def test_nvcc_compiles_it_without_a_warning(tmp_path, target):
-    kind = "-ptx" if target.startswith("compute") else "-cubin"
+@pytest.fixture(scope="module", params=["sm_75", "sm_80", "sm_90", "compute_120"])
+def ptx(request, tmp_path_factory):
+    """Compile every variant for a target; return the texts in PTX of each dtype's variants.
+
+    A warning is an error.
+    """
+    folder, target = tmp_path_factory.mktemp(request.param), request.param
+    kind = ["-ptx"] if target.startswith("compute") else ["-cubin", "--keep"]
+    texts = {dtype: [] for dtype in DTYPES}
     for dtype, record, array, latency in itertools.product(DTYPES, (0, 1), (0, 1), (0, 1)):
         subprocess.run(
-            ["nvcc", kind, f"-arch={target}", "-fmad=false", "-Werror", "all-warnings",
-             *choices(dtype, record, array, latency), str(SOURCE), "-o", str(tmp_path / "hh")],
+            ["nvcc", *kind, f"-arch={target}", "-fmad=false", "-Werror", "all-warnings",
+             *choices(dtype, record, array, latency), str(SOURCE)],
+            cwd=folder,
             check=True,
         )  # fmt: skip
+        texts[dtype].append((folder / "hh.ptx").read_text())
+        (folder / "hh.ptx").unlink()
+    return texts
 
 
 @needs_nvcc
-def test_the_float32_kernel_holds_no_double(tmp_path):
-    target = tmp_path / "hh.ptx"
-    for record, array, latency in itertools.product((0, 1), (0, 1), (0, 1)):
-        subprocess.run(
-            ["nvcc", "-ptx", "-arch=sm_90", "-fmad=false",
-             *choices("float32", record, array, latency), str(SOURCE), "-o", str(target)],
-            check=True,
-        )  # fmt: skip
-        assert not re.search(r"\.f64", target.read_text())
+def test_nvcc_compiles_it_without_a_warning(ptx):
+    assert all(".entry hh" in text for text in ptx["float32"] + ptx["float64"])
+
+
+@needs_nvcc
+def test_the_float32_kernel_holds_no_double(ptx):
+    assert not any(re.search(r"\.f64", text) for text in ptx["float32"])
+    assert all(re.search(r"\.f64", text) for text in ptx["float64"])

@@ -18,7 +18,8 @@ class SpikesChanged(Faultless):
             return
         found = Recorded(out.problem, out.samples, np.zeros_like(out.spike_count))
         super().read(session, steps, found)
-        spikes = tuple(map(np.concatenate, zip(*found.spikes, strict=True)))
+        none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        spikes = tuple(map(np.concatenate, zip(none, *found.spikes, strict=True)))
         neuron, step, fraction = self.reported(session, steps, spikes)
         np.add.at(out.spike_count, neuron, 1)
         out.add_spikes(neuron, step, fraction)
