@@ -83,7 +83,8 @@ def test_a_pool_fills_with_the_current_of_its_channels():
     assert membrane.states[-1] == "Ca"
     assert np.all(state[-1] == 2.4e-4)
     state[-1] = 1e-3
-    I_T = equations.currents(dict(zip(membrane.states, state, strict=True)), p)["T"]
+    s = 1.0 / (1.0 + np.exp(-(state[0] + 2.0 + 57.0) / 6.2))
+    I_T = 0.4 * s**2 * state[membrane.states.index("u")] * (state[0] - 120.0)
     slope = equations.derivative(state, 0.0, p)[-1]
     np.testing.assert_allclose(slope, -5.182e-5 * I_T - (1e-3 - 2.4e-4) / 5.0, rtol=1e-13)
     assert membrane.rates(-60.0, pools={"Ca": 1e-3})["c"].inf == 0.5  # Ca = K_d
