@@ -38,6 +38,11 @@ from hhplug.quantities import PURE
 
 RESERVED = ("V", "t", "dt", "I", "I_ext", "time", "neuron", *FUNCTIONS)
 POTENTIALS = ("v", "vm", "v_m", "em", "e_m")  # other names of V, in small letters
+# What else a result's Dataset and its file hold under a name of their own.
+IN_RESULTS = (
+    "drive", "final_state", "initial_state", "metadata", "neuron_ids", "record_neurons",
+    "record_ranks", "spike_count", "spike_neuron", "spike_time", "stimulus", "valid", "written",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class _Reader:
     def _check_name(self, name: str, what: str) -> None:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             self._refuse(f"{what} needs another name, which Python can have for a variable")
-        if name in RESERVED:
+        if name in (*RESERVED, *IN_RESULTS):
             self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
 
     def _take(self, name: str, what: str) -> None:
