@@ -1,8 +1,4 @@
-"""Two reciprocals from one: with r = 1/(a·b), 1/a is r·b and 1/b is r·a.
-
-A denominator that vanishes at a removable singularity is replaced by 1 where a guard takes the
-series, for a zero would make the other reciprocal NaN.
-"""
+"""Two reciprocals from one: with r = 1/(a·b), 1/a is r·b and 1/b is r·a."""
 
 import itertools
 import re
@@ -31,26 +27,15 @@ def merged(program: Program, target: Target, values: Mapping[str, Any]) -> Progr
     sizes = evaluate(program, {**values, **state})
     refused: set[tuple[str, str]] = set()
     while _pays(ops, target):
-        guards = _guards(ops)
-        pair = _pair(ops, stage, sizes, refused, target, guards)
+        pair = _pair(ops, stage, sizes, refused, target)
         if pair is None:
             break
         one, two = pair
-        new = [
-            Op(next(names), "guard", (*guards[op.out].args[:2], 1.0, op.args[0]))
-            for op in pair
-            if op.out in guards
-        ]
-        for op in new:
-            stage[op.out] = stage[one.out]
-            u, width, near, far = (_size(sizes, operand) for operand in op.args)
-            sizes[op.out] = np.where(np.abs(u) > width, far, near)
-        nonzero = {op.args[3]: op.out for op in new}
-        a, b = (nonzero.get(op.args[0], op.args[0]) for op in pair)
+        (a,), (b,) = one.args, two.args
         both, over = next(names), next(names)
         stage[both] = stage[over] = stage[one.out]
         sizes[both] = _size(sizes, a) * _size(sizes, b)
-        new += [
+        new = [
             Op(both, "mul", (a, b)),
             Op(over, "rcp", (both,)),
             Op(one.out, "mul", (over, b)),
@@ -82,12 +67,8 @@ def _pair(
     sizes: Mapping[str, Any],
     refused: set[tuple[str, str]],
     target: Target,
-    guards: Mapping[str, Op],
 ) -> tuple[Op, Op] | None:
-    """Two reciprocals of one stage, neither of which needs the other; the fullest stage first.
-
-    Those that a guard needs come last, for their denominators cost a guard more.
-    """
+    """Two reciprocals of one stage, neither of which needs the other; the fullest stage first."""
     above: dict[str, frozenset[str]] = {}
     for op in ops:
         names = [a for a in op.args if isinstance(a, str)]
@@ -97,7 +78,7 @@ def _pair(
     for op in reciprocals:
         load[stage[op.out]] = load.get(stage[op.out], 0) + 1
     order = {op.out: k for k, op in enumerate(ops)}
-    reciprocals.sort(key=lambda op: (-load[stage[op.out]], op.out in guards, order[op.out]))
+    reciprocals.sort(key=lambda op: (-load[stage[op.out]], order[op.out]))
     for one, two in itertools.combinations(reciprocals, 2):
         if stage[one.out] != stage[two.out] or (one.out, two.out) in refused:
             continue
@@ -110,32 +91,6 @@ def _pair(
             return one, two
         refused.add((one.out, two.out))
     return None
-
-
-def _guards(ops: list[Op]) -> dict[str, Op]:
-    """Of each reciprocal that a guard alone needs, that guard, by the reciprocal's name."""
-    users: dict[Operand, list[Op]] = {}
-    for op in ops:
-        for operand in op.args:
-            users.setdefault(operand, []).append(op)
-
-    def needing(name: str) -> set[Op | None]:
-        found: set[Op | None] = set()
-        for op in users.get(name, ()):
-            if op.kind == "guard" and name not in op.args[:3]:
-                found.add(op)
-            else:
-                found |= needing(op.out) if op.kind == "mul" else {None}
-        return found
-
-    guards = {}
-    for op in ops:
-        if op.kind == "rcp":
-            found = needing(op.out)
-            guard = found.pop() if len(found) == 1 else None
-            if guard:
-                guards[op.out] = guard
-    return guards
 
 
 def _stages(program: Program) -> dict[str, int]:
