@@ -6,7 +6,6 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.device.cuda_driver import devices
-from hhplug.membranes import squid
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
@@ -32,10 +31,8 @@ class PyCudaBackend(Backend):
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype
-        program = equations(squid, problem.dtype)
-        return PyCudaSession(
-            self.gpu, problem, max_steps, program.program, program.constants
-        ).open()
+        step = equations(problem.membrane, problem.dtype)
+        return PyCudaSession(self.gpu, problem, max_steps, step.program, step.constants).open()
 
 
 class PyCudaSession(DeviceSession):
@@ -45,7 +42,7 @@ class PyCudaSession(DeviceSession):
         n = self.problem.n_neurons
         threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
         module = self.device.module(
-            source(squid, self.dtype.name),
+            source(self.problem.membrane, self.dtype.name),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,
