@@ -19,5 +19,6 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             priority=40,
             capabilities=Capabilities(membranes="any", device_index=True, device_arrays=True),
             install_hint="pip install './plugins/hhplug-pycuda[cuda]' (builds PyCUDA: needs nvcc)",
+            source="hhplug_pycuda.source:source",
         )
     ]
