@@ -29,10 +29,12 @@ DEVICE double reciprocal_estimate(double x) {
   return y;
 }
 DEVICE double times_power_of_two(double x, double k_plus_magic) {
-  int64_t bits, k;
+  int64_t bits;
+  int32_t k;
+  std::memcpy(&k, &k_plus_magic, 4);
+  k = k < -1021 ? -1021 : k > 1023 ? 1023 : k;
   std::memcpy(&bits, &x, 8);
-  std::memcpy(&k, &k_plus_magic, 8);
-  bits += (int64_t)((uint64_t)k << 52);
+  bits += (int64_t)((uint64_t)(int64_t)k << 52);
   std::memcpy(&x, &bits, 8);
   return x;
 }

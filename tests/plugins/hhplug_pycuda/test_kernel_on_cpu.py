@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from launched import awkward_voltages, block, worst_rate_error
-from trial_membranes import MEMBRANES, SINGULAR
+from trial_membranes import MEMBRANES, SINGULAR, SWITCHED
 
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_pycuda.source import equations, source
@@ -39,11 +39,11 @@ def compiled(tmp_path_factory):
     """The kernel as a shared library, by membrane, dtype and other choices."""
     libraries = {}
 
-    def library(name, dtype, array=0, latency=0):
-        key = name, dtype, array, latency
+    def library(membrane, dtype, array=0, latency=0):
+        key = membrane, dtype, array, latency
         if key not in libraries:
             folder = tmp_path_factory.mktemp("hh")
-            (folder / "kernel.cu").write_text(source(MEMBRANES[name], dtype), encoding="utf-8")
+            (folder / "kernel.cu").write_text(source(membrane, dtype), encoding="utf-8")
             flags = "-std=c++17 -O1 -march=native -ffp-contract=off -shared -fPIC -Wall -Werror"
             quiet = "-Wno-unknown-pragmas -Wno-unused-function -Wno-unused-variable"
             defined = choices(dtype, array=array, latency=latency)
@@ -140,7 +140,8 @@ def on_cpu(library):
 @pytest.mark.parametrize("name", MEMBRANES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rates_are_within_bounds(compiled, name, dtype):
-    membrane, library, kept = MEMBRANES[name], compiled(name, dtype), {}
+    membrane, kept = MEMBRANES[name], {}
+    library = compiled(membrane, dtype)
     ours = equations(membrane, dtype)
 
     def put(array):
@@ -176,7 +177,7 @@ def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_arr
     expected = described(membrane, parameters, state, I_ext)
     run = Run(membrane, dtype, parameters, state)
     current = {"array": I_ext} if as_array else {"waveform": waveform, "gain": gain}
-    samples = run.advance(compiled(name, dtype, as_array), **current)
+    samples = run.advance(compiled(membrane, dtype, as_array), **current)
     for state_name, ours, theirs in zip(membrane.states, samples, expected, strict=True):
         assert np.abs(ours - theirs[:-1]).max() < BOUNDS[dtype].V_50_ms, state_name
     assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
@@ -197,11 +198,23 @@ def test_a_cut_a_current_of_rows_and_the_form_for_few_neurons_change_no_bit(comp
     state = np.broadcast_to(settled(membrane, parameters, -50.0), (len(membrane.states), n))
     waveform, gain = np.ones((300, 1)), np.full((1, n), 12.0)
     whole, cut, few = (Run(membrane, "float32", parameters, state) for _ in range(3))
-    samples = whole.advance(compiled(name, "float32"), waveform, gain)
-    parts = [cut.advance(compiled(name, "float32"), waveform[:k], gain) for k in (101, 199)]
+    samples = whole.advance(compiled(membrane, "float32"), waveform, gain)
+    parts = [cut.advance(compiled(membrane, "float32"), waveform[:k], gain) for k in (101, 199)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), samples)
-    few.advance(compiled(name, "float32", latency=1), waveform, gain)
+    few.advance(compiled(membrane, "float32", latency=1), waveform, gain)
     np.testing.assert_array_equal(few.state, whole.state)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponentials_beyond_the_range_of_floats_are_0_or_large(compiled, dtype):
+    n, usual = 9, SWITCHED.equations.defaults
+    parameters, gain = dict(usual) | {"C_m": np.ones(n)}, np.zeros((1, n))
+    with np.errstate(over="ignore"):
+        state = settled(SWITCHED, usual, np.linspace(-110.0, 250.0, n))
+        expected = described(SWITCHED, parameters, state, np.zeros((50, 1)))
+    run = Run(SWITCHED, dtype, parameters, state)
+    run.advance(compiled(SWITCHED, dtype), np.ones((50, 1)), gain)
+    assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
 
 
 def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):
@@ -209,7 +222,7 @@ def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):
     parameters = dict(membrane.equations.defaults)
     state = np.repeat(settled(membrane, parameters), 9, axis=1)
     run = Run(membrane, "float32", parameters | {"C_m": np.ones(9)}, state, room=5)
-    run.advance(compiled("squid", "float32"), np.ones((N_STEPS, 1)), np.full((1, 9), 20.0))
+    run.advance(compiled(membrane, "float32"), np.ones((N_STEPS, 1)), np.full((1, 9), 20.0))
     assert run.total[0] == run.count.sum() == 9
     assert (run.step > 0).all()
 

@@ -64,7 +64,7 @@ def test_a_membrane_agrees_with_the_reference(name, dtype):
     spread = {key: value * rng.uniform(0.98, 1.02, n) for key, value in usual.items()}
     run = {
         "T": 8.0,
-        "stimulus": Stimulus.step(np.linspace(7.0, 20.0, n), 1.0, 6.0),
+        "stimulus": Stimulus.step(np.linspace(20.0, 40.0, n), 1.0, 6.0),
         "initial_state": membrane.equations.settled(-65.0, usual),
     }
     ours = Simulator("pycuda", dtype, spread, membrane=membrane).run(**run)

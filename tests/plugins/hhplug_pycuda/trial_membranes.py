@@ -40,6 +40,13 @@ STEEP = squid.replace(
     k=8.0,
 )
 
+# A gate that is open or shut within a millivolt: e^((V + 50)/0.15) is beyond the range of floats
+# from 60 mV on.
+SWITCHED = squid.replace(
+    "switched",
+    M=Channel("p", g=1.0, E="E_K", p=Gate(inf="1 / (1 + exp(-(V + 50) / 0.15))", tau=5.0)),
+)
+
 # WB has an instantaneous gate and a speed that is a parameter; CS has powers of 1/3.
 MEMBRANES = {
     membrane.name: membrane for membrane in (squid, RS_SHIFTED, WB, CS, LTS_WITH_CALCIUM, STEEP)
