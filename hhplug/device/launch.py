@@ -24,7 +24,7 @@ class Slot:
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32; None unless spikes are counted
     spikes: SpikeRoom | None  # None unless spike times are kept
-    start: Array | None  # (4·N): the state before the block; None unless spike times are kept
+    start: Array | None  # (states·N): before the block; None unless spike times are kept
     done: Event | None = None  # happens when its latest block is done; None before the first
 
 
@@ -33,7 +33,7 @@ class Launch:
     """The arguments of one kernel launch; arrays are on the device."""
 
     n_steps: int
-    state: Array  # (4·N): V m h n, updated in place
+    state: Array  # (states·N) in the order of the program's states, updated in place
     current: Array  # waveform (n_steps × J), or rows of an array current
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hhplug.backend import Block, Recorded, Session
 from hhplug.device.interface import Array, Arrays, Device, Event
 from hhplug.device.launch import Launch, Slot, SpikeRoom
-from hhplug.membranes.derived import derived_parameters
+from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 
 SLOTS = 2  # blocks that may be enqueued and not yet read
@@ -35,19 +35,19 @@ class DeviceSession(Session):
     """A session whose subclass, in a plugin, implements `make_ready` and `launch`.
 
     device: the device, which sessions share.
+    program: a step of the problem's membrane, as the kernel computes it.
     constants: numbers that the kernel needs, in its order.
-    rows: names of `derived_parameters`, in the order of the kernel's rows.
 
     `open` allocates and uploads. self.arrays then has these arrays:
 
     "constants": the constants;
-    "parameters", (rows, N) or (rows, 1): the derived parameters in the order of rows;
+    "rows", (rows, N) or (rows, 1): the program's rows, in its order;
     "gain", (J, N) or (J, 1): gain of a separable current, over C_m; J is at least 1;
     "column", (N,) int32: each neuron's column among the recorded ones, −1 if it is not recorded;
     empty if every neuron is recorded.
     """
 
-    parameters_per_neuron: bool
+    rows_per_neuron: bool
     gain_per_neuron: bool
     J: int  # waveforms of a separable current, at least 1
     row_length: int  # numbers that describe the current of one step on the device
@@ -57,11 +57,11 @@ class DeviceSession(Session):
         device: Device,
         problem: Problem,
         max_steps: int,
+        program: Program,
         constants: Sequence[float],
-        rows: Sequence[str],
     ):
         self.device, self.problem, self._max_steps = device, problem, max_steps
-        self._constants, self._rows = constants, rows
+        self.program, self._constants = program, constants
         self.dtype = np.dtype(problem.dtype)
         self.arrays: dict[str, Array] = {}
         self.slots: list[Slot] = []
@@ -85,8 +85,9 @@ class DeviceSession(Session):
         """Allocate, upload the inputs and make ready; frees everything if any of it fails."""
         problem, device = self.problem, self.device
         device.transfers.refuse_fork()
-        parameters, gain = derived_parameters(problem.parameters), _gain(problem)
-        self.parameters_per_neuron = next(iter(parameters.values())).size > 1
+        rows = self.program.row_values(problem.parameters, problem.dt)
+        self.rows_per_neuron = rows["leak"].size > 1
+        gain = _gain(problem)
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
         array = problem.current.array
         self.row_length = array.row_length if array else self.J
@@ -94,7 +95,7 @@ class DeviceSession(Session):
             {
                 "state": [problem.initial_state],
                 "constants": [np.array(self._constants)],
-                "parameters": [parameters[name] for name in self._rows],
+                "rows": list(rows.values()),
                 "gain": [gain],
             }
         )
@@ -124,7 +125,7 @@ class DeviceSession(Session):
         """The arrays to allocate. inputs: number of elements of all inputs together."""
         problem, real = self.problem, self.dtype
         n, times = problem.n_neurons, problem.spikes == "times"
-        state = (4 * n if times else 0, real)
+        state = (len(self.program.states) * n if times else 0, real)
         recorded = (-(-self._max_steps // problem.record_every) * problem.n_recorded, real)
         shapes: Shapes = {
             "inputs": (inputs, real),
@@ -211,7 +212,7 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> NDArray[Any]:
-        state = np.empty((4, self.problem.n_neurons), self.dtype)
+        state = np.empty((len(self.program.states), self.problem.n_neurons), self.dtype)
         with self.device.current():
             self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
         return state

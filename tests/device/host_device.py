@@ -13,12 +13,11 @@ import numpy as np
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
+from hhplug.lowering.lower import lower
+from hhplug.lowering.program import evaluate
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.discovery import Entry
-from hhplug.reference import rk4_step
 
-# In another order than `derived_parameters`, so that a session that ignores it is wrong.
-PARAMETER_ROWS = ("per_C_m", "leak", "E_K", "E_Na", "g_L", "g_K", "g_Na")
 RUBBISH = 0x7F  # in every byte: 1e306 as float64, 3e38 as float32, no index as int32
 
 
@@ -166,27 +165,30 @@ class HostSession(DeviceSession):
 
     def _kernel(self, work):
         n, every = self.problem.n_neurons, self.every
-        dt, threshold = self.arrays["constants"]
-        p = dict(zip(PARAMETER_ROWS, self.arrays["parameters"].reshape(7, -1), strict=True))
-        leak, per_C_m = p.pop("leak"), p.pop("per_C_m")
-        parameters = {"C_m": 1.0, "E_L": 0.0, **p}
-        membrane = self.problem.membrane
+        program = self.program
+        threshold, *scalars = self.arrays["constants"]
+        rows = self.arrays["rows"].reshape(len(program.rows), -1)
+        values = dict(zip(program.scalars, scalars, strict=True))
+        values |= zip(program.rows, rows, strict=True)
         gain = self.arrays["gain"].reshape(self.J, -1)
         column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
         columns = np.flatnonzero(column >= 0)
-        state, count = work.state.reshape(4, n), np.zeros(n, np.int32)
+        state, count = work.state.reshape(len(program.states), n), np.zeros(n, np.int32)
         assert not (work.spikes and work.spikes.total[0])
         for k in range(work.n_steps):
             row = work.current[0 if work.held else k * self.row_length :][: self.row_length]
-            I_ext = row * per_C_m if self.array_current else sum(map(np.multiply, gain, row))
-            before = state.copy()
+            I_ext = (
+                row * values["per_C_m"] if self.array_current else sum(map(np.multiply, gain, row))
+            )
+            before = dict(zip(program.states, state.copy(), strict=True))
             sample, between = divmod(k - work.first_sample, every)
             if sample >= 0 and between == 0:
                 for name, target in work.samples.items():
                     target = target[sample * self.problem.n_recorded :]
-                    target[column[columns]] = before[membrane.states.index(name)][columns]
-            state[:] = rk4_step(membrane.equations, before, I_ext + leak, dt, parameters)
-            V, V_next = before[0], state[0]
+                    target[column[columns]] = before[name][columns]
+            after = evaluate(program, {**values, **before, "I": I_ext + values["leak"]})
+            state[:] = [after[program.outputs[name]] for name in program.states]
+            V, V_next = before["V"], state[0]
             neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
             count[neuron] += 1
             if work.spikes:
@@ -211,12 +213,13 @@ class HostBackend(Backend):
         self._host = host
 
     def prepare(self, problem, max_steps):
-        constants = [problem.dt, problem.spike_threshold]
-        return HostSession(self._host, problem, max_steps, constants, PARAMETER_ROWS).open()
+        program = lower(problem.membrane, f"gpu-{problem.dtype}")
+        constants = [problem.spike_threshold, *program.scalar_values(problem.dt).values()]
+        return HostSession(self._host, problem, max_steps, program, constants).open()
 
 
 def backend_on(device):
     """Return a HostBackend on this device, opened for `simulate`."""
-    capabilities = Capabilities(device_arrays=True)
+    capabilities = Capabilities(membranes="any", device_arrays=True)
     spec = BackendSpec("host", "host_device:HostBackend", API, "a toy", capabilities=capabilities)
     return OpenedBackend(Entry("host", "tests", "", spec), spec, HostBackend(device))
