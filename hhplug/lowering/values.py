@@ -58,7 +58,7 @@ class Values:
     ):
         self.target, self.shared = target, shared
         self.varying, self.defaults, self.known_roots = varying, defaults, known_roots
-        self.operations = Operations()
+        self.operations = Operations(target.fused)
         self.op = self.operations.op
         self.rows: dict[Sum, str] = {}
         self.scalars: dict[Sum, str] = {}
