@@ -65,10 +65,10 @@ def _with_best_offsets(
     found: Sequence[Use],
 ) -> tuple[float, Shared]:
     """The offset of one family after the other is the cheapest beside those of the others."""
-    shared = [(family, offsets(family, found)[0]) for family in families]
+    shared = [(family, offsets(family, found, target)[0]) for family in families]
     best = _cost(membrane, formulas, target, shared)
     for k, family in enumerate(families):
-        for offset in offsets(family, found)[1:]:
+        for offset in offsets(family, found, target)[1:]:
             trial = [*shared[:k], (family, offset), *shared[k + 1 :]]
             cost = _cost(membrane, formulas, target, trial)
             if cost < best - 1e-9:
