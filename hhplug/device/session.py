@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hhplug.backend import Block, Recorded, Session
 from hhplug.device.interface import Array, Arrays, Device, Event
 from hhplug.device.launch import Launch, Slot, SpikeRoom
-from hhplug.model import derived_parameters
+from hhplug.membranes.derived import derived_parameters
 from hhplug.problem import Problem
 
 SLOTS = 2  # blocks that may be enqueued and not yet read
@@ -341,5 +341,5 @@ def _concatenated(
 
 def _gain(problem: Problem) -> NDArray[Any]:
     """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
-    gain = problem.current.gain_over(problem.parameters.C_m)
+    gain = problem.current.gain_over(problem.parameters["C_m"])
     return gain if len(gain) else np.zeros((1, 1))

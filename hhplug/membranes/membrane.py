@@ -53,7 +53,7 @@ class Membrane:
         """The parsed equations."""
         return self._reading
 
-    @property
+    @cached_property
     def states(self) -> tuple[str, ...]:
         """V, the gates that aren't instantaneous, and the pools, in the order of a state's rows."""
         return self._reading.states
@@ -139,7 +139,7 @@ class Membrane:
         parameters: values other than the usual ones. pools: concentrations, mM, other than at rest.
         """
         values = {**self.equations.defaults, **(parameters or {})}
-        return self.equations.rates(V, values, pools or {})
+        return self.equations.rates(V, values, pools)
 
     def to_dict(self) -> dict[str, Any]:
         """The description in plain values, which `from_dict` and JSON understand."""

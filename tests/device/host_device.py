@@ -13,7 +13,6 @@ import numpy as np
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
-from hhplug.model import VARIABLES, HHParameters
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.discovery import Entry
 from hhplug.reference import rk4_step
@@ -170,7 +169,8 @@ class HostSession(DeviceSession):
         dt, threshold = self.arrays["constants"]
         p = dict(zip(PARAMETER_ROWS, self.arrays["parameters"].reshape(7, -1), strict=True))
         leak, per_C_m = p.pop("leak"), p.pop("per_C_m")
-        parameters = HHParameters(C_m=1.0, E_L=0.0, **p)
+        parameters = {"C_m": 1.0, "E_L": 0.0, **p}
+        membrane = self.problem.membrane
         gain = self.arrays["gain"].reshape(self.J, -1)
         column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
         columns = np.flatnonzero(column >= 0)
@@ -184,8 +184,8 @@ class HostSession(DeviceSession):
             if sample >= 0 and between == 0:
                 for name, target in work.samples.items():
                     target = target[sample * self.problem.n_recorded :]
-                    target[column[columns]] = before[VARIABLES.index(name)][columns]
-            state[:] = rk4_step(before, I_ext + leak, dt, parameters)
+                    target[column[columns]] = before[membrane.states.index(name)][columns]
+            state[:] = rk4_step(membrane.equations, before, I_ext + leak, dt, parameters)
             V, V_next = before[0], state[0]
             neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
             count[neuron] += 1

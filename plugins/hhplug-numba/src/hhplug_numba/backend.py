@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug_numba.kernels import kernel
 from hhplug_numba.layout import FIRST_STATE, Groups
@@ -47,19 +46,17 @@ class NumbaSession(Session):
         self.problem, self._pool = problem, _pool(os.getpid(), backend.threads)
         self.dtype = np.dtype(problem.dtype)
         self._step = problem.start_step
-        self._membrane = membrane = getattr(problem, "membrane", squid)
-        self._kernel = kernel(membrane, self.dtype.name)
+        self._kernel = kernel(problem.membrane, self.dtype.name)
         program, rows = self._kernel.program, self._kernel.source.rows
         self._groups = groups = Groups(
             problem.n_neurons, self._kernel.source.n_rows, self.dtype, backend.threads
         )
-        parameters = {name: getattr(problem.parameters, name) for name in membrane.parameters}
-        for name, values in program.row_values(parameters, problem.dt).items():
+        for name, values in program.row_values(problem.parameters, problem.dt).items():
             groups.put(rows[name], values)
-        for name, values in zip(membrane.states, problem.initial_state, strict=True):
+        for name, values in zip(program.states, problem.initial_state, strict=True):
             groups.put(rows[name], values)
         self._scalars = np.array(list(program.scalar_values(problem.dt).values()), self.dtype)
-        gain = groups.cut(problem.current.gain_over(problem.parameters.C_m)).swapaxes(0, 1)
+        gain = groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
         self._chosen = groups.chosen(problem.record_neurons)
         self._n_shares = min(len(groups), SHARES * backend.threads)
@@ -108,7 +105,7 @@ class NumbaSession(Session):
         waveform, array = current
         starts, column, lane = self._chosen
         none = np.empty((0, 0), self.dtype)
-        outs = tuple(out.samples.get(name, none) for name in self._membrane.states)
+        outs = tuple(out.samples.get(name, none) for name in problem.membrane.states)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]
         room = max(ROOM, groups.width) if problem.spikes == "times" else 0
         neuron, step = np.empty((2, room), np.int64)
@@ -126,7 +123,7 @@ class NumbaSession(Session):
                 yield neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()
 
     def state(self) -> Array:
-        n_states = len(self._membrane.states)
+        n_states = len(self.problem.membrane.states)
         return self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states))
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
-from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug_numpy.kernels import Array, Stepper, aligned
 
@@ -54,8 +53,7 @@ class NumpySession(Session):
         self._step = problem.start_step
         n_groups = -(-problem.n_neurons * self._dtype.itemsize // ROW_BYTES)
         self._width = -(-problem.n_neurons // (n_groups * LANES)) * LANES
-        self._membrane = getattr(problem, "membrane", squid)
-        self._stepper = Stepper(self._membrane, self._width, problem.dt, self._dtype)
+        self._stepper = Stepper(problem.membrane, self._width, problem.dt, self._dtype)
         self._product, self._V_before = aligned(2, self._width, self._dtype)
         self._stepper.I_ext[:] = 0.0
         self._below, self._crossed = np.empty((2, self._width), bool)
@@ -94,12 +92,12 @@ class NumpySession(Session):
             padded[last - first :] = padded[last - first - 1]
             return padded
 
-        program, states = self._stepper.program, self._membrane.states
-        values = {name: mine(getattr(problem.parameters, name)) for name in self._membrane.parameters}
+        program = self._stepper.program
+        values = {name: mine(value) for name, value in problem.parameters.items()}
         values["dt"] = problem.dt
         formulas = {name: formula.value(values) for name, formula in program.rows.items()}
         rows = {name: row(value) for name, value in formulas.items()}
-        state = aligned(len(states), self._width, self._dtype)
+        state = aligned(len(program.states), self._width, self._dtype)
         for target, given in zip(state, problem.initial_state[:, first:last], strict=True):
             target[:] = row(given)
         gains = current.separable.gain if current.separable else np.empty((0, 1))
@@ -126,7 +124,7 @@ class NumpySession(Session):
 
     def _run_group(self, group: Group, first: int, count: int, out: Recorded) -> None:
         problem, state, V_before = self.problem, group.state, self._V_before
-        states = self._membrane.states
+        states = problem.membrane.states
         steps = range(first, first + count)
         find_spikes = problem.spikes != "off"
         row = 0

@@ -6,7 +6,6 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.device.cuda_driver import devices
-from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
@@ -76,7 +75,7 @@ class PyCudaSession(DeviceSession):
         b["current"]["held"] = work.held
         b["samples"]["first"] = work.first_sample
         for name, array in work.samples.items():
-            b["samples"]["variable"][VARIABLES.index(name)] = array.address
+            b["samples"]["variable"][self.problem.membrane.states.index(name)] = array.address
         if work.spike_count is not None:
             b["spikes"]["count"] = work.spike_count.address
         if work.spikes:

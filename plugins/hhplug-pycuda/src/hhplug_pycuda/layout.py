@@ -13,7 +13,7 @@ CONSTANTS = [
     1.0, 10.0, 100.0, 1 / 20, 1 / 200, 0.1,
 ]  # fmt: skip
 
-# The rows of the parameters in hh.cu, by the names of `hhplug.model.derived_parameters`.
+# The rows of the parameters in hh.cu, by the names of `hhplug.membranes.derived`.
 PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 
 

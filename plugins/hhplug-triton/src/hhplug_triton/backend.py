@@ -10,7 +10,6 @@ import triton
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
-from hhplug.model import VARIABLES
 from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import constants
@@ -41,7 +40,7 @@ SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
-# The rows of the kernel's parameters, by the names of `hhplug.model.derived_parameters`.
+# The rows of the kernel's parameters, by the names of `hhplug.membranes.derived`.
 PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 
@@ -118,7 +117,7 @@ class TritonSession(DeviceSession):
                 self.device.compiled.add(kernel)
 
     def launch(self, work: Launch) -> None:
-        arrays = self.arrays
+        arrays, states = self.arrays, self.problem.membrane.states
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
         with self.stream.active():
             self._kernel(
@@ -130,8 +129,8 @@ class TritonSession(DeviceSession):
                 current=work.current,
                 HELD=work.held,
                 column=arrays["column"],
-                **{f"{name}_out": work.samples.get(name, work.state) for name in VARIABLES},
-                recorded=sum(1 << VARIABLES.index(name) for name in work.samples),
+                **{f"{name}_out": work.samples.get(name, work.state) for name in states},
+                recorded=sum(1 << states.index(name) for name in work.samples),
                 first=work.first_sample,
                 spike_count=work.spike_count,
                 **spikes,
