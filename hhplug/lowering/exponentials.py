@@ -126,15 +126,18 @@ def _cost(family: Family, target: Target) -> float:
     return cost["fma"] + cost["exp2"] + cost["rcp"] * negative + cost["mul"] * products
 
 
-def offsets(family: Family, found: Sequence[Use]) -> list[Sum]:
-    """Offsets c of a family's z = e^{base·V + c}, each of which makes one use a bare power of z."""
+def offsets(family: Family, found: Sequence[Use], target: Target) -> list[Sum]:
+    """Offsets c of a family's z = e^{base·V + c}, each of which makes one use a bare power of z.
+
+    None is bare where slopes are multiplied by dt/2, so that no offset may then be best.
+    """
     mine = [use for use in found if use.slope in family.slopes]
     shifts: dict[Sum, int] = {}
     for use in mine:
         shift = use.shift * (1 / Fraction(family.power(use.slope)))
         shifts[shift] = shifts.get(shift, 0) + 1
     usual = max(shifts, key=lambda shift: (shifts[shift], repr(shift)), default=as_sum(0))
-    found_offsets: list[Sum] = []
+    found_offsets: list[Sum] = [usual] if target.scaled_by_step else []
     for use in mine:
         power = family.power(use.slope)
         if use.coefficient > 0.0 and use.shift == usual * Fraction(power):

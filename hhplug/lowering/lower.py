@@ -9,7 +9,7 @@ from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
 from hhplug.lowering.program import Op, Operand, Program
-from hhplug.lowering.reciprocals import merged, renamed
+from hhplug.lowering.reciprocals import divided, merged, renamed
 from hhplug.lowering.targets import TARGETS, Target
 from hhplug.lowering.values import Shared
 from hhplug.membranes.membrane import Membrane
@@ -38,6 +38,8 @@ def lowered(membrane: Membrane, target: str, method: str = "rk4") -> Program:
     values = {name: value[0] for name, value in values.items()}
     values |= program.scalar_values(SHORT_DT)
     program = merged(program, table, values, vanishing)
+    if table.divides:
+        program = divided(program)
     notes = [_of_family(family) for family, _ in shared if len(family.slopes) > 1]
     notes += [f"{quotient}: {how}" for quotient, how in derivative.values.guarded.items()]
     return _with_notes(program, notes)
@@ -63,10 +65,10 @@ def _with_best_offsets(
     found: Sequence[Use],
 ) -> tuple[float, Shared]:
     """The offset of one family after the other is the cheapest beside those of the others."""
-    shared = [(family, offsets(family, found)[0]) for family in families]
+    shared = [(family, offsets(family, found, target)[0]) for family in families]
     best = _cost(membrane, formulas, target, shared)
     for k, family in enumerate(families):
-        for offset in offsets(family, found)[1:]:
+        for offset in offsets(family, found, target)[1:]:
             trial = [*shared[:k], (family, offset), *shared[k + 1 :]]
             cost = _cost(membrane, formulas, target, trial)
             if cost < best - 1e-9:

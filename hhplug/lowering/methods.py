@@ -37,17 +37,20 @@ def _rk4_of_increments(derivative: Derivative) -> dict[str, Operand]:
     """The same where the derivative is multiplied by dt/2 already."""
     op = derivative.op
     y: dict[str, Operand] = {state: state for state in derivative.reading.states}
+
+    def sum_of(a: dict[str, Operand], b: dict[str, Operand]) -> dict[str, Operand]:
+        return {state: op("add", a[state], b[state]) for state in y}
+
+    # y + (k1 + 2 k2 + 2 k3 + k4)/3, each term as soon as it is there: few values are kept.
     k1 = derivative.at(y)
-    k2 = derivative.at({state: op("add", y[state], k1[state]) for state in y})
-    k3 = derivative.at({state: op("add", y[state], k2[state]) for state in y})
-    twice = {state: op("add", k3[state], k3[state]) for state in y}
-    k4 = derivative.at({state: op("add", y[state], twice[state]) for state in y})
-    # y + (k1 + 2 k2 + 2 k3 + k4)/3
-    total = {state: op("add", k1[state], k4[state]) for state in y}
-    total = {state: op("add", total[state], twice[state]) for state in y}
-    total = {state: op("add", total[state], op("add", k2[state], k2[state])) for state in y}
-    after = {state: op("fma", total[state], 1.0 / 3.0, y[state]) for state in y}
-    return _labelled(derivative, after)
+    k2 = derivative.at(sum_of(y, k1))
+    k3 = derivative.at(sum_of(y, k2))
+    total = sum_of(k1, sum_of(k2, k2))
+    twice = sum_of(k3, k3)
+    k4 = derivative.at(sum_of(y, twice))
+    total = sum_of(sum_of(total, twice), k4)
+    third = {state: op("mul", total[state], 1.0 / 3.0) for state in y}
+    return _labelled(derivative, sum_of(y, third))
 
 
 def _labelled(derivative: Derivative, after: dict[str, Operand]) -> dict[str, Operand]:

@@ -6,7 +6,8 @@ from hhplug.lowering.program import Op, Operand
 class Operations:
     """Operations in order. `op` returns the operand that has the value asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, fused: bool = True) -> None:
+        self.fused = fused  # whether there are fused operations; else they become two
         self.list: list[Op] = []
         self._known: dict[tuple[str, tuple[Operand, ...]], str] = {}
 
@@ -17,6 +18,11 @@ class Operations:
         folded = self._folded(kind, args)
         if folded is not None:
             return folded
+        if not self.fused and kind in ("fma", "fnma"):
+            product = self.op("mul", *args[:2])
+            return self.op("add", product, args[2]) if kind == "fma" else (
+                self.op("sub", args[2], product)
+            )  # fmt: skip
         key = (kind, args)
         if key not in self._known:
             name = f"t{len(self.list)}"

@@ -6,6 +6,7 @@ spikes. Kinds of operation, with a, b, c, … standing for the arguments:
     add  a + b      fma   a·b + c, rounded once      exp2  2^a
     sub  a − b      fnma  c − a·b, rounded once      log2  log₂ a
     mul  a · b      rcp   1 / a                      tanh  tanh a
+    div  a / b
     guard  d where |a| > b, else c
 """
 
@@ -23,7 +24,7 @@ from hhplug.lowering.canonical import Sum
 Operand = str | float
 """The name of a value, or a number."""
 
-KINDS = ("add", "sub", "mul", "fma", "fnma", "rcp", "exp2", "log2", "tanh", "guard")
+KINDS = ("add", "sub", "mul", "div", "fma", "fnma", "rcp", "exp2", "log2", "tanh", "guard")
 
 
 class Op(NamedTuple):
@@ -104,6 +105,7 @@ def evaluate(
         "fma": fused,
         "fnma": lambda a, b, c: fused(-a, b, c),
         "rcp": lambda a: 1 / a,
+        "div": np.divide,
         "exp2": np.exp2,
         "log2": np.log2,
         "tanh": np.tanh,

@@ -60,6 +60,32 @@ def merged(
     return _numbered(program, ops, stage)
 
 
+def divided(program: Program) -> Program:
+    """The program with a/b in place of a · (1/b), where nothing else needs 1/b."""
+    readers: dict[Operand, list[Op]] = {}
+    for op in program.ops:
+        for a in op.args:
+            readers.setdefault(a, []).append(op)
+    results = {*program.outputs.values(), *program.slopes, program.conductance}
+    under: dict[Operand, Operand] = {}  # of each reciprocal that one product alone needs
+    for op in program.ops:
+        mine = readers.get(op.out, [])
+        if op.kind == "rcp" and op.out not in results and [one.kind for one in mine] == ["mul"]:
+            under[op.out] = op.args[0]
+    ops = []
+    stages = list(program.stages)
+    for k, op in enumerate(program.ops):
+        if op.out in under:
+            stages = [first - (k < before) for first, before in zip(stages, program.stages, strict=True)]
+            continue
+        reciprocal = next((a for a in op.args if a in under), None)
+        if op.kind == "mul" and reciprocal is not None:
+            (over,) = (a for a in op.args if a != reciprocal)
+            op = Op(op.out, "div", (over, under[reciprocal]))
+        ops.append(op)
+    return replace(program, ops=tuple(ops), stages=tuple(stages))
+
+
 def _pays(ops: list[Op], target: Target) -> bool:
     """Whether special functions, and not issue slots, are what bounds the program."""
     if target.merge_reciprocals:

@@ -17,6 +17,8 @@ class Target:
     guard_error: float  # relative error that a guarded quotient may have
     special_slots: float = 0.0
     """Issue slots for which a special function occupies its own unit; 0: there is no such unit."""
+    fused: bool = True  # whether a·b + c is one operation
+    divides: bool = False  # whether a/b is one operation, as cheap as 1/b
     merge_reciprocals: bool = False  # whether three products are cheaper than a reciprocal
     tanh_linoid: bool = False
     """Whether x/(1 − e^−x) is 2y/(tanh(y)·(1 + e^−x)) with y = x/2, in place of a guard."""
@@ -54,6 +56,7 @@ TARGETS = {
             exp_error=1.2e-7,
             op_error=6.0e-8,
             guard_error=1.4e-5,
+            divides=True,
             merge_reciprocals=True,
             row_cost=0.2,
         ),
@@ -64,29 +67,34 @@ TARGETS = {
             op_error=1.2e-16,
             guard_error=5e-14,
             largest=1e200,
+            divides=True,
             merge_reciprocals=True,
             row_cost=0.2,
         ),
         # NumPy has no fused operations, and every operation is a call.
         Target(
             "numpy-float32",
-            PLAIN | {"fma": 2.0, "fnma": 2.0, "rcp": 1.5, "exp2": 3.3, "log2": 4.0, "tanh": 3.0,
+            PLAIN | {"rcp": 1.5, "exp2": 3.3, "log2": 4.0, "tanh": 3.0,
                      "guard": 3.0},
             exp_error=1.2e-7,
             op_error=6.0e-8,
             guard_error=1.4e-5,
+            fused=False,
+            divides=True,
             tanh_linoid=True,
             scaled_by_step=True,
             row_cost=0.0,
         ),
         Target(
             "numpy-float64",
-            PLAIN | {"fma": 2.0, "fnma": 2.0, "rcp": 1.5, "exp2": 6.0, "log2": 8.0, "tanh": 6.0,
+            PLAIN | {"rcp": 1.5, "exp2": 6.0, "log2": 8.0, "tanh": 6.0,
                      "guard": 3.0},
             exp_error=2.5e-16,
             op_error=1.2e-16,
             guard_error=5e-14,
             largest=1e200,
+            fused=False,
+            divides=True,
             tanh_linoid=True,
             scaled_by_step=True,
             row_cost=0.0,

@@ -58,7 +58,7 @@ class Values:
     ):
         self.target, self.shared = target, shared
         self.varying, self.defaults, self.known_roots = varying, defaults, known_roots
-        self.operations = Operations()
+        self.operations = Operations(target.fused)
         self.op = self.operations.op
         self.rows: dict[Sum, str] = {}
         self.scalars: dict[Sum, str] = {}
@@ -346,9 +346,9 @@ class Values:
         slope, power = max(slopes)
         target = self.target
         if target.tanh_linoid:
-            by_tanh = self._by_tanh(quotient, coefficient / outside, over, under, slope, env)
+            by_tanh = self._by_tanh(quotient, coefficient, over, under, slope, env)
             if by_tanh:
-                return [*operands, *by_tanh], outside
+                return [*operands, *by_tanh], as_sum(1)
         rounding = power * target.exp_error + (math.log2(power) + 2) * target.op_error
         series = fitted(quotient, float(slope), rounding, target.guard_error)
         u = self.value(over, env)
@@ -374,7 +374,7 @@ class Values:
             return None
         half = slope / 2
         scaled = Sum((product_, abs(c)) for product_, c in under.terms).scaled(half / coefficient)
-        y = self.op("add", self.op("mul", self.value(over, env), float(half)), TINY)
+        y = self.op("add", self.value(over * half, env), TINY)
         denominator = self.op("mul", self.op("tanh", y), self.value(scaled, env))
         return [y, self.op("rcp", denominator)]
 

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.membranes.derived import derived_parameters
 from hhplug.problem import Problem
-from hhplug_numba import kernels
-from hhplug_numba.kernels import PARAMETER_ROWS, PARAMETERS, STATE
-from hhplug_numba.layout import Groups
+from hhplug_numba.kernels import kernel
+from hhplug_numba.layout import FIRST_STATE, Groups
 
 Array = NDArray[Any]
 Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction of that step
@@ -48,14 +46,20 @@ class NumbaSession(Session):
         self.problem, self._pool = problem, _pool(os.getpid(), backend.threads)
         self.dtype = np.dtype(problem.dtype)
         self._step = problem.start_step
-        self._groups = Groups(problem.n_neurons, self.dtype, backend.threads)
-        self._groups.put(STATE, problem.initial_state)
-        derived = derived_parameters(problem.parameters)
-        self._groups.put(PARAMETERS, [derived[name] for name in PARAMETER_ROWS])
-        gain = self._groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
+        self._kernel = kernel(problem.membrane, self.dtype.name)
+        program, rows = self._kernel.program, self._kernel.source.rows
+        self._groups = groups = Groups(
+            problem.n_neurons, self._kernel.source.n_rows, self.dtype, backend.threads
+        )
+        for name, values in program.row_values(problem.parameters, problem.dt).items():
+            groups.put(rows[name], values)
+        for name, values in zip(program.states, problem.initial_state, strict=True):
+            groups.put(rows[name], values)
+        self._scalars = np.array(list(program.scalar_values(problem.dt).values()), self.dtype)
+        gain = groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
-        self._chosen = self._groups.chosen(problem.record_neurons)
-        self._n_shares = min(len(self._groups.at), SHARES * backend.threads)
+        self._chosen = groups.chosen(problem.record_neurons)
+        self._n_shares = min(len(groups), SHARES * backend.threads)
         nothing = Recorded(problem, {}, np.zeros(problem.n_neurons, np.int64))
         self.run(self._step, 0, nothing)  # a run of no steps compiles the kernel
 
@@ -101,28 +105,26 @@ class NumbaSession(Session):
         waveform, array = current
         starts, column, lane = self._chosen
         none = np.empty((0, 0), self.dtype)
-        V, m, h, n = (out.samples.get(name, none) for name in problem.membrane.states)
+        outs = tuple(out.samples.get(name, none) for name in problem.membrane.states)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]
         room = max(ROOM, groups.width) if problem.spikes == "times" else 0
         neuron, step = np.empty((2, room), np.int64)
         fraction = np.empty(room, self.dtype)
-        advance: Any = kernels.advance
         group, done = share, 0
-        while group < len(groups.at):
-            group, done, found = advance(
-                groups=groups.elements, at=groups.at, N=groups.n, width=groups.width,
-                group=group, share=self._n_shares, k=done, stop=count, dt=real(problem.dt),
-                gain=self._gain, waveform=waveform, array=array,
-                V_out=V, m_out=m, h_out=h, n_out=n, sample=sample, every=problem.record_every,
-                starts=starts, column=column, lane=lane,
-                threshold=real(problem.spike_threshold), count=counted,
-                neuron=neuron, step=step, fraction=fraction,
+        while group < len(groups):
+            group, done, found = self._kernel.advance(
+                groups.elements, self._scalars, groups.n, groups.width,
+                group, self._n_shares, done, count,
+                self._gain, waveform, array, outs, sample, problem.record_every,
+                starts, column, lane,
+                real(problem.spike_threshold), counted, neuron, step, fraction,
             )  # fmt: skip
             if found:
                 yield neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()
 
     def state(self) -> Array:
-        return self._groups.state()
+        n_states = len(self.problem.membrane.states)
+        return self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states))
 
 
 class NumbaBlock(Block):

@@ -1,8 +1,12 @@
 """LLVM instructions, function attributes and typed constants that Numba doesn't offer."""
 
+import math
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+__all__ = ["exp2", "exponential", "fma", "kept_apart", "log2", "widest_vectors", "within"]
 
 
 def _precision(*given):
@@ -19,29 +23,6 @@ def fma(_, a, b, c):
         return builder.fma(*(context.cast(builder, x, t, result) for x, t in pairs))
 
     return result(a, b, c), generate
-
-
-@intrinsic
-def real(_, constant, x):
-    """The constant, converted to the type of x."""
-
-    def generate(context, builder, signature, args):
-        return context.cast(builder, args[0], signature.args[0], x)
-
-    return x(constant, x), generate
-
-
-@intrinsic
-def times_power_of_two(_, x, k_plus_magic):
-    """x·2^k, where k is in the low bits of k_plus_magic."""
-    bits, mantissa = {types.float32: (32, 23), types.float64: (64, 52)}[x]
-
-    def generate(context, builder, signature, args):
-        integer = ir.IntType(bits)
-        k = builder.shl(builder.bitcast(args[1], integer), integer(mantissa))
-        return builder.bitcast(builder.add(builder.bitcast(args[0], integer), k), args[0].type)
-
-    return x(x, k_plus_magic), generate
 
 
 @intrinsic
@@ -71,34 +52,117 @@ def kept_apart(_):
     return types.void(), generate
 
 
-def constant(float32: float, float64: float):
-    """A function of x that returns the constant of x's type."""
+@intrinsic
+def within(_, x, farthest):
+    """x, or ±farthest if it is beyond. A NaN stays."""
 
-    @intrinsic
-    def value(_, x):
-        def generate(context, builder, signature, args):
-            return context.get_constant(x, {types.float32: float32, types.float64: float64}[x])
+    def generate(context, builder, signature, args):
+        x, farthest = args[0], context.cast(builder, args[1], signature.args[1], signature.args[0])
+        return _within(builder, x, farthest)
 
-        return x(x), generate
-
-    return value
+    return x(x, farthest), generate
 
 
-def polynomial(float32: list[float], float64: list[float]):
-    """A function that evaluates a polynomial by Horner's rule, with the coefficients of x's type.
+def _within(builder, x, farthest):
+    lowest = builder.fneg(farthest)
+    x = builder.select(builder.fcmp_ordered(">", lowest, x), lowest, x)
+    return builder.select(builder.fcmp_ordered("<", farthest, x), farthest, x)
 
-    The coefficient of x⁰ is the first.
+
+# 2^f for |f| ≤ 1/2, least greatest relative error: 7.5e-8, 2.1e-16. The coefficient of f⁰ is first.
+POWER_OF_TWO = {
+    types.float32: [1.0000000716547142, 0.6931469670650352, 0.2402211972371072,
+                    0.055507132718556444, 0.009675541343121328, 0.0013276472631950876],
+    types.float64: [1.0, 0.6931471805599497, 0.24022650695908768, 0.05550410866445883,
+                    0.00961812910803459, 0.0013333558228561476, 0.00015403529961135955,
+                    1.5252658116561384e-05, 1.3215662831846104e-06, 1.0208537904552164e-07,
+                    7.037279530582804e-09],
+}  # fmt: skip
+MAGIC = {types.float32: 1.5 * 2.0**23, types.float64: 1.5 * 2.0**52}
+"""A sum with it is rounded to an integer, which stands in its low bits."""
+LARGEST_EXPONENT = {types.float32: 126.0, types.float64: 1022.0}
+
+
+def _horner(context, builder, x, of, coefficients):
+    *rest, p = (context.get_constant(x, c) for c in coefficients)
+    for c in reversed(rest):
+        p = builder.fma(p, of, c)
+    return p
+
+
+def _scaled(builder, x, mantissa, k_plus_magic):
+    """mantissa·2^k, where k is in the low bits of k_plus_magic."""
+    bits, shift = {types.float32: (32, 23), types.float64: (64, 52)}[x]
+    integer = ir.IntType(bits)
+    k = builder.shl(builder.bitcast(k_plus_magic, integer), integer(shift))
+    return builder.bitcast(builder.add(builder.bitcast(mantissa, integer), k), mantissa.type)
+
+
+@intrinsic
+def exp2(_, x):
+    """2^x; beyond exponents of ±126 (float64: ±1022) as there."""
+
+    def generate(context, builder, signature, args):
+        magic = context.get_constant(x, MAGIC[x])
+        within = _within(builder, args[0], context.get_constant(x, LARGEST_EXPONENT[x]))
+        k_plus_magic = builder.fadd(within, magic)
+        f = builder.fsub(within, builder.fsub(k_plus_magic, magic))
+        mantissa = _horner(context, builder, x, f, POWER_OF_TWO[x])
+        return _scaled(builder, x, mantissa, k_plus_magic)
+
+    return x(x), generate
+
+
+def exponential(slope: float, offset: float):
+    """A function of x that returns 2^(slope·x + offset), whose exponent must not overflow.
+
+    It takes no operation more than 2^x: the offset goes into the coefficients.
     """
 
     @intrinsic
     def value(_, x):
         def generate(context, builder, signature, args):
-            own = {types.float32: float32, types.float64: float64}[x]
-            *rest, p = (context.get_constant(x, c) for c in own)
-            for c in reversed(rest):
-                p = builder.fma(p, args[0], c)
-            return p
+            magic, per_x = (context.get_constant(x, c) for c in (MAGIC[x], slope))
+            k_plus_magic = builder.fma(args[0], per_x, magic)
+            f = builder.fma(args[0], per_x, builder.fsub(magic, k_plus_magic))
+            coefficients = [2.0**offset * c for c in POWER_OF_TWO[x]]
+            return _scaled(builder, x, _horner(context, builder, x, f, coefficients), k_plus_magic)
 
         return x(x), generate
 
     return value
+
+
+# log₂ m = s·(c₀ + c₁ s² + …) with s = (m − 1)/(m + 1), for √½ ≤ m < √2: |s| ≤ 0.1716. The terms of
+# the series, 2/(ln 2·(2k + 1)), leave out 1e-9 (float32) and 4e-18 of log₂ m.
+TERMS = {types.float32: 5, types.float64: 11}
+
+
+@intrinsic
+def log2(_, x):
+    """log₂ x for a normal number x above zero; a NaN or infinity where x is none."""
+
+    def generate(context, builder, signature, args):
+        def real(value):
+            return context.get_constant(x, value)
+
+        bits, shift = {types.float32: (32, 23), types.float64: (64, 52)}[x]
+        integer = ir.IntType(bits)
+        given = builder.bitcast(args[0], integer)
+        least = builder.bitcast(real(math.sqrt(0.5)), integer)
+        k = builder.ashr(builder.sub(given, least), integer(shift))
+        m = builder.bitcast(builder.sub(given, builder.shl(k, integer(shift))), args[0].type)
+        magic = real(MAGIC[x])
+        whole = builder.fsub(
+            builder.bitcast(builder.add(builder.bitcast(magic, integer), k), args[0].type), magic
+        )
+        s = builder.fdiv(builder.fsub(m, real(1.0)), builder.fadd(m, real(1.0)))
+        terms = [2.0 / (math.log(2.0) * (2 * k + 1)) for k in range(TERMS[x])]
+        series = _horner(context, builder, x, builder.fmul(s, s), terms)
+        found = builder.fma(s, series, whole)
+        valid = builder.fcmp_ordered(">", args[0], real(0.0))
+        zero = builder.fcmp_ordered("==", args[0], real(0.0))
+        other = builder.select(zero, real(-math.inf), real(math.nan))
+        return builder.select(valid, found, other)
+
+    return x(x), generate

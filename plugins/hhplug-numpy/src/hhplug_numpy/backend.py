@@ -3,7 +3,7 @@
 The arrays of a group fit the cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
 from hhplug.problem import Problem
-from hhplug_numpy.kernels import Array, Membrane, State, Stepper, aligned
+from hhplug_numpy.kernels import Array, Stepper, aligned
 
 # A step touches 24 rows of a group. float32 rows of 24, 40 and 80 kB reach 6 %, 100 % and 97 % of
 # the best speed at 10,000 neurons (AMD EPYC, 1 MB of L2 per core).
@@ -28,11 +28,11 @@ class Group:
 
     first: int
     last: int
-    state: State
-    membrane: Membrane
-    gain: list[Array]  # gain of a separable current, times dt / (2 C_m)
-    half_dt_over_C: Array  # ms cm²/µF
-    leak: Array  # g_L E_L dt / (2 C_m), mV
+    state: Array  # (n_states, width), in the order of the membrane's states
+    step: Callable[[], None]  # advances the state by a step
+    gain: list[Array]  # gain of a separable current, times per_C_m
+    per_C_m: Array  # the program's rows of these names: dt / (2 C_m), ms cm²/µF; …
+    leak: Array  # … and the leaks' Σ g E dt / (2 C_m), mV
     columns: slice | NDArray[np.intp]  # the group's columns in the samples
     recorded: slice | NDArray[np.intp]  # neurons of these columns, counted from first
 
@@ -53,9 +53,9 @@ class NumpySession(Session):
         self._step = problem.start_step
         n_groups = -(-problem.n_neurons * self._dtype.itemsize // ROW_BYTES)
         self._width = -(-problem.n_neurons // (n_groups * LANES)) * LANES
-        self._stepper = Stepper(self._width, problem.dt, self._dtype)
-        self._I_ext, self._product, self._V_before = aligned(3, self._width, self._dtype)
-        self._I_ext[:] = 0.0
+        self._stepper = Stepper(problem.membrane, self._width, problem.dt, self._dtype)
+        self._product, self._V_before = aligned(2, self._width, self._dtype)
+        self._stepper.I_ext[:] = 0.0
         self._below, self._crossed = np.empty((2, self._width), bool)
         self._threshold = np.array(problem.spike_threshold, self._dtype)
         self._groups = [
@@ -74,7 +74,7 @@ class NumpySession(Session):
             self._run_group(group, first, count, out)
 
     def state(self) -> Array:
-        rows = [group.state.array[:, : group.last - group.first] for group in self._groups]
+        rows = [group.state[:, : group.last - group.first] for group in self._groups]
         return np.concatenate(rows, axis=1)
 
     def _group(self, first: int, last: int) -> Group:
@@ -92,14 +92,14 @@ class NumpySession(Session):
             padded[last - first :] = padded[last - first - 1]
             return padded
 
-        C_m, g_Na, g_K, g_L, E_Na, E_K, E_L = (
-            mine(problem.parameters[name])
-            for name in ("C_m", "g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")
-        )
-        half_dt_over_C = problem.dt / (2.0 * C_m)
-        state = aligned(4, self._width, self._dtype)
-        for target, values in zip(state, problem.initial_state[:, first:last], strict=True):
-            target[:] = row(values)
+        program = self._stepper.program
+        values = {name: mine(value) for name, value in problem.parameters.items()}
+        values["dt"] = problem.dt
+        formulas = {name: formula.value(values) for name, formula in program.rows.items()}
+        rows = {name: row(value) for name, value in formulas.items()}
+        state = aligned(len(program.states), self._width, self._dtype)
+        for target, given in zip(state, problem.initial_state[:, first:last], strict=True):
+            target[:] = row(given)
         gains = current.separable.gain if current.separable else np.empty((0, 1))
         columns, recorded = slice(first, last), slice(0, last - first)
         if problem.record_neurons is not None:
@@ -110,42 +110,38 @@ class NumpySession(Session):
         return Group(
             first=first,
             last=last,
-            state=State.of(state),
-            membrane=Membrane(
-                g_Na=row(g_Na * half_dt_over_C),
-                g_K=row(g_K * half_dt_over_C),
-                g_L=row(g_L * half_dt_over_C),
-                E_Na=row(E_Na),
-                E_K=row(E_K),
-            ),
-            leak=row(g_L * E_L * half_dt_over_C),
+            state=state,
+            step=self._stepper.step_of(state, rows),
             gain=[
-                row((gain[0] if len(gain) == 1 else mine(gain)) * half_dt_over_C) for gain in gains
+                row((gain[0] if len(gain) == 1 else mine(gain)) * formulas["per_C_m"])
+                for gain in gains
             ],
-            half_dt_over_C=row(half_dt_over_C),
+            per_C_m=rows["per_C_m"],
+            leak=rows["leak"],
             columns=columns,
             recorded=recorded,
         )
 
     def _run_group(self, group: Group, first: int, count: int, out: Recorded) -> None:
         problem, state, V_before = self.problem, group.state, self._V_before
+        states = problem.membrane.states
         steps = range(first, first + count)
         find_spikes = problem.spikes != "off"
         row = 0
-        for k, I_ext in zip(steps, self._currents(group, first, count), strict=True):
+        for k, _ in zip(steps, self._currents(group, first, count), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
-                    samples[row, group.columns] = getattr(state, name)[group.recorded]
+                    samples[row, group.columns] = state[states.index(name)][group.recorded]
                 row += 1
             if find_spikes:
-                np.copyto(V_before, state.V)
-            self._stepper.step(state, I_ext, group.membrane)
+                np.copyto(V_before, state[0])
+            group.step()
             if find_spikes:
                 self._find_spikes(group, k, out)
 
-    def _currents(self, group: Group, first: int, count: int) -> Iterator[Array]:
-        """Yield (I_ext + g_L E_L) dt / (2 C_m) of each step, mV, in one array that is reused."""
-        I_ext, product, current = self._I_ext, self._product, self.problem.current
+    def _currents(self, group: Group, first: int, count: int) -> Iterator[None]:
+        """Set the stepper's current, I_ext · per_C_m + leak, for each step."""
+        I_ext, product, current = self._stepper.I_ext, self._product, self.problem.current
         if current.separable:
             waveforms = current.separable.waveform(first, count).astype(self._dtype)
             changed = np.any(waveforms[1:] != waveforms[:-1], axis=1).tolist()
@@ -155,7 +151,7 @@ class NumpySession(Session):
                     for gain, w in zip(group.gain, waveform, strict=True):
                         multiply(gain, w, product)
                         add(I_ext, product, I_ext)
-                yield I_ext
+                yield
         else:
             assert current.array
             for values in current.array.chunk(first, count):
@@ -163,12 +159,12 @@ class NumpySession(Session):
                 I_ext[: group.last - group.first] = (
                     values[group.first : group.last] if values.ndim else values
                 )
-                multiply(I_ext, group.half_dt_over_C, I_ext)
+                multiply(I_ext, group.per_C_m, I_ext)
                 add(I_ext, group.leak, I_ext)
-                yield I_ext
+                yield
 
     def _find_spikes(self, group: Group, k: int, out: Recorded) -> None:
-        V_before, V, threshold = self._V_before, group.state.V, self._threshold
+        V_before, V, threshold = self._V_before, group.state[0], self._threshold
         np.less(V_before, threshold, self._below)
         np.greater_equal(V, threshold, self._crossed)
         np.logical_and(self._below, self._crossed, self._crossed)

@@ -1,0 +1,153 @@
+"""The loops around a step: groups of neurons, steps, the current, samples and spikes.
+
+A step comes from `equations`. The element of neuron i in row r of a group g is g[i + r·stride].
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+from hhplug_numba.compiler import HOT, INLINE, cached_njit
+from hhplug_numba.intrinsics import fma
+from hhplug_numba.layout import FIRST_STATE, I_EXT, LANES, LEAK, PER_C_M, V_BEFORE
+
+
+@njit(**INLINE)
+def take_current(g, stride, k, gain, waveform, width):
+    """The row `leak` plus the current over C_m during step k, a sum of gain × waveform."""
+    for i in range(width):
+        g[i + I_EXT * stride] = g[i + LEAK * stride]
+    for j in range(len(gain)):
+        w = waveform[k, j]
+        for i in range(width):
+            g[i + I_EXT * stride] = fma(gain[j, i], w, g[i + I_EXT * stride])
+
+
+@njit(**INLINE)
+def take_array_current(g, stride, k, array, first, neurons):
+    per_C_m, leak = PER_C_M * stride, LEAK * stride
+    if array.shape[1] == 1:
+        for i in range(neurons):
+            g[i + I_EXT * stride] = fma(array[k, 0], g[i + per_C_m], g[i + leak])
+    else:
+        mine = array[k, first : first + neurons]  # from 0 on: no wrapping of negative indices
+        for i in range(neurons):
+            g[i + I_EXT * stride] = fma(mine[i], g[i + per_C_m], g[i + leak])
+
+
+@njit(**INLINE)
+def take_sample(out, row, g, state, first, neurons, chosen, column, lane):
+    """A row of out, if there is any: all of the group's neurons side by side, or those in lane.
+
+    state: where the state's row begins.
+    """
+    if not len(out):
+        return
+    if chosen:
+        for c in range(len(column)):
+            out[row, column[c]] = g[lane[c] + state]
+    else:
+        mine = out[row, first : first + neurons]
+        for i in range(neurons):
+            mine[i] = g[i + state]
+
+
+@njit(**INLINE)
+def note_spikes(g, stride, k, threshold, first, neurons, count, neuron, step, fraction, found):
+    mine = count[first : first + neurons]
+    before, after = V_BEFORE * stride, FIRST_STATE * stride
+    for i in range(neurons):
+        if g[i + after] >= threshold and g[i + before] < threshold:  # the rarer one first
+            mine[i] += 1
+            if len(neuron):
+                V, V_next = g[i + before], g[i + after]
+                neuron[found], step[found] = first + i, k
+                fraction[found] = (threshold - V) / (V_next - V)
+                found += 1
+    return found
+
+
+def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[..., Any]:
+    """The compiled function `advance` for a membrane's step.
+
+    name and digest: of its file in the cache, and of all that the compiled code depends on.
+    """
+
+    @njit(**HOT)
+    def advance_group(
+        g, scalars, first, neurons, start, stop,
+        gain, waveform, array, outs, sample, every, chosen, column, lane,
+        threshold, count, neuron, step, fraction, found,
+    ):  # fmt: skip
+        """The step that a group reached, and the spikes noted so far."""
+        width = (neurons + LANES - 1) // LANES * LANES
+        row = max(0, -((sample - start) // every))  # of the next sample, and …
+        sample += row * every  # … its step
+        for k in range(start, stop):
+            if len(neuron) and found + neurons > len(neuron):
+                return k, found
+            if k == sample:
+                for s in range(len(outs)):
+                    take_sample(
+                        outs[s], row, g, (FIRST_STATE + s) * stride, first, neurons,
+                        chosen, column, lane,
+                    )  # fmt: skip
+                row += 1
+                sample += every
+            if len(array):
+                take_array_current(g, stride, k, array, first, neurons)
+            else:
+                new = k == start
+                for j in range(len(gain)):
+                    new |= waveform[k, j] != waveform[k - 1, j]
+                if new:
+                    take_current(g, stride, k, gain, waveform, width)
+            if take_step(g, scalars, threshold, width) and len(count):
+                found = note_spikes(
+                    g, stride, k, threshold, first, neurons, count, neuron, step, fraction, found
+                )
+        return stop, found
+
+    @cached_njit(name, digest, **HOT)
+    def advance(
+        groups, scalars, N, width, group, share, k, stop,
+        gain, waveform, array, outs, sample, every, starts, column, lane,
+        threshold, count, neuron, step, fraction,
+    ):  # fmt: skip
+        """Take a group, and every share-th after it, from step k of a block to its end, `stop`.
+
+        Returns the group and the step reached, and the spikes noted. It stops early, and is to be
+        called again from there, when the spikes of another step may not fit.
+
+        groups (groups, elements of a group): of N neurons each has `width`, the last what is left,
+        up to a multiple of LANES filled with copies.
+        gain (groups, J, width) and waveform (steps, J); or array (steps, N) or (steps, 1), else
+        (0, 0).
+        outs: for each state (samples, columns), or (0, 0): sampled at step `sample` and every
+        further `every`.
+        starts (groups + 1): where each group's begin in column, of outs, and lane, its neurons; or
+        empty: all neurons are sampled.
+        count (N): upward crossings are added; or empty. neuron, step, fraction: the spikes; or
+        empty.
+        """
+        found = 0
+        while group < len(groups):
+            first = group * width
+            neurons = min(width, N - first)
+            mine = slice(0, 0)
+            if len(starts):
+                mine = slice(starts[group], starts[group + 1])
+            k, found = advance_group(
+                groups[group], scalars, first, neurons, k, stop,
+                gain[group], waveform, array, outs, sample, every,
+                len(starts) > 0, column[mine], lane[mine],
+                threshold, count, neuron, step, fraction, found,
+            )  # fmt: skip
+            if k < stop:
+                break
+            group += share
+            k = 0
+        return group, k, found
+
+    return advance
