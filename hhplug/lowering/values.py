@@ -85,14 +85,16 @@ class Values:
         number = expression.number
         if number is not None:
             return number, 1
-        sign = 1
-        if expression.terms[0][1] < 0:
-            expression, sign = -expression, -1
+        sign = -1 if expression.terms[0][1] < 0 else 1
+        return self._named(expression * sign), sign
+
+    def _named(self, expression: Sum) -> str:
+        """The name of the row or scalar that has the value of an expression."""
         scalar = expression.names <= {"dt"}
         table = self.scalars if scalar else self.rows
         if expression not in table:
             table[expression] = self._name(expression, f"{'s' if scalar else 'r'}{len(table)}")
-        return table[expression], sign
+        return table[expression]
 
     def _name(self, expression: Sum, otherwise: str) -> str:
         """The name of the parameter where a row is that parameter, or it over C_m."""
@@ -278,13 +280,9 @@ class Values:
 
     def _exponent(self, V: Operand, base: Fraction, offset: Sum) -> Operand:
         """log₂ e · (base·V + offset)."""
-        slope = float(base) * LOG2_E
-        operand, sign = self.fixed(offset * LOG2_E)
-        if isinstance(operand, float):
-            return self.op("fma", V, slope, sign * operand)
-        if sign > 0:
-            return self.op("fma", V, slope, operand)
-        return self.op("sub", self.op("mul", V, slope), operand)
+        shift = offset * LOG2_E
+        operand = self._named(shift) if shift.number is None else shift.number
+        return self.op("fma", V, float(base) * LOG2_E, operand)
 
     # Removable singularities.
 

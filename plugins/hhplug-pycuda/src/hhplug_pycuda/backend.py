@@ -6,11 +6,12 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.device.cuda_driver import devices
-from hhplug.model import VARIABLES
+from hhplug.membranes import squid
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
-from hhplug_pycuda.layout import CONSTANTS, PARAMETER_ROWS, block_type
+from hhplug_pycuda.layout import block_type
+from hhplug_pycuda.source import equations, source
 
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 # Threads per thread block and steps per loop iteration: the best of 32 to 512 and 1 to 4 (H100).
@@ -30,7 +31,11 @@ class PyCudaBackend(Backend):
             raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
-        return PyCudaSession(self.gpu, problem, max_steps, CONSTANTS, PARAMETER_ROWS).open()
+        assert problem.dtype
+        program = equations(squid, problem.dtype)
+        return PyCudaSession(
+            self.gpu, problem, max_steps, program.program, program.constants
+        ).open()
 
 
 class PyCudaSession(DeviceSession):
@@ -40,6 +45,7 @@ class PyCudaSession(DeviceSession):
         n = self.problem.n_neurons
         threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
         module = self.device.module(
+            source(squid, self.dtype.name),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,
@@ -54,9 +60,10 @@ class PyCudaSession(DeviceSession):
     def _make_common_arguments(self) -> np.ndarray:
         """Return the kernel's argument with the fields that are the same for every launch."""
         problem, arrays = self.problem, self.arrays
-        b = np.zeros((), block_type(self.dtype))
-        b["N"], b["dt"] = problem.n_neurons, problem.dt
-        b["parameters"], b["per_neuron"] = arrays["parameters"].address, self.parameters_per_neuron
+        scalars = self.program.scalar_values(problem.dt)
+        b = np.zeros((), block_type(self.dtype, len(self.program.states), len(scalars)))
+        b["N"], b["scalars"] = problem.n_neurons, list(scalars.values())
+        b["rows"], b["rows_per_neuron"] = arrays["rows"].address, self.rows_per_neuron
         b["constants"] = arrays["constants"].address
         current = b["current"]
         current["gain"], current["J"] = arrays["gain"].address, self.J
@@ -76,7 +83,7 @@ class PyCudaSession(DeviceSession):
         b["current"]["held"] = work.held
         b["samples"]["first"] = work.first_sample
         for name, array in work.samples.items():
-            b["samples"]["variable"][VARIABLES.index(name)] = array.address
+            b["samples"]["state"][self.program.states.index(name)] = array.address
         if work.spike_count is not None:
             b["spikes"]["count"] = work.spike_count.address
         if work.spikes:

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -162,9 +161,8 @@ class Gpu(Device):
         return GpuStream()
 
     @cache  # noqa: B019 (a Gpu lives as long as the process)
-    def module(self, **choices: int) -> Any:
-        """Return hh.cu compiled with these macros, or read from the cache if there is one."""
-        source = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
+    def module(self, source: str, **choices: int) -> Any:
+        """Return a text compiled with these macros, or read from the cache if it is there."""
         options = [
             "-fmad=false",
             "-O3",

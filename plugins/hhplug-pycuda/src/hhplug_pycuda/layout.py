@@ -1,25 +1,14 @@
-"""The arguments of hh.cu in the memory layout of its C structs."""
+"""The argument of hh.cu in the memory layout of its C structs."""
 
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-LOG2_E = np.log2(np.e)
-# The fields of struct Constants in hh.cu.
-CONSTANTS = [
-    np.log2(0.07) / 4 - LOG2_E * 65 / 80,
-    2 - LOG2_E * 65 / 18,
-    1.0, 10.0, 100.0, 1 / 20, 1 / 200, 0.1,
-]  # fmt: skip
-
-# The rows of the parameters in hh.cu, by the names of `hhplug.model.derived_parameters`.
-PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
-
 
 @cache
-def block_type(dtype: np.dtype) -> np.dtype:
-    """Return the dtype of struct Block in hh.cu, for state of this dtype."""
+def block_type(dtype: np.dtype, n_states: int, n_scalars: int) -> np.dtype:
+    """Return the dtype of struct Block in hh.cu, for states of this dtype."""
 
     def struct(**fields: Any) -> np.dtype:
         return np.dtype(list(fields.items()), align=True)
@@ -29,13 +18,15 @@ def block_type(dtype: np.dtype) -> np.dtype:
         gain=pointer, waveform=pointer, array=pointer,
         J=count, held=count, gain_per_neuron=count, array_per_neuron=count,
     )  # fmt: skip
-    samples = struct(variable=(pointer, 4), column=pointer, columns=index, first=count, every=count)
+    samples = struct(
+        state=(pointer, n_states), column=pointer, columns=index, first=count, every=count
+    )
     spikes = struct(
         count=pointer, total=pointer, neuron=pointer, step=pointer, fraction=pointer,
         threshold=dtype, room=np.uint32,
     )  # fmt: skip
     return struct(
-        N=index, state=pointer, parameters=pointer, constants=pointer,
-        current=current, samples=samples, spikes=spikes,
-        dt=dtype, steps=count, per_neuron=count,
+        N=index, state=pointer, rows=pointer, constants=pointer,
+        current=current, samples=samples, spikes=spikes, scalars=(dtype, n_scalars),
+        steps=count, rows_per_neuron=count,
     )  # fmt: skip
