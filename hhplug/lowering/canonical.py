@@ -87,7 +87,6 @@ class Sum:
         self, terms: Mapping[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
     ):
         merged: dict[Product, Coefficient] = {}
-        pairs = terms.items() if isinstance(terms, Mapping) else terms
         for factors, coefficient in _pairs(terms):
             merged[factors] = merged.get(factors, 0) + coefficient
         kept = ((factors, c) for factors, c in merged.items() if c != 0)

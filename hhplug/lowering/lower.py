@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+from hhplug.lowering.cache import kept
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
@@ -19,14 +20,24 @@ SHORT_DT = 1e-6  # ms: all stages of a step have nearly the same V, so that size
 
 @cache
 def lower(membrane: Membrane, target: str, method: str = "rk4") -> Program:
-    """One step of a membrane by a method, for a target of `targets.TARGETS`."""
+    """One step of a membrane by a method, for a target of `targets.TARGETS`.
+
+    The program is kept in memory and in a file of the user's cache.
+    """
+    key = f"{membrane.digest} {membrane.name} {target} {method}"
+    return kept(key, lambda: lowered(membrane, target, method))
+
+
+def lowered(membrane: Membrane, target: str, method: str = "rk4") -> Program:
+    """The same, made anew."""
     table = TARGETS[target]
     formulas = Formulas(membrane.reading)
     shared = _cheapest(membrane, formulas, table)
-    program, derivative = _written(membrane, formulas, table, shared, method)
+    program, derivative, vanishing = _written(membrane, formulas, table, shared, method)
     values = program.row_values(formulas.defaults, SHORT_DT)
     values = {name: value[0] for name, value in values.items()}
-    program = merged(program, table, {**values, **program.scalar_values(SHORT_DT)})
+    values |= program.scalar_values(SHORT_DT)
+    program = merged(program, table, values, vanishing)
     notes = [_of_family(family) for family, _ in shared if len(family.slopes) > 1]
     notes += [f"{quotient}: {how}" for quotient, how in derivative.values.guarded.items()]
     return _with_notes(program, notes)
@@ -81,7 +92,7 @@ def _cost(membrane: Membrane, formulas: Formulas, target: Target, shared: Shared
 
 def _written(
     membrane: Membrane, formulas: Formulas, target: Target, shared: Shared, method: str
-) -> tuple[Program, Derivative]:
+) -> tuple[Program, Derivative, dict[Operand, tuple[Operand, float]]]:
     derivative = Derivative(formulas, target, shared)
     outputs = METHODS[method](derivative)
     values = derivative.values
@@ -104,7 +115,13 @@ def _written(
         conductance=derivative.conductance,
         notes=(),
     )
-    return renamed(program, kept, _names(program, derivative.labels), stages), derivative
+    names = _names(program, derivative.labels)
+    vanishing: dict[Operand, tuple[Operand, float]] = {
+        names[str(denominator)]: (names[str(u)] if u in names else u, width)
+        for denominator, (u, width) in values.vanishing.items()
+        if denominator in names
+    }
+    return renamed(program, kept, names, stages), derivative, vanishing
 
 
 def _names(program: Program, labels: Mapping[str, str]) -> dict[str, str]:

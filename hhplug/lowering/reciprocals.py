@@ -15,10 +15,17 @@ LOOP = 5  # operations of the loop round a step: the spike test, the count of st
 VOLTAGES = np.linspace(-200.0, 200.0, 81)  # mV at which products are tried
 
 
-def merged(program: Program, target: Target, values: Mapping[str, Any]) -> Program:
+def merged(
+    program: Program,
+    target: Target,
+    values: Mapping[str, Any],
+    vanishing: Mapping[Operand, tuple[Operand, float]],
+) -> Program:
     """The program with reciprocals merged within each stage, as often as the target gains by it.
 
     values: usual values of rows and scalars. A product that may overflow isn't formed.
+    vanishing: denominators that vanish where |u| ≤ width, each with u and width. Where a series
+    stands for their quotient they count as 1, since a product that is zero spoils both reciprocals.
     """
     ops = list(program.ops)
     stage = _stages(program)
@@ -27,15 +34,23 @@ def merged(program: Program, target: Target, values: Mapping[str, Any]) -> Progr
     sizes = evaluate(program, {**values, **state})
     refused: set[tuple[str, str]] = set()
     while _pays(ops, target):
-        pair = _pair(ops, stage, sizes, refused, target)
+        pair = _pair(ops, stage, sizes, refused, target, vanishing)
         if pair is None:
             break
         one, two = pair
         (a,), (b,) = one.args, two.args
         both, over = next(names), next(names)
         stage[both] = stage[over] = stage[one.out]
+        new = []
+        for operand in (a, b):
+            if operand in vanishing:
+                u, width = vanishing[operand]
+                new.append(Op(f"{both}_{operand}", "guard", (u, width, 1.0, operand)))
+        a, b = (f"{both}_{x}" if x in vanishing else x for x in (a, b))
+        for op in new:
+            stage[op.out], sizes[op.out] = stage[one.out], sizes[op.args[3]]
         sizes[both] = _size(sizes, a) * _size(sizes, b)
-        new = [
+        new += [
             Op(both, "mul", (a, b)),
             Op(over, "rcp", (both,)),
             Op(one.out, "mul", (over, b)),
@@ -67,8 +82,12 @@ def _pair(
     sizes: Mapping[str, Any],
     refused: set[tuple[str, str]],
     target: Target,
+    vanishing: Mapping[Operand, tuple[Operand, float]],
 ) -> tuple[Op, Op] | None:
-    """Two reciprocals of one stage, neither of which needs the other; the fullest stage first."""
+    """Two reciprocals of one stage, neither of which needs the other.
+
+    Pairs without a vanishing denominator come first, and of these those of the fullest stage.
+    """
     above: dict[str, frozenset[str]] = {}
     for op in ops:
         names = [a for a in op.args if isinstance(a, str)]
@@ -79,7 +98,8 @@ def _pair(
         load[stage[op.out]] = load.get(stage[op.out], 0) + 1
     order = {op.out: k for k, op in enumerate(ops)}
     reciprocals.sort(key=lambda op: (-load[stage[op.out]], order[op.out]))
-    for one, two in itertools.combinations(reciprocals, 2):
+    pairs = itertools.combinations(reciprocals, 2)
+    for one, two in sorted(pairs, key=lambda pair: sum(op.args[0] in vanishing for op in pair)):
         if stage[one.out] != stage[two.out] or (one.out, two.out) in refused:
             continue
         if one.out in above[two.out] or two.out in above[one.out]:
@@ -132,7 +152,8 @@ def _in_order(ops: list[Op], new: list[Op]) -> list[Op]:
 def _numbered(program: Program, ops: list[Op], stage: dict[str, int]) -> Program:
     """The program with these operations. Those without a name of the equations are numbered."""
     names = {
-        op.out: f"t{k}" if re.fullmatch(r"[tm]\d+", op.out) else op.out for k, op in enumerate(ops)
+        op.out: f"t{k}" if re.fullmatch(r"[tm]\d+(_\w+)?", op.out) else op.out
+        for k, op in enumerate(ops)
     }
     first: dict[int, int] = {}
     for k, op in enumerate(ops):

@@ -63,6 +63,9 @@ class Values:
         self.rows: dict[Sum, str] = {}
         self.scalars: dict[Sum, str] = {}
         self.guarded: dict[str, str] = {}  # each guarded quotient, and how
+        self.vanishing: dict[Operand, tuple[Operand, float]] = {}
+        """Denominators that vanish at u = 0, each with u and the width of the series used there."""
+        self.last_denominator: Operand = 1.0  # of the quotient that was written last
         self.denominators: dict[Sum, int] = {}  # how often a sum is divided by in different terms
 
     def count_denominators(self, expressions: Sequence[Sum]) -> None:
@@ -223,6 +226,7 @@ class Values:
             for factor, power in under:
                 inner = factor if scale.number == 1.0 else factor.scaled(scale)
                 denominator = self.op("mul", self.power(self.value(inner, env), power), denominator)
+            self.last_denominator = denominator
             operands.append(self.op("rcp", denominator))
         for factor, power in over:
             if power == 1 and coefficient.number != 1.0:  # A (1 + c z) = A + (A c) z
@@ -357,6 +361,7 @@ class Values:
             near = self.op("fma", u, near, s)
         far_operands, left = self._factors(operands, others, _snapped(coefficient / outside), env)
         far = self.product(far_operands, left)
+        self.vanishing[self.last_denominator] = u, series.width
         return [self.op("guard", u, series.width, near, far)], outside
 
     def _by_tanh(
@@ -401,7 +406,9 @@ class Values:
         for s in reversed(series.coefficients[:-1]):
             near = self.op("fma", u, near, s)
         e = self.op("exp2", self.op("mul", u, LOG2_E))
-        far = self.op("mul", u, self.op("rcp", self.op("sub", 1.0, e)))
+        denominator = self.op("sub", 1.0, e)
+        self.vanishing[denominator] = u, series.width
+        far = self.op("mul", u, self.op("rcp", denominator))
         guarded = self.op("guard", u, series.width, near, far)
         self.guarded[repr(Sum({factors: c}))] = (
             f"a series of degree {len(series.coefficients) - 1} within |x| < {series.width:g}, "

@@ -1,0 +1,92 @@
+"""Lowered programs as data: the same in every process, kept in files, readable."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hhplug.lowering import cache
+from hhplug.lowering.lower import lower, lowered
+from hhplug.lowering.program import KINDS
+from hhplug.lowering.targets import TARGETS
+from hhplug.membranes.squid import squid
+
+PRINT_DIGEST = """
+from hhplug.lowering.lower import lowered
+from hhplug.membranes.squid import squid
+print(lowered(squid.replace("shifted", V_T=-55.0), "gpu-float32").digest)
+"""
+
+
+def test_a_program_is_the_same_in_every_process():
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PRINT_DIGEST],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    ]
+    assert len(set(runs)) == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_value_is_computed_before_it_is_used(target):
+    program = lowered(squid, target)
+    known = {*program.states, "I", *program.rows, *program.scalars}
+    for op in program.ops:
+        assert op.kind in KINDS
+        assert all(a in known for a in op.args if isinstance(a, str))
+        assert op.out not in known
+        known.add(op.out)
+    results = [*program.outputs.values(), *program.slopes, program.conductance]
+    assert all(a in known for a in results if isinstance(a, str))
+
+
+# Counted by hand in hh.cu, whose loop adds four: 198 in all, 20 of them special functions.
+def test_squid_takes_no_more_operations_than_by_hand():
+    program = lowered(squid, "gpu-float32")
+    of_conductance = 2  # sums that only the conductance needs
+    assert len(program.ops) - of_conductance <= 194
+    assert sum(op.kind in ("exp2", "rcp", "log2") for op in program.ops) == 20
+
+
+def test_values_have_the_names_of_the_equations():
+    names = {op.out for op in lowered(squid, "gpu-float32").ops}
+    assert {"alpha_m_1", "alpha_beta_h_4", "dV_2", "g_Na_open_3", "n_next"} <= names
+
+
+def test_a_program_says_what_the_optimizer_did():
+    text = str(lowered(squid, "gpu-float32"))
+    assert "-1/80" in text
+    assert "a series of degree 2" in text
+
+
+def test_another_process_finds_a_program_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    lower.cache_clear()
+    first = lower(squid, "gpu-float32")
+    (file,) = tmp_path.iterdir()
+    lower.cache_clear()
+    monkeypatch.setattr("hhplug.lowering.lower.lowered", None)
+    assert lower(squid, "gpu-float32") == first
+    assert file.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
+def test_a_damaged_file_is_replaced(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    program = cache.kept("key", lambda: lowered(squid, "gpu-float32"))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    assert cache.kept("key", lambda: program) is program
+    assert cache.kept("key", lambda: pytest.fail("the file isn't used")) == program
+
+
+def test_a_folder_that_cannot_be_written_is_no_condition(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cache, "FOLDER", tmp_path / "file" / "programs")
+    assert cache.kept("key", lambda: lowered(squid, "gpu-float32")).states == squid.states
