@@ -103,7 +103,7 @@ def test_the_fi_curve_of_counted_spikes_is_that_of_the_whole_run():
 
 @pytest.mark.parametrize("name", ["plot_traces", "plot_raster", "plot_fi"])
 def test_a_panel_is_drawn_on_the_users_axes_or_on_new_ones(spiking, name):
-    from hhplug.results.figure import Figure
+    from hhplug.figure import Figure
 
     left, right = matplotlib.figure.Figure().subplots(1, 2)
     draw = getattr(spiking, name)

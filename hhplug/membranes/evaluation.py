@@ -2,12 +2,13 @@
 
 Each node becomes the NumPy call that the text says, with three exceptions. A sum that is linear in
 V is formed as a·(V + b), so that a numerator and an exponent that vanish together are rounded
-alike. 1 − e^x is −expm1(x), whose digits don't cancel. A quotient 0/0 is its limit, by L'Hôpital's
-rule.
+alike. c − c e^x is −c·expm1(x), whose digits don't cancel, and e^x − e^y is e^y·expm1(x − y). A
+quotient 0/0 is its limit, by L'Hôpital's rule.
 """
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from hhplug.membranes.expressions import (
     Name,
     Negative,
     Node,
-    Number,
     Power,
     constant,
     derivative,
@@ -30,18 +30,20 @@ Values = Mapping[str, Any]
 
 Function = Callable[[Values], Any]
 
+SMALLEST = np.finfo(np.float64).smallest_normal  # below it digits are lost, so it counts as zero
 FEW_FACTORS = 4  # powers up to this are products, which are faster than NumPy's power
 
 
 def compiled(node: Node) -> Function:
     """The expression as a function of the values of its names."""
+    number = constant(node)
+    if number is not None:
+        rounded = _rounded(number)
+        return lambda values: rounded  # noqa: ARG005
     terms = linear(node)
     if terms is not None and "V" in terms:
         return _linear_in_V(terms)
     match node:
-        case Number(value):
-            number = float(value)
-            return lambda values: number  # noqa: ARG005
         case Name(name):
             return lambda values: values[name]
         case Negative(of):
@@ -53,10 +55,9 @@ def compiled(node: Node) -> Function:
             a, b = compiled(left), compiled(right)
             return lambda values: a(values) * b(values)
         case Binary(operator, left, right):
-            exponent, sign = _one_minus_exp(node)
-            if exponent is not None:
-                x = compiled(exponent)
-                return lambda values: sign * np.expm1(x(values))
+            cancelling = _difference_of_exponentials(node)
+            if cancelling:
+                return cancelling
             a, b = compiled(left), compiled(right)
             if operator == "+":
                 return lambda values: a(values) + b(values)
@@ -113,11 +114,11 @@ def _scaled(
 def _linear_in_V(terms: dict[str | None, Fraction]) -> Function:
     slope = terms["V"]
     others = [
-        (name, float(factor / slope))
+        (name, _rounded(factor / slope))
         for name, factor in sorted((n, f) for n, f in terms.items() if n not in (None, "V"))
     ]
-    number = float(terms.get(None, Fraction(0)) / slope)
-    factor = float(slope)
+    number = _rounded(terms.get(None, Fraction(0)) / slope)
+    factor = _rounded(slope)
 
     def value(values: Values) -> Any:
         x = values["V"]
@@ -130,17 +131,56 @@ def _linear_in_V(terms: dict[str | None, Fraction]) -> Function:
     return value
 
 
-def _one_minus_exp(node: Binary) -> tuple[Node | None, float]:
-    """(x, −1) for 1 − e^x, (x, 1) for e^x − 1, in any order; else (None, 0)."""
-    right = Negative(node.right) if node.operator == "-" else node.right
-    for one, other in ((node.left, right), (right, node.left)):
-        number = constant(one)
-        match other:
-            case Call("exp", x) if number == -1:
-                return x, 1.0
-            case Negative(Call("exp", x)) if number == 1:
-                return x, -1.0
-    return None, 0.0
+def _difference_of_exponentials(node: Binary) -> Function | None:
+    """c e^x − c e^y as c e^y · expm1(x − y), c a number; None for any other sum."""
+    sign = 1 if node.operator == "+" else -1
+    first, second = _exponential(node.left), _exponential(node.right)
+    if first is None or second is None or first[0] != -sign * second[0]:
+        return None
+    c, x, y = _rounded(first[0]), first[1], second[1]
+    if y is None:
+        x, y, c = y, x, -c
+    if y is None:
+        return None
+    if x is None:  # c − c e^y
+        exponent = compiled(y)
+        return lambda values: -c * np.expm1(exponent(values))
+    difference, smaller = compiled(Binary("-", x, y)), compiled(y)
+    return lambda values: c * np.exp(smaller(values)) * np.expm1(difference(values))
+
+
+def _exponential(node: Node) -> tuple[Fraction, Node | None] | None:
+    """(c, x) for c e^x, (c, None) for a number c, None for any other node."""
+    number = constant(node)
+    if number is not None:
+        return number, None
+    match node:
+        case Call("exp", x):
+            return Fraction(1), x
+        case Negative(of):
+            return _multiplied(_exponential(of), Fraction(-1))
+        case Binary("*", left, right):
+            a, b = constant(left), constant(right)
+            if a is not None:
+                return _multiplied(_exponential(right), a)
+            return None if b is None else _multiplied(_exponential(left), b)
+        case Binary("/", left, right):
+            b = constant(right)
+            return None if not b else _multiplied(_exponential(left), 1 / b)
+    return None
+
+
+def _multiplied(
+    term: tuple[Fraction, Node | None] | None, by: Fraction
+) -> tuple[Fraction, Node | None] | None:
+    return None if term is None else (by * term[0], term[1])
+
+
+def _rounded(number: Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
 
 
 def _power(base: Function, exponent: Fraction) -> Function:
@@ -155,26 +195,26 @@ def _power(base: Function, exponent: Fraction) -> Function:
             return result
 
         return product
-    p = float(exponent)
-    return lambda values: base(values) ** p
+    p = _rounded(exponent)
+    return lambda values: np.power(base(values), p)
 
 
 def _quotient(numerator: Node, denominator: Node) -> Function:
     over, under = compiled(numerator), compiled(denominator)
     if "V" not in names(denominator) or positive(denominator):
-        return lambda values: over(values) / under(values)
+        return lambda values: np.divide(over(values), under(values))
     slopes: list[Function] = []
 
     def value(values: Values) -> Any:
         a, b = over(values), under(values)
-        zero = b == 0.0
+        zero = np.abs(b) < SMALLEST
         if not np.any(zero):
-            return a / b
+            return np.divide(a, b)
         if not slopes:
             slopes.extend(compiled(derivative(part, "V")) for part in (numerator, denominator))
         with np.errstate(divide="ignore", invalid="ignore"):
-            limit = slopes[0](values) / slopes[1](values)
-            return np.where(zero & (a == 0.0), limit, a / b)
+            limit = np.divide(slopes[0](values), slopes[1](values))
+            return np.where(zero & (np.abs(a) < SMALLEST), limit, np.divide(a, b))
 
     return value
 

@@ -1,15 +1,15 @@
 """The small language in which rates are written: text becomes a tree of the nodes below.
 
-An expression has numbers, names, + − * / and powers, and the functions of `FUNCTIONS`. `**` and the
-paper's `^` both mean a power, whose exponent is a number. Python's own parser reads the text, and
-nothing is ever executed.
+An expression has numbers, names, + − * / and powers, and the functions of `FUNCTIONS`. `**`, the
+paper's `^` and superscripts all mean a power, whose exponent is a number. Python's own parser reads
+the text, and nothing is ever executed.
 """
 
 import ast
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf
 from typing import Any
 
 from hhplug.checks import hint
@@ -59,60 +59,107 @@ class Call:
 Node = Number | Name | Negative | Binary | Power | Call
 
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-SPELLINGS = {"^": "**", "−": "-", "·": "*", "×": "*"}  # the paper's characters in Python's
+SPELLINGS = {"^": "**", "−": "-", "–": "-", "·": "*", "×": "*"}  # the paper's and Python's
+SUPERSCRIPTS = {"⁻": "-", **{high: str(digit) for digit, high in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
+OTHER_LANGUAGES = {"ln": "log", "sqr": "sqrt", "Exp": "exp"}  # functions under other names
+Objection = Callable[[str], str]
+MOST_BITS = 4096  # of the numerator or denominator of a power of numbers that is computed exactly
 
 
-def parse(text: str, where: str = "") -> Node:
-    """The tree of an expression. `where` says in an error what the text describes.
+def parse(text: str, where: str = "", objection: Objection | None = None) -> Node:
+    """The tree of an expression.
 
-    Raises InvalidExpression.
+    where: what the text describes, for errors. objection: says of a name why it can't stand in the
+    expression, or "" if it can; without one, every name can. Raises InvalidExpression.
     """
     python, columns = _in_python(text)
-
-    def wrong(node: Any, why: str) -> InvalidExpression:
-        first = columns[node.col_offset]
-        last = columns[node.end_col_offset - 1]
-        return _pointing(text, first, last - first + 1, why, where)
-
-    def walk(node: Any) -> Node:
-        match node:
-            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                if value == inf:
-                    raise wrong(node, "this number is too large")
-                return Number(Fraction(repr(value)))
-            case ast.Name(id=name):
-                return Name(name)
-            case ast.UnaryOp(op=ast.USub(), operand=of):
-                return Negative(walk(of))
-            case ast.UnaryOp(op=ast.UAdd(), operand=of):
-                return walk(of)
-            case ast.BinOp(op=ast.Pow(), left=base, right=exponent):
-                value = constant(walk(exponent))
-                if value is None:
-                    raise wrong(exponent, "the exponent of a power must be a number")
-                return Power(walk(base), value)
-            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in OPERATORS:
-                return Binary(OPERATORS[type(operator)], walk(left), walk(right))
-            case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]):
-                if function not in FUNCTIONS:
-                    raise wrong(
-                        node.func,
-                        f"unknown function {function!r}; use one of {', '.join(FUNCTIONS)}."
-                        f"{hint(function, list(FUNCTIONS))}",
-                    )
-                return Call(function, walk(argument))
-            case ast.Call(func=ast.Name(id=function)) if function in FUNCTIONS:
-                raise wrong(node, f"{function} takes one argument")
-        raise wrong(node, "only numbers, names, + - * /, powers and functions can stand here")
-
     try:
         tree = ast.parse(python, mode="eval")
-    except (SyntaxError, ValueError, RecursionError) as error:
+        return _Walk(text, columns, where, objection).node(tree.body)
+    except (RecursionError, MemoryError):
+        raise InvalidExpression(f"{_label(where)}the expression is nested too deeply") from None
+    except (SyntaxError, ValueError) as error:
+        if isinstance(error, InvalidExpression):
+            raise
         at = (getattr(error, "offset", None) or 1) - 1
+        # A syntax error counts characters of Python's spelling, not its bytes.
+        at = len(python[:at].encode())
         first = columns[min(at, len(columns) - 1)] if columns else 0
-        reason = getattr(error, "msg", None) or "it cannot be read"
-        raise _pointing(text, first, 1, f"not an expression: {reason}", where) from None
-    return walk(tree.body)
+        raise _pointing(text, first, 1, _syntax(text, first, error), where) from None
+
+
+class _Walk:
+    """Turns Python's tree of a text into nodes, or points at what can't be one."""
+
+    def __init__(
+        self, text: str, columns: list[int], where: str, objection: Objection | None
+    ) -> None:
+        self.text, self.columns, self.where = text, columns, where
+        self.objection = objection
+
+    def _wrong(self, tree: Any, why: str) -> InvalidExpression:
+        first = self.columns[tree.col_offset]
+        last = self.columns[tree.end_col_offset - 1]
+        return _pointing(self.text, first, last - first + 1, why, self.where)
+
+    def node(self, tree: Any) -> Node:
+        match tree:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                if value > sys.float_info.max:
+                    raise self._wrong(tree, "this number is too large")
+                return Number(Fraction(repr(value)))
+            case ast.Name(id=name):
+                self._check_name(tree, name)
+                return Name(name)
+            case ast.UnaryOp(op=ast.USub(), operand=of):
+                return Negative(self.node(of))
+            case ast.UnaryOp(op=ast.UAdd(), operand=of):
+                return self.node(of)
+            case ast.BinOp(op=ast.Pow(), left=base, right=exponent):
+                return self._power(base, exponent)
+            case ast.BinOp(op=operator, left=left, right=right) if type(operator) in OPERATORS:
+                a, b = self.node(left), self.node(right)
+                if isinstance(operator, ast.Div) and constant(b) == 0:
+                    raise self._wrong(right, "a division by zero")
+                return Binary(OPERATORS[type(operator)], a, b)
+            case ast.Call():
+                return self._call(tree)
+        raise self._wrong(tree, "only numbers, names, + - * /, powers and functions can stand here")
+
+    def _power(self, base: Any, exponent: Any) -> Node:
+        if isinstance(base, ast.Name) and base.id == "e":
+            raise self._wrong(base, "write exp(…) for a power of e")
+        value = constant(self.node(exponent))
+        if value is None:
+            raise self._wrong(exponent, "the exponent of a power must be a number")
+        return Power(self.node(base), value)
+
+    def _call(self, tree: ast.Call) -> Node:
+        match tree:
+            case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]):
+                if function in FUNCTIONS:
+                    return Call(function, self.node(argument))
+            case ast.Call(func=ast.Name(id=function)) if function in FUNCTIONS:
+                raise self._wrong(tree, f"{function} takes one argument")
+            case ast.Call(func=ast.Attribute(attr=function)) if function in FUNCTIONS:
+                raise self._wrong(tree.func, f"write {function}(…), without a module")
+        func = tree.func
+        if not isinstance(func, ast.Name) or (self.objection and not self.objection(func.id)):
+            raise self._wrong(tree, "a product needs a *")
+        meant = OTHER_LANGUAGES.get(func.id)
+        raise self._wrong(
+            func,
+            f"unknown function {func.id!r}; use one of {', '.join(FUNCTIONS)}, of which log is "
+            f"the natural logarithm."
+            + (f" Did you mean {meant!r}?" if meant else hint(func.id, FUNCTIONS)),
+        )
+
+    def _check_name(self, tree: Any, name: str) -> None:
+        if name in FUNCTIONS:
+            raise self._wrong(tree, f"{name} is a function; write {name}(…)")
+        why = self.objection(name) if self.objection else ""
+        if why:
+            raise self._wrong(tree, why)
 
 
 def _in_python(text: str) -> tuple[str, list[int]]:
@@ -124,22 +171,40 @@ def _in_python(text: str) -> tuple[str, list[int]]:
         raise InvalidInput(f"an expression must be text or a number, got {text!r}")
     stripped = text.lstrip()
     skipped = len(text) - len(stripped)
-    python, columns = "", []
+    python, columns, raised = "", [], False
     for place, character in enumerate(stripped, skipped):
         spelled = SPELLINGS.get(character, " " if character in "\r\n\t" else character)
+        if character in SUPERSCRIPTS:
+            spelled = ("" if raised else "**") + SUPERSCRIPTS[character]
+        raised = character in SUPERSCRIPTS
         python += spelled
         columns += [place] * len(spelled.encode())
     return python, columns
 
 
+def _syntax(text: str, first: int, error: SyntaxError | ValueError) -> str:
+    """What Python's parser says of a text at a character, without its advice on Python."""
+    if not text.strip():
+        return "the expression is empty"
+    reason = (getattr(error, "msg", None) or str(error)).partition(". Perhaps")[0]
+    at = text[first]
+    is_product = reason.startswith("invalid") and (at.isalnum() or at in "_(")
+    product = " (a product needs a *)" if is_product else ""
+    return f"not an expression: {reason}{product}"
+
+
+def _label(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
 def _pointing(text: str, first: int, length: int, why: str, where: str) -> InvalidExpression:
-    label = f"{where}: " if where else ""
     shown = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-    return InvalidExpression(f"{label}{why}\n    {shown}\n    {' ' * first}{'^' * max(1, length)}")
+    marks = " " * first + "^" * max(1, length)
+    return InvalidExpression(f"{_label(where)}{why}\n    {shown}\n    {marks}")
 
 
 def constant(node: Node) -> Fraction | None:
-    """The exact value of a tree of numbers alone; None for any other."""
+    """The exact value of a tree of numbers alone; None for any other, and for a huge power."""
     match node:
         case Number(value):
             return value
@@ -153,7 +218,10 @@ def constant(node: Node) -> Fraction | None:
             return {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__}[operator](b)
         case Power(base, exponent) if exponent.denominator == 1:
             value = constant(base)
-            return None if value is None or value == 0 > exponent else value**exponent.numerator
+            if value is None or value == 0 > exponent:
+                return None
+            bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+            return value**exponent.numerator if bits * abs(exponent) <= MOST_BITS else None
     return None
 
 

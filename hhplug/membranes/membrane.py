@@ -2,17 +2,35 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from hhplug.checks import number
+import numpy as np
+
+from hhplug.checks import hint, number, real_array
 from hhplug.errors import InvalidInput
-from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter, Part
+from hhplug.membranes.description import (
+    POOL_UNITS,
+    POTENTIAL,
+    CalciumPool,
+    Channel,
+    Parameter,
+    Part,
+)
 from hhplug.membranes.equations import Equations, GateRates
-from hhplug.membranes.reading import Reading, read
+from hhplug.membranes.latex import latex_of_membrane
+from hhplug.membranes.plain import part_of, plain
+from hhplug.membranes.plotting import PLOTTED, plot_rates
+from hhplug.membranes.printing import printed_membrane
+from hhplug.membranes.reading import Reading, names_in, read
 from hhplug.membranes.validation import check_rates
+from hhplug.quantities import PURE
+
+if TYPE_CHECKING:
+    from hhplug.figure import Figure
 
 TEN = 10.0  # °C for which a Q10 holds
 
@@ -25,9 +43,9 @@ class Membrane:
     parts: each keyword is a Channel, a CalciumPool, or a named constant. A constant is a Parameter,
         or a number for one without a unit. C_m is 1 µF/cm² unless it is given.
 
-    Membranes with the same description are equal, whatever their names. A membrane is never
-    changed. Raises InvalidInput for unknown or colliding names, and for a rate that is negative or
-    not finite between −150 and 150 mV.
+    `print` shows the equations. Membranes with the same description are equal, whatever their
+    names. A membrane is never changed. Raises InvalidInput for unknown or colliding names, and for
+    a rate that is negative or not finite between −150 and 150 mV.
     """
 
     def __init__(self, name: str, *, celsius: float | None = None, **parts: Part):
@@ -35,8 +53,12 @@ class Membrane:
             raise InvalidInput(f"the name of a membrane must be text, got {name!r}")
         self._name = name
         self._celsius = None if celsius is None else number("celsius", celsius, "°C")
-        self._parts = parts
         self._reading = read(name, parts)
+        # A constant that was given as a number has the unit in which it is used.
+        self._parts = {
+            key: part if isinstance(part, (Channel, CalciumPool)) else self._reading.parameters[key]
+            for key, part in parts.items()
+        }
         check_rates(name, self.equations)
 
     @property
@@ -61,7 +83,7 @@ class Membrane:
     @property
     def parameters(self) -> Mapping[str, Parameter]:
         """The usual value and the unit of each parameter: C_m, g_*, E_*, then all others."""
-        return self._reading.parameters
+        return MappingProxyType(self._reading.parameters)
 
     @cached_property
     def equations(self) -> Equations:
@@ -72,38 +94,53 @@ class Membrane:
         """Another membrane, in which some parts are others, added, or (None) left out.
 
         A number for a known parameter, also for one of a channel such as g_Na, is its new default
-        and keeps its unit.
+        and keeps its unit. A constant that nothing uses any more is left out too.
         """
+        if "celsius" in parts:
+            raise InvalidInput("at(celsius=…) is the membrane at another temperature")
         combined: dict[str, Any] = dict(self._parts)
         for key, part in parts.items():
             if part is None:
                 if combined.pop(key, None) is None:
-                    raise InvalidInput(f"membrane {self._name} has no part {key!r} to leave out")
+                    raise InvalidInput(
+                        f"membrane {self._name} has no part {key!r} to leave out."
+                        f"{hint(key, self._parts)}"
+                    )
                 continue
             owner = self._owner(key, combined)
             if owner is None:
-                known = self.parameters.get(key)
-                keeps = known is not None and not isinstance(
-                    part, (Channel, CalciumPool, Parameter)
-                )
-                combined[key] = Parameter(part, known.unit) if known and keeps else part
+                combined[key] = self._in_known_unit(key, part)
             else:
                 part_name, attribute = owner
-                value = part.value if isinstance(part, Parameter) else part
+                value = self._in_known_unit(key, part)
+                value = value.value if isinstance(value, Parameter) else value
                 combined[part_name] = _with(combined[part_name], attribute, value)
+        used = names_in(combined.values())
+        for key, part in self._parts.items():
+            is_left_over = key not in used and key not in parts and key != "C_m"
+            if isinstance(part, Parameter) and is_left_over:
+                del combined[key]
         return Membrane(name, celsius=self._celsius, **combined)
+
+    def _in_known_unit(self, key: str, part: Any) -> Any:
+        """The part, which in place of a known parameter may be a number in its unit."""
+        known = self.parameters.get(key)
+        if known is None or isinstance(part, (str, Channel, CalciumPool)):
+            return part
+        if isinstance(part, Parameter):
+            if part.unit not in ("", known.unit):
+                raise InvalidInput(f"{key} must be in {known.unit}, got a Parameter in {part.unit}")
+            return Parameter(part.value, known.unit)
+        return Parameter(number(key, part, known.unit or PURE), known.unit)
 
     def _owner(self, key: str, parts: Mapping[str, Any]) -> tuple[str, str] | None:
         """The part and its attribute whose number is the default of the parameter `key`."""
         for name, part in parts.items():
-            attributes: tuple[str, ...] = ()
+            spelled: dict[str, str] = {}
             if isinstance(part, Channel):
-                attributes = ("g", "E")
-                spelled = {f"{a}_{name}": a for a in attributes}
+                spelled = {f"{attribute}_{name}": attribute for attribute in ("g", "E")}
             elif isinstance(part, CalciumPool):
-                spelled = {f"{name}_{a}": a for a in ("per_current", "rest", "tau")}
-            else:
-                continue
+                spelled = {f"{name}_{attribute}": attribute for attribute in POOL_UNITS}
             attribute = spelled.get(key)
             if attribute and not isinstance(getattr(part, attribute), str):
                 return name, attribute
@@ -120,6 +157,9 @@ class Membrane:
                 f"membrane {self._name} doesn't say at which temperature its rates hold; "
                 "describe it with celsius= and give its gates a Q10"
             )
+        channels = [part for part in self._parts.values() if isinstance(part, Channel)]
+        if all(gate.Q10 is None for channel in channels for gate in channel.gates.values()):
+            raise InvalidInput(f"no gate of membrane {self._name} has a Q10")
         exponent = (celsius - self._celsius) / TEN
         parts = {
             name: _warmer(part, exponent) if isinstance(part, Channel) else part
@@ -137,22 +177,67 @@ class Membrane:
         """Steady state, time constant (ms) and rates (1/ms) of each gate at voltages V (mV).
 
         parameters: values other than the usual ones. pools: concentrations, mM, other than at rest.
+        All are numbers, or arrays whose shapes go with that of V.
         """
-        values = {**self.equations.defaults, **(parameters or {})}
-        return self.equations.rates(V, values, pools or {})
+        values = {
+            name: self._array(name, value, self.parameters, "parameter")
+            for name, value in (parameters or {}).items()
+        }
+        units = dict.fromkeys(self._reading.pools, Parameter(0.0, POOL_UNITS["rest"]))
+        concentrations = {
+            name: self._array(name, value, units, "pool") for name, value in (pools or {}).items()
+        }
+        V = np.asarray(real_array("V", V, POTENTIAL), np.float64)
+        try:
+            np.broadcast_shapes(V.shape, *(np.shape(x) for x in (values | concentrations).values()))
+        except ValueError:
+            shapes = {name: np.shape(x) for name, x in (values | concentrations).items()}
+            raise InvalidInput(f"V of shape {V.shape} doesn't go with {shapes}") from None
+        return self.equations.rates(V, {**self.equations.defaults, **values}, concentrations)
+
+    def _array(self, name: str, value: Any, known: Mapping[str, Parameter], kind: str) -> Any:
+        """The value of a parameter or a pool as float64. Raises InvalidInput for unknown names."""
+        if name not in known:
+            raise InvalidInput(
+                f"membrane {self._name} has no {kind} {name!r}; it has "
+                f"{', '.join(known) or 'none'}.{hint(name, known)}"
+            )
+        return np.asarray(real_array(name, value, known[name].unit or PURE), np.float64)
+
+    def plot(self, parameters: Mapping[str, Any] | None = None) -> "Figure":
+        """A matplotlib figure of the steady states and time constants of all gates over V.
+
+        parameters: numbers other than the usual values. Raises MissingExtra without matplotlib.
+        """
+        for name, value in (parameters or {}).items():
+            if np.ndim(value):
+                raise InvalidInput(f"a picture is drawn for one value of {name}, got {value!r}")
+        return plot_rates(self._name, self.rates(PLOTTED, parameters))
+
+    def __repr__(self) -> str:
+        states, count = " ".join(self.states), len(self.parameters)
+        return f"<Membrane {self._name}: {states}, {count} parameters>"
+
+    def __str__(self) -> str:
+        """The equations as a paper prints them, with the units and usual values of parameters."""
+        return printed_membrane(self._name, self._celsius, self._reading)
+
+    def _repr_latex_(self) -> str:
+        """The equations in LaTeX, which a notebook shows."""
+        return latex_of_membrane(self._reading)
 
     def to_dict(self) -> dict[str, Any]:
         """The description in plain values, which `from_dict` and JSON understand."""
         return {
             "name": self._name,
             "celsius": self._celsius,
-            "parts": {name: _plain(part) for name, part in self._parts.items()},
+            "parts": {name: plain(part) for name, part in self._parts.items()},
         }
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> "Membrane":
         """The membrane that `to_dict` described."""
-        parts = {name: _part(plain) for name, plain in description["parts"].items()}
+        parts = {name: part_of(values) for name, values in description["parts"].items()}
         return cls(description["name"], celsius=description["celsius"], **parts)
 
     @cached_property
@@ -197,31 +282,3 @@ def _warmer(channel: Channel, exponent: float) -> Channel:
         gates[name] = gate
     values: dict[str, Any] = {"g": channel.g, "E": channel.E, **gates}
     return Channel(channel.gating, **values)
-
-
-def _plain(part: Part) -> Any:
-    if isinstance(part, Channel):
-        gates = {name: _given(gate) for name, gate in part.gates.items()}
-        return {"kind": "channel", "gating": part.gating, "g": part.g, "E": part.E, "gates": gates}
-    if isinstance(part, CalciumPool):
-        return {"kind": "pool", **asdict(part)}
-    if isinstance(part, Parameter):
-        return {"kind": "parameter", **asdict(part)}
-    return float(part)
-
-
-def _given(gate: Gate) -> dict[str, Any]:
-    """The attributes of a gate that differ from the defaults."""
-    usual = asdict(Gate())
-    return {name: value for name, value in asdict(gate).items() if value != usual[name]}
-
-
-def _part(plain: Any) -> Part:
-    if isinstance(plain, (int, float)):
-        return float(plain)
-    values = {name: value for name, value in plain.items() if name != "kind"}
-    if plain["kind"] == "channel":
-        values |= {name: Gate(**gate) for name, gate in values.pop("gates").items()}
-        return Channel(values.pop("gating"), **values)
-    kinds = {"pool": CalciumPool, "parameter": Parameter}
-    return kinds[plain["kind"]](**values)

@@ -5,29 +5,39 @@ Nothing here knows values of a run: `equations` evaluates what is read.
 
 import keyword
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from numbers import Real
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn
-
-import numpy as np
+from unicodedata import normalize
 
 from hhplug.checks import hint, number
 from hhplug.errors import InvalidInput
-from hhplug.membranes.description import CalciumPool, Channel, Formula, Gate, Parameter, Part
+from hhplug.membranes.description import (
+    CAPACITANCE,
+    CONDUCTANCE,
+    POOL_UNITS,
+    POTENTIAL,
+    CalciumPool,
+    Channel,
+    Formula,
+    Gate,
+    Parameter,
+    Part,
+)
 from hhplug.membranes.expressions import (
     FUNCTIONS,
     Binary,
+    InvalidExpression,
     Name,
     Node,
     Power,
-    constant,
     names,
     parse,
 )
+from hhplug.quantities import PURE
 
 RESERVED = ("V", "t", "dt", "I", "I_ext", "time", "neuron", *FUNCTIONS)
-CONDUCTANCE, POTENTIAL, CAPACITANCE = "mS/cm²", "mV", "µF/cm²"
-POOL_UNITS = {"per_current": "mM/ms per µA/cm²", "rest": "mM", "tau": "ms"}
+POTENTIALS = ("v", "vm", "v_m", "em", "e_m")  # other names of V, in small letters
 
 
 @dataclass(frozen=True)
@@ -92,129 +102,177 @@ def read(membrane: str, parts: Mapping[str, Part]) -> Reading:
     return _Reader(membrane, parts).reading()
 
 
+def names_in(parts: Iterable[Part]) -> set[str]:
+    """The names in the expressions of channels, gates and pools, except in invalid ones."""
+    found: set[str] = set()
+    for part in parts:
+        values = list(vars(part).values()) if isinstance(part, (Channel, CalciumPool)) else []
+        for gate in part.gates.values() if isinstance(part, Channel) else ():
+            values += vars(gate).values() if isinstance(gate, Gate) else ()
+        for value in values:
+            if isinstance(value, str):
+                with suppress(InvalidExpression):
+                    found |= names(parse(value))
+    return found
+
+
 class _Reader:
+    """Takes the names of all parts first, so that each expression is read with every name known."""
+
     def __init__(self, membrane: str, parts: Mapping[str, Part]):
         self.membrane = membrane
-        self.taken: dict[str, str] = {}  # what each name already stands for
-        self.conductances: dict[str, Parameter] = {}
-        self.potentials: dict[str, Parameter] = {}
-        self.others: dict[str, Parameter] = {}
-        self.C_m = Parameter(1.0, CAPACITANCE)
-        self.channels = self._of_kind(parts, Channel)
-        self.pools = self._of_kind(parts, CalciumPool)
+        self.channels = {k: part for k, part in parts.items() if isinstance(part, Channel)}
+        self.pools = {k: part for k, part in parts.items() if isinstance(part, CalciumPool)}
+        constants = {k: v for k, v in parts.items() if k not in {**self.channels, **self.pools}}
+        for name, part in constants.items():
+            if isinstance(part, Gate):
+                self._refuse(
+                    f"the gate {name} has no channel; describe it there, "
+                    f"Channel({name!r}, g=…, E=…, {name}=Gate(…))"
+                )
         if not self.channels:
             self._refuse("it needs a channel, for example L=Channel(g=0.3, E=-54.4)")
-        named = {k: v for k, v in parts.items() if k not in self.channels | self.pools}
-        for name, value in named.items():
-            self._take_constant(name, value)
-
-    def _of_kind(self, parts: Mapping[str, Part], kind: Any) -> dict[str, Any]:
-        return {name: part for name, part in parts.items() if isinstance(part, kind)}
+        self.taken: dict[str, str] = {}  # what each name stands for
+        self.gates: dict[str, str] = {}  # the channel of each gate
+        self.used: set[str] = set()  # the names in expressions
+        for name, channel in self.channels.items():
+            self._check_name(name, f"the channel {name}")
+            for gate in channel.gates:
+                self._take(gate, f"the gate {gate} of channel {name}")
+                self.gates[gate] = name
+        for name in self.pools:
+            self._take(name, f"the pool {name}")
+        self.units = self._units_by_use()
+        self.parameters = self._parameters(constants)
+        self.constants = constants.keys() - {"C_m"}
 
     def reading(self) -> Reading:
-        gates: dict[str, GateEquation] = {}
-        channels, pools = {}, {}
-        for name, channel in self.channels.items():
-            self._check_name(name, "channel")
-            channels[name] = self._channel(name, channel, gates)
-        for name, pool in self.pools.items():
-            self._take(name, f"the pool {name}")
-            pools[name] = self._pool(name, pool)
-        parameters = {"C_m": self.C_m, **self.conductances, **self.potentials, **self.others}
-        reading = Reading(parameters, channels, gates, pools)
-        self._check_symbols(reading)
-        return reading
+        channels = {name: self._channel(name, part) for name, part in self.channels.items()}
+        gates = {
+            gate: self._gate(gate, channel, self.channels[channel].gates[gate])
+            for channel, equation in channels.items()
+            for gate in equation.powers
+        }
+        pools = {name: self._pool(name, part) for name, part in self.pools.items()}
+        for name in self.parameters:
+            if name in self.constants - self.used:
+                near = self.parameters.keys() - self.constants
+                self._refuse(f"nothing uses the constant {name}.{hint(name, sorted(near))}")
+        return Reading(self.parameters, channels, gates, pools)
 
     def _refuse(self, why: str) -> NoReturn:
         raise InvalidInput(f"membrane {self.membrane}: {why}")
 
     def _check_name(self, name: str, what: str) -> None:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-            self._refuse(f"{name!r} can't be the name of a {what}")
+            self._refuse(f"{what} needs another name, which Python can have for a variable")
+        if name in RESERVED:
+            self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
 
     def _take(self, name: str, what: str) -> None:
-        self._check_name(name, what.split()[1])
-        if name in RESERVED:
-            self._refuse(f"{what} can't be called {name!r}, which has a meaning of its own")
+        self._check_name(name, what)
         if name in self.taken:
-            self._refuse(f"{name!r} is both {self.taken[name]} and {what}")
+            self._refuse(f"{name!r} is both {self.taken[name]} and {what}; rename one of them")
         self.taken[name] = what
 
-    def _take_constant(self, name: str, value: Any) -> None:
-        if not isinstance(value, (Real, Parameter)) or isinstance(value, (bool, np.bool_)):
-            self._refuse(
-                f"{name} must be a Channel, a CalciumPool, a Parameter or a number, got {value!r}"
-            )
-        given = value if isinstance(value, Parameter) else Parameter(float(value))
-        parameter = Parameter(number(name, given.value, given.unit or "1"), given.unit)
-        kind, _, channel = name.partition("_")
-        if name == "C_m":
-            if not parameter.value > 0.0:
-                self._refuse(f"C_m must be above zero, got {parameter.value:g}")
-            self.C_m = Parameter(parameter.value, CAPACITANCE)
-            self.taken[name] = "the capacitance"
-            return
-        self._take(name, f"the parameter {name}")
-        if kind == "g" and channel in self.channels:
-            self._refuse(f"give {name} as the g of Channel {channel}")
-        if kind == "E" and not parameter.unit:
-            parameter = Parameter(parameter.value, POTENTIAL)
-        self.others[name] = parameter
+    def _units_by_use(self) -> dict[str, str]:
+        """The unit of each constant that is the whole g or E of a channel."""
+        units = {"C_m": CAPACITANCE}
+        for channel in self.channels.values():
+            units |= {str(channel.g).strip(): CONDUCTANCE, str(channel.E).strip(): POTENTIAL}
+        return units
 
-    def _formula(self, value: Any, where: str) -> Node:
-        if isinstance(value, str):
-            return parse(value, f"membrane {self.membrane}: {where}")
-        if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
-            self._refuse(f"{where} must be a number or an expression as text, got {value!r}")
-        if not np.isfinite(float(value)):
-            self._refuse(f"{where} must be finite, got {value}")
-        return parse(repr(float(value)))
+    def _parameters(self, constants: Mapping[str, Any]) -> dict[str, Parameter]:
+        """All parameters in the order C_m, g_*, E_*, others."""
+        of_parts: dict[str, Parameter] = {}
+
+        def add(name: str, value: Formula, unit: str, what: str) -> None:
+            if not isinstance(value, str):
+                self._take(name, what)
+                of_parts[name] = Parameter(value, unit)
+
+        for name, channel in self.channels.items():
+            add(f"g_{name}", channel.g, CONDUCTANCE, f"the g of channel {name}")
+            add(f"E_{name}", channel.E, POTENTIAL, f"the E of channel {name}")
+        for name, pool in self.pools.items():
+            for attribute, unit in POOL_UNITS.items():
+                value = getattr(pool, attribute)
+                add(f"{name}_{attribute}", value, unit, f"the {attribute} of the pool {name}")
+        for name in constants:
+            self._take(name, f"the constant {name}")
+        given = {name: self._constant(name, value) for name, value in constants.items()}
+        of_parts.setdefault("C_m", Parameter(1.0, CAPACITANCE))
+        parameters = of_parts | given
+        if not parameters["C_m"].value > 0.0:
+            self._refuse(f"C_m must be above zero, got {parameters['C_m'].value:g}")
+        order = {"C": 0, "g": 1, "E": 2}
+        place = {name: order.get(name.partition("_")[0], 3) for name in parameters}
+        return {name: parameters[name] for name in sorted(parameters, key=place.__getitem__)}
+
+    def _constant(self, name: str, value: Any) -> Parameter:
+        used_as = self.units.get(name, POTENTIAL if name.startswith("E_") else "")
+        if not isinstance(value, Parameter):
+            try:
+                return Parameter(number(name, value, used_as or PURE), used_as)
+            except InvalidInput as error:
+                self._refuse(f"{error}; a constant is a number or a Parameter(value, unit)")
+        unit = value.unit or used_as
+        if name in self.units and normalize("NFKC", unit) != normalize("NFKC", used_as):
+            self._refuse(f"{name} must be in {used_as}, got a Parameter in {unit}")
+        return Parameter(value.value, used_as if name in self.units else unit)
+
+    def _node(self, value: Formula, where: str, known: Iterable[str]) -> Node:
+        """The expression, in which only the known names may stand."""
+        words = list(known)
+
+        def objection(name: str) -> str:
+            if name in words:
+                return ""
+            if name in self.gates:
+                return f"{name} is a gate; only {_listed(words)} can stand here"
+            meant = "The membrane's potential is V." if name.casefold() in POTENTIALS else ""
+            meant = meant if "V" in words else ""
+            return f"unknown name {name!r}; only {_listed(words)} can stand here." + (
+                f" {meant}" if meant else hint(name, words)
+            )
+
+        text = value if isinstance(value, str) else repr(value)
+        node = parse(text, f"membrane {self.membrane}: {where}", objection)
+        self.used |= names(node)
+        return node
 
     def _number_or_formula(
-        self, value: Any, name: str, unit: str, where: str, table: dict[str, Parameter]
+        self, value: Formula, name: str, where: str, known: Iterable[str]
     ) -> Node:
-        """The node of a value; a number becomes the default of the parameter `name`."""
-        node = self._formula(value, where)
-        default = constant(node)
-        if default is None:
-            return node
-        self._take(name, f"the parameter {name}")
-        table[name] = Parameter(float(default), unit)
-        return Name(name)
+        """The node of a value; that of a number is the name of its parameter."""
+        return self._node(value, where, known) if isinstance(value, str) else Name(name)
 
-    def _channel(
-        self, name: str, channel: Channel, gates: dict[str, GateEquation]
-    ) -> ChannelEquation:
-        g = self._number_or_formula(
-            channel.g, f"g_{name}", CONDUCTANCE, f"g of channel {name}", self.conductances
-        )
+    def _channel(self, name: str, channel: Channel) -> ChannelEquation:
+        g = self._number_or_formula(channel.g, f"g_{name}", f"g of channel {name}", self.parameters)
         E = self._number_or_formula(
-            channel.E, f"E_{name}", POTENTIAL, f"E of channel {name}", self.potentials
+            channel.E, f"E_{name}", f"E of channel {name}", (*self.parameters, *self.pools)
         )
-        powers = self._powers(name, channel.gating)
+        powers = self._powers(name, channel)
         for gate in channel.gates:
             if gate not in powers:
                 self._refuse(
                     f"channel {name} describes the gate {gate}, which isn't in its gating "
                     f"{channel.gating!r}"
                 )
-        for gate in powers:
-            if gate not in channel.gates:
-                self._refuse(
-                    f"channel {name} has the gate {gate} in its gating {channel.gating!r}, but "
-                    f"doesn't describe it; add {gate}=Gate(…)"
-                )
-            self._take(gate, f"the gate {gate} of channel {name}")
-            gates[gate] = self._gate(gate, name, channel.gates[gate])
         return ChannelEquation(powers, g, E)
 
-    def _powers(self, channel: str, gating: str) -> dict[str, int]:
+    def _powers(self, name: str, channel: Channel) -> dict[str, int]:
         """The exponent of each gate in a product of powers."""
-        if not isinstance(gating, str):
-            self._refuse(f"the gating of channel {channel} must be text, got {gating!r}")
+        gating, powers = channel.gating, {}
         if not gating.strip():
-            return {}
-        powers: dict[str, int] = {}
+            return powers
+        where = f"membrane {self.membrane}: gating of channel {name}"
+
+        def objection(gate: str) -> str:
+            if gate in channel.gates:
+                return ""
+            advice = " (powers and products are written m**3 * h)" if len(gate) > 1 else ""
+            return f"{gate} isn't described; add {gate}=Gate(…) to the channel{advice}"
 
         def collect(node: Node) -> None:
             match node:
@@ -226,38 +284,33 @@ class _Reader:
                     collect(left)
                     collect(right)
                 case _:
-                    self._refuse(
-                        f"the gating of channel {channel} must be a product of powers of gates, "
-                        f"such as 'm**3 * h', got {gating!r}"
+                    raise InvalidInput(
+                        f"{where} must be a product of powers of gates, such as 'm**3 * h', "
+                        f"got {gating!r}"
                     )
 
-        collect(parse(gating, f"membrane {self.membrane}: gating of channel {channel}"))
+        collect(parse(gating, where, objection))
         return powers
 
     def _gate(self, name: str, channel: str, gate: Gate) -> GateEquation:
         where = f"gate {name} of channel {channel}"
         if not isinstance(gate, Gate):
             self._refuse(f"{where} must be a Gate, got {gate!r}")
-        given = {
-            field.name
-            for field in fields(Gate)
-            if field.name in ("alpha", "beta", "inf", "tau")
-            and getattr(gate, field.name) is not None
-        }
-        complete = [{"alpha", "beta"}, {"inf", "tau"}]
+        given = [x for x in ("alpha", "beta", "inf", "tau") if getattr(gate, x) is not None]
+        wanted = "alpha and beta, or inf and tau"
+        complete = [["alpha", "beta"], ["inf", "tau"]]
         if gate.instantaneous:
-            complete[1] = {"inf"}
+            wanted = "alpha and beta, or inf alone, because it is instantaneous"
+            complete[1] = ["inf"]
         if given not in complete:
-            wanted = "alpha and beta, or inf alone" if gate.instantaneous else (
-                "alpha and beta, or inf and tau"
-            )  # fmt: skip
-            self._refuse(f"{where} needs {wanted}, got {', '.join(sorted(given)) or 'nothing'}")
+            self._refuse(f"{where} needs {wanted}; got {' and '.join(given) or 'neither'}")
+        rates = ("V", *self.parameters, *self.pools)
 
-        def node(attribute: str) -> Node | None:
+        def node(attribute: str, known: Iterable[str] = rates) -> Node | None:
             value = getattr(gate, attribute)
-            return None if value is None else self._formula(value, f"{attribute} of {where}")
+            return None if value is None else self._node(value, f"{attribute} of {where}", known)
 
-        speed = node("speed")
+        speed = node("speed", self.parameters)
         assert speed is not None
         return GateEquation(
             channel=channel,
@@ -266,7 +319,7 @@ class _Reader:
             inf=node("inf"),
             tau=node("tau"),
             speed=speed,
-            instantaneous=bool(gate.instantaneous),
+            instantaneous=gate.instantaneous,
         )
 
     def _pool(self, name: str, pool: CalciumPool) -> PoolEquation:
@@ -274,8 +327,8 @@ class _Reader:
         for channel in channels:
             if channel not in self.channels:
                 self._refuse(
-                    f"the pool {name} takes the current of {channel!r}, which is no channel."
-                    f"{hint(channel, self.channels)}"
+                    f"the pool {name} takes the current of {channel!r}, which is none of "
+                    f"the channels {', '.join(self.channels)}.{hint(channel, self.channels)}"
                 )
         if not channels:
             self._refuse(f"the pool {name} needs the name of a channel")
@@ -283,31 +336,10 @@ class _Reader:
         def node(attribute: str) -> Node:
             value: Formula = getattr(pool, attribute)
             where = f"{attribute} of the pool {name}"
-            unit = POOL_UNITS[attribute]
-            return self._number_or_formula(value, f"{name}_{attribute}", unit, where, self.others)
+            return self._number_or_formula(value, f"{name}_{attribute}", where, self.parameters)
 
         return PoolEquation(channels, node("per_current"), node("rest"), node("tau"))
 
-    def _check_symbols(self, reading: Reading) -> None:
-        """Refuse every name that stands for nothing where it is used."""
-        parameters, pools = reading.parameters.keys(), reading.pools.keys()
-        for name, channel in reading.channels.items():
-            self._check_known(channel.g, f"g of channel {name}", parameters)
-            self._check_known(channel.E, f"E of channel {name}", {*parameters, *pools})
-        for name, gate in reading.gates.items():
-            for attribute, node in gate.given().items():
-                where = f"{attribute} of gate {name}"
-                known = parameters if attribute == "speed" else {"V", *parameters, *pools}
-                self._check_known(node, where, known)
-        for name, pool in reading.pools.items():
-            for attribute in POOL_UNITS:
-                node = getattr(pool, attribute)
-                self._check_known(node, f"{attribute} of the pool {name}", parameters)
 
-    def _check_known(self, node: Node, where: str, known: Iterable[str]) -> None:
-        for name in sorted(names(node) - set(known)):
-            words = sorted(known)
-            self._refuse(
-                f"{where} has the name {name!r}, which is none of {', '.join(words)}."
-                f"{hint(name, words)}"
-            )
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else words[0]

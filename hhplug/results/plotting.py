@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hhplug.errors import InvalidInput, MissingExtra, NotRecorded
+from hhplug.errors import InvalidInput, NotRecorded
+from hhplug.extras import COLORS, require_matplotlib
 from hhplug.results.view import DECIMALS, TRACES, Neurons, Rates, View, rates, shown, spread, traced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hhplug.results.figure import Figure
+    from hhplug.figure import Figure
     from hhplug.results.result import Result
 
 Draw = Callable[["Axes"], None]
@@ -29,8 +30,6 @@ FEW = 50  # most neurons whose markers are large
 ROW_LABELS = 12  # most labels on the neuron axis of a raster
 # Inches: the width of a figure, and the heights of the currents, of a panel, and of one trace.
 WIDTH, STRIP, PANEL, LANE = 9.0, 0.7, 2.3, 0.55
-# The palette of Okabe & Ito (2008), whose colours colour-blind people can tell apart.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
 GRAY = "0.35"
 
 
@@ -113,17 +112,6 @@ def plot_fi(
     ax = _axes(ax)
     _draw_fi(ax, of_all, {})
     return ax
-
-
-def require_matplotlib() -> "type[Figure]":
-    """The class `Figure`. Raises MissingExtra if matplotlib isn't installed."""
-    try:
-        from hhplug.results.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(
-            "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
-        ) from error
-    return Figure
 
 
 def check_file(path: Path) -> None:
