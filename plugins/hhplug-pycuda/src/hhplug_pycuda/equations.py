@@ -140,9 +140,7 @@ class Equations:
         product = self._under_a_guard.get(str(far))
         value = self._expression(product) if product else self._operand(far)
         yield f"real {op.out} = {self._operand(near)};"
-        yield (
-            f"if ({magnitude}({self._operand(u)}) > {self._operand(width)}) {op.out} = {value};"
-        )
+        yield (f"if ({magnitude}({self._operand(u)}) > {self._operand(width)}) {op.out} = {value};")
 
     def _expression(self, op: Op) -> str:
         operands = [self._operand(operand) for operand in op.args]

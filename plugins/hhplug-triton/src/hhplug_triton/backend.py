@@ -13,7 +13,8 @@ from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_mem
 from hhplug.lowering.lower import lower
 from hhplug.membranes import squid
 from hhplug.problem import Problem
-from hhplug_triton import equations, kernels
+from hhplug_triton import kernels
+from hhplug_triton.equations import Equations
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TorchDevice, torch_device, unsliced
 
@@ -60,10 +61,8 @@ class TritonBackend(Backend):
 
 def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
     """The opened session of a problem."""
-    program = lower(getattr(problem, "membrane", squid), f"gpu-{problem.dtype}")
-    table = [problem.spike_threshold, *program.scalar_values(problem.dt).values()]
-    table += equations.numbers(program)
-    return TritonSession(device, problem, max_steps, program, table).open()
+    equations = Equations(lower(getattr(problem, "membrane", squid), f"gpu-{problem.dtype}"))
+    return TritonSession(device, problem, max_steps, equations).open()
 
 
 def _devices() -> tuple[str, list[str]]:
@@ -87,6 +86,12 @@ def _devices() -> tuple[str, list[str]]:
 class TritonSession(DeviceSession):
     device: TorchDevice
 
+    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, equations: Equations):
+        scalars = equations.program.scalar_values(problem.dt)
+        table = [problem.spike_threshold, *scalars.values(), *equations.constants]
+        super().__init__(device, problem, max_steps, equations.program, table)
+        self.equations = equations
+
     def make_ready(self) -> None:
         problem, program = self.problem, self.program
         n, fast = problem.n_neurons, is_nvidia(self.device.device)
@@ -107,11 +112,11 @@ class TritonSession(DeviceSession):
             "room": self.room,
             "ARRAY": self.array_current,
             "RECORD": bool(problem.record),
-            "next_state": equations.next_state(program),
+            "membrane_step": self.equations.step,
             "STATES": len(program.states),
             "ROWS": len(program.rows),
             "SCALARS": len(program.scalars),
-            "NUMBERS": len(equations.numbers(program)),
+            "CONSTANTS": len(self.equations.constants),
             "FAST": fast,
             "UNROLL": shape.unroll,
             "BLOCK": block,

@@ -1,29 +1,31 @@
-"""The equations of a membrane in Triton, printed from its lowered program.
+"""A membrane's step in Triton: one operation a line, under the names of the equations.
 
-The module is not written to a file. Triton reads the source of a function by `inspect`, which finds
-it in `linecache`, as it does for code that attrs or IPython make.
+The printed module isn't written to a file. Triton reads a function's source by `inspect`, which
+looks in `linecache` for it, as for code that attrs or IPython make.
 """
 
-import keyword
 import linecache
-from collections.abc import Collection, Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from hhplug.lowering.program import Op, Operand, Program
 
 # A product that is to be fused with a sum is a `tl.fma`, and the compiler fuses no other
 # (`enable_fp_fusion=False`), so that all variants of the kernel round alike.
-OPERATIONS = {
-    "add": "{} + {}",
-    "sub": "{} - {}",
-    "mul": "{} * {}",
-    "fma": "tl.fma({}, {}, {})",
-    "fnma": "tl.fma(minus({}), {}, {})",
-    "rcp": "reciprocal({}, FAST)",
-    "exp2": "exp2({})",
-    "log2": "tl.log2({})",
+EXPRESSIONS = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "fma": "tl.fma({0}, {1}, {2})",
+    "fnma": "tl.fma(minus({0}), {1}, {2})",
+    "rcp": "reciprocal({0}, FAST)",
+    "exp2": "exp2({0})",
+    "log2": "tl.log2({0})",
     "guard": "tl.where(tl.abs({0}) > {1}, {3}, {2})",
 }
 IMPORTS = """
@@ -32,109 +34,121 @@ import triton.language as tl
 
 from hhplug_triton.operations import exp2, minus, real, reciprocal
 """
-SIGNATURE = "def next_state(state, I, rows, scalars, numbers, FAST: tl.constexpr):"
-TAKEN = {"triton", "tl", "exp2", "minus", "real", "reciprocal"}  # by IMPORTS, SIGNATURE, builtins
-TAKEN |= {
-    "next_state",
-    "state",
-    "rows",
-    "scalars",
-    "numbers",
-    "FAST",
-    "int",
-    "float",
-    "range",
-    "print",
-}
-
-
-def numbers(program: Program) -> list[float]:
-    """The numbers that `next_state` takes as values, in the order of its argument.
-
-    An instruction of float32 holds one number, and a second comes from a register. Read from
-    memory it stays in one; as a literal it is moved there again and again. An instruction of
-    float64 holds none, and the compiler finds them a place.
+TAKEN = frozenset(
     """
-    if program.target.endswith("float64"):
-        return []
-    found = (op.args[2] for op in program.ops if _has_two_numbers(op))
-    return list(dict.fromkeys(number for number in found if isinstance(number, float)))
+    triton tl exp2 minus real reciprocal step state rows scalars constants FAST
+    """.split()  # noqa: SIM905 (as the names stand in the module)
+)
 
 
-def _has_two_numbers(op: Op) -> bool:
-    return op.kind in ("fma", "fnma") and sum(isinstance(a, float) for a in op.args) == 2
+@dataclass(frozen=True)
+class Equations:
+    """A program, printed as a Triton function `step` in the precision of the program's target.
 
-
-def source(program: Program) -> str:
-    """The text of a module with the function `next_state`.
-
-    It returns the states after a step, dV/dt in each stage, and the open conductance over C_m.
+    step(state, I, rows, scalars, constants, FAST) returns the state after a step, dV/dt in each
+    stage in mV/ms, and the open conductance over C_m in 1/ms. state, rows, scalars and constants
+    are tuples in the order of the program and of `constants`.
     """
-    return "\n".join(_Printer(program).module())
 
+    program: Program
 
-class _Printer:
-    def __init__(self, program: Program):
-        self._program = program
-        self._numbers = {f"c{k}": number for k, number in enumerate(numbers(program))}
+    @cached_property
+    def constants(self) -> tuple[float, ...]:
+        """The numbers that `step` is given.
+
+        An instruction of float32 holds one literal; these stand second in one. Read from memory
+        they stay in registers; as literals they are moved there again and again. No instruction
+        holds a literal of float64, and the compiler finds them a place.
+        """
+        second = (op.args[2] for op in self.program.ops if _has_two_numbers(op))
+        numbers = dict.fromkeys(map(self._number, second))
+        return tuple(map(float, numbers)) if self._single else ()
+
+    @cached_property
+    def source(self) -> str:
+        """The text of the module."""
+        return "\n".join(self._lines())
+
+    @cached_property
+    def step(self) -> Any:
+        """The function, for Triton to compile."""
+        return _module(self.source, f"hhplug_triton.printed_{self.program.digest[:16]}").step
+
+    @property
+    def _single(self) -> bool:
+        return self.program.target.endswith("float32")
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """What each value of the program is called in Triton, and each constant c0, c1 …"""
+        program = self.program
         given = {*program.states, "I", *program.rows, *program.scalars}
         given.update(op.out for op in program.ops)
-        self._names = {name: _free(name, given) for name in sorted({*given, *self._numbers})}
-        self._of_number = {number: self._names[name] for name, number in self._numbers.items()}
+        names = dict.fromkeys([*given, *(f"c{k}" for k in range(len(self.constants)))])
+        for name in names:
+            free = name
+            while free in TAKEN or free in given - {name}:
+                free += "_"
+            names[name] = free
+        return names
 
-    def module(self) -> Iterator[str]:
-        program = self._program
-        yield f"# A step of {program.membrane!r}, printed by hhplug for {program.target}."
+    def _lines(self) -> Iterator[str]:
+        program, names = self.program, self._names
+        constants = {f"c{k}": number for k, number in enumerate(self.constants)}
+        yield f"# {program.membrane!r} for {program.target}: {len(program.ops)} operations a step"
         yield from (f"# {note}" for note in program.notes)
         yield "#"
-        for name, value in {**program.rows, **program.scalars, **self._numbers}.items():
-            yield f"# {self._names[name]} = {value!r}"
-        yield from (IMPORTS, "", "@triton.jit", SIGNATURE)
-        yield f"    {self._values(program.states)} = state"
-        yield f"    {self._values(program.rows)} = rows"
-        yield f"    {self._values(program.scalars)} = scalars"
-        if self._numbers:
-            yield f"    {self._values(self._numbers)} = numbers"
+        for name, value in {**program.rows, **program.scalars, **constants}.items():
+            yield f"# {names[name]} = {value!r}"
+        yield IMPORTS
+        yield "\n@triton.jit"
+        yield "def step(state, I, rows, scalars, constants, FAST: tl.constexpr):"
+        yield f"    {self._tuple(program.states)} = state"
+        yield f"    {self._tuple(program.rows)} = rows"
+        yield f"    {self._tuple(program.scalars)} = scalars"
+        if constants:
+            yield f"    {self._tuple(constants)} = constants"
         for k, op in enumerate(program.ops):
             if k in program.stages:
                 yield f"\n    # Stage {program.stages.index(k) + 1}"
-            yield f"    {self._names[op.out]} = {self._expression(op)}"
-        after = self._values(program.outputs[state] for state in program.states)
-        slopes, conductance = self._values(program.slopes), self._value(program.conductance)
+            yield f"    {names[op.out]} = {self._expression(op)}"
+        after = self._tuple(program.outputs[state] for state in program.states)
+        slopes, conductance = self._tuple(program.slopes), self._operand(program.conductance)
         yield f"\n    return ({after}), ({slopes}), {conductance}\n"
 
     def _expression(self, op: Op) -> str:
-        values = [self._value(operand) for operand in op.args]
-        if _has_two_numbers(op):
-            values[2] = self._of_number.get(op.args[2], values[2])
-        return OPERATIONS[op.kind].format(*values)
+        operands = [self._operand(operand) for operand in op.args]
+        if _has_two_numbers(op) and self.constants:
+            k = self.constants.index(float(self._number(op.args[2])))
+            operands[2] = self._names[f"c{k}"]
+        return EXPRESSIONS[op.kind].format(*operands)
 
-    def _value(self, operand: Operand) -> str:
-        return f"real({operand!r}, V)" if isinstance(operand, float) else self._names[operand]
+    def _operand(self, operand: Operand) -> str:
+        if isinstance(operand, str):
+            return self._names[operand]
+        return f"real({self._number(operand)}, V)"
 
-    def _values(self, operands: Iterable[Operand]) -> str:
-        """Values of a tuple, with a comma after a single one."""
-        values = [self._value(operand) for operand in operands]
-        return f"{values[0]}," if len(values) == 1 else ", ".join(values)
+    def _tuple(self, operands: Iterable[Operand]) -> str:
+        operands = list(map(self._operand, operands))
+        return f"{operands[0]}," if len(operands) == 1 else ", ".join(operands)
 
-
-def _free(name: str, given: Collection[str]) -> str:
-    """A name that means nothing else in the module, nor in Python."""
-    others = {*given} - {name}
-    while name in TAKEN or keyword.iskeyword(name) or name in others:
-        name += "_"
-    return name
+    def _number(self, number: Operand) -> str:
+        return str(np.float32(number)) if self._single else repr(number)
 
 
-def next_state(program: Program) -> Any:
-    """The Triton function that a program is printed as."""
-    return _module(source(program), f"hhplug_triton.printed_{program.digest[:16]}").next_state
+def _has_two_numbers(op: Op) -> bool:
+    """Whether the sum and a factor of a fused operation are numbers."""
+    return (
+        op.kind in ("fma", "fnma")
+        and isinstance(op.args[2], float)
+        and any(isinstance(factor, float) for factor in op.args[:2])
+    )
 
 
 @cache
 def _module(text: str, name: str) -> ModuleType:
     module, file = ModuleType(name), f"<{name}>"
-    # Without a time of change, linecache keeps the lines though there is no file.
+    # linecache keeps the lines of a file without a time of change as long as the process lives.
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     exec(compile(text, file, "exec"), vars(module))
     return module

@@ -3,7 +3,7 @@
 A program owns BLOCK neurons for a block of steps and keeps their states and their rows in
 registers; memory is touched for samples, for spikes, and for a current that changes. Arrays have
 the neuron fastest: (states, N), (samples, N), (J, N). A state, the rows and other groups of values
-are tuples, and the membrane's equations are the function `next_state`.
+are tuples, and the membrane's equations are the function `membrane_step`.
 """
 
 import triton
@@ -103,7 +103,7 @@ def hh(
     state,  # (STATES, N), in and out
     rows,  # (ROWS, N) or (ROWS, 1), of which leak and per_C_m are the first two
     per_neuron: tl.int32,  # 1: (ROWS, N), 0: (ROWS, 1)
-    table,  # the threshold, SCALARS and NUMBERS
+    table,  # the threshold, SCALARS and CONSTANTS
     gain,  # (J, N) or (J, 1), over C_m
     gain_per_neuron: tl.int32,
     J: tl.int32,
@@ -124,11 +124,11 @@ def hh(
     HELD: tl.constexpr,  # the rows of the waveform are all alike
     ARRAY: tl.constexpr,
     RECORD: tl.constexpr,
-    next_state: tl.constexpr,  # the printed equations
+    membrane_step: tl.constexpr,  # the printed `step`
     STATES: tl.constexpr,
     ROWS: tl.constexpr,
     SCALARS: tl.constexpr,
-    NUMBERS: tl.constexpr,
+    CONSTANTS: tl.constexpr,
     FAST: tl.constexpr,
     UNROLL: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -140,7 +140,7 @@ def hh(
     leak, per_C_m = own[0], own[1]
     threshold = tl.where(inside, tl.load(table), float("inf"))  # that no V beyond N crosses
     scalars = loaded(table + 1, 1, SCALARS, None)
-    numbers = loaded(table + 1 + SCALARS, 1, NUMBERS, None)
+    constants = loaded(table + 1 + SCALARS, 1, CONSTANTS, None)
     if ARRAY:
         next_row = current + i * array_per_neuron
         length = tl.where(array_per_neuron != 0, N, 1)
@@ -175,7 +175,7 @@ def hh(
                 at += columns
                 next_sample += every
         V = y[0]
-        y, slopes, conductance = next_state(y, I, own, scalars, numbers, FAST)
+        y, _slopes, _conductance = membrane_step(y, I, own, scalars, constants, FAST)
         if neuron is not None:
             spikes = note_spikes(
                 spikes, V, y[0], threshold, i.to(tl.int32), k,
