@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hhplug._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from hhplug import membranes
     from hhplug.currents.stimulus import Stimulus
     from hhplug.errors import (
         BackendUnavailable,
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
         NotRecorded,
         UnknownArgument,
     )
-    from hhplug.model import HHParameters
+    from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
+    from hhplug.membranes.hh_parameters import HHParameters
+    from hhplug.membranes.membrane import Membrane
     from hhplug.plugins.discovery import backends
     from hhplug.plugins.hookspecs import hookimpl
     from hhplug.problem import Problem
@@ -33,14 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackendUnavailable",
+    "CalciumPool",
+    "Channel",
     "ContractViolation",
+    "Gate",
     "HHParameters",
     "HHPlugError",
     "Interrupted",
     "InvalidInput",
+    "Membrane",
     "MissingExtra",
     "NotEnoughMemory",
     "NotRecorded",
+    "Parameter",
     "Problem",
     "Result",
     "Simulator",
@@ -50,12 +58,18 @@ __all__ = [
     "concat",
     "hookimpl",
     "load_result",
+    "membranes",
     "simulate",
 ]
 
 # A name is imported when it is first used: pytest imports this package in every project beside it.
 _MODULES = {
-    "HHParameters": "model",
+    "CalciumPool": "membranes.description",
+    "Channel": "membranes.description",
+    "Gate": "membranes.description",
+    "HHParameters": "membranes.hh_parameters",
+    "Membrane": "membranes.membrane",
+    "Parameter": "membranes.description",
     "Problem": "problem",
     "Result": "results.result",
     "Simulator": "running.simulator",
@@ -71,6 +85,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "membranes":
+        return import_module("hhplug.membranes")
     value = getattr(import_module(f"hhplug.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value

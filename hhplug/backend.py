@@ -11,20 +11,22 @@ is imported only when it is chosen. The core then makes these calls, in this ord
 
 A block is the steps of one call of `advance`. The results of a neuron must be the same bit for bit
 however a run is divided into blocks, whatever is recorded, and whatever index the neuron has.
+
+A backend computes the squid membrane, whose states are V m h n and whose parameters are C_m, g_Na,
+g_K, g_L, E_Na, E_K and E_L. One that declares `membranes="any"` computes every `problem.membrane`.
 """
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.errors import InvalidInput
-from hhplug.model import VARIABLES
 from hhplug.problem import DTYPES, DType, Problem
 
 API = "2.0"
@@ -36,6 +38,7 @@ class Capabilities:
     """The features of a backend that not every backend has."""
 
     dtypes: tuple[DType, ...] = DTYPES
+    membranes: Literal["squid", "any"] = "squid"  # the membranes that it computes
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
     fork: bool = False  # it also runs in a process forked after it was opened
@@ -45,6 +48,8 @@ class Capabilities:
             raise InvalidInput(f"dtypes must be a tuple, ({self.dtypes!r},), got a str")
         if not self.dtypes or not set(self.dtypes) <= set(DTYPES):
             raise InvalidInput(f"dtypes must be some of {DTYPES}, got {self.dtypes!r}")
+        if self.membranes not in ("squid", "any"):
+            raise InvalidInput(f"membranes must be 'squid' or 'any', got {self.membranes!r}")
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,15 @@ class Recorded:
     def step(self, k: int, before: NDArray[Any], after: NDArray[Any]) -> None:
         """Record the sample of step k, and the upward crossings of the threshold during it.
 
-        before, after: V m h n of all neurons at the step's begin and end, (4, n_neurons). Call this
-        method once for every step of the block, in order.
+        before, after: the states of all neurons at the step's begin and end, (n_states, n_neurons),
+        in the order of problem.membrane.states. Call this method once for every step of the block,
+        in order.
         """
         problem = self.problem
         if k % problem.record_every == 0:
+            states = problem.membrane.states
             for name, samples in self.samples.items():
-                samples[self._row] = before[VARIABLES.index(name)][problem.neurons]
+                samples[self._row] = before[states.index(name)][problem.neurons]
             self._row += 1
         if problem.spikes == "off":
             return
@@ -161,9 +168,10 @@ class Session(ABC):
 
     @abstractmethod
     def state(self) -> NDArray[Any]:
-        """Wait for all steps, then return V, m, h, n: (4, n_neurons).
+        """Wait for all steps, then return the states: (n_states, n_neurons).
 
-        It is a copy on the host, in the run's dtype.
+        They are in the order of problem.membrane.states, which is V m h n for the squid membrane.
+        The array is a copy on the host, in the run's dtype.
         """
 
     def device_samples(self) -> Mapping[str, Any]:

@@ -19,7 +19,9 @@ from hhplug.currents.current import ArrayCurrent, Current
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput, warn
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
-from hhplug.model import VARIABLES, HHParameters, checked_parameters
+from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.parameters import Given, ParameterValues, checked_parameters
+from hhplug.membranes.squid import squid
 
 DType = Literal["float32", "float64"]
 SpikeMode = Literal["times", "counts", "off"]
@@ -27,7 +29,7 @@ SpikeMode = Literal["times", "counts", "off"]
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
 
-MOST_NEURONS = 2**58 - 1  # the bytes of their state, (4, n) float64, still fit an int64
+MOST_BYTES = 2**63 - 1  # of the state of all neurons, (n_states, n) float64, which fit an int64
 
 
 @runtime_checkable
@@ -37,7 +39,7 @@ class Resumable(Protocol):
     @property
     def problem(self) -> "Problem": ...
     @property
-    def final_state(self) -> NDArray[Any]: ...  # (4, n): V m h n
+    def final_state(self) -> NDArray[Any]: ...  # (n_states, n)
     @property
     def next_step(self) -> int: ...  # the step that begins with the final state
 
@@ -56,11 +58,12 @@ class Problem:
     start_step: int
     dt: float  # ms
     dtype: DType | None  # None until a backend is chosen
-    parameters: HHParameters  # each a float or an (n_neurons,) float64 array
-    initial_state: NDArray[np.float64]  # (4, n_neurons): V m h n
+    membrane: Membrane
+    parameters: ParameterValues  # each a float or an (n_neurons,) float64 array, by name
+    initial_state: NDArray[np.float64]  # (n_states, n_neurons), in the order of membrane.states
     stimulus: Stimulus | NDArray[Any]  # as given
     current: Current  # the same as backends see it
-    record: tuple[str, ...]  # of V m h n
+    record: tuple[str, ...]  # of membrane.states
     record_every: int
     record_neurons: NDArray[np.int64] | None  # indices in the user's order; None: all
     spikes: SpikeMode
@@ -78,7 +81,7 @@ class Problem:
         dt: float = 0.01,
         batch_size: int | None = None,
         stimulus: Stimulus | ArrayLike | None = None,
-        parameters: HHParameters | None = None,
+        parameters: Given = None,
         dtype: DTypeLike | None = None,
         record: Sequence[str] = ("V",),
         record_all: bool = False,
@@ -90,36 +93,40 @@ class Problem:
         start_step: int | None = None,
         device_arrays: bool = False,
         resume: Resumable | None = None,
+        membrane: Membrane | None = None,
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = whole_steps(checks.positive("T", T, "ms"), dt)
+        membrane = checked_membrane(membrane)
         if resume is not None:
-            _check_resume(resume, initial_state, start_step)
+            _check_resume(resume, initial_state, start_step, membrane)
             start_step = resumed_step(resume.next_step, resume.problem.dt, dt, n_steps)
         start_step = checked_start(0 if start_step is None else start_step, n_steps)
-        parameters = checked_parameters(parameters)
-        sizes = _sizes(batch_size, parameters)
+        values = checked_parameters(parameters, membrane)
+        sizes = _sizes(batch_size, values)
         if resume is not None:
             state = np.array(resume.final_state, np.float64)
             sizes["resume"] = state.shape[1]
         else:
-            state = checked_state(initial_state, parameters)
+            _agreed(sizes)  # before parameters of different lengths meet in an equation
+            state = checked_state(initial_state, membrane, values)
             if state.shape[1] != 1:
                 sizes["initial_state"] = state.shape[1]
         checked_stimulus = _checked_stimulus(stimulus, n_steps, dt, sizes)
         n_neurons = _population(sizes, checked_stimulus)
         warn_of_nonfinite_start(state, n_neurons)
-        values: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "n_neurons": n_neurons,
             "n_steps": n_steps,
             "start_step": start_step,
             "dt": dt,
             "dtype": checked_dtype(dtype),
-            "parameters": parameters,
-            "initial_state": np.broadcast_to(state, (4, n_neurons)),
+            "membrane": membrane,
+            "parameters": values,
+            "initial_state": np.broadcast_to(state, (len(state), n_neurons)),
             "stimulus": checked_stimulus,
             "current": _current(checked_stimulus, dt, start_step, n_neurons),
-            "record": VARIABLES if record_all else _checked_record(record),
+            "record": membrane.states if record_all else _checked_record(record, membrane),
             # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
             "record_neurons": None
@@ -129,12 +136,12 @@ class Problem:
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
             "device_arrays": bool(device_arrays),
         }
-        values |= {
+        fields |= {
             "_ids": resume.problem._ids if resume else None,
             "_ranks": None,
             "_columns": None,
         }
-        for name, value in values.items():
+        for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -206,10 +213,6 @@ class Problem:
                 columns = chosen if columns is None else columns[index]
             else:
                 stimulus = stimulus[:, index]
-        parameters = {
-            name: value[index] if np.ndim(value) else value
-            for name, value in vars(self.parameters).items()
-        }
         place = np.full(self.n_neurons, -1)
         place[chosen] = np.arange(len(chosen))
         kept = np.flatnonzero(place[self.neurons] >= 0)
@@ -218,7 +221,7 @@ class Problem:
             ranks = kept if self._ranks is None else self._ranks[kept]
         return self._with(
             n_neurons=len(chosen),
-            parameters=HHParameters(**parameters),
+            parameters=self.parameters.take(index),
             initial_state=self.initial_state[:, index],
             stimulus=stimulus,
             current=_current(stimulus, self.dt, self.start_step, len(chosen), columns),
@@ -242,6 +245,7 @@ class Problem:
             "dt": self.dt,
             "batch_size": self.n_neurons,
             "stimulus": stimulus if isinstance(stimulus, Stimulus) else np.asarray(stimulus),
+            "membrane": self.membrane,
             "parameters": self.parameters,
             "dtype": self.dtype,
             "record": self.record,
@@ -258,8 +262,11 @@ class Problem:
         return self._with(dtype=dtype)
 
     def with_initial_state(self, state: NDArray[Any]) -> "Problem":
-        """The same problem from another state, (4, n) or (4, 1), which is not checked."""
-        state = np.broadcast_to(state.astype(np.float64), (4, self.n_neurons))
+        """The same problem from another state, which is not checked.
+
+        state: (n_states, n) or (n_states, 1).
+        """
+        state = np.broadcast_to(state.astype(np.float64), (len(state), self.n_neurons))
         return self._with(initial_state=state)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
@@ -299,13 +306,35 @@ class Problem:
         return other
 
 
+def checked_membrane(membrane: Membrane | None) -> Membrane:
+    """The membrane, or the squid's for None. Raises InvalidInput for anything else."""
+    if membrane is None:
+        return squid
+    if not isinstance(membrane, Membrane):
+        name = membrane if isinstance(membrane, str) else "squid"
+        raise InvalidInput(
+            f"membrane must be a Membrane, got {membrane!r}; for example hhplug.membranes.{name}"
+        )
+    return membrane
+
+
 def _check_resume(
-    resume: Resumable, initial_state: ArrayLike | None, start_step: int | None
+    resume: Resumable,
+    initial_state: ArrayLike | None,
+    start_step: int | None,
+    membrane: Membrane,
 ) -> None:
     if not isinstance(resume, Resumable):
         raise InvalidInput(
             f"resume must be a Result, got {type(resume).__name__}; "
             "hhplug.load_result(path) reads a saved one"
+        )
+    theirs = resume.problem.membrane
+    if theirs.states != membrane.states:
+        raise InvalidInput(
+            f"resume has the states {', '.join(theirs.states)} of the membrane {theirs.name}, and "
+            f"the membrane {membrane.name} has {', '.join(membrane.states)}; "
+            "use membrane=result.membrane"
         )
     for name, value in {"initial_state": initial_state, "start_step": start_step}.items():
         if value is not None:
@@ -343,17 +372,18 @@ def _current(
     return ArrayCurrent(stimulus[:, 0] if one_for_all else stimulus, start_step)
 
 
-def _sizes(batch_size: int | None, parameters: HHParameters) -> dict[str, int]:
+def _sizes(batch_size: int | None, parameters: ParameterValues) -> dict[str, int]:
     """The number of neurons for which batch_size and each parameter array are, by name."""
     sizes: dict[str, int] = {}
     if batch_size is not None:
         sizes["batch_size"] = checks.whole("batch_size", batch_size, 1)
-        if sizes["batch_size"] > MOST_NEURONS:
+        most = MOST_BYTES // (8 * len(parameters.membrane.states))
+        if sizes["batch_size"] > most:
             raise InvalidInput(
-                f"batch_size must be at most {MOST_NEURONS}, got {batch_size}: "
+                f"batch_size must be at most {most}, got {batch_size}: "
                 "the state of more neurons can't be addressed"
             )
-    for name, value in vars(parameters).items():
+    for name, value in parameters.items():
         if isinstance(value, np.ndarray):
             sizes[name] = len(value)
     return sizes
@@ -369,6 +399,11 @@ def _population(sizes: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int
             sizes = sizes | {"stimulus": stimulus.n_neurons}
     elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
         sizes = sizes | {"stimulus": stimulus.shape[1]}
+    return _agreed(sizes)
+
+
+def _agreed(sizes: dict[str, int]) -> int:
+    """The number of neurons of all arguments, 1 if there is none. Raises InvalidInput."""
     (first, n_neurons), *others = sizes.items() or [("", 1)]
     for name, count in others:
         if count != n_neurons:
@@ -391,15 +426,15 @@ def checked_dtype(dtype: DTypeLike | None) -> DType | None:
     return cast(DType, checks.choice("dtype", shown, DTYPES))
 
 
-def _checked_record(record: Sequence[str]) -> tuple[str, ...]:
+def _checked_record(record: Sequence[str], membrane: Membrane) -> tuple[str, ...]:
     if not isinstance(record, Iterable):
         raise InvalidInput(
-            f"record must be names of {', '.join(VARIABLES)}, got {record!r}; "
+            f"record must be names of {', '.join(membrane.states)}, got {record!r}; "
             "to keep none use record=()"
         )
     names = (record,) if isinstance(record, str) else tuple(record)
     for name in names:
-        checks.choice("variable in record", name, VARIABLES)
+        checks.choice("variable in record", name, membrane.states)
     if len(set(names)) < len(names):
         raise InvalidInput(f"record must name each variable once, got {names}")
     return names

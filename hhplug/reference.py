@@ -1,9 +1,9 @@
-"""The float64 reference backend, which computes the paper's equations as they are written.
+"""The float64 reference backend, which evaluates a membrane's equations as they are written.
 
 Every other backend is tested against it. It is registered through the same hook as a plugin.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,31 @@ from hhplug.backend import (
     Recorded,
     Session,
 )
+from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
-from hhplug.model import HHParameters, State, derivative
+from hhplug.membranes.equations import Equations
 from hhplug.plugins.hookspecs import hookimpl
 from hhplug.problem import Problem
 
+State = NDArray[np.float64]
+"""The states of each neuron, (n_states, n), in the order of `membrane.states`."""
 
-def rk4_step(state: State, I_ext: NDArray[np.float64], dt: float, p: HHParameters) -> State:
-    """The state (4, n) after one step of dt ms of the classic fourth-order Runge-Kutta method.
+
+def rk4_step(
+    equations: Equations,
+    state: State,
+    I_ext: NDArray[np.float64],
+    dt: float,
+    parameters: Mapping[str, PerNeuron],
+) -> State:
+    """The state after one step of dt ms of the classic fourth-order Runge-Kutta method.
 
     I_ext (µA/cm²) is constant during the step.
     """
-    k1 = derivative(state, I_ext, p)
-    k2 = derivative(state + 0.5 * dt * k1, I_ext, p)
-    k3 = derivative(state + 0.5 * dt * k2, I_ext, p)
-    k4 = derivative(state + dt * k3, I_ext, p)
+    k1 = equations.derivative(state, I_ext, parameters)
+    k2 = equations.derivative(state + 0.5 * dt * k1, I_ext, parameters)
+    k3 = equations.derivative(state + 0.5 * dt * k2, I_ext, parameters)
+    k4 = equations.derivative(state + dt * k3, I_ext, parameters)
     return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
 
 
@@ -46,10 +56,10 @@ class ReferenceBlock(Block):
 
     def read(self, out: Recorded) -> None:
         session, problem = self._session, self._session.problem
-        steps = range(self._first, self._first + self._count)
-        for k, I_ext in zip(steps, problem.current.rows(self._first, self._count), strict=True):
+        equations, parameters = problem.membrane.equations, dict(problem.parameters)
+        for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
             before = session.current_state
-            after = rk4_step(before, I_ext, problem.dt, problem.parameters)
+            after = rk4_step(equations, before, I_ext, problem.dt, parameters)
             out.step(k, before, after)
             session.current_state = after
 
@@ -85,8 +95,8 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             name="reference",
             factory="hhplug.reference:ReferenceBackend",
             api=API,
-            summary="the paper's equations in float64, written for clarity",
+            summary="the equations of any membrane in float64, written for clarity",
             priority=-10,
-            capabilities=Capabilities(dtypes=("float64",), fork=True),
+            capabilities=Capabilities(dtypes=("float64",), membranes="any", fork=True),
         )
     ]

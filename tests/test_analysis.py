@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
-import hhplug
 from hhplug import HHParameters, InvalidInput, NotRecorded, Problem, Simulator, Stimulus
+from hhplug.membranes import squid
 from hhplug.results import analysis
 
 DATA = Path(__file__).parent / "data"
@@ -192,11 +192,11 @@ def test_the_error_for_a_misspelt_argument_of_an_analysis_has_a_suggestion():
 @pytest.mark.parametrize("dt", [0.05, 0.01])
 def test_spikes_under_a_sine_agree_with_dop853(dt):
     """Spikes under a sine agree with DOP853's, whose sine is continuous."""
-    p = HHParameters()
 
     def slopes(t, state):
         I_ext = np.array([5.0 + 10.0 * np.sin(2.0 * np.pi * 0.05 * t)])
-        return hhplug.model.derivative(state[:, np.newaxis], I_ext, p)[:, 0]
+        parameters = squid.equations.defaults
+        return squid.equations.derivative(state[:, np.newaxis], I_ext, parameters)[:, 0]
 
     def crossing(_, state):
         return state[0]

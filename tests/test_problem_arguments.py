@@ -5,14 +5,15 @@ from inspect import signature
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from hhplug import HHParameters, Problem, Simulator, Stimulus
+from hhplug import Problem, Simulator, Stimulus
+from hhplug.membranes import squid
 
 
 def test_run_takes_the_arguments_of_a_problem_with_the_same_defaults():
     ours, theirs = (dict(signature(f).parameters) for f in (Simulator.run, Problem))
-    for name in ("self", "progress"):  # a Simulator has the parameters and the precision
+    for name in ("self", "progress"):  # a Simulator has the membrane and the precision
         del ours[name]
-    for name in ("parameters", "dtype"):
+    for name in ("membrane", "parameters", "dtype"):
         del theirs[name]
     # The order of the first four may matter, because they are often given by position.
     assert list(ours.values())[:4] == list(theirs.values())[:4]
@@ -20,11 +21,13 @@ def test_run_takes_the_arguments_of_a_problem_with_the_same_defaults():
 
 
 def test_a_problem_is_made_again_from_its_arguments():
+    membrane = squid.replace("other", E_K=-80.0)
     made = Problem(
         1.0,
         0.05,
         stimulus=Stimulus.constant([1, 2, 3]),
-        parameters=HHParameters(g_Na=[120, 110, 100], E_L=-54),
+        membrane=membrane,
+        parameters={"g_Na": [120, 110, 100], "E_L": -54},
         dtype="float32",
         record=("m", "V"),
         record_every=3,
@@ -39,15 +42,15 @@ def test_a_problem_is_made_again_from_its_arguments():
     assert arguments.keys() == set(signature(Problem).parameters) - shortcuts
     again = Problem(**arguments)
     for name, value in again.arguments().items():
-        if name == "parameters":
-            assert vars(value).keys() == vars(made.parameters).keys()
-            for key in vars(value):
-                assert_array_equal(getattr(value, key), getattr(made.parameters, key))
+        if name in ("membrane", "parameters"):
+            assert value == arguments[name]
         else:
             assert_array_equal(value, arguments[name], err_msg=name)
     default = Problem(2.0, 0.1).arguments()
     assert all(
         np.shape(default[name]) != np.shape(value) or np.any(default[name] != value)
         for name, value in arguments.items()
-        if name != "parameters"
+        if name not in ("membrane", "parameters")
     ), "every argument differs from its default"
+    assert made.membrane != default["membrane"]
+    assert made.parameters != default["parameters"]

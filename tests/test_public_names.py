@@ -17,7 +17,7 @@ def test_importing_hhplug_loads_nothing_heavy():
 @pytest.mark.parametrize("name", hhplug.__all__)
 def test_a_public_name_is_found_and_listed(name):
     value = getattr(hhplug, name)
-    assert getattr(value, "__name__", name) == name
+    assert getattr(value, "__name__", name).rpartition(".")[2] == name
     assert name in dir(hhplug)
 
 

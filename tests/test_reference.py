@@ -5,8 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from hhplug import HHParameters, Simulator, Stimulus
-from hhplug.model import V_REST, settled_gates
-from hhplug.reference import derivative
+from hhplug.membranes import squid
 
 BRIAN2_BOUND = 1e-9  # mV and probabilities; 1e-11 is reached
 
@@ -25,7 +24,8 @@ def test_the_derivative_is_the_papers_membrane_equation():
     dm = 0.1 * (V + 25) / (np.exp((V + 25) / 10) - 1) * (1 - m) - 4 * np.exp(V / 18) * m
     dh = 0.07 * np.exp(V / 20) * (1 - h) - 1 / (np.exp((V + 30) / 10) + 1) * h
 
-    ours = derivative(np.stack([-V - 65.0, m, h, n]), I, HHParameters())
+    state = np.stack([-V - 65.0, m, h, n])
+    ours = squid.equations.derivative(state, I, squid.equations.defaults)
 
     np.testing.assert_allclose(ours, [-dV, dm, dh, dn], rtol=1e-11, atol=1e-10)
 
@@ -54,10 +54,12 @@ def test_the_error_decreases_with_the_fourth_power_of_dt():
     )
     amplitude = np.linspace(8.0, 20.0, n)
     stimulus = Stimulus.step(amplitude, start=0.8, stop=8.0)
-    state = np.repeat([[V_REST], *settled_gates(V_REST)[:, None]], n, axis=1)
+    simulator = Simulator("reference", parameters=parameters)
+    p = dict(simulator.parameters)
+    state = np.repeat(squid.equations.settled(-65.0, p)[:, np.newaxis], n, axis=1)
     for start, stop, I_ext in ((0.0, 0.8, 0.0), (0.8, 8.0, amplitude), (8.0, T, 0.0)):
         solution = solve_ivp(
-            lambda _, y, I_ext=I_ext: derivative(y.reshape(4, n), I_ext, parameters).ravel(),
+            lambda _, y, I_ext=I_ext: squid.equations.derivative(y.reshape(4, n), I_ext, p).ravel(),
             (start, stop),
             state.ravel(),
             method="DOP853",
@@ -67,7 +69,6 @@ def test_the_error_decreases_with_the_fourth_power_of_dt():
         state = solution.y[:, -1].reshape(4, n)
 
     dts = np.array([0.04, 0.02, 0.01])
-    simulator = Simulator("reference", parameters=parameters)
     errors = [
         np.abs(simulator.run(T, dt=dt, stimulus=stimulus, record=()).final_state - state).max()
         for dt in dts

@@ -67,11 +67,10 @@ CASES = {
         lambda: run(stimulus=5.0),
         lambda message: run(stimulus=part_of(r"use (Stimulus.*)$")(message)),
     ),
-    "no HHParameters": Case(
-        lambda: Simulator("reference", parameters={"g_Na": 100.0}).run(1.0),
+    "no parameters by name": Case(
+        lambda: Simulator("reference", parameters=[120.0]),
         lambda message: Simulator(
-            "reference",
-            parameters=part_of(r"for example (.*)$", {"HHParameters": HHParameters})(message),
+            "reference", parameters=part_of(r"for example (.*)$")(message)
         ).run(1.0),
     ),
     "nothing to record": Case(

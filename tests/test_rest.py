@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator
-from hhplug.model import derivative, settled_gates
+from hhplug.membranes import squid
+from hhplug.membranes.parameters import checked_parameters
 from hhplug.rest import resting_state, steady_current
 
 VOLTAGE_TOLERANCE = 1e-9  # mV; brentq's
@@ -15,12 +16,16 @@ VOLTAGE_TOLERANCE = 1e-9  # mV; brentq's
 HOPF = 9.78
 
 
+def values_of(**changes):
+    return checked_parameters(changes, squid)
+
+
 def rest_by_brentq(**changes):
-    p = HHParameters(**changes)
+    p = values_of(**changes)
 
     def outward(V):
-        state = np.array([V, *settled_gates(V)])[:, np.newaxis]
-        return -derivative(state, np.zeros(1), p)[0, 0]
+        state = squid.equations.settled(V, p)[:, np.newaxis]
+        return -squid.equations.derivative(state, np.zeros(1), p)[0, 0]
 
     voltages = np.arange(-100.0, 60.0, 0.01)
     first = next(V for V in voltages if outward(V) >= 0.0)
@@ -32,9 +37,10 @@ def rest_by_brentq(**changes):
     [{}, {"g_Na": 100.0}, {"g_K": 30.0, "g_L": 0.4}, {"E_K": -90.0}, {"g_Na": 0.0, "g_K": 0.0}],
 )
 def test_rest_is_the_root_of_the_steady_current(changes):
-    V, *gates = resting_state(HHParameters(**changes))
+    state = resting_state(squid, values_of(**changes))
+    V = state[0]
     assert abs(V[0] - rest_by_brentq(**changes)) < VOLTAGE_TOLERANCE
-    assert_allclose(gates, settled_gates(V), rtol=1e-15)
+    assert_allclose(state, squid.equations.settled(V, values_of(**changes)), rtol=1e-15)
 
 
 def test_a_population_at_rest_stays_there():
@@ -48,12 +54,11 @@ def test_a_population_at_rest_stays_there():
 def test_the_lowest_of_three_roots_is_taken():
     # With little K current there are a resting state, a threshold and a depolarised state.
     changes = {"g_K": 3.0, "g_L": 0.5, "E_L": -70.0}
-    p = HHParameters(**changes)
+    p = values_of(**changes)
     voltages = np.arange(-80.0, 50.0, 0.01)
-    values = {name: np.atleast_1d(value) for name, value in vars(p).items()}
-    signs = np.sign(steady_current(voltages, values))
+    signs = np.sign(steady_current(squid.equations, voltages, dict(p)))
     assert np.count_nonzero(np.diff(signs)) == 3
-    state = resting_state(p)
+    state = resting_state(squid, p)
     assert abs(state[0, 0] - rest_by_brentq(**changes)) < VOLTAGE_TOLERANCE
     assert state[0, 0] < -60.0
 
@@ -61,11 +66,11 @@ def test_the_lowest_of_three_roots_is_taken():
 def test_an_unstable_resting_state_gives_a_warning():
     # A current I is a leak whose reversal potential is higher by I/g_L.
     def with_current(I_ext):
-        return HHParameters(E_L=-54.387 + np.asarray(I_ext) / 0.3)
+        return values_of(E_L=-54.387 + np.asarray(I_ext) / 0.3)
 
-    resting_state(with_current(HOPF - 0.02))
+    resting_state(squid, with_current(HOPF - 0.02))
     with pytest.warns(RuntimeWarning, match="state of 1 of 3 neurons is unstable, the first neur"):
-        resting_state(with_current([0.0, HOPF + 0.02, 5.0]))
+        resting_state(squid, with_current([0.0, HOPF + 0.02, 5.0]))
 
 
 def test_a_membrane_without_a_conductance_raises_InvalidInput():
@@ -86,12 +91,12 @@ def test_the_resting_state_does_not_depend_on_the_other_neurons():
     low, high = (90.0, 30.0, 0.2, 45.0, -95.0, -60.0), (150.0, 42.0, 0.4, 55.0, -70.0, -50.0)
     names = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")
     values = dict(zip(names, rng.uniform(low, high, (200, 6)).T, strict=True))
-    together = resting_state(HHParameters(**values))
+    together = resting_state(squid, values_of(**values))
     for neuron in range(200):
-        alone = HHParameters(**{name: value[neuron] for name, value in values.items()})
-        assert_array_equal(resting_state(alone)[:, 0], together[:, neuron])
+        alone = values_of(**{name: value[neuron] for name, value in values.items()})
+        assert_array_equal(resting_state(squid, alone)[:, 0], together[:, neuron])
 
 
 def test_reversal_potentials_far_apart_are_searched_too():
-    p = HHParameters(g_Na=1e-9, E_Na=1e6, g_K=1e-9, E_K=-1e6, g_L=[0.3, 0.3])
-    assert np.abs(resting_state(p)[0] + 54.387).max() < 0.01
+    p = values_of(g_Na=1e-9, E_Na=1e6, g_K=1e-9, E_K=-1e6, g_L=[0.3, 0.3])
+    assert np.abs(resting_state(squid, p)[0] + 54.387).max() < 0.01

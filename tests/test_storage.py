@@ -73,10 +73,11 @@ def test_a_loaded_result_equals_the_saved_one_and_can_be_repeated_bit_for_bit(ar
     for field in fields(result.problem):
         mine, theirs = getattr(result.problem, field.name), getattr(loaded.problem, field.name)
         if field.name == "parameters":
-            for parameter in fields(mine):
-                assert_array_equal(getattr(mine, parameter.name), getattr(theirs, parameter.name))
+            assert mine == theirs
         elif field.name == "stimulus":
             assert_same_current(mine, theirs)
+        elif field.name == "membrane":
+            assert mine == theirs
         elif field.name != "current":
             assert_array_equal(mine, theirs)
 
@@ -174,5 +175,5 @@ def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatc
     monkeypatch.setattr("hhplug.results.storage.FORMAT", 99)
     plain.save(tmp_path / "run")
     monkeypatch.undo()
-    with pytest.raises(InvalidInput, match=f"format 99.*reads 2.*hhplug {hhplug.__version__}"):
+    with pytest.raises(InvalidInput, match=f"format 99.*reads 2 or 3.*hhplug {hhplug.__version__}"):
         hhplug.load_result(tmp_path / "run")

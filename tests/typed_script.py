@@ -17,14 +17,19 @@ from xarray import Dataset
 import hhplug
 from hhplug import (
     BackendUnavailable,
+    CalciumPool,
+    Channel,
     ContractViolation,
+    Gate,
     HHParameters,
     HHPlugError,
     Interrupted,
     InvalidInput,
+    Membrane,
     MissingExtra,
     NotEnoughMemory,
     NotRecorded,
+    Parameter,
     Problem,
     Result,
     Simulator,
@@ -34,9 +39,11 @@ from hhplug import (
     concat,
     hookimpl,
     load_result,
+    membranes,
     simulate,
 )
 from hhplug.backend import BackendSpec
+from hhplug.membranes.parameters import ParameterValues
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +60,22 @@ def stimuli() -> Stimulus:
     assert_type(step.take([0, 1]), Stimulus)
     assert_type(step.n_neurons, int | None)
     return total + 0.1 * ramp + -0.1 * sine
+
+
+def membrane() -> Membrane:
+    gate = Gate(inf="1 / (1 + exp(-(V + 35) / 10))", tau="tau_max / cosh((V + 35) / 40)")
+    calcium = Channel("s", g=0.1, E=120.0, s=Gate(inf="1 / (1 + exp(-(V + 25) / 5))", tau=1.0))
+    pool = CalciumPool("Ca", per_current=1e-4, rest=1e-4, tau=100.0)
+    slow = assert_type(membranes.squid, Membrane).replace(
+        "slow", M=Channel("p", g=0.07, E="E_K", p=gate), tau_max=Parameter(100.0, "ms"),
+        Ca=calcium, calcium=pool,
+    )  # fmt: skip
+    assert_type(slow.states, tuple[str, ...])
+    simulator = Simulator("reference", membrane=slow, parameters={"g_M": [0.0, 0.1]})
+    result = simulator.run(1.0, record=("V", "p"))
+    assert_type(result["p"], NDArray[Any])
+    assert_type(simulator.membrane, Membrane)
+    return result.membrane
 
 
 def run() -> Result:
@@ -93,7 +116,8 @@ def read(result: Result) -> None:
     assert_type(result.neurons, NDArray[np.int64])
     assert_type(result.timing.run + result.neuron_steps_per_second, float)
     assert_type(result.next_step + len(result.spikes), int)
-    assert_type(result.parameters, HHParameters)
+    assert_type(result.parameters, ParameterValues)
+    assert_type(result.membrane, Membrane)
     assert_type(result.stimulus, Stimulus | NDArray[Any])
     assert_type([name for name in result if name in result], list[str])
     assert_type([*result.samples, result.dtype, result.backend, *result.origin()], list[str])

@@ -85,7 +85,7 @@ class DeviceSession(Session):
         """Allocate, upload the inputs and make ready; frees everything if any of it fails."""
         problem, device = self.problem, self.device
         device.transfers.refuse_fork()
-        rows = self.program.row_values(vars(problem.parameters), problem.dt)
+        rows = self.program.row_values(problem.parameters, problem.dt)
         self.rows_per_neuron = rows["leak"].size > 1
         gain = _gain(problem)
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
@@ -342,5 +342,5 @@ def _concatenated(
 
 def _gain(problem: Problem) -> NDArray[Any]:
     """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
-    gain = problem.current.gain_over(problem.parameters.C_m)
+    gain = problem.current.gain_over(problem.parameters["C_m"])
     return gain if len(gain) else np.zeros((1, 1))

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.membranes.evaluation import Function, Values, compiled
-from hhplug.membranes.reading import GateEquation, Reading
+from hhplug.membranes.evaluation import Values, compiled
+from hhplug.membranes.expressions import constant, names
+from hhplug.membranes.reading import ChannelEquation, GateEquation, Reading
 
 Array = NDArray[np.float64]
+
+ALL_SHUT = 1000.0  # mV; every gate is fully open or shut beyond ±1000 mV, where rates overflow
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class _Gate:
         self.instantaneous = gate.instantaneous
         self.functions = {name: compiled(node) for name, node in gate.given().items()}
         self.by_rates = gate.alpha is not None
+        self.usual_speed = constant(gate.speed) == 1
 
     def _rates(self, values: Values) -> tuple[Any, Any]:
         f = self.functions
@@ -51,42 +55,42 @@ class _Gate:
 
     def slope(self, x: Any, values: Values) -> Any:
         """dx/dt, 1/ms."""
-        speed = self.functions["speed"](values)
         if self.by_rates:
             alpha, beta = self._rates(values)
-            slope = alpha * (1 - x) - beta * x
+            slope = alpha * (1.0 - x) - beta * x
         else:
             slope = (self.functions["inf"](values) - x) / self.functions["tau"](values)
-        return slope if isinstance(speed, float) and speed == 1.0 else speed * slope
+        return slope if self.usual_speed else self.functions["speed"](values) * slope
 
     def rates(self, values: Values, shape: tuple[int, ...]) -> GateRates:
         def full(value: Any) -> Array:
             return np.array(np.broadcast_to(value, shape), np.float64)
 
-        inf = full(self.steady(values))
         if self.instantaneous:
-            return GateRates(inf, np.zeros(shape), None, None)
+            return GateRates(full(self.steady(values)), np.zeros(shape), None, None)
         speed = self.functions["speed"](values)
         if self.by_rates:
-            alpha, beta = (speed * rate for rate in self._rates(values))
-            return GateRates(inf, full(1.0 / (alpha + beta)), full(alpha), full(beta))
-        tau = full(self.functions["tau"](values) / speed)
+            alpha, beta = self._rates(values)
+            total = alpha + beta
+            inf, tau = full(alpha / total), full(1.0 / (speed * total))
+            return GateRates(inf, tau, full(speed * alpha), full(speed * beta))
+        inf, tau = full(self.functions["inf"](values)), full(self.functions["tau"](values) / speed)
         return GateRates(inf, tau, inf / tau, (1.0 - inf) / tau)
 
 
 class _Channel:
     """The compiled expressions of one channel."""
 
-    def __init__(self, powers: Mapping[str, int], g: Function, E: Function):
-        self.powers, self.g, self.E = powers, g, E
+    def __init__(self, channel: ChannelEquation):
+        self.g, self.E = compiled(channel.g), compiled(channel.E)
+        self.factors = [gate for gate, power in channel.powers.items() for _ in range(power)]
 
-    def conductance(self, values: Values, gates: Values) -> Any:
-        """mS/cm²."""
-        product = self.g(values)
-        for gate, power in self.powers.items():
-            for _ in range(power):
-                product = product * gates[gate]
-        return product
+    def current(self, values: Values) -> Any:
+        """µA/cm²; the values have V and the channel's gates."""
+        conductance = self.g(values)  # mS/cm²
+        for gate in self.factors:
+            conductance = conductance * values[gate]
+        return conductance * (values["V"] - self.E(values))
 
 
 class Equations:
@@ -96,10 +100,8 @@ class Equations:
         self.reading = reading
         self.states = reading.states
         self._gates = {name: _Gate(gate) for name, gate in reading.gates.items()}
-        self._channels = {
-            name: _Channel(channel.powers, compiled(channel.g), compiled(channel.E))
-            for name, channel in reading.channels.items()
-        }
+        self._instantaneous = {name: g for name, g in self._gates.items() if g.instantaneous}
+        self._channels = {name: _Channel(channel) for name, channel in reading.channels.items()}
         self._pools = {
             name: {part: compiled(getattr(pool, part)) for part in ("per_current", "rest", "tau")}
             for name, pool in reading.pools.items()
@@ -110,71 +112,112 @@ class Equations:
 
         state: (states, n). I_ext: µA/cm², (n,) or (1,).
         """
-        values = {**parameters, **dict(zip(self.states, state, strict=True))}
-        gates = self._gate_values(values)
-        currents = self._currents(values, gates)
+        values = dict(parameters)
+        values.update(zip(self.states, state, strict=True))
+        currents = self._currents(values)
         slopes = np.empty_like(state)
-        total = sum(currents.values())
-        slopes[0] = (I_ext - total) / parameters["C_m"]
+        slopes[0] = (I_ext - _total(currents)) / values["C_m"]
         for row, name in enumerate(self.states[1:], 1):
-            if name in self._gates:
-                slopes[row] = self._gates[name].slope(values[name], values)
+            gate = self._gates.get(name)
+            if gate:
+                slopes[row] = gate.slope(values[name], values)
             else:
                 slopes[row] = self._pool_slope(name, values, currents)
         return slopes
 
-    def currents(self, state: Mapping[str, Any], parameters: Values) -> dict[str, Any]:
-        """The current of each channel, µA/cm², positive outward. state: V, gates, pools by name."""
-        values = {**parameters, **state}
-        return self._currents(values, self._gate_values(values))
+    def needed_for_current(self, channel: str) -> tuple[str, ...]:
+        """The states that determine the current of a channel, V first."""
+        equation, reading = self.reading.channels[channel], self.reading
+        nodes = [equation.E]
+        for gate in equation.powers:
+            if gate in self._instantaneous:
+                nodes += reading.gates[gate].given().values()
+        used = {"V", *equation.powers}.union(*map(names, nodes))
+        return tuple(name for name in self.states if name in used)
 
-    def settled(self, V: Any, parameters: Values) -> Array:
-        """The state (states, …) with every gate in its steady state at V (mV), pools at rest."""
-        values = self._at_rest(V, parameters)
+    def current(self, channel: str, state: Values, parameters: Values) -> Any:
+        """The current of a channel, µA/cm², positive outward.
+
+        state: the values of the states that `needed_for_current` names.
+        """
+        values = {**parameters, **state}
+        for gate in self.reading.channels[channel].powers:
+            if gate in self._instantaneous:
+                values[gate] = self._gates[gate].steady(values)
+        return self._channels[channel].current(values)
+
+    def settled(self, V: Any, parameters: Values, pools: Values | None = None) -> Array:
+        """The state (states, …) with every gate in its steady state at V (mV).
+
+        pools: concentrations, mM; those that are missing are at rest.
+        """
+        values = self._at_rest(V, parameters, pools)
         settled = [
-            V if name == "V" else self._gates[name].steady(values) if name in self._gates
-            else values[name]
+            self._gates[name].steady(values) if name in self._gates else values[name]
             for name in self.states
-        ]  # fmt: skip
+        ]
         return np.stack(np.broadcast_arrays(*(np.asarray(x, np.float64) for x in settled)))
 
-    def rates(self, V: Any, parameters: Values, pools: Values) -> dict[str, GateRates]:
+    def rates(
+        self, V: Any, parameters: Values, pools: Values | None = None
+    ) -> dict[str, GateRates]:
         """Steady state, time constant and rates of each gate at V (mV).
 
         pools: concentrations, mM; those that are missing are at rest.
         """
-        values = {**self._at_rest(V, parameters), **pools}
+        values = self._at_rest(V, parameters, pools)
         shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
         return {name: gate.rates(values, shape) for name, gate in self._gates.items()}
 
-    def steady_current(self, V: Any, parameters: Values) -> Any:
-        """Sum of the ionic currents, µA/cm², with all gates and pools in steady state at V (mV)."""
-        values = self._at_rest(V, parameters)
-        return sum(self._currents(values, self._steady_gates(values)).values())
+    def steady_current(self, V: Any, parameters: Values, pools: Values | None = None) -> Any:
+        """Sum of the ionic currents, µA/cm², with all gates in steady state at V (mV).
 
-    def _at_rest(self, V: Any, parameters: Values) -> dict[str, Any]:
-        values: dict[str, Any] = {**parameters, "V": np.asarray(V, np.float64)}
-        return values | {name: pool["rest"](values) for name, pool in self._pools.items()}
+        pools: concentrations, mM; those that are missing are at rest.
+        """
+        values = self._at_rest(V, parameters, pools)
+        return _total(self._steady_currents(values))
 
-    def _steady_gates(self, values: Values) -> dict[str, Any]:
-        return {name: gate.steady(values) for name, gate in self._gates.items()}
+    def steady_pool_slopes(self, V: Any, parameters: Values, pools: Values) -> dict[str, Any]:
+        """Time derivative of each pool, mM/ms, with all gates in steady state at V (mV)."""
+        values = self._at_rest(V, parameters, pools)
+        currents = self._steady_currents(values)
+        return {name: self._pool_slope(name, values, currents) for name in self._pools}
 
-    def _gate_values(self, values: Values) -> dict[str, Any]:
-        """Each gate's value: its state, or its steady state if it is instantaneous."""
-        return {
-            name: gate.steady(values) if gate.instantaneous else values[name]
-            for name, gate in self._gates.items()
-        }
+    def conductances(self, parameters: Values) -> dict[str, tuple[Any, Any]]:
+        """The largest conductance, mS/cm², and the reversal potential, mV, of each channel.
 
-    def _currents(self, values: Values, gates: Values) -> dict[str, Any]:
-        return {
-            name: channel.conductance(values, gates) * (values["V"] - channel.E(values))
-            for name, channel in self._channels.items()
-        }
+        Pools are at rest.
+        """
+        values = self._at_rest(0.0, parameters, None)
+        return {name: (c.g(values), c.E(values)) for name, c in self._channels.items()}
+
+    def pools_at_rest(self, parameters: Values) -> dict[str, Any]:
+        """The concentration to which each pool decays without a current, mM."""
+        return {name: pool["rest"](parameters) for name, pool in self._pools.items()}
+
+    def _at_rest(self, V: Any, parameters: Values, pools: Values | None) -> dict[str, Any]:
+        """The parameters, V and pools. A pool that isn't given is at rest."""
+        voltage = {"V": np.asarray(V, np.float64)}
+        return {**parameters, **voltage, **self.pools_at_rest(parameters), **(pools or {})}
+
+    def _steady_currents(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The current of each channel with all gates in steady state.
+
+        Beyond ±ALL_SHUT, where rates may overflow, the gates are as they are there.
+        """
+        shut = {**values, "V": np.clip(values["V"], -ALL_SHUT, ALL_SHUT)}
+        values |= {name: gate.steady(shut) for name, gate in self._gates.items()}
+        return {name: channel.current(values) for name, channel in self._channels.items()}
+
+    def _currents(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The current of each channel. The values of instantaneous gates are added."""
+        for name, gate in self._instantaneous.items():
+            values[name] = gate.steady(values)
+        return {name: channel.current(values) for name, channel in self._channels.items()}
 
     def _pool_slope(self, name: str, values: Values, currents: Values) -> Any:
         pool = self._pools[name]
-        inflow = sum(currents[channel] for channel in self.reading.pools[name].channels)
+        inflow = _total({c: currents[c] for c in self.reading.pools[name].channels})
         decay = (values[name] - pool["rest"](values)) / pool["tau"](values)
         return -pool["per_current"](values) * inflow - decay
 
@@ -182,3 +225,8 @@ class Equations:
     def defaults(self) -> dict[str, float]:
         """The usual value of each parameter."""
         return {name: p.value for name, p in self.reading.parameters.items()}
+
+
+def _total(currents: Mapping[str, Any]) -> Any:
+    first, *others = currents.values()
+    return sum(others, first)

@@ -208,7 +208,7 @@ def _quotient(numerator: Node, denominator: Node) -> Function:
     def value(values: Values) -> Any:
         a, b = over(values), under(values)
         zero = np.abs(b) < SMALLEST
-        if not np.any(zero):
+        if not np.count_nonzero(zero):  # np.any takes ten times as long for few neurons
             return np.divide(a, b)
         if not slopes:
             slopes.extend(compiled(derivative(part, "V")) for part in (numerator, denominator))

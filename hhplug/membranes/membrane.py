@@ -75,7 +75,7 @@ class Membrane:
         """The parsed equations."""
         return self._reading
 
-    @property
+    @cached_property
     def states(self) -> tuple[str, ...]:
         """V, the gates that aren't instantaneous, and the pools, in the order of a state's rows."""
         return self._reading.states

@@ -10,6 +10,8 @@ from typing import Any
 from hhplug import checks
 from hhplug.backend import Backend, BackendSpec
 from hhplug.errors import BackendUnavailable, InvalidInput, described
+from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.squid import squid
 from hhplug.plugins import discovery
 from hhplug.plugins.containment import kept_settings
 from hhplug.plugins.entry import Entry
@@ -45,23 +47,27 @@ class OpenedBackend:
 
 
 def choose(
-    name: str = "auto", dtype: DType | None = None, device: int | None = None
+    name: str = "auto",
+    dtype: DType | None = None,
+    device: int | None = None,
+    membrane: Membrane = squid,
 ) -> OpenedBackend:
     """Open the backend of this name, or for "auto" the available one of highest priority.
 
-    Raises InvalidInput for an unknown name, or a dtype or device that the backend doesn't have;
-    BackendUnavailable for a backend that cannot run here.
+    Raises InvalidInput for an unknown name, or a dtype, device or membrane that the backend doesn't
+    have; BackendUnavailable for a backend that cannot run here.
     """
     if device is not None:
         device = checks.whole("device", device, 0)
     if name == "auto":
-        return _best(dtype, device)
+        return _best(dtype, device, membrane)
     entry = discovery.entry(name)
     spec = entry.spec
     if entry.unavailable or spec is None:
         raise _raisable(entry)
     if dtype:
         refuse_dtype(spec, dtype)
+    refuse_membrane(spec, membrane)
     if device is not None and not spec.capabilities.device_index:
         raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
     return _opened(entry, spec, device)
@@ -76,19 +82,42 @@ def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
         )
 
 
+def computes(spec: BackendSpec, membrane: Membrane) -> bool:
+    """Whether the backend computes the membrane: any, or one with the squid's equations."""
+    return (
+        membrane is squid
+        or spec.capabilities.membranes == "any"
+        or membrane.equations_digest == squid.equations_digest
+    )
+
+
+def refuse_membrane(spec: BackendSpec, membrane: Membrane) -> None:
+    """Raise InvalidInput for a membrane that the backend doesn't compute."""
+    if computes(spec, membrane):
+        return
+    able = [e.name for e in discovery.known() if e.spec and e.spec.capabilities.membranes == "any"]
+    names = " and ".join(map(repr, able))
+    raise InvalidInput(
+        f"backend {spec.name!r} computes the squid membrane alone, got membrane {membrane.name}; "
+        f"{names} {'computes' if len(able) == 1 else 'compute'} any"
+    )
+
+
 def _raisable(entry: Entry) -> BackendUnavailable:
     """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
     found = entry.unavailable or BackendUnavailable("no_backend", "it has no spec")
     return found.of(entry.name)
 
 
-def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
+def _best(dtype: DType | None, device: int | None, membrane: Membrane) -> OpenedBackend:
     problems = []
     for entry in discovery.backends():
         spec = entry.spec
         if spec is None or (dtype and dtype not in spec.capabilities.dtypes):
             continue
         if device is not None and not spec.capabilities.device_index:
+            continue
+        if not computes(spec, membrane):
             continue
         if entry.unavailable:
             problems.append(entry.unavailable)
@@ -104,6 +133,7 @@ def _best(dtype: DType | None, device: int | None) -> OpenedBackend:
                 _warn_of(problem, present)
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"
+    wanted += "" if membrane is squid else f" for the membrane {membrane.name}"
     tried = "; ".join(f"{p.backend} [{p.code}] {p.reason}" for p in problems)
     raise BackendUnavailable(
         "none_available",

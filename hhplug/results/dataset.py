@@ -13,19 +13,12 @@ from xarray.core import indexing
 from hhplug.checks import PerNeuron
 from hhplug.currents.stimulus import Stimulus
 from hhplug.currents.terms import UNIT, kind_of
-from hhplug.model import PARAMETER_UNITS
+from hhplug.membranes.membrane import Membrane
 from hhplug.problem import Problem
 
 if TYPE_CHECKING:
     from hhplug.results.result import Result
     from hhplug.results.spikes import Spikes
-
-LONG_NAMES = {
-    "V": "membrane potential",
-    "m": "Na activation gate",
-    "h": "Na inactivation gate",
-    "n": "K activation gate",
-}
 
 
 def of_result(result: "Result") -> xarray.Dataset:
@@ -41,7 +34,7 @@ def of_result(result: "Result") -> xarray.Dataset:
         name: (
             ("time", "neuron"),
             array,
-            {"units": "mV" if name == "V" else "1", "long_name": LONG_NAMES[name]},
+            _attributes(result.membrane, name),
         )
         for name, array in result.on_host().samples.items()
     }
@@ -64,8 +57,8 @@ def of_result(result: "Result") -> xarray.Dataset:
             data["spike_count"] = per_neuron(
                 result.outcome.spike_count, long_name="spikes of the run"
             )
-    for name, unit in PARAMETER_UNITS.items():
-        coordinates[name] = per_neuron(getattr(result.parameters, name), units=unit)
+    for name, parameter in result.membrane.parameters.items():
+        coordinates[name] = per_neuron(result.parameters[name], units=parameter.unit or "1")
     coordinates["drive"] = per_neuron(
         result.drive(), units=UNIT, long_name="mean current in the window of the firing rate"
     )
@@ -76,8 +69,18 @@ def of_result(result: "Result") -> xarray.Dataset:
     else:
         stimulus = f"array of {result.stimulus.dtype}"
     coordinates["stimulus"] = (), stimulus
-    attributes = result.origin() | {"dt_ms": problem.dt}
+    attributes = result.origin() | {"dt_ms": problem.dt, "membrane": result.membrane.name}
     return xarray.Dataset(data, coordinates, attributes)
+
+
+def _attributes(membrane: Membrane, state: str) -> dict[str, str]:
+    """The unit and the long name of a state."""
+    if state == "V":
+        return {"units": "mV", "long_name": "membrane potential"}
+    if state in membrane.reading.pools:
+        return {"units": "mM", "long_name": f"concentration {state}"}
+    channel = membrane.reading.gates[state].channel
+    return {"units": "1", "long_name": f"gate {state} of channel {channel}"}
 
 
 def of_spikes(spikes: "Spikes") -> xarray.Dataset:

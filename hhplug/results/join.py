@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
-from hhplug.model import HHParameters
+from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
@@ -60,8 +60,8 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
                 f"results must have the same {name} to be joined, but result {number - 1} has "
                 f"{mine!r} and result {number} has {theirs!r}"
             )
-    for name, value in vars(one.parameters).items():
-        if not np.array_equal(value, getattr(other.parameters, name)):
+    for name, value in one.parameters.items():
+        if not np.array_equal(value, other.parameters[name]):
             raise InvalidInput(f"result {number} has another {name} than result {number - 1}")
     if not np.array_equal(one.neurons, other.neurons):
         raise InvalidInput(f"result {number} has other record_neurons than result {number - 1}")
@@ -278,13 +278,13 @@ def _whole_population(
         ]
         stimulus = np.concatenate(rows, axis=1)[:, order]
     parameters = {
-        name: together([getattr(problem.parameters, name) for problem in problems])
-        for name in vars(first.parameters)
+        name: together([problem.parameters[name] for problem in problems])
+        for name in first.parameters
     }
     states = np.concatenate([problem.initial_state for problem in problems], axis=1)[:, order]
     return first.joined(
         n_neurons=len(order),
-        parameters=HHParameters(**parameters),
+        parameters=ParameterValues(first.membrane, parameters),
         initial_state=states,
         stimulus=stimulus,
         record_neurons=record_neurons,

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from hhplug.checks import known_arguments
 from hhplug.errors import InvalidInput, NotEnoughMemory
-from hhplug.model import finite
 from hhplug.problem import Problem
 from hhplug.results import packing
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result, Timing
 from hhplug.results.spikes import Spikes
-from hhplug.results.storage import FORMAT
+from hhplug.results.storage import READABLE
+from hhplug.validity import finite
 
 
 @known_arguments
@@ -31,14 +31,14 @@ def load_result(path: str | Path) -> Result:
                 metadata = json.loads(str(file["metadata"]))
                 arrays = {name: file[name] for name in file.files if name != "metadata"}
             written = metadata["format"], metadata["hhplug"]
-            if written[0] == FORMAT:
+            if written[0] in READABLE:
                 return _unpacked(metadata, arrays)
         except MemoryError as error:
             raise NotEnoughMemory(f"{path} doesn't fit, or is damaged: {error}") from error
         except Exception as error:  # NumPy, zipfile and json raise many kinds of exceptions
             raise InvalidInput(f"{path} is not a result saved by hhplug, or damaged") from error
     raise InvalidInput(
-        f"{path} has format {written[0]}, this hhplug reads {FORMAT}; "
+        f"{path} has format {written[0]}, this hhplug reads {' or '.join(map(str, READABLE))}; "
         f"it was written by hhplug {written[1]}"
     )
 
@@ -72,7 +72,7 @@ def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {  # kind of dtype, and shape
         name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
     }
-    wanted["final_state"] = "f", (4, problem.n_neurons)
+    wanted["final_state"] = "f", (len(problem.membrane.states), problem.n_neurons)
     if problem.spikes != "off":
         wanted["spike_count"] = "i", (problem.n_neurons,)
     if problem.spikes == "times":

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
 from hhplug.currents.terms import KINDS, kind_of
-from hhplug.model import HHParameters
+from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.parameters import ParameterValues
+from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 
 Arrays = dict[str, NDArray[Any]]
@@ -23,8 +25,10 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             arrays[name] = value
             return {"array": name}
-        if isinstance(value, HHParameters):
-            return {key: put(f"{name}/{key}", each) for key, each in vars(value).items()}
+        if isinstance(value, ParameterValues):
+            return {key: put(f"{name}/{key}", each) for key, each in value.items()}
+        if isinstance(value, Membrane):
+            return value.to_dict()
         if isinstance(value, Stimulus):
             return [
                 {"kind": kind_of(term)}
@@ -48,9 +52,14 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     def get(value: Any) -> Any:
         return arrays[value["array"]] if isinstance(value, dict) else value
 
-    nested = ("parameters", "part")
+    nested = ("parameters", "part", "membrane")
     arguments = {name: get(value) for name, value in packed.items() if name not in nested}
-    parameters, part = ({name: get(value) for name, value in packed[key].items()} for key in nested)
+    parameters, part = (
+        {name: get(value) for name, value in packed[key].items()} for key in ("parameters", "part")
+    )
+    membrane = Membrane.from_dict(packed["membrane"]) if "membrane" in packed else squid
+    if membrane == squid and membrane.name == squid.name:
+        membrane = squid
     if isinstance(packed["stimulus"], list):
         terms = [{key: get(value) for key, value in term.items()} for term in packed["stimulus"]]
         arguments["stimulus"] = Stimulus(tuple(KINDS[t.pop("kind")](**t) for t in terms))
@@ -60,6 +69,6 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     state = arguments.pop("initial_state")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the original run issued these
-        problem = Problem(**arguments, parameters=HHParameters(**parameters))
+        problem = Problem(**arguments, parameters=parameters, membrane=membrane)
     # Problem() would refuse some states of a resumed run.
     return problem.with_initial_state(state).as_part(**part)

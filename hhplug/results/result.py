@@ -13,11 +13,14 @@ from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import NotRecorded
-from hhplug.model import VARIABLES, HHParameters, finite
+from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.parameters import ParameterValues
+from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug.results import analysis, join, plotting, storage
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes, needs_xarray
+from hhplug.validity import finite
 
 if TYPE_CHECKING:
     import xarray
@@ -43,9 +46,10 @@ class Timing:
 class Result:
     """The recorded data of a run, with its problem and its backend.
 
-    `result["V"]` and `result.V` are the same (n_samples, n_recorded) array. The same holds for m,
-    h, n and time. Iterating yields the names of the recorded variables. Reading what the run didn't
-    keep raises NotRecorded. The sample of step k is the state at t = k·dt, the start of the step.
+    `result["V"]` and `result.V` are the same (n_samples, n_recorded) array, and so are m, h, n and
+    time. Other states of the membrane are read as `result["p"]`. Iterating yields the names of the
+    recorded variables. Reading what the run didn't keep raises NotRecorded. The sample of step k is
+    the state at t = k·dt, the start of the step.
     """
 
     problem: Problem
@@ -55,7 +59,7 @@ class Result:
     timing: Timing
     written: datetime  # when the run ended, UTC
     outcome: Outcome  # its samples and spikes
-    final_state: NDArray[Any]  # (4, n): V, m, h, n after the last step
+    final_state: NDArray[Any]  # (n_states, n) after the last step, in the order of membrane.states
 
     @property
     def samples(self) -> Mapping[str, Any]:
@@ -80,28 +84,34 @@ class Result:
     @property
     def m(self) -> NDArray[Any]:
         """Na activation gate: (n_samples, n_recorded)."""
-        return self["m"]
+        return self._gate("m")
 
     @property
     def h(self) -> NDArray[Any]:
         """Na inactivation gate: (n_samples, n_recorded)."""
-        return self["h"]
+        return self._gate("h")
 
     @property
     def n(self) -> NDArray[Any]:
         """K activation gate: (n_samples, n_recorded)."""
-        return self["n"]
+        return self._gate("n")
+
+    def _gate(self, name: str) -> NDArray[Any]:
+        if name not in self.membrane.states:
+            raise AttributeError(f"membrane {self.membrane.name} has no state {name!r}")
+        return self[name]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name == "time":
             return self.time
         if name in self.samples:
             return self.samples[name]
-        if name in VARIABLES:
+        if name in self.membrane.states:
             kept = ", ".join(self.samples) or "nothing"
             wanted = (*self.samples, name)
             raise NotRecorded(f"{name} was not recorded ({kept} was); run with record={wanted}")
-        raise KeyError(f"unknown variable {name!r}; choose from time, {', '.join(VARIABLES)}")
+        states = ", ".join(self.membrane.states)
+        raise KeyError(f"unknown variable {name!r}; choose from time, {states}")
 
     def __contains__(self, name: object) -> bool:
         return name == "time" or name in self.samples
@@ -149,8 +159,13 @@ class Result:
         return str(self.problem.dtype)
 
     @property
-    def parameters(self) -> HHParameters:
-        """Membrane parameters of the run."""
+    def membrane(self) -> Membrane:
+        """The membrane of the run."""
+        return self.problem.membrane
+
+    @property
+    def parameters(self) -> ParameterValues:
+        """The values of the membrane's parameters in the run."""
         return self.problem.parameters
 
     @property
@@ -171,8 +186,9 @@ class Result:
             else f", {self.outcome.spike_count.sum():,} spikes"
         )
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
+        kind = "" if self.membrane is squid else f" of {self.membrane.name}"
         return (
-            f"<hhplug.Result: {problem.n_neurons:,} neurons, {problem.T:g} ms in "
+            f"<hhplug.Result: {problem.n_neurons:,} neurons{kind}, {problem.T:g} ms in "
             f"{problem.n_steps:,} steps of {problem.dt:g} ms, {self.backend} {self.dtype} "
             f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}>"
         )

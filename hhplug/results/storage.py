@@ -15,7 +15,8 @@ from hhplug.results import packing
 if TYPE_CHECKING:
     from hhplug.results.result import Result
 
-FORMAT = 2  # version of the format of saved files
+FORMAT = 3  # version of the format of saved files
+READABLE = (2, FORMAT)  # versions that can be read; 2 has no membrane, which is the squid's
 
 
 def write(result: "Result", path: str | Path) -> None:

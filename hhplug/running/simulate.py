@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
 from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory, warn
-from hhplug.model import finite, nonfinite_neurons
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -24,6 +23,7 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.progress import Progress, reporter
 from hhplug.running.recorder import Recorder
 from hhplug.running.workspace import Workspace
+from hhplug.validity import finite, nonfinite_neurons
 
 # Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
 # are in memory at a time.
@@ -47,12 +47,13 @@ def simulate(
     A problem in float32 runs in float64 on a backend that has no float32.
 
     Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
-    backend without float64, or for a device together with an opened backend. Ctrl-C raises
-    Interrupted, which has a Result of the steps done, after the enqueued blocks have been read; a
-    second Ctrl-C doesn't wait for them.
+    backend without float64, for a membrane that the backend doesn't compute, or for a device
+    together with an opened backend. Ctrl-C raises Interrupted, which has a Result of the steps
+    done, after the enqueued blocks have been read; a second Ctrl-C doesn't wait for them.
     """
     if not isinstance(backend, OpenedBackend):
-        backend = choice.choose(backend, problem.dtype if backend == "auto" else None, device)
+        dtype = problem.dtype if backend == "auto" else None
+        backend = choice.choose(backend, dtype, device, problem.membrane)
     elif device is not None:
         raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
     return run(problem, backend, Workspace(), progress)
@@ -72,6 +73,7 @@ def run(
     """
     began = perf_counter()
     backend.refuse_fork()
+    choice.refuse_membrane(backend.spec, problem.membrane)
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "

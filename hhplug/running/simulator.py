@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters, checked_parameters
+from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.parameters import Given, checked_parameters
 from hhplug.plugins import choice
-from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype
+from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype, checked_membrane
 from hhplug.results.result import Result
 from hhplug.running.progress import Progress
 from hhplug.running.simulate import run
@@ -17,16 +18,19 @@ from hhplug.running.workspace import Workspace
 
 
 class Simulator:
-    """Runs simulations with one backend, one precision and one set of membrane parameters.
+    """Runs simulations with one backend, one precision, one membrane and its parameters.
 
     backend: a name from `hhplug backends`, or "auto" for the fastest that is available here.
     dtype: "float32" or "float64"; None is float32 if the backend has it.
-    parameters: membrane parameters, each a number for all neurons or an (n,) array. The arrays are
-        copied.
+    parameters: a mapping of names to values, each a number for all neurons or an (n,) array; those
+        that are left out have the membrane's defaults. Or an HHParameters, for the squid membrane.
+        The arrays are copied.
     device: index of the device, for backends that have several.
+    membrane: a Membrane, by default the squid's.
 
-    Raises InvalidInput for an unknown backend or dtype and for impossible parameters, and
-    BackendUnavailable for a backend that cannot run here.
+    Raises InvalidInput for an unknown backend or dtype, for impossible parameters and for a
+    membrane that the backend doesn't compute, and BackendUnavailable for a backend that cannot run
+    here.
     """
 
     @known_arguments
@@ -34,18 +38,26 @@ class Simulator:
         self,
         backend: str = "auto",
         dtype: DTypeLike | None = None,
-        parameters: HHParameters | None = None,
+        parameters: Given = None,
         device: int | None = None,
+        membrane: Membrane | None = None,
     ):
         self.dtype = checked_dtype(dtype)
-        self.parameters = checked_parameters(parameters)
-        self._opened = choice.choose(backend, self.dtype, device)
+        self.membrane = checked_membrane(membrane)
+        self.parameters = checked_parameters(parameters, self.membrane)
+        self._opened = choice.choose(backend, self.dtype, device, self.membrane)
         self._workspace = Workspace()
         self._device = device
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments alone, since another process must open the backend for itself."""
-        return type(self), (self.backend, self.dtype, self.parameters, self._device)
+        return type(self), (
+            self.backend,
+            self.dtype,
+            self.parameters,
+            self._device,
+            self.membrane,
+        )
 
     @property
     def backend(self) -> str:
@@ -64,7 +76,7 @@ class Simulator:
     def __repr__(self) -> str:
         return (
             f"Simulator(backend={self.backend!r}, dtype={self.dtype!r}, "
-            f"parameters={self.parameters!r})  # on {self.device}"
+            f"membrane={self.membrane.name}, parameters={self.parameters!r})  # on {self.device}"
         )
 
     @known_arguments
@@ -91,15 +103,17 @@ class Simulator:
         batch_size: number of neurons n. It may be left out if an array has n values.
         stimulus: a Stimulus, or an array (n_steps,) or (n_steps, n) in µA/cm²; None for no current.
             An array isn't copied: if it is changed later, it changes in the results that hold it.
-        record: variables to record, of V (mV) and m, h, n; () for spikes alone.
-        record_all: record all four variables.
+        record: variables to record, of the membrane's states: V (mV), gates such as m, h, n, and
+            pools (mM); () for spikes alone.
+        record_all: record all states.
         record_every: record the steps that are a multiple of this.
         record_neurons: indices of the neurons to record, in the order of the result's columns.
         spikes: "times", "counts" or "off".
         spike_threshold: mV; a spike is an upward crossing.
-        initial_state: V, m, h, n in shape (4, n), (4, 1) or (4,), or "rest" for the resting state
-            of these parameters; by default −65 mV with the gates in steady state. A neuron whose
-            state is NaN or infinite is accepted with a warning.
+        initial_state: the states in the order of `membrane.states`, V, m, h, n for the squid, in
+            shape (n_states, n), (n_states, 1) or (n_states,); or "rest" for the resting state of
+            these parameters; by default −65 mV with the gates in steady state and pools at rest. A
+            neuron whose state is NaN or infinite is accepted with a warning.
         start_step: number of the run's first step, which begins at start_step·dt; 0 by default.
         progress: True for a bar, or a function of the fraction done.
         device_arrays: leave the recorded variables on the GPU, where CuPy or PyTorch can use them
@@ -117,6 +131,7 @@ class Simulator:
             dt=dt,
             batch_size=batch_size,
             stimulus=stimulus,
+            membrane=self.membrane,
             parameters=self.parameters,
             dtype=self.dtype,
             record=record,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters
+from hhplug.membranes.hh_parameters import HHParameters
 from hhplug.problem import DType, Problem
 
 N_NEURONS = 255  # not a multiple of any thread block or vector

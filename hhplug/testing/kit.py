@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from hhplug.backend import BackendSpec
-from hhplug.model import finite
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -22,6 +21,7 @@ from hhplug.running.simulate import simulate
 from hhplug.testing.budget import Budget
 from hhplug.testing.guarded import GuardedRecorder
 from hhplug.testing.plugin import require_pytest
+from hhplug.validity import finite
 
 require_pytest()  # before the suite is imported, whose tests use what an older one lacks
 

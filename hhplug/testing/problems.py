@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters
+from hhplug.membranes.hh_parameters import HHParameters
 
 DT = 0.02  # ms; most neurons spike within 20 steps of the initial states drawn below
 CURRENTS = ("terms", "shared", "array", "time", "none")

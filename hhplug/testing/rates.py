@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug import model
-from hhplug.model import HHParameters
+from hhplug.membranes.hh_parameters import HHParameters
+from hhplug.membranes.squid import squid
 from hhplug.results.result import Result
 
 GATES = "mhn"
@@ -56,9 +56,9 @@ def worst_rate(step: Callable[..., Result], dtype: str) -> WorstRate:
     The error of a β that is too small to be inferred precisely is relative to α + β.
     """
     V = voltages(dtype)
-    worst = WorstRate(0.0, "", np.nan)
+    worst, rates = WorstRate(0.0, "", np.nan), squid.rates(V)
     for gate in GATES:
-        alpha, beta = (getattr(model, f"{kind}_{gate}")(V) for kind in ("alpha", "beta"))
+        alpha, beta = np.asarray(rates[gate].alpha), np.asarray(rates[gate].beta)
         group = np.floor(np.log2(alpha + beta))  # voltages of a group share one dt
         for exponent in np.unique(group):
             some = group == exponent

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters, settled_gates
+from hhplug.membranes.hh_parameters import HHParameters
+from hhplug.membranes.squid import squid
 from hhplug.problem import DType, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
 
@@ -111,7 +112,7 @@ class Varied:
     def _state(self) -> NDArray[np.float64]:
         if not self._firing:
             V = self._drawn(-75.0, -66.0)
-            return np.stack([V, *settled_gates(V)])
+            return squid.equations.settled(V, squid.equations.defaults)
         gates = self._drawn(0.0, 0.5), self._drawn(0.2, 0.7), self._drawn(0.2, 0.6)
         return np.stack([self._drawn(-80.0, 10.0), *gates])
 

@@ -15,7 +15,6 @@ from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import evaluate
-from hhplug.membranes import squid
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.discovery import Entry
 
@@ -214,7 +213,7 @@ class HostBackend(Backend):
         self._host = host
 
     def prepare(self, problem, max_steps):
-        program = lower(squid, f"gpu-{problem.dtype}")
+        program = lower(problem.membrane, f"gpu-{problem.dtype}")
         constants = [problem.spike_threshold, *program.scalar_values(problem.dt).values()]
         return HostSession(self._host, problem, max_steps, program, constants).open()
 

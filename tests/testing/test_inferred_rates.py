@@ -1,11 +1,9 @@
 """The kit infers the six rates from single steps; here the backend's rates are known."""
 
-from unittest.mock import patch
-
 import numpy as np
 import pytest
+from sabotaged.changes import with_rate
 
-from hhplug import model
 from hhplug.problem import Problem
 from hhplug.running.simulate import simulate
 from hhplug.testing.accuracy import BOUNDS
@@ -23,10 +21,9 @@ def step(T, **arguments):
 
 def step_with(name, change):
     """Return a step of the reference with one of its rates changed by change(V, rate)."""
-    right = getattr(model, name)
 
     def changed(T, **arguments):
-        with patch.object(model, name, lambda V: change(np.asarray(V), right(V))):
+        with with_rate(name, change):
             return step(T, **arguments)
 
     return changed

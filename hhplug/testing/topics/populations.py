@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.model import HHParameters
+from hhplug.membranes.hh_parameters import HHParameters
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, reference
 from hhplug.testing.problems import CURRENTS, Population

@@ -38,7 +38,7 @@ class VariedTests:
 
 def _inputs(problem: Problem) -> list[NDArray[Any]]:
     """The arrays of a problem that a backend is given."""
-    arrays = [problem.initial_state, *vars(problem.parameters).values()]
+    arrays = [problem.initial_state, *problem.parameters.values()]
     current = problem.current
     arrays.append(current.separable.gain if current.separable else problem.stimulus)
     return [array for array in arrays if isinstance(array, np.ndarray)]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from rates import RATE_BOUND, awkward_voltages, worst_rate_error
 
-from hhplug import HHParameters, Simulator, Stimulus, model
-from hhplug.model import derived_parameters
+from hhplug import HHParameters, Problem, Simulator, Stimulus
+from hhplug.membranes import squid
+from hhplug.membranes.derived import derived_parameters
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_pycuda.layout import CONSTANTS, PARAMETER_ROWS, block_type
 
@@ -63,7 +64,7 @@ class Run:
     ):
         n = parameters.shape[1]
         steps = len(array if array is not None else waveform)
-        rest = np.array([-65.0, *model.settled_gates(-65.0)])
+        rest = squid.equations.settled(-65.0, squid.equations.defaults)
         self.state = np.repeat(rest[:, np.newaxis], n, axis=1).astype(dtype)
         self.samples = np.full((4, steps, n), np.nan, dtype)
         self.count, self.total = np.zeros(n, np.int32), np.zeros(1, np.uint32)
@@ -92,7 +93,7 @@ class Run:
 
 def rows(n, **changed):
     """Parameters as the kernel takes them: (7, n)."""
-    derived = derived_parameters(HHParameters(**changed))
+    derived = derived_parameters(Problem(1.0, parameters=HHParameters(**changed)).parameters)
     return np.stack([np.broadcast_to(derived[name], n) for name in PARAMETER_ROWS])
 
 

@@ -4,10 +4,12 @@ import copy
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-from hhplug.model import HHParameters
+from hhplug.membranes import squid
+from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
 
 
@@ -21,8 +23,16 @@ def with_fields(problem: Problem, **fields: Any) -> Problem:
 
 def with_parameters(problem: Problem, change: Callable[[Any], Any]) -> Problem:
     """Return a copy of a problem with each parameter changed by a function."""
-    changed = {name: change(value) for name, value in vars(problem.parameters).items()}
-    return with_fields(problem, parameters=HHParameters(**changed))
+    changed = {name: change(value) for name, value in problem.parameters.items()}
+    return with_fields(problem, parameters=ParameterValues(problem.membrane, changed))
+
+
+def with_rate(name: str, change: Callable[[Any, Any], Any]) -> Any:
+    """Return a context in which a rate of the squid, such as beta_h, is change(V, right rate)."""
+    kind, gate = name.split("_")
+    functions = squid.equations._gates[gate].functions
+    right = functions[kind]
+    return patch.dict(functions, {kind: lambda values: change(values["V"], right(values))})
 
 
 def with_rows(problem: Problem, rows: Callable[[int, int], Any]) -> Problem:

@@ -4,10 +4,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from hhplug import model, reference
-from hhplug.model import HHParameters
+from hhplug import reference
+from hhplug.membranes.parameters import ParameterValues
 from hhplug_numpy.backend import NumpyBackend, NumpySession
-from sabotaged.changes import with_fields, with_rows
+from sabotaged.changes import with_fields, with_rate, with_rows
 from sabotaged.faultless import Faultless
 
 
@@ -15,24 +15,25 @@ class UnguardedSingularity(Faultless):
     """The rates are 0/0 at −40 and −55 mV."""
 
     def read(self, session, steps, out):
-        def naive(x):
-            return x / (1.0 - np.exp(-x))
+        def alpha_m(V, _):
+            return 0.1 * (V + 40.0) / (1.0 - np.exp(-(V + 40.0) / 10.0))
 
-        with patch.object(model, "_x_over_one_minus_exp_minus", naive):
+        def alpha_n(V, _):
+            return 0.01 * (V + 55.0) / (1.0 - np.exp(-(V + 55.0) / 10.0))
+
+        with with_rate("alpha_m", alpha_m), with_rate("alpha_n", alpha_n):
             super().read(session, steps, out)
 
 
 class RateOffByOnePercent(Faultless):
     def read(self, session, steps, out):
-        right = model.beta_h
-        with patch.object(model, "beta_h", lambda V: 1.01 * right(V)):
+        with with_rate("beta_h", lambda _, right: 1.01 * right):
             super().read(session, steps, out)
 
 
 class OneRateInFloat32(Faultless):
     def read(self, session, steps, out):
-        right = model.beta_m
-        with patch.object(model, "beta_m", lambda V: right(V).astype(np.float32)):
+        with with_rate("beta_m", lambda _, right: right.astype(np.float32)):
             super().read(session, steps, out)
 
 
@@ -50,9 +51,9 @@ class SecondOrder(Faultless):
     """The method is the midpoint method."""
 
     def read(self, session, steps, out):
-        def midpoint(state, I_ext, dt, p):
-            half = state + 0.5 * dt * reference.derivative(state, I_ext, p)
-            return state + dt * reference.derivative(half, I_ext, p)
+        def midpoint(equations, state, I_ext, dt, p):
+            half = state + 0.5 * dt * equations.derivative(state, I_ext, p)
+            return state + dt * equations.derivative(half, I_ext, p)
 
         with patch.object(reference, "rk4_step", midpoint):
             super().read(session, steps, out)
@@ -60,9 +61,8 @@ class SecondOrder(Faultless):
 
 class CapacitanceOffByAMillionth(Faultless):
     def understood(self, problem):
-        parameters = vars(problem.parameters)
-        C_m = parameters["C_m"] * (1.0 + 1e-6)
-        return with_fields(problem, parameters=HHParameters(**(parameters | {"C_m": C_m})))
+        changed = {**problem.parameters, "C_m": problem.parameters["C_m"] * (1.0 + 1e-6)}
+        return with_fields(problem, parameters=ParameterValues(problem.membrane, changed))
 
 
 class CurrentOffAfter10ms(Faultless):

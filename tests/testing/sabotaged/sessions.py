@@ -47,7 +47,8 @@ class StateOneStepTooFar(Faultless):
     def state(self, session):
         problem = session.problem
         (I_ext,) = problem.current.rows(problem.end_step - 1, 1)
-        return reference.rk4_step(session.current_state, I_ext, problem.dt, problem.parameters)
+        equations, parameters = problem.membrane.equations, dict(problem.parameters)
+        return reference.rk4_step(equations, session.current_state, I_ext, problem.dt, parameters)
 
 
 class StateMovedToRestAndBack(Faultless):

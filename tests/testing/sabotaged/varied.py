@@ -25,7 +25,7 @@ class LastFullGroupOf256Lost(LastFullGroupOf64Lost):
 
 class ArrayCurrentNotOverC_m(Faultless):
     def understood(self, problem):
-        rows, C_m = problem.current.rows, problem.parameters.C_m
+        rows, C_m = problem.current.rows, problem.parameters["C_m"]
         if not problem.current.array:
             return problem
         return with_rows(problem, lambda *span: (row * C_m for row in rows(*span)))
@@ -41,7 +41,7 @@ class WaveformsFaulty(Faultless):
         current = problem.current.separable
         if current is None:
             return problem
-        gain = self.gains(current.gain.copy(), problem.parameters.C_m)
+        gain = self.gains(current.gain.copy(), problem.parameters["C_m"])
 
         def rows(first, count):
             for waveform in current.waveform(first, count):
@@ -108,7 +108,7 @@ class ParametersUsedAsRoom(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        for value in vars(session.problem.parameters).values():
+        for value in session.problem.parameters.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = True
                 value[:] = 1.0

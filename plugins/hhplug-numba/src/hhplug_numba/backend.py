@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.model import VARIABLES, derived_parameters
+from hhplug.membranes.derived import derived_parameters
 from hhplug.problem import Problem
 from hhplug_numba import kernels
 from hhplug_numba.kernels import PARAMETER_ROWS, PARAMETERS, STATE
@@ -52,7 +52,7 @@ class NumbaSession(Session):
         self._groups.put(STATE, problem.initial_state)
         derived = derived_parameters(problem.parameters)
         self._groups.put(PARAMETERS, [derived[name] for name in PARAMETER_ROWS])
-        gain = self._groups.cut(problem.current.gain_over(problem.parameters.C_m)).swapaxes(0, 1)
+        gain = self._groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
         self._chosen = self._groups.chosen(problem.record_neurons)
         self._n_shares = min(len(self._groups.at), SHARES * backend.threads)
@@ -101,7 +101,7 @@ class NumbaSession(Session):
         waveform, array = current
         starts, column, lane = self._chosen
         none = np.empty((0, 0), self.dtype)
-        V, m, h, n = (out.samples.get(name, none) for name in VARIABLES)
+        V, m, h, n = (out.samples.get(name, none) for name in problem.membrane.states)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]
         room = max(ROOM, groups.width) if problem.spikes == "times" else 0
         neuron, step = np.empty((2, room), np.int64)

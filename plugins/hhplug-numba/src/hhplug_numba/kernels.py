@@ -46,7 +46,7 @@ STRIDE = 256 + LANES  # between rows; not a power of two, whose multiples share 
 ROWS = 22
 STATE = slice(0, 4)
 PARAMETERS = slice(15, 22)
-# What these rows hold, by the names of `hhplug.model.derived_parameters`.
+# What these rows hold, by the names of `hhplug.membranes.derived`.
 PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 
 # No reference counts (_nrt): passing an array on would cost atomic operations at every step. A

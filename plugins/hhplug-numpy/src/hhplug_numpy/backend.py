@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
-from hhplug.model import PARAMETER_UNITS
 from hhplug.problem import Problem
 from hhplug_numpy.kernels import Array, Membrane, State, Stepper, aligned
 
@@ -94,7 +93,8 @@ class NumpySession(Session):
             return padded
 
         C_m, g_Na, g_K, g_L, E_Na, E_K, E_L = (
-            mine(getattr(problem.parameters, name)) for name in PARAMETER_UNITS
+            mine(problem.parameters[name])
+            for name in ("C_m", "g_Na", "g_K", "g_L", "E_Na", "E_K", "E_L")
         )
         half_dt_over_C = problem.dt / (2.0 * C_m)
         state = aligned(4, self._width, self._dtype)

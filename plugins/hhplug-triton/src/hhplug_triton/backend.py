@@ -11,7 +11,6 @@ from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
 from hhplug.lowering.lower import lower
-from hhplug.membranes import squid
 from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations
@@ -61,7 +60,7 @@ class TritonBackend(Backend):
 
 def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
     """The opened session of a problem."""
-    equations = Equations(lower(getattr(problem, "membrane", squid), f"gpu-{problem.dtype}"))
+    equations = Equations(lower(problem.membrane, f"gpu-{problem.dtype}"))
     return TritonSession(device, problem, max_steps, equations).open()
 
 

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
-from hhplug.model import HHParameters, alpha_h, alpha_m, alpha_n, beta_h, beta_m, beta_n
+from hhplug.membranes import squid
+from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
 
 Array = NDArray[np.float64]
@@ -44,15 +45,14 @@ class MychipBlock(Block):
             out.step(k, before, session.now)
 
 
-def rk4_step(state: Array, I_ext: Array, dt: float, p: HHParameters) -> Array:
+def rk4_step(state: Array, I_ext: Array, dt: float, p: ParameterValues) -> Array:
     def derivative(state: Array) -> Array:
         V, m, h, n = state
         I_Na, I_K = p.g_Na * m**3 * h * (V - p.E_Na), p.g_K * n**4 * (V - p.E_K)
         dV = (I_ext - I_Na - I_K - p.g_L * (V - p.E_L)) / p.C_m  # mV/ms
-        dm = alpha_m(V) * (1 - m) - beta_m(V) * m  # 1/ms
-        dh = alpha_h(V) * (1 - h) - beta_h(V) * h
-        dn = alpha_n(V) * (1 - n) - beta_n(V) * n
-        return np.stack([dV, dm, dh, dn])
+        gates, rates = {"m": m, "h": h, "n": n}, squid.rates(V)
+        slopes = [(rates[x].inf - gates[x]) / rates[x].tau for x in gates]  # 1/ms
+        return np.stack([dV, *slopes])
 
     k1 = derivative(state)
     k2 = derivative(state + 0.5 * dt * k1)

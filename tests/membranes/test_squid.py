@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from rates import squid_rate
 
-from hhplug import HHParameters, model
+from hhplug.membranes import squid
 
 # The spacing is odd, so that −40 and −55 mV, where the paper's formulas are 0/0, are not hit.
 V = np.linspace(-150.0, 150.0, 9973)
@@ -30,7 +31,7 @@ def paper(V_absolute):
 
 @pytest.mark.parametrize("rate", ["alpha_m", "beta_m", "alpha_h", "beta_h", "alpha_n", "beta_n"])
 def test_rates_are_those_of_the_paper(rate):
-    error = np.abs(getattr(model, rate)(V) / paper(V)[rate] - 1)
+    error = np.abs(squid_rate(rate, V) / paper(V)[rate] - 1)
     assert error.max() < FLOAT64_RATE_BOUND
 
 
@@ -44,39 +45,16 @@ def test_rates_keep_their_digits_around_the_removable_singularities(rate, V_sing
         V = V_singular + sign * distance
         x = (V - V_singular) / 10.0
         expected = limit * (1.0 + x / 2.0 + x**2 / 12.0)
-        assert np.abs(getattr(model, rate)(V) / expected - 1.0).max() < FLOAT64_RATE_BOUND
+        assert np.abs(squid_rate(rate, V) / expected - 1.0).max() < FLOAT64_RATE_BOUND
 
 
 def test_the_derivatives_of_settled_gates_are_zero():
-    m, h, n = model.settled_gates(V)
-    still = {
-        "m": model.alpha_m(V) * (1 - m) - model.beta_m(V) * m,
-        "h": model.alpha_h(V) * (1 - h) - model.beta_h(V) * h,
-        "n": model.alpha_n(V) * (1 - n) - model.beta_n(V) * n,
-    }
-    for name, derivative in still.items():
-        assert np.abs(derivative).max() < 1e-12, name
+    state = squid.equations.settled(V, squid.equations.defaults)
+    slopes = squid.equations.derivative(state, np.zeros(1), squid.equations.defaults)
+    assert np.abs(slopes[1:]).max() < 1e-12
 
 
 def test_settled_gates_at_rest_are_those_of_the_brian2_run(brian2):
-    assert np.abs(model.settled_gates(-65.0) - brian2["gates0"]).max() < 1e-15
-
-
-def test_default_parameters_are_those_of_the_brian2_run(brian2):
-    stored = ("p_cap", "p_gna", "p_gk", "p_gl", "p_ena", "p_ek", "p_el")
-    assert list(vars(HHParameters()).values()) == pytest.approx([float(brian2[k]) for k in stored])
-
-
-def test_parameters_show_all_seven_values():
-    assert repr(HHParameters(g_K=30.0)) == (
-        "HHParameters(C_m=1.0, g_Na=120.0, g_K=30.0, g_L=0.3, E_Na=50.0, E_K=-77.0, E_L=-54.387)"
-    )
-    assert "..." in repr(HHParameters(g_Na=np.linspace(90, 150, 1000)))
-
-
-@pytest.mark.parametrize(
-    ("misspelt", "meant"), [("gNa", "g_Na"), ("G_K", "g_K"), ("EL", "E_L"), ("Cm", "C_m")]
-)
-def test_the_error_for_a_misspelt_parameter_has_a_suggestion(misspelt, meant):
-    with pytest.raises(TypeError, match=f"has no argument '{misspelt}'.*Did you mean '{meant}'"):
-        HHParameters(**{misspelt: 1.0})
+    V, *gates = squid.equations.settled(-65.0, squid.equations.defaults)
+    assert V == -65.0
+    assert np.abs(gates - brian2["gates0"]).max() < 1e-15

@@ -1,0 +1,64 @@
+"""Membranes that tests make up or take from a paper by hand."""
+
+from hhplug import CalciumPool, Channel, Gate, Membrane, Parameter
+from hhplug.membranes import squid
+
+# Wang & Buzsáki, J. Neurosci. 16 (1996): m is instantaneous, and rates are five times as fast.
+WB = Membrane(
+    "WB",
+    Na=Channel(
+        "m**3 * h",
+        g=35.0,
+        E=55.0,
+        m=Gate(
+            alpha="0.1 * (V + 35) / (1 - exp(-(V + 35) / 10))",
+            beta="4 * exp(-(V + 60) / 18)",
+            instantaneous=True,
+        ),
+        h=Gate(
+            alpha="0.07 * exp(-(V + 58) / 20)", beta="1 / (1 + exp(-(V + 28) / 10))", speed="phi"
+        ),
+    ),
+    K=Channel(
+        "n**4",
+        g=9.0,
+        E=-90.0,
+        n=Gate(
+            alpha="0.01 * (V + 34) / (1 - exp(-(V + 34) / 10))",
+            beta="0.125 * exp(-(V + 44) / 80)",
+            speed="phi",
+        ),
+    ),
+    L=Channel(g=0.1, E=-65.0),
+    phi=5.0,
+)
+
+# The squid with the slow K current of Pospischil et al. (2008), whose gate is given by inf and tau.
+SLOW = squid.replace(
+    "slow",
+    M=Channel(
+        "p",
+        g=0.07,
+        E="E_K",
+        p=Gate(
+            inf="1 / (1 + exp(-(V - V_p) / 10))",
+            tau="tau_max / (3.3 * exp((V + 35) / 20) + exp(-(V + 35) / 20))",
+        ),
+    ),
+    tau_max=Parameter(1000.0, "ms"),
+    V_p=Parameter(-35.0, "mV"),
+)
+
+# The squid with a Ca current, the pool that it fills, and a K current that the pool opens. The
+# reversal potential of Ca follows from the pool (Nernst, 2 mM outside, 36 °C).
+CALCIUM = squid.replace(
+    "calcium",
+    Ca=Channel(
+        "s**2",
+        g=0.2,
+        E="13.3 * log(2 / Ca_i)",
+        s=Gate(inf="1 / (1 + exp(-(V + 45) / 8))", tau=2.0),
+    ),
+    Ca_i=CalciumPool("Ca", per_current=2e-4, rest=1e-4, tau=50.0),
+    AHP=Channel("q", g=0.3, E="E_K", q=Gate(inf="Ca_i / (Ca_i + 1e-3)", instantaneous=True)),
+)
