@@ -1,20 +1,14 @@
 """Tests of the kernels without a GPU: they run in Triton's interpreter, and are compiled."""
 
 import itertools
-import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-import rates
 import torch
-import triton
 import triton_cases
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
@@ -24,7 +18,6 @@ from hhplug import HHParameters, Problem, Stimulus, load_result
 from hhplug.problem import SPIKE_MODES
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_triton import backend, kernels
-from hhplug_triton.equations import constants
 from hhplug_triton.probe import interpreted
 from hhplug_triton.torch_device import torch_device
 
@@ -36,29 +29,6 @@ OTHER_REAL = {"float32": "f64", "float64": "f32"}
 needs_compiler = pytest.mark.skipif(
     interpreted(), reason="TRITON_INTERPRET=1 leaves nothing to compile"
 )
-
-
-@pytest.fixture(scope="module")
-def interpreter(tmp_path_factory):
-    """The folder with the results of triton_cases, run in a new process in Triton's interpreter."""
-    if triton.__version__.startswith("3.6.") and np.lib.NumpyVersion(np.__version__) >= "2.4.0":
-        pytest.skip("the interpreter of Triton 3.6 needs a NumPy before 2.4")
-    folder = tmp_path_factory.mktemp("interpreter")
-    paths = [str(Path(rates.__file__).parent), os.environ.get("PYTHONPATH", "")]
-    environment = {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    subprocess.run(
-        [sys.executable, triton_cases.__file__, str(folder)],
-        env=os.environ | environment,
-        check=True,
-    )
-    return folder
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_plain_triton_has_the_rates_within_bounds(interpreter, dtype):
-    found = np.load(interpreter / f"rates-{dtype}.npy")
-    V = rates.awkward_voltages(dtype)
-    assert rates.worst_rate_error(V, found) < rates.RATE_BOUND[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -139,9 +109,7 @@ def prepared(T=1.0, dt=0.01, **arguments):
     """A session for blocks of up to 50 steps."""
     problem = Problem(T, dt, **{"dtype": "float32"} | arguments)
     device = torch_device(torch.device("cpu"))
-    table = constants(problem.dt, problem.spike_threshold)
-    session = backend.TritonSession(device, problem, 50, table, backend.PARAMETER_ROWS)
-    return session.open()
+    return backend.session(device, problem, 50)
 
 
 def count(pattern, text):

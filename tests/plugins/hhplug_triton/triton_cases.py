@@ -1,21 +1,24 @@
-"""Rates and short runs. As a script, it runs them in Triton's interpreter and saves the results:
+"""Rates, steps and short runs. As a script, it saves those of Triton's interpreter:
 
 TRITON_INTERPRET=1 python triton_cases.py FOLDER    # read before Triton is imported
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
 import triton
-from rates import awkward_voltages
+from lowering.program_steps import DT, population
 
-from hhplug import HHParameters, Simulator, Stimulus
+from hhplug import HHParameters, Simulator, Stimulus, membranes
 from hhplug.device import session as device_session
+from hhplug.lowering.lower import lower
+from hhplug.membranes.description import CalciumPool, Channel, Gate
 from hhplug_triton import kernels
-from hhplug_triton.equations import constants
+from hhplug_triton.equations import Equations
 
 DTYPES = ("float32", "float64")
 N_STEPS, BLOCK_STEPS = 12, 5  # two whole blocks and a shorter one; a step takes 30 ms
@@ -53,22 +56,80 @@ def run(name, backend, dtype=None):
     return Simulator(backend, dtype, parameters).run(N_STEPS * 0.01, **arguments)
 
 
-def six_rates(dtype, fast, device, block):
-    """Return the kernel's rates at the awkward voltages."""
-    V = awkward_voltages(dtype)
-    kind = getattr(torch, dtype)
-    table = torch.tensor(constants(0.01, 0.0), dtype=kind, device=device)
-    rates = torch.full((6, len(V)), torch.nan, dtype=kind, device=device)
-    kernels.six_rates[(triton.cdiv(len(V), block),)](
-        len(V),
-        table,
-        torch.from_numpy(V).to(device),
-        rates,
-        FAST=fast,
-        BLOCK=block,
-        enable_fp_fusion=False,
+# A pool, an instantaneous gate, powers, and names that the printed module uses itself.
+ODD = membranes.LTS.replace(
+    "odd",
+    Ca=CalciumPool("T", per_current=5.182e-5, rest=2.4e-4, tau=5.0),
+    AHP=Channel(
+        "tl", g=1.0, E="E_K", tl=Gate(inf="Ca**2 / (Ca**2 + c0**2)", instantaneous=True)
+    ),
+    state=Channel("real", g=0.1, E=-80.0, real=Gate(inf="minus / (1 + exp(-V / 9))**0.3", tau=5.0)),
+    c0=0.001,
+    minus=0.5,
+)  # fmt: skip
+MEMBRANES = {name: getattr(membranes, name) for name in membranes.__all__} | {"odd": ODD}
+
+
+V_T = membranes.RS.parameters["V_T"].value
+TRAUB = (V_T + 13.0, V_T + 15.0, V_T + 40.0)
+SINGULAR = {  # mV, where the description divides 0 by 0
+    "squid": (-40.0, -55.0),
+    "WB": (-35.0, -34.0),
+    "CS": (-29.7, -45.7),
+}
+
+
+def awkward_voltages(name, dtype):
+    """Return voltages in mV from −150 to 150, those of SINGULAR, and the floats beside them."""
+    singular = np.array(SINGULAR.get(name, TRAUB), dtype)
+    beside = [np.nextafter(singular, singular + side) for side in (-1, 1)]
+    near = [singular + side * 10.0**k for side in (-1, 1) for k in np.arange(-6.0, 1.1, 0.1)]
+    V = np.concatenate([np.linspace(-150.0, 150.0, 10_007), *near])
+    return np.concatenate([V.astype(dtype), singular, *beside])
+
+
+def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", block=2**15):
+    """Return the state after a step of the kernel with a program, (states, n)."""
+    dtype, n = program.target.rpartition("-")[2], state.shape[1]
+    equations = Equations(program)
+    rows = [np.broadcast_to(row, n) for row in program.row_values(parameters, dt).values()]
+    table = [0.0, *program.scalar_values(dt).values(), *equations.constants]
+    after, rows, table, current = (
+        torch.from_numpy(np.array(values, dtype)).to(device)
+        for values in (state, rows, table, np.broadcast_to(I_ext, (1, n)))
     )
-    return rates.cpu().numpy()
+    kernels.hh[(triton.cdiv(n, block),)](
+        N=n, steps=1, state=after, rows=rows, per_neuron=1, table=table,
+        gain=None, gain_per_neuron=0, J=1, current=current, array_per_neuron=1,
+        samples=(after,) * len(state), recorded=0, before=0, column=after, some=0, columns=n,
+        first=1, every=1, spike_count=None,
+        total=None, neuron=None, step=None, fraction=None, room=0,
+        HELD=False, ARRAY=True, RECORD=False, membrane_step=equations.step, STATES=len(state),
+        ROWS=len(rows), SCALARS=len(program.scalars), CONSTANTS=len(equations.constants),
+        FAST=fast, UNROLL=1, BLOCK=block, enable_fp_fusion=False,
+    )  # fmt: skip
+    return after.cpu().numpy()
+
+
+def rates(membrane, dtype, V, **on):
+    """Return values of the first stage at V (mV) by their names: alpha_m_1, per_tau_p_1, …
+
+    The kernel computes them as if they were states after a step.
+    """
+    program = lower(membrane, f"gpu-{dtype}")
+    ops = program.ops[: program.stages[1]]
+    labels = [op.out for op in ops if op.out.endswith("_1") and op.out not in program.slopes]
+    kept = dict(zip(program.states, program.states, strict=True))
+    after = {f"{label}_after": label for label in labels}
+    of_rates = replace(
+        program, ops=ops, stages=(0,), states=(*kept, *after), outputs=kept | after,
+        slopes=program.slopes[:1],
+    )  # fmt: skip
+    defaults = membrane.equations.defaults
+    at_rest = membrane.equations.settled(V.astype(np.float64), defaults)
+    state = np.concatenate([at_rest, np.zeros((len(after), len(V)))])
+    found = one_step(of_rates, state, 0.0, defaults, DT, **on)
+    return dict(zip(labels, found[len(kept) :], strict=True))
 
 
 def keep_all(folder):
@@ -80,7 +141,12 @@ def keep_all(folder):
         side_effect=device_session.DeviceBlock._replay,
     )
     for dtype in DTYPES:
-        np.save(folder / f"rates-{dtype}.npy", six_rates(dtype, False, "cpu", block=2**19))
+        for name, membrane in MEMBRANES.items():
+            V = awkward_voltages(name, dtype)
+            np.savez(folder / f"rates-{name}-{dtype}.npz", **rates(membrane, dtype, V))
+            state, I_ext, parameters = population(membrane, N)
+            after = one_step(lower(membrane, f"gpu-{dtype}"), state, I_ext, parameters, DT)
+            np.save(folder / f"step-{name}-{dtype}.npy", after)
         with patch("hhplug.running.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")

@@ -11,7 +11,7 @@ fastmath), there are no library functions. So vector body, remainder and scalar 
 do CPUs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hhplug.lowering.program import Op, Operand, Program
@@ -119,7 +119,7 @@ class _Writer:
     def _names(self) -> dict[str, str]:
         """A name for each value, none of which the source uses itself."""
         names: dict[str, str] = {}
-        taken = set(WORDS)
+        taken: set[str] = set(WORDS)
         values = [*self.rows, *self.program.scalars, *self.ops]
         for value in values:
             name = value
@@ -139,7 +139,10 @@ class _Writer:
             for op in loop:
                 last |= {a: k for a in op.args if isinstance(a, str) and self.made.get(a, k) < k}
         for value in self.program.outputs.values():
-            if isinstance(value, str) and self.made.get(value, len(self.loops) - 1) < len(self.loops) - 1:
+            if (
+                isinstance(value, str)
+                and self.made.get(value, len(self.loops) - 1) < len(self.loops) - 1
+            ):
                 last[value] = len(self.loops) - 1
         n_rows = max(self.rows.values()) + 1
         free, place = [V_BEFORE], {}
@@ -184,7 +187,10 @@ class _Writer:
         folded -= {a for op in self.loops[k] if op.out not in self.lines for a in op.args}
         ops = [op for op in self.loops[k] if op.out not in folded]
         limited = dict.fromkeys(self.lines[op.out][0] for op in ops if op.out in self.lines)
-        wanted: list[Operand] = [*limited, *(a for op in ops for a in op.args if op.out not in self.lines)]
+        wanted: list[Operand] = [
+            *limited,
+            *(a for op in ops for a in op.args if op.out not in self.lines),
+        ]
         if last:
             wanted += ["V", *program.outputs.values()]
         del read
@@ -193,13 +199,14 @@ class _Writer:
             if isinstance(a, str) and a not in program.scalars and self.made.get(a) != k
         )  # fmt: skip
         body = [f"{self.names[a]} = {self._at(a)}" for a in loaded]
-        done = set(loaded)
         for op in ops:
             for x in [x for x in limited if x == self.lines.get(op.out, [None])[0]]:
                 body.append(f"{self.names[x]}_limited = within({self.names[x]}, {FARTHEST})")
                 del limited[x]
             body.append(f"{self.names[op.out]} = {self._expression(op)}")
-        body += [f"{self._at(op.out)} = {self.names[op.out]}" for op in ops if op.out in self.temporary]
+        body += [
+            f"{self._at(op.out)} = {self.names[op.out]}" for op in ops if op.out in self.temporary
+        ]
         if last:
             V, V_next = self.names["V"], self._operand(program.outputs["V"])
             body += [f"{self._at(state)} = {self._operand(value)}"

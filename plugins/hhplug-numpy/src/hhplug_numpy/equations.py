@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hhplug.lowering.program import Operand, Program
+from hhplug.lowering.program import Program
 from hhplug_numpy.packing import Call, packed
 
 FUNCTIONS = {
@@ -96,10 +96,14 @@ class _Writer:
             comment = ", ".join(call.outs)
             lines.append(f"    {FUNCTIONS[kind].format(*args, out=out)}  # {comment}")
         if not whole:
-            lines += [
-                f"    copyto({state}, {self._argument((value,) if isinstance(value, str) else value)})"
+            outputs = {
+                state: (value,) if isinstance(value, str) else value
                 for state, value in self.program.outputs.items()
-                if value != state
+            }
+            lines += [
+                f"    copyto({state}, {self._argument(value)})"
+                for state, value in outputs.items()
+                if value != (state,)
             ]
         numbers = [f"{name} = real({value!r})" for value, name in self.constants.items()]
         return Source("\n".join([*numbers, "", "", "def step():", *lines, ""]), tuple(self.sizes))
@@ -170,7 +174,9 @@ def _natural(calls: tuple[Call, ...]) -> list[Call]:
         if call.kind == "exp2":
             (exponent,) = call.args[0]  # type: ignore[misc]
             scaled = made.get(exponent)
-            number = next((a for a in scaled.args if isinstance(a, float)), None) if scaled else None
+            number = (
+                next((a for a in scaled.args if isinstance(a, float)), None) if scaled else None
+            )
             if scaled and scaled.kind == "mul" and number and readers[exponent] == 1:
                 others = [a for a in scaled.args if not isinstance(a, float)]
                 replaced[exponent] = Call("mul", scaled.outs, (*others, number * math.log(2.0)))

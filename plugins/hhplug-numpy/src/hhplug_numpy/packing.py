@@ -1,6 +1,6 @@
 """Operations of one kind on adjacent rows, as one: a call costs NumPy some 4,000 products."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hhplug.lowering.program import Operand, Program

@@ -10,11 +10,12 @@ import triton
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
+from hhplug.lowering.lower import lower
 from hhplug.problem import Problem
 from hhplug_triton import kernels
-from hhplug_triton.equations import constants
+from hhplug_triton.equations import Equations
 from hhplug_triton.probe import FOR_TESTS, interpreted
-from hhplug_triton.torch_device import TorchDevice, torch_device
+from hhplug_triton.torch_device import TorchDevice, torch_device, unsliced
 
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 
@@ -40,8 +41,6 @@ SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
-# The rows of the kernel's parameters, by the names of `hhplug.membranes.derived`.
-PARAMETER_ROWS = ("g_Na", "g_K", "g_L", "E_Na", "E_K", "leak", "per_C_m")
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 
 
@@ -56,8 +55,13 @@ class TritonBackend(Backend):
             raise no_memory_to_begin(self.device, error) from error
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
-        table = constants(problem.dt, problem.spike_threshold)
-        return TritonSession(self.torch_device, problem, max_steps, table, PARAMETER_ROWS).open()
+        return session(self.torch_device, problem, max_steps)
+
+
+def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
+    """The opened session of a problem."""
+    equations = Equations(lower(problem.membrane, f"gpu-{problem.dtype}"))
+    return TritonSession(device, problem, max_steps, equations).open()
 
 
 def _devices() -> tuple[str, list[str]]:
@@ -81,8 +85,14 @@ def _devices() -> tuple[str, list[str]]:
 class TritonSession(DeviceSession):
     device: TorchDevice
 
+    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, equations: Equations):
+        scalars = equations.program.scalar_values(problem.dt)
+        table = [problem.spike_threshold, *scalars.values(), *equations.constants]
+        super().__init__(device, problem, max_steps, equations.program, table)
+        self.equations = equations
+
     def make_ready(self) -> None:
-        problem = self.problem
+        problem, program = self.problem, self.program
         n, fast = problem.n_neurons, is_nvidia(self.device.device)
         shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
         block = shape.block
@@ -91,7 +101,7 @@ class TritonSession(DeviceSession):
         self._kernel: Any = kernels.hh[(triton.cdiv(n, block),)]
         self._common_arguments = {
             "N": n,
-            "per_neuron": int(self.parameters_per_neuron),
+            "per_neuron": int(self.rows_per_neuron),
             "gain_per_neuron": int(self.gain_per_neuron),
             "J": self.J,
             "array_per_neuron": int(self.array_current and self.row_length > 1),
@@ -101,6 +111,11 @@ class TritonSession(DeviceSession):
             "room": self.room,
             "ARRAY": self.array_current,
             "RECORD": bool(problem.record),
+            "membrane_step": self.equations.step,
+            "STATES": len(program.states),
+            "ROWS": len(program.rows),
+            "SCALARS": len(program.scalars),
+            "CONSTANTS": len(self.equations.constants),
             "FAST": fast,
             "UNROLL": shape.unroll,
             "BLOCK": block,
@@ -109,7 +124,7 @@ class TritonSession(DeviceSession):
             **({"maxnreg": shape.maxnreg} if fast else {}),
         }
         for held in _held_values(problem):
-            kernel = (self.dtype, problem.spikes, held, self.array_current, shape, block)
+            kernel = (program.digest, problem.spikes, held, self.array_current, shape, block)
             kernel += (bool(problem.record),)
             if kernel not in self.device.compiled:
                 # A launch of no steps compiles the kernel.
@@ -117,20 +132,25 @@ class TritonSession(DeviceSession):
                 self.device.compiled.add(kernel)
 
     def launch(self, work: Launch) -> None:
-        arrays, states = self.arrays, self.problem.membrane.states
+        arrays, states = self.arrays, self.program.states
+        # Triton compiles anew for pointers in a tuple that are aligned differently, as those of
+        # slices are.
+        samples = {name: unsliced(array) for name, array in work.samples.items()}
+        before = max((array.storage_offset() for array in work.samples.values()), default=0)
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
         with self.stream.active():
             self._kernel(
                 steps=work.n_steps,
                 state=work.state,
-                parameters=arrays["parameters"],
+                rows=arrays["rows"],
                 table=arrays["constants"],
                 gain=arrays["gain"],
                 current=work.current,
                 HELD=work.held,
                 column=arrays["column"],
-                **{f"{name}_out": work.samples.get(name, work.state) for name in states},
-                recorded=sum(1 << states.index(name) for name in work.samples),
+                samples=tuple(samples.get(name, work.state) for name in states),
+                recorded=sum(1 << states.index(name) for name in samples),
+                before=before,
                 first=work.first_sample,
                 spike_count=work.spike_count,
                 **spikes,

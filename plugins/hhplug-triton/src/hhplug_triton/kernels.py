@@ -1,19 +1,27 @@
 """The kernel: Hodgkin-Huxley neurons through a block of steps, in Triton.
 
-A program owns BLOCK neurons for a block of steps and keeps their V, m, h, n and their parameters in
+A program owns BLOCK neurons for a block of steps and keeps their states and their rows in
 registers; memory is touched for samples, for spikes, and for a current that changes. Arrays have
-the neuron fastest: (4, N), (samples, N), (J, N).
+the neuron fastest: (states, N), (samples, N), (J, N). A state, the rows and other groups of values
+are tuples, and the membrane's equations are the function `membrane_step`.
 """
 
 import triton
 import triton.language as tl
 
-from hhplug_triton.equations import BETA_N, rates, real, rk4_step
+
+@triton.jit
+def loaded(first, apart, COUNT: tl.constexpr, inside):
+    """A tuple of COUNT values that are so far apart in memory."""
+    values = ()
+    for k in tl.static_range(COUNT):
+        values += (tl.load(first + k * apart, mask=inside),)
+    return values
 
 
 @triton.jit
 def separable(row, leak, gain_0, gains, gain_row, J, inside):
-    """g_L·E_L plus Σ gain · waveform, this row of it, in the order of j."""
+    """The leaks' Σ g·E/C_m plus Σ gain · waveform, this row of it, in the order of j."""
     I_ext = tl.fma(gain_0, tl.load(row), leak)
     for j in range(1, J):
         gain = tl.load(gains + j * gain_row, mask=inside)
@@ -84,26 +92,26 @@ def note_spikes(
 
 
 # What Triton must not compile anew for: 1 and multiples of 16, and addresses that are such.
-NUMBERS = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
-NUMBERS += ["recorded", "some", "columns", "first", "every", "room"]
-ARRAYS = ["V_out", "m_out", "h_out", "n_out", "current"]
+NOT_SPECIALIZED = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
+NOT_SPECIALIZED += ["recorded", "before", "some", "columns", "first", "every", "room"]
 
 
-@triton.jit(do_not_specialize=NUMBERS, do_not_specialize_on_alignment=ARRAYS)
+@triton.jit(do_not_specialize=NOT_SPECIALIZED, do_not_specialize_on_alignment=["current"])
 def hh(
     N: tl.int64,
     steps: tl.int32,
-    state,  # (4, N): V m h n, in and out
-    parameters,  # (7, N) or (7, 1): g_Na g_K g_L E_Na E_K g_L·E_L 1/C_m
-    per_neuron: tl.int32,  # 1: (7, N), 0: (7, 1)
-    table,  # of `constants`
+    state,  # (STATES, N), in and out
+    rows,  # (ROWS, N) or (ROWS, 1), of which leak and per_C_m are the first two
+    per_neuron: tl.int32,  # 1: (ROWS, N), 0: (ROWS, 1)
+    table,  # the threshold, SCALARS and CONSTANTS
     gain,  # (J, N) or (J, 1), over C_m
     gain_per_neuron: tl.int32,
     J: tl.int32,
     current,  # ARRAY: (steps, N) or (steps, 1), else a waveform, (steps, J)
     array_per_neuron: tl.int32,
-    V_out, m_out, h_out, n_out,  # (samples, columns), of variables in `recorded`
-    recorded: tl.int32,  # bits: V 1, m 2, h 4, n 8
+    samples,  # a tuple with an array (samples, columns) for each state
+    recorded: tl.int32,  # bits, the first state's is 1: in which of them samples are kept
+    before: tl.int64,  # elements of these arrays before the first sample
     column,  # (N,): of each neuron, −1 for none
     some: tl.int32,  # 1: as `column` says, 0: neuron i is in column i
     columns: tl.int64,
@@ -116,35 +124,24 @@ def hh(
     HELD: tl.constexpr,  # the rows of the waveform are all alike
     ARRAY: tl.constexpr,
     RECORD: tl.constexpr,
+    membrane_step: tl.constexpr,  # the printed `step`
+    STATES: tl.constexpr,
+    ROWS: tl.constexpr,
+    SCALARS: tl.constexpr,
+    CONSTANTS: tl.constexpr,
     FAST: tl.constexpr,
     UNROLL: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < N
-    V = tl.load(state + i, mask=inside)
-    m = tl.load(state + N + i, mask=inside)
-    h = tl.load(state + 2 * N + i, mask=inside)
-    n = tl.load(state + 3 * N + i, mask=inside)
-
-    own = parameters + i * per_neuron
-    row = tl.where(per_neuron != 0, N, 1)
-    p = (
-        tl.load(own, mask=inside),
-        tl.load(own + row, mask=inside),
-        tl.load(own + 2 * row, mask=inside),
-        tl.load(own + 3 * row, mask=inside),
-        tl.load(own + 4 * row, mask=inside),
-    )
-    leak = tl.load(own + 5 * row, mask=inside)
-    dt = (tl.load(table), tl.load(table + 1), tl.load(table + 2))
-    threshold = tl.where(inside, tl.load(table + 3), float("inf"))  # that no V beyond N crosses
-    c = (
-        tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7),
-        tl.load(table + 8), tl.load(table + 9), tl.load(table + 10), tl.load(table + 11),
-    )  # fmt: skip
+    y = loaded(state + i, N, STATES, inside)
+    own = loaded(rows + i * per_neuron, tl.where(per_neuron != 0, N, 1), ROWS, inside)
+    leak, per_C_m = own[0], own[1]
+    threshold = tl.where(inside, tl.load(table), float("inf"))  # that no V beyond N crosses
+    scalars = loaded(table + 1, 1, SCALARS, None)
+    constants = loaded(table + 1 + SCALARS, 1, CONSTANTS, None)
     if ARRAY:
-        per_C_m = tl.load(own + 6 * row, mask=inside)
         next_row = current + i * array_per_neuron
         length = tl.where(array_per_neuron != 0, N, 1)
         I_next = tl.load(next_row, mask=inside)
@@ -153,66 +150,41 @@ def hh(
         gain_row = tl.where(gain_per_neuron != 0, N, 1)
         gain_0 = tl.load(gains, mask=inside)
         waveform = current
-        I_ext = separable(waveform, leak, gain_0, gains, gain_row, J, inside)
+        I = separable(waveform, leak, gain_0, gains, gain_row, J, inside)  # noqa: E741
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.load(column + i, mask=inside, other=-1).to(tl.int64)
     sampled = at >= 0
+    at += before
     next_sample = first
     spikes = tl.zeros([BLOCK], tl.int32)
 
     for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
         if ARRAY:
-            I_ext = tl.fma(I_next, per_C_m, leak)
+            I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
             next_row += tl.where(k + 1 < steps, length, 0)
             I_next = tl.load(next_row, mask=inside)  # on its way while this step is computed
         elif not HELD:
-            I_ext = separable(waveform, leak, gain_0, gains, gain_row, J, inside)
+            I = separable(waveform, leak, gain_0, gains, gain_row, J, inside)  # noqa: E741
             waveform += J
         if RECORD:  # noqa: SIM102 (the one is known to the compiler)
             if k == next_sample:
-                if recorded & 1:
-                    tl.store(V_out + at, V, mask=sampled)
-                if recorded & 2:
-                    tl.store(m_out + at, m, mask=sampled)
-                if recorded & 4:
-                    tl.store(h_out + at, h, mask=sampled)
-                if recorded & 8:
-                    tl.store(n_out + at, n, mask=sampled)
+                for s in tl.static_range(STATES):
+                    if recorded & (1 << s):
+                        tl.store(samples[s] + at, y[s], mask=sampled)
                 at += columns
                 next_sample += every
-        V_before = V
-        V, m, h, n = rk4_step(V, m, h, n, dt, I_ext, p, c, FAST)
+        V = y[0]
+        y, _slopes, _conductance = membrane_step(y, I, own, scalars, constants, FAST)
         if neuron is not None:
             spikes = note_spikes(
-                spikes, V_before, V, threshold, i.to(tl.int32), k,
+                spikes, V, y[0], threshold, i.to(tl.int32), k,
                 total, neuron, step, fraction, room, FAST,
             )  # fmt: skip
         elif spike_count is not None:
-            spikes += ((V_before < threshold) & (V >= threshold)).to(tl.int32)
+            spikes += ((V < threshold) & (y[0] >= threshold)).to(tl.int32)
 
-    tl.store(state + i, V, mask=inside)
-    tl.store(state + N + i, m, mask=inside)
-    tl.store(state + 2 * N + i, h, mask=inside)
-    tl.store(state + 3 * N + i, n, mask=inside)
+    for s in tl.static_range(STATES):
+        tl.store(state + s * N + i, y[s], mask=inside)
     if spike_count is not None:
         tl.store(spike_count + i, spikes, mask=inside)
-
-
-@triton.jit
-def six_rates(N, table, V, out, FAST: tl.constexpr, BLOCK: tl.constexpr):
-    """For tests: α_m β_m α_h β_h α_n β_n at each voltage, (6, N)."""
-    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = i < N
-    c = (
-        tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7),
-        tl.load(table + 8), tl.load(table + 9), tl.load(table + 10), tl.load(table + 11),
-    )  # fmt: skip
-    v = tl.load(V + i, mask=inside)
-    alpha_m, beta_m, alpha_h, beta_h, alpha_n, z = rates(v, c, FAST)
-    tl.store(out + i, alpha_m, mask=inside)
-    tl.store(out + N + i, beta_m, mask=inside)
-    tl.store(out + 2 * N + i, alpha_h, mask=inside)
-    tl.store(out + 3 * N + i, beta_h, mask=inside)
-    tl.store(out + 4 * N + i, alpha_n, mask=inside)
-    tl.store(out + 5 * N + i, real(BETA_N, v) * z, mask=inside)

@@ -108,5 +108,10 @@ class TorchDevice(Device):
         return TorchStream(self._module)
 
 
+def unsliced(array: torch.Tensor) -> torch.Tensor:
+    """The array of which this is a slice."""
+    return array if array._base is None else array._base
+
+
 torch_device = cache(TorchDevice)
 """Return the TorchDevice of a device; there is one object per device and process."""
