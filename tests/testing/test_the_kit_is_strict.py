@@ -61,7 +61,7 @@ def added(body: str) -> str:
 @pytest.fixture
 def few_problems(monkeypatch):
     """The suite has two of its varied problems, all of which fail alike."""
-    monkeypatch.setattr("hhplug.testing.suite.rows", lambda _: varied.rows(short=True)[:2])
+    monkeypatch.setattr("hhplug.testing.suite.rows", lambda *_: varied.rows(short=True)[:2])
 
 
 @pytest.mark.usefixtures("few_problems")
