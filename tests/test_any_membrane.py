@@ -69,9 +69,11 @@ def test_a_run_begins_at_minus_65_with_the_gates_settled_by_the_neurons_own_para
     assert_array_equal(at_rest[CALCIUM.states.index("Ca_i")], [1e-4, 2e-4])
 
 
-def test_parameters_of_different_lengths_are_refused_before_they_meet_in_an_equation():
+@pytest.mark.parametrize("initial_state", [None, "rest"])
+def test_parameters_of_different_lengths_are_refused_before_they_meet(initial_state):
+    parameters = {"g_M": [0.0, 0.1], "V_p": [-40.0, -35.0, -30.0]}
     with pytest.raises(InvalidInput, match="g_M says 2 neurons, but V_p has 3"):
-        Problem(1.0, membrane=SLOW, parameters={"g_M": [0.0, 0.1], "V_p": [-40.0, -35.0, -30.0]})
+        Problem(1.0, membrane=SLOW, parameters=parameters, initial_state=initial_state)
 
 
 @pytest.mark.parametrize(

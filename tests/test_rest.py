@@ -129,8 +129,10 @@ def test_a_pool_at_rest_balances_the_current_that_fills_it():
 
 @pytest.mark.filterwarnings("ignore:the resting state of")
 def test_concentrations_at_rest_do_not_depend_on_the_other_neurons():
-    values = {"g_Ca": np.linspace(0.0, 0.6, 31), "E_L": np.linspace(-70.0, -50.0, 31)}
+    rng = np.random.default_rng(1)
+    names, low, high = ("g_Ca", "E_L", "g_L", "Ca_i_tau"), (0, -75, 0.1, 5), (0.6, -45, 0.5, 200)
+    values = dict(zip(names, rng.uniform(low, high, (31, 4)).T, strict=True))
     together = resting_state(CALCIUM, checked_parameters(values, CALCIUM))
-    for neuron in (0, 15, 30):
+    for neuron in range(31):
         alone = checked_parameters({name: v[neuron] for name, v in values.items()}, CALCIUM)
         assert_array_equal(resting_state(CALCIUM, alone)[:, 0], together[:, neuron])

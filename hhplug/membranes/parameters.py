@@ -105,8 +105,9 @@ def checked_parameters(given: Given, membrane: Membrane) -> ParameterValues:
     defaults = _defaults(membrane)
     if given is None:
         return defaults
+    known = membrane.parameters
     values = {
-        name: _checked(name, value, membrane.parameters[name].unit)
+        name: _checked(name, value, known[name].unit)
         for name, value in _named(given, membrane).items()
     }
     return ParameterValues(membrane, {**defaults, **values})
@@ -123,7 +124,7 @@ def _defaults(membrane: Membrane) -> ParameterValues:
 def _named(given: Given, membrane: Membrane) -> Mapping[str, Any]:
     """The given values by name, all of which the membrane has."""
     if isinstance(given, HHParameters):
-        if membrane.parameters != squid.parameters:
+        if membrane is not squid and membrane.parameters != squid.parameters:
             raise InvalidInput(
                 "HHParameters has the names and the defaults of the squid membrane, and the "
                 f"membrane is {membrane.name}; give a mapping of names to values instead, "
@@ -150,6 +151,7 @@ def _example(membrane: Membrane) -> str:
 
 
 def _checked(name: str, value: Any, unit: str) -> PerNeuron:
+    """The value of a parameter. Its unit says what is possible: no conductance is negative."""
     of_unit = f" of {unit}" if unit else ""
     if name == "C_m":
         wanted, least = f"a positive number{of_unit}", sys.float_info.min

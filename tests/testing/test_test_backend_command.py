@@ -19,7 +19,7 @@ def certify(bench, capsys, monkeypatch, tmp_path_factory):
     """Run the command in an empty folder; return exit code, standard output and error."""
     del bench  # the fixture offers backends and removes them
     # The command runs whatever the suite has; two of its varied problems are enough here.
-    monkeypatch.setattr("hhplug.testing.suite.rows", lambda _: varied.rows(short=True)[:2])
+    monkeypatch.setattr("hhplug.testing.suite.rows", lambda *_: varied.rows(short=True)[:2])
     monkeypatch.chdir(tmp_path_factory.mktemp("anywhere"))
 
     def run(*arguments):

@@ -61,7 +61,7 @@ def added(body: str) -> str:
 @pytest.fixture
 def few_problems(monkeypatch):
     """The suite has two of its varied problems and no large ones; all of them fail alike."""
-    monkeypatch.setattr("hhplug.testing.suite.rows", lambda _: varied.rows(short=True)[:2])
+    monkeypatch.setattr("hhplug.testing.suite.rows", lambda *_: varied.rows(short=True)[:2])
     monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 1009)
 
 
