@@ -171,11 +171,13 @@ class _Reader:
     def _check_name(self, name: str, what: str) -> None:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             self._refuse(f"{what} needs another name, which Python can have for a variable")
-        if name in (*RESERVED, *IN_RESULTS):
+        if name in RESERVED:
             self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
 
     def _take(self, name: str, what: str) -> None:
         self._check_name(name, what)
+        if name in IN_RESULTS:
+            self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
         if name in self.taken:
             self._refuse(f"{name!r} is both {self.taken[name]} and {what}; rename one of them")
         self.taken[name] = what

@@ -31,6 +31,7 @@ def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64):
         f"-DLATENCY={latency}",
         f"-DUNROLL={unroll}",
         f"-DTHREADS={threads}",
+        f"-DBLOCKS={latency}",
     ]
 
 

@@ -10,12 +10,8 @@ from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
 from hhplug_pycuda.layout import block_type
+from hhplug_pycuda.shape import FEW, shape
 from hhplug_pycuda.source import equations, source
-
-FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
-# Threads per thread block and steps per loop iteration: the best of 32 to 512 and 1 to 4 (H100).
-SHAPE_OF_FEW = {"float32": (64, 1), "float64": (64, 1)}
-SHAPE_OF_MANY = {"float32": (256, 4), "float64": (128, 1)}
 
 
 class PyCudaBackend(Backend):
@@ -40,7 +36,7 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
+        threads, unroll, blocks = shape(self.program, self.dtype.name, n)
         module = self.device.module(
             source(self.problem.membrane, self.dtype.name),
             REAL64=self.dtype == np.float64,
@@ -49,6 +45,7 @@ class PyCudaSession(DeviceSession):
             LATENCY=n < FEW,
             UNROLL=unroll,
             THREADS=threads,
+            BLOCKS=blocks,
         )
         self._kernel = module.get_function("hh")
         self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}

@@ -11,6 +11,7 @@
 //   ARRAY    1: the current is an array, 0: a sum of gain × waveform
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
+//   BLOCKS   that shall fit on a multiprocessor, which bounds the registers; 0: any number
 //   LATENCY  1: for few neurons, each step as short as can be, 0: for many, as few instructions
 // A product that is to be fused with a sum is written fma, and the compiler fuses no other
 // (-fmad=false): all choices round alike.
@@ -231,13 +232,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes) {
   return y;
 }
 
-#if LATENCY
-#define BOUNDS __launch_bounds__(THREADS, 1)  // one block a multiprocessor: registers are plenty
-#else
-#define BOUNDS __launch_bounds__(THREADS)
-#endif
-
-extern "C" __global__ void BOUNDS hh(const Block b) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) {
   const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
   if (i >= b.N) return;
   State y;
