@@ -370,7 +370,9 @@ def _test_backend(options: argparse.Namespace) -> int:
     if options.list_problems:
         from hhplug.testing import varied
 
-        for number, row in enumerate(varied.rows(options.horizon == "short")):
+        spec = discovery.entry(options.name).spec if options.name else None
+        any_membrane = spec is not None and spec.capabilities.membranes == "any"
+        for number, row in enumerate(varied.rows(options.horizon == "short", any_membrane)):
             print(f"{number:3}  {varied.described(row)}")
         return 0
     if options.name is None:

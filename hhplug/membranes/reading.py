@@ -26,6 +26,11 @@ from hhplug.membranes.expressions import (
 )
 
 RESERVED = ("V", "t", "dt", "I", "I_ext", "time", "neuron", *FUNCTIONS)
+# What else a result's Dataset and its file hold under a name of their own.
+IN_RESULTS = (
+    "drive", "final_state", "initial_state", "metadata", "neuron_ids", "record_neurons",
+    "record_ranks", "spike_count", "spike_neuron", "spike_time", "stimulus", "valid", "written",
+)  # fmt: skip
 CONDUCTANCE, POTENTIAL, CAPACITANCE = "mS/cm²", "mV", "µF/cm²"
 POOL_UNITS = {"per_current": "mM/ms per µA/cm²", "rest": "mM", "tau": "ms"}
 
@@ -134,7 +139,7 @@ class _Reader:
 
     def _take(self, name: str, what: str) -> None:
         self._check_name(name, what.split()[1])
-        if name in RESERVED:
+        if name in (*RESERVED, *IN_RESULTS):
             self._refuse(f"{what} can't be called {name!r}, which has a meaning of its own")
         if name in self.taken:
             self._refuse(f"{name!r} is both {self.taken[name]} and {what}")
