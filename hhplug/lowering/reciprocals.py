@@ -76,7 +76,9 @@ def divided(program: Program) -> Program:
     stages = list(program.stages)
     for k, op in enumerate(program.ops):
         if op.out in under:
-            stages = [first - (k < before) for first, before in zip(stages, program.stages, strict=True)]
+            stages = [
+                first - (k < before) for first, before in zip(stages, program.stages, strict=True)
+            ]
             continue
         reciprocal = next((a for a in op.args if a in under), None)
         if op.kind == "mul" and reciprocal is not None:

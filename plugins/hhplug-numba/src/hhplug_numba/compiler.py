@@ -70,9 +70,7 @@ def named(function: Callable[..., Any], digest: str) -> Callable[..., Any]:
     return function
 
 
-def cached_njit(
-    name: str, digest: str, **options: Any
-) -> Callable[[Callable[..., Any]], Any]:
+def cached_njit(name: str, digest: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator `njit(cache=True, **options)`, with the cache above."""
 
     def compiled(function: Callable[..., Any]) -> Any:
@@ -95,5 +93,5 @@ def executed(text: str, name: str, digest: str, words: Mapping[str, Any]) -> dic
         "inline": lambda function: njit(**INLINE)(named(function, digest)),
         "kernel": lambda function: njit(**HOT)(named(function, digest)),
     }
-    exec(compile(text, path, "exec"), space)  # noqa: S102 (the text is our own)
+    exec(compile(text, path, "exec"), space)
     return space
