@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ from membrane_rates import CALCIUM, SHIFTED, worst_rate_error
 
 from hhplug import HHParameters, Simulator, Stimulus
 from hhplug.lowering.lower import lower
+from hhplug.lowering.program import Op
 from hhplug.membranes import squid
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_numpy import kernels
@@ -87,6 +89,21 @@ def test_packed_calls_compute_what_the_program_says(membrane):
             assert all(arg in known for arg in args if isinstance(arg, str))
         known.update(call.outs)
     assert known >= set(program.outputs.values())
+
+
+def test_values_that_depend_on_each_other_are_not_packed():
+    ops = (
+        Op("a", "mul", ("V", 2.0)),
+        Op("c", "add", ("a", "m")),
+        Op("b", "mul", ("c", 2.0)),
+        Op("V_next", "add", ("V", "a")),
+        Op("m_next", "add", ("m", "b")),
+    )
+    outputs = {"V": "V_next", "m": "m_next"}
+    program = replace(lower(squid, "numpy-float64"), states=("V", "m"), ops=ops, outputs=outputs)
+    assert [call.outs for call in packed(program).calls] == [
+        ("a",), ("c",), ("b",), ("V_next", "m_next"),
+    ]  # fmt: skip
 
 
 def test_a_step_of_squid_takes_few_calls():
