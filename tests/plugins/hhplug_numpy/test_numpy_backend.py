@@ -93,7 +93,8 @@ def test_packed_calls_compute_what_the_program_says(membrane):
 
 def test_values_that_depend_on_each_other_are_not_packed():
     ops = (
-        Op("a", "mul", ("V", 2.0)),
+        Op("z", "exp2", ("V",)),
+        Op("a", "mul", ("z", 2.0)),
         Op("c", "add", ("a", "m")),
         Op("b", "mul", ("c", 2.0)),
         Op("V_next", "add", ("V", "a")),
@@ -102,7 +103,7 @@ def test_values_that_depend_on_each_other_are_not_packed():
     outputs = {"V": "V_next", "m": "m_next"}
     program = replace(lower(squid, "numpy-float64"), states=("V", "m"), ops=ops, outputs=outputs)
     assert [call.outs for call in packed(program).calls] == [
-        ("a",), ("c",), ("b",), ("V_next", "m_next"),
+        ("z",), ("a",), ("c",), ("b",), ("V_next", "m_next"),
     ]  # fmt: skip
 
 
