@@ -13,6 +13,7 @@ do CPUs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hhplug.lowering.program import Op, Operand, Program
 from hhplug_numba.layout import FIRST_STATE, I_EXT, LEAK, PER_C_M, V_BEFORE
@@ -42,6 +43,14 @@ WORDS = ("g", "i", "width", "scalars", "threshold", "crossed", "fma", "real", "e
 """What the source uses itself, so that no value may have these names."""
 
 
+class Line(NamedTuple):
+    """The exponential 2^(slope·x + offset)."""
+
+    x: str
+    slope: float
+    offset: float
+
+
 @dataclass(frozen=True)
 class Source:
     """The source of a step, and where its values lie."""
@@ -58,14 +67,14 @@ def source(program: Program, dtype: str) -> Source:
 
 def _loops(program: Program) -> list[list[Op]]:
     """The operations in the loops that compute them, two for each stage."""
-    stage = {op.out: sum(first <= k for first in program.stages) - 1
-             for k, op in enumerate(program.ops)}  # fmt: skip
-    own = {op.out: op for op in program.ops}
+    stage: dict[Operand, int] = {}
+    for k, op in enumerate(program.ops):
+        stage[op.out] = sum(first <= k for first in program.stages) - 1
     early: set[Operand] = set()  # what the exponentials of its stage need
     for op in reversed(program.ops):
         if op.kind in TABLES or op.out in early:
-            early |= {op.out, *(a for a in op.args if stage.get(a) == stage[op.out])}  # type: ignore[arg-type]
-    place = {name: 2 * k + (name not in early) for name, k in stage.items()}
+            early |= {op.out, *(a for a in op.args if stage.get(a) == stage[op.out])}
+    place = {op.out: 2 * stage[op.out] + (op.out not in early) for op in program.ops}
     readers: dict[Operand, list[str]] = {}
     for op in program.ops:
         for a in op.args:
@@ -73,8 +82,8 @@ def _loops(program: Program) -> list[list[Op]]:
     for op in program.ops:
         place[op.out] = _earlier(op, place, readers)
     loops: list[list[Op]] = [[] for _ in range(2 * len(program.stages))]
-    for name, op in own.items():
-        loops[place[name]].append(op)
+    for op in program.ops:
+        loops[place[op.out]].append(op)
     return [loop for loop in loops if loop]
 
 
@@ -102,9 +111,10 @@ class _Writer:
         self.names = self._names()
         self.exponentials: dict[tuple[float, float], str] = {}
         self.lines = self._lines()
+        self.folded = self._folded()
 
-    def _lines(self) -> dict[str, tuple[str, float, float]]:
-        """x, slope and offset of each exponential of a line whose exponent can't overflow."""
+    def _lines(self) -> dict[str, Line]:
+        """The exponentials of lines, whose exponents can't overflow."""
         found = {}
         for op in self.program.ops:
             argument = self.ops.get(str(op.args[0]))
@@ -113,8 +123,14 @@ class _Writer:
                 if not isinstance(x, str) or isinstance(slope, str) or isinstance(offset, str):
                     continue
                 if FARTHEST * abs(slope) + abs(offset) < LARGEST_EXPONENT[self.dtype]:
-                    found[op.out] = x, slope, offset
+                    found[op.out] = Line(x, slope, offset)
         return found
+
+    def _folded(self) -> set[Operand]:
+        """The exponents that nothing but such an exponential reads."""
+        exponents = {self.ops[out].args[0] for out in self.lines}
+        read = {a for op in self.program.ops if op.out not in self.lines for a in op.args}
+        return exponents - read
 
     def _names(self) -> dict[str, str]:
         """A name for each value, none of which the source uses itself."""
@@ -138,16 +154,14 @@ class _Writer:
         for k, loop in enumerate(self.loops):
             for op in loop:
                 last |= {a: k for a in op.args if isinstance(a, str) and self.made.get(a, k) < k}
+        end = len(self.loops) - 1
         for value in self.program.outputs.values():
-            if (
-                isinstance(value, str)
-                and self.made.get(value, len(self.loops) - 1) < len(self.loops) - 1
-            ):
-                last[value] = len(self.loops) - 1
+            if isinstance(value, str) and self.made.get(value, end) < end:
+                last[value] = end
         n_rows = max(self.rows.values()) + 1
         free, place = [V_BEFORE], {}
         for k, loop in enumerate(self.loops):
-            free += [place[a] for a, end in last.items() if end == k]
+            free += [place[a] for a, until in last.items() if until == k]
             for op in loop:
                 if op.out in last:
                     if not free:
@@ -181,44 +195,45 @@ class _Writer:
         return Source("\n".join(lines), self.rows, self.n_rows)
 
     def _loop(self, k: int) -> list[str]:
-        program, last = self.program, k == len(self.loops) - 1
-        folded = {self.ops[op.out].args[0] for op in self.loops[k] if op.out in self.lines}
-        read = {a for op in self.loops[k] if op.out not in folded for a in op.args}
-        folded -= {a for op in self.loops[k] if op.out not in self.lines for a in op.args}
-        ops = [op for op in self.loops[k] if op.out not in folded]
-        limited = dict.fromkeys(self.lines[op.out][0] for op in ops if op.out in self.lines)
-        wanted: list[Operand] = [
-            *limited,
-            *(a for op in ops for a in op.args if op.out not in self.lines),
-        ]
-        if last:
-            wanted += ["V", *program.outputs.values()]
-        del read
+        """The body of the function of the k-th loop."""
+        last = k == len(self.loops) - 1
+        ops = [op for op in self.loops[k] if op.out not in self.folded]
+        outputs = self.program.outputs if last else {}
+        wanted = [a for op in ops for a in self._arguments(op)]
+        wanted += ["V", *outputs.values()] if last else []
         loaded = dict.fromkeys(
             a for a in wanted
-            if isinstance(a, str) and a not in program.scalars and self.made.get(a) != k
+            if isinstance(a, str) and a not in self.program.scalars and self.made.get(a) != k
         )  # fmt: skip
         body = [f"{self.names[a]} = {self._at(a)}" for a in loaded]
+        limited: set[str] = set()
         for op in ops:
-            for x in [x for x in limited if x == self.lines.get(op.out, [None])[0]]:
+            if op.out in self.lines and self.lines[op.out].x not in limited:
+                x = self.lines[op.out].x
                 body.append(f"{self.names[x]}_limited = within({self.names[x]}, {FARTHEST})")
-                del limited[x]
+                limited.add(x)
             body.append(f"{self.names[op.out]} = {self._expression(op)}")
         body += [
             f"{self._at(op.out)} = {self.names[op.out]}" for op in ops if op.out in self.temporary
         ]
+        body += [f"{self._at(state)} = {self._operand(value)}" for state, value in outputs.items()]
+        before, after = [], []
         if last:
-            V, V_next = self.names["V"], self._operand(program.outputs["V"])
-            body += [f"{self._at(state)} = {self._operand(value)}"
-                     for state, value in program.outputs.items()]  # fmt: skip
-            body += [f"g[i + {V_BEFORE} * STRIDE] = {V}",
-                     f"crossed |= ({V} < threshold) & ({V_next} >= threshold)"]  # fmt: skip
-        before, after = (["crossed = False"], ["return crossed"]) if last else ([], [])
+            V, V_next = self.names["V"], self._operand(outputs["V"])
+            body += [
+                f"g[i + {V_BEFORE} * STRIDE] = {V}",
+                f"crossed |= ({V} < threshold) & ({V_next} >= threshold)",
+            ]
+            before, after = ["crossed = False"], ["return crossed"]
         return [
             *(f"    {line}" for line in ("widest_vectors()", *before, "for i in range(width):")),
             *(f"        {line}" for line in body),
             *(f"    {line}" for line in after),
         ]
+
+    def _arguments(self, op: Op) -> tuple[Operand, ...]:
+        """The values that an operation reads."""
+        return (self.lines[op.out].x,) if op.out in self.lines else op.args
 
     def _at(self, value: str) -> str:
         """The element of a neuron that has this value."""

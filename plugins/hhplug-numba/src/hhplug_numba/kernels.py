@@ -18,6 +18,8 @@ from hhplug_numba.population import population
 
 @dataclass(frozen=True)
 class Kernel:
+    """The compiled loops of a membrane in a precision."""
+
     program: Program
     source: Source
     advance: Any  # see `population`
@@ -25,14 +27,17 @@ class Kernel:
 
 @cache
 def kernel(membrane: Membrane, dtype: str) -> Kernel:
-    """Return the kernel of a membrane in a precision, which is compiled when it is first called."""
+    """Return the kernel of a membrane, which is compiled or read from a file when first called."""
     program = lower(membrane, f"cpu-{dtype}")
     written = source(program, dtype)
-    real = np.dtype(dtype)
-    stride = stride_of(widest(written.n_rows, real), real)
-    digest = digest_of(written.text, dtype, str(stride))
+    step, stride, digest = compiled_step(written, np.dtype(dtype))
+    return Kernel(program, written, population(step, stride, dtype, digest))
+
+
+def compiled_step(written: Source, dtype: np.dtype) -> tuple[Any, int, str]:
+    """Return the function of a source, the distance between rows, and the digest of both."""
+    stride = stride_of(widest(written.n_rows, dtype), dtype)
+    digest = digest_of(written.text, dtype.name, str(stride))
     words = {name: getattr(intrinsics, name) for name in intrinsics.__all__}
-    words |= {"real": real.type, "STRIDE": stride, "LANES": LANES}
-    name = f"{dtype}"
-    step = executed(written.text, name, digest, words)["step"]
-    return Kernel(program, written, population(step, stride, name, digest))
+    words |= {"real": dtype.type, "STRIDE": stride, "LANES": LANES}
+    return executed(written.text, dtype.name, digest, words)["step"], stride, digest

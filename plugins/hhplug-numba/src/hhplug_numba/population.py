@@ -8,9 +8,11 @@ from typing import Any
 
 from numba import njit
 
+from hhplug_numba import intrinsics
 from hhplug_numba.compiler import HOT, INLINE, cached_njit
-from hhplug_numba.intrinsics import fma
 from hhplug_numba.layout import FIRST_STATE, I_EXT, LANES, LEAK, PER_C_M, V_BEFORE
+
+fma: Any = intrinsics.fma  # pyright doesn't know that Numba supplies its first argument
 
 
 @njit(**INLINE)

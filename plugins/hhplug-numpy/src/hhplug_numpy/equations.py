@@ -96,15 +96,10 @@ class _Writer:
             comment = ", ".join(call.outs)
             lines.append(f"    {FUNCTIONS[kind].format(*args, out=out)}  # {comment}")
         if not whole:
-            outputs = {
-                state: (value,) if isinstance(value, str) else value
-                for state, value in self.program.outputs.items()
-            }
-            lines += [
-                f"    copyto({state}, {self._argument(value)})"
-                for state, value in outputs.items()
-                if value != (state,)
-            ]
+            for state, value in self.program.outputs.items():
+                if value != state:
+                    argument = self._argument((value,) if isinstance(value, str) else value)
+                    lines.append(f"    copyto({self._rows((state,))}, {argument})")
         numbers = [f"{name} = real({value!r})" for value, name in self.constants.items()]
         return Source("\n".join([*numbers, "", "", "def step():", *lines, ""]), tuple(self.sizes))
 
@@ -168,22 +163,21 @@ def _natural(calls: tuple[Call, ...]) -> list[Call]:
         for arg in call.args:
             for value in arg if isinstance(arg, tuple) else ():
                 readers[value] = readers.get(value, 0) + 1
-    replaced: dict[str, Call] = {}
-    found = []
+    scaled: dict[str, Call] = {}  # exponents with another factor
+    found: list[Call] = []
     for call in calls:
-        if call.kind == "exp2":
-            (exponent,) = call.args[0]  # type: ignore[misc]
-            scaled = made.get(exponent)
-            number = (
-                next((a for a in scaled.args if isinstance(a, float)), None) if scaled else None
-            )
-            if scaled and scaled.kind == "mul" and number and readers[exponent] == 1:
-                others = [a for a in scaled.args if not isinstance(a, float)]
-                replaced[exponent] = Call("mul", scaled.outs, (*others, number * math.log(2.0)))
-                found.append(Call("exp", call.outs, call.args))
-            else:
-                found.append(Call("mul", call.outs, (call.args[0], math.log(2.0))))
-                found.append(Call("exp", call.outs, (call.outs,)))
-        else:
+        if call.kind != "exp2":
             found.append(call)
-    return [replaced.get(call.outs[0], call) for call in found]
+            continue
+        (arg,) = call.args
+        assert isinstance(arg, tuple)
+        product = made.get(arg[0])
+        factor = next((a for a in product.args if isinstance(a, float)), None) if product else None
+        if product and product.kind == "mul" and factor and readers[arg[0]] == 1:
+            others = (a for a in product.args if not isinstance(a, float))
+            scaled[arg[0]] = Call("mul", product.outs, (*others, factor * math.log(2.0)))
+        else:
+            found.append(Call("mul", call.outs, (arg, math.log(2.0))))
+            arg = call.outs
+        found.append(Call("exp", call.outs, (arg,)))
+    return [scaled.get(call.outs[0], call) for call in found]

@@ -3,6 +3,7 @@
 import linecache
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,19 @@ def guard(u: Array, width: Array, near: Array, far: Array, out: Array) -> None:
 
 
 @cache
-def written(membrane: Membrane, dtype: str) -> tuple[Program, Source, Any]:
-    """Return a membrane's program in a precision, its source and the code object of that."""
+def written(membrane: Membrane, dtype: str) -> tuple[Program, Source, CodeType]:
+    """Return a membrane's program in a precision, its source, and that compiled."""
     program = lower(membrane, f"numpy-{dtype}")
-    text = source(program, exp2_is_vectorised())
-    path = f"<hhplug: {membrane.name} {program.digest[:16]}>"
+    return program, *compiled(program, exp2_is_vectorised())
+
+
+def compiled(program: Program, binary: bool) -> tuple[Source, CodeType]:
+    """Return the source of a program, and that compiled."""
+    found = source(program, binary)
+    path = f"<hhplug: {program.membrane} {program.digest[:16]}>"
     # With its lines here, a traceback shows them.
-    linecache.cache[path] = (len(text.text), None, text.text.splitlines(keepends=True), path)
-    return program, text, compile(text.text, path, "exec")
+    linecache.cache[path] = (len(found.text), None, found.text.splitlines(keepends=True), path)
+    return found, compile(found.text, path, "exec")
 
 
 class Stepper:

@@ -125,7 +125,7 @@ class _Packer:
             return None
         rows = [list(op.args) for op in ops]
         if ops[0].kind in COMMUTATIVE:
-            rows = [row[::-1] if self._other_way(row, k, values) else row
+            rows = [row[::-1] if self._other_way(row, k) else row
                     for k, row in enumerate(rows)]  # fmt: skip
         columns = []
         for column in zip(*rows, strict=True):
@@ -137,21 +137,22 @@ class _Packer:
                 return None
         return tuple(columns)
 
-    def _other_way(self, row: Sequence[Operand], k: int, values: Sequence[str]) -> bool:
+    def _other_way(self, row: Sequence[Operand], k: int) -> bool:
         """Whether the arguments of a sum or product fit those of its neighbours the other way.
 
-        A value that lies in a block comes first, if it is in the place of the k-th of these values.
+        Of the arguments for the k-th value, one that lies in a block in its k-th row, or in the row
+        after where the block has V before the gates, comes first; else the one that is known first.
         """
-        del values
-        one, other = row
 
         def fits(a: Operand) -> bool:
             block = self.block.get(a) if isinstance(a, str) else None
-            return block is not None and (block.index(a) - k) % len(block) < 2  # type: ignore[arg-type]
+            return block is not None and isinstance(a, str) and block.index(a) - k in (0, 1)
 
-        if fits(one) != fits(other):
-            return fits(other)
-        return self.place.get(one, -1) > self.place.get(other, -1)  # type: ignore[arg-type]
+        def made(a: Operand) -> int:
+            return self.place.get(a, -1) if isinstance(a, str) else -1
+
+        one, other = row
+        return fits(other) if fits(one) != fits(other) else made(one) > made(other)
 
     def _runs(self, values: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         """The longest stretches of values that are computed by operations of the same kind."""
