@@ -65,6 +65,7 @@ class BackendSpec:
     priority: int = 0  # "auto" chooses the available backend of highest priority
     capabilities: Capabilities = field(default_factory=Capabilities)
     install_hint: str = ""  # the command that installs what `requires` names
+    source: str | None = None  # "module:attribute", called with a membrane and a dtype: its code
 
     def __post_init__(self) -> None:
         for field_ in ("name", "factory", "api", "summary", "install_hint"):
@@ -76,7 +77,7 @@ class BackendSpec:
                 "a backend's name must begin with a letter, be of a-z, 0-9, - and _, "
                 f"and not be 'auto', got {self.name!r}"
             )
-        for reference in (self.factory, "a:b" if self.probe is None else self.probe):
+        for reference in (self.factory, self.probe or "a:b", self.source or "a:b"):
             if not re.fullmatch(r"[\w.]+:\w+", reference):
                 raise InvalidInput(f"expected 'module:attribute', got {reference!r}")
         if not isinstance(self.priority, int):

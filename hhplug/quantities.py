@@ -126,6 +126,8 @@ MILLISECOND = np.timedelta64(1, "ms")
 def _plain(name: str, value: Any, unit: str) -> NDArray[Any]:
     if unit == PURE:
         raise InvalidInput(f"{name} must be a number without a unit, got {value!r}")
+    if unit not in UNITS:
+        raise InvalidInput(f"{name} must be a plain number of {unit}, got {value!r}")
     try:
         if unit == "Hz":
             _refuse_angle(value)

@@ -51,6 +51,13 @@ def test_a_spec_that_would_break_the_listing_is_refused(wrong):
         BackendSpec(**fields)
 
 
+def test_capabilities_refuse_unknown_membranes():
+    assert Capabilities(membranes="any").membranes == "any"
+    assert Capabilities().membranes == "squid"
+    with pytest.raises(InvalidInput, match="membranes must be 'squid' or 'any', got 'RS'"):
+        Capabilities(membranes="RS")
+
+
 @pytest.mark.parametrize(
     ("dtypes", "wanted"),
     [

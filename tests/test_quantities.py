@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from made_up_membranes import CALCIUM, SLOW, WB
 from numpy.testing import assert_array_equal
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus
@@ -94,6 +95,19 @@ def test_parameters_and_threshold_are_converted(quantity):
     assert_array_equal(problem.parameters.g_Na, [120.0, 100.0])
     assert problem.parameters.C_m == 1.0
     assert problem.spike_threshold == -10.0
+
+
+def test_parameters_of_any_membrane_are_converted_by_their_units(quantity):
+    problem = Problem(
+        1.0, membrane=SLOW, parameters={"tau_max": quantity([0.5, 2.0], "s"), "V_p": -30.0}
+    )
+    assert_array_equal(problem.parameters.tau_max, [500.0, 2000.0])
+    with pytest.raises(InvalidInput, match="V_p must be in mV"):
+        Problem(1.0, membrane=SLOW, parameters={"V_p": quantity(1.0, "s")})
+    with pytest.raises(InvalidInput, match="Ca_i_rest must be a plain number of mM, got"):
+        Problem(1.0, membrane=CALCIUM, parameters={"Ca_i_rest": quantity(1.0, "ms")})
+    with pytest.raises(InvalidInput, match="phi must be a number without a unit"):
+        Problem(1.0, membrane=WB, parameters={"phi": quantity(1.0, "ms")})
 
 
 def test_an_array_stimulus_and_a_window_are_converted(quantity):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_up_membranes import CALCIUM, SLOW, WB
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
@@ -100,3 +101,36 @@ def test_the_resting_state_does_not_depend_on_the_other_neurons():
 def test_reversal_potentials_far_apart_are_searched_too():
     p = values_of(g_Na=1e-9, E_Na=1e6, g_K=1e-9, E_K=-1e6, g_L=[0.3, 0.3])
     assert np.abs(resting_state(squid, p)[0] + 54.387).max() < 0.01
+
+
+@pytest.mark.parametrize("membrane", [WB, SLOW, CALCIUM], ids=lambda membrane: membrane.name)
+def test_any_membrane_at_rest_stays_there(membrane):
+    # The tolerance is relative to 1 mV, to a gate's 1, and to a concentration.
+    parameters = {"g_L": np.linspace(0.15, 0.4, 7)}
+    simulator = Simulator("reference", membrane=membrane, parameters=parameters)
+    run = simulator.run(5.0, initial_state="rest", record_all=True, record_every=50)
+    assert run.final_state.shape == (len(membrane.states), 7)
+    for name in membrane.states:
+        size = run[name].max() if name in membrane.reading.pools else 1.0
+        assert np.ptp(run[name], axis=0).max() < VOLTAGE_TOLERANCE * size, name
+    assert len(np.unique(run.V[0])) == 7
+
+
+def test_a_pool_at_rest_balances_the_current_that_fills_it():
+    p = checked_parameters({"g_Ca": 0.5, "g_Na": 0.0}, CALCIUM)
+    state = dict(zip(CALCIUM.states, resting_state(CALCIUM, p)[:, 0], strict=True))
+    V, s, Ca = state["V"], state["s"], state["Ca_i"]
+    inward = -0.5 * s**2 * (V - 13.3 * np.log(2.0 / Ca))
+    assert inward > 0.0
+    assert_allclose(Ca, 1e-4 + 50.0 * 2e-4 * inward, rtol=1e-9)
+    slopes = CALCIUM.equations.derivative(resting_state(CALCIUM, p), np.zeros(1), p)
+    assert np.abs(slopes).max() < VOLTAGE_TOLERANCE
+
+
+@pytest.mark.filterwarnings("ignore:the resting state of")
+def test_concentrations_at_rest_do_not_depend_on_the_other_neurons():
+    values = {"g_Ca": np.linspace(0.0, 0.6, 31), "E_L": np.linspace(-70.0, -50.0, 31)}
+    together = resting_state(CALCIUM, checked_parameters(values, CALCIUM))
+    for neuron in (0, 15, 30):
+        alone = checked_parameters({name: v[neuron] for name, v in values.items()}, CALCIUM)
+        assert_array_equal(resting_state(CALCIUM, alone)[:, 0], together[:, neuron])

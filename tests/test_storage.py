@@ -11,6 +11,7 @@ from short_runs import run
 
 import hhplug
 from hhplug import HHParameters, InvalidInput, NotEnoughMemory, Stimulus
+from hhplug.membranes import squid
 
 STATE = [[-60, -70, -65], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.3, 0.4, 0.5]]
 
@@ -169,6 +170,20 @@ def test_the_error_of_a_failed_read_names_the_file(plain, tmp_path, error, told,
 def test_a_missing_file_raises_FileNotFoundError(tmp_path):
     with pytest.raises(FileNotFoundError):
         hhplug.load_result(tmp_path / "run")
+
+
+def test_a_file_of_format_2_without_a_membrane_is_read_as_the_squid(plain, tmp_path):
+    def as_format_2(metadata):
+        old = json.loads(str(metadata)) | {"format": 2}
+        del old["problem"]["membrane"]
+        return np.array(json.dumps(old))
+
+    path = tmp_path / "run.npz"
+    plain.save(path)
+    rewrite(path, metadata=as_format_2)
+    loaded = hhplug.load_result(path)
+    assert loaded.membrane is squid
+    assert_array_equal(loaded.V, plain.V)
 
 
 def test_a_file_in_a_later_format_says_what_wrote_it(plain, tmp_path, monkeypatch):

@@ -74,6 +74,8 @@ def membrane() -> Membrane:
     simulator = Simulator("reference", membrane=slow, parameters={"g_M": [0.0, 0.1]})
     result = simulator.run(1.0, record=("V", "p"))
     assert_type(result["p"], NDArray[Any])
+    assert_type(result.currents("M"), Floats)
+    assert_type(result.currents(), dict[str, Floats])
     assert_type(simulator.membrane, Membrane)
     return result.membrane
 

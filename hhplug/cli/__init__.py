@@ -1,4 +1,4 @@
-"""The command line: `hhplug run | backends | bench | new-backend | test-backend`.
+"""The command line: `hhplug run | show | backends | bench | new-backend | test-backend`.
 
 The exit code is 0 on success; 1 if a backend fails its tests or the output is closed before it is
 read; 2 for bad input; 3 for an unavailable backend; 130 after Ctrl-C, when `run` still prints and
@@ -21,7 +21,7 @@ import numpy as np
 
 from hhplug._version import __version__
 from hhplug.checks import PerNeuron, choice, positive, whole
-from hhplug.cli import bench, display, listing
+from hhplug.cli import bench, display, listing, show
 from hhplug.cli.exits import BAD_INPUT, INTERRUPTED, UNAVAILABLE, UNREAD, fail
 from hhplug.cli.json_output import json_output
 from hhplug.currents.stimulus import Stimulus
@@ -141,6 +141,22 @@ def _parser() -> argparse.ArgumentParser:
         help="show a bar on standard error (default: if that is a terminal)",
     )
     run.add_argument("--json", action="store_true", help="print JSON")
+
+    showing = commands.add_parser("show", help="print a membrane, or the code made from it")
+    showing.set_defaults(command=show.show)
+    showing.add_argument(
+        "membrane", metavar="MEMBRANE", help="a name of hhplug.membranes, or FILE.py:NAME"
+    )
+    what = showing.add_mutually_exclusive_group()
+    what.add_argument("--backend", metavar="NAME", help="print the code that NAME compiles")
+    what.add_argument(
+        "--lowered",
+        metavar="TARGET",
+        nargs="?",
+        const="gpu-float32",
+        help="print a step as operations, for gpu-float32 (default), cpu-float64 and so on",
+    )
+    showing.add_argument("--dtype", help="float32 or float64, of --backend (default float32)")
 
     backends = commands.add_parser("backends", help="list backends, and why one cannot run")
     backends.set_defaults(command=listing.backends)
@@ -370,7 +386,9 @@ def _test_backend(options: argparse.Namespace) -> int:
     if options.list_problems:
         from hhplug.testing import varied
 
-        for number, row in enumerate(varied.rows(options.horizon == "short")):
+        spec = discovery.entry(options.name).spec if options.name else None
+        any_membrane = spec is not None and spec.capabilities.membranes == "any"
+        for number, row in enumerate(varied.rows(options.horizon == "short", any_membrane)):
             print(f"{number:3}  {varied.described(row)}")
         return 0
     if options.name is None:

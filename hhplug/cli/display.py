@@ -75,13 +75,14 @@ def print_backends(entries: Sequence[Entry]) -> None:
     """Print a row for each backend; below, why one is unavailable, and which plugins are slow."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
-    for heading in ("backend", "status", "precision", "from", "what"):
+    for heading in ("backend", "status", "precision", "membranes", "from", "what"):
         table.add_column(heading, no_wrap=heading != "what")
     for entry in entries:
         status = "[red]unavailable" if entry.unavailable else "[green]available"
         precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
+        membranes = entry.spec.capabilities.membranes if entry.spec else ""
         what = entry.device or (entry.spec.summary if entry.spec else "")
-        table.add_row(entry.name, status, precision, Text(entry.source), Text(what))
+        table.add_row(entry.name, status, precision, membranes, Text(entry.source), Text(what))
     console.print(table)
     for entry in entries:
         if entry.unavailable:

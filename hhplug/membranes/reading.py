@@ -38,6 +38,11 @@ from hhplug.quantities import PURE
 
 RESERVED = ("V", "t", "dt", "I", "I_ext", "time", "neuron", *FUNCTIONS)
 POTENTIALS = ("v", "vm", "v_m", "em", "e_m")  # other names of V, in small letters
+# What else a result's Dataset and its file hold under a name of their own.
+IN_RESULTS = (
+    "drive", "final_state", "initial_state", "metadata", "neuron_ids", "record_neurons",
+    "record_ranks", "spike_count", "spike_neuron", "spike_time", "stimulus", "valid", "written",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,8 @@ class _Reader:
 
     def _take(self, name: str, what: str) -> None:
         self._check_name(name, what)
+        if name in IN_RESULTS:
+            self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
         if name in self.taken:
             self._refuse(f"{name!r} is both {self.taken[name]} and {what}; rename one of them")
         self.taken[name] = what

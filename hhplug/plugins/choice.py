@@ -73,6 +73,30 @@ def choose(
     return _opened(entry, spec, device)
 
 
+def source_of(name: str, membrane: Membrane, dtype: DType) -> str:
+    """The code by which a backend computes a membrane. It needs no device.
+
+    Raises InvalidInput for a backend that shows none, or doesn't have the dtype or the membrane;
+    BackendUnavailable if its plugin isn't installed or cannot be imported.
+    """
+    entry = discovery.entry(name)
+    spec = entry.spec
+    if spec is None:
+        raise _raisable(entry)
+    if spec.source is None:
+        able = [e.name for e in discovery.known() if e.spec and e.spec.source]
+        raise InvalidInput(f"backend {name!r} shows no code; {' and '.join(able)} would")
+    refuse_dtype(spec, dtype)
+    refuse_membrane(spec, membrane)
+    try:
+        with kept_settings():
+            return _attribute(spec.source)(membrane, dtype)
+    except ImportError as error:
+        detail = traceback.format_exc()
+        failed = entry.failed("import_failed", described(error), spec.install_hint, detail)
+        raise _raisable(failed) from error
+
+
 def refuse_dtype(spec: BackendSpec, dtype: DType) -> None:
     """Raise InvalidInput for a dtype that the backend doesn't have."""
     if dtype not in spec.capabilities.dtypes:

@@ -46,6 +46,7 @@ class Entry:
             "version": self.version,
             "api": self.spec.api if self.spec else None,
             "dtypes": list(self.spec.capabilities.dtypes) if self.spec else [],
+            "membranes": self.spec.capabilities.membranes if self.spec else None,
             "priority": self.spec.priority if self.spec else None,
             "summary": self.spec.summary if self.spec else "",
         }

@@ -19,7 +19,16 @@ from hhplug.results.spikes import Spikes
 if TYPE_CHECKING:
     from hhplug.results.result import Result
 
-ALIKE = ("n_neurons", "dt", "dtype", "record", "record_every", "spikes", "spike_threshold")
+ALIKE = (
+    "n_neurons",
+    "membrane",
+    "dt",
+    "dtype",
+    "record",
+    "record_every",
+    "spikes",
+    "spike_threshold",
+)
 
 
 @known_arguments

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
-from hhplug.results import analysis, join, plotting, storage
+from hhplug.results import analysis, channel_currents, join, plotting, storage
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes, needs_xarray
 from hhplug.validity import finite
@@ -250,6 +250,24 @@ class Result:
         Both are computed for one window. Arguments and errors are those of `firing_rate`.
         """
         return analysis.fi_curve(self, start, stop, method)
+
+    @overload
+    def currents(self, channel: str) -> NDArray[np.float64]: ...
+    @overload
+    def currents(self, channel: None = None) -> dict[str, NDArray[np.float64]]: ...
+    def currents(
+        self, channel: str | None = None
+    ) -> NDArray[np.float64] | dict[str, NDArray[np.float64]]:
+        """Current through a channel at each sample, µA/cm²: (n_samples, n_recorded).
+
+        It is positive outward. Without an argument the result is a dict with every channel's.
+
+        A channel's current is computed from V, the channel's gates and the pools on which it
+        depends. Raises NotRecorded, which names those that the run didn't record, and InvalidInput
+        for a channel that the membrane doesn't have.
+        """
+        found = channel_currents.currents(self, channel)
+        return found if channel is None else found[channel]
 
     @known_arguments
     def plot(self, neurons: ArrayLike | None = None) -> "Figure":

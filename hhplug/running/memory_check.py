@@ -6,20 +6,22 @@ import numpy as np
 
 from hhplug.errors import NotEnoughMemory
 from hhplug.machine import free_memory
+from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug.running.buffer_pool import BufferPool
 
 MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
-# Numbers per neuron that the Numba backend holds besides samples and spikes. The others hold fewer.
-ROWS = 40
+# Numbers per neuron and state that the Numba backend holds besides samples and spikes. The others
+# hold fewer.
+ROWS = 10
 GAIN_ROWS = 3  # numbers per amplitude that it holds
 # A run of fewer bytes isn't checked, since reading the free memory takes 0.3 ms in a container.
 UNCHECKED_BYTES = 2**24
 
 
 def most_neurons() -> int:
-    """The largest number of neurons whose states in float32 fit into the free memory."""
-    return free_memory() // (ROWS * np.dtype(np.float32).itemsize)
+    """The largest number of squid neurons whose states in float32 fit into the free memory."""
+    return free_memory() // (ROWS * len(squid.states) * np.dtype(np.float32).itemsize)
 
 
 def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool) -> None:
@@ -30,7 +32,8 @@ def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool)
     itemsize = np.dtype(problem.dtype).itemsize
     separable = problem.current.separable
     amplitudes = separable.gain.size if separable else 0
-    states = (ROWS * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
+    rows = ROWS * len(problem.membrane.states)
+    states = (rows * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)
     sample = itemsize * recorded * shape[1]
     if states + sample * shape[0] < UNCHECKED_BYTES:

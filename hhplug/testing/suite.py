@@ -76,7 +76,10 @@ class BackendSuite(*TOPICS):
                 dtypes = dtypes[:1]
             metafunc.parametrize("dtype", dtypes, scope="class")
         if "row" in metafunc.fixturenames:
-            metafunc.parametrize("row", rows(metafunc.config.getoption(HORIZON) == "short"))
+            spec = discovery.entry(cls._name(metafunc.config)).spec
+            any_membrane = spec is not None and spec.capabilities.membranes == "any"
+            short = metafunc.config.getoption(HORIZON) == "short"
+            metafunc.parametrize("row", rows(short, any_membrane))
 
 
 class TestBackend(BackendSuite):

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.membranes.hh_parameters import HHParameters
 from hhplug.membranes.squid import squid
 from hhplug.problem import DType, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
+from hhplug.testing.membranes import MEMBRANES
 
 DT = 0.02  # ms; most firing neurons spike within 20 steps
 LONG, SHORT = 23, 4  # steps of a problem, by the horizon
@@ -47,9 +47,15 @@ TRIPLES = [
 
 
 @cache
-def rows(short: bool) -> list[Row]:
-    """The problems, small populations first: every pair of levels, or for short every level."""
-    found = covering_array(FACTORS, 1) if short else covering_array(FACTORS, 2, TRIPLES)
+def rows(short: bool, any_membrane: bool = False) -> list[Row]:
+    """The problems, small populations first: every pair of levels, or for short every level.
+
+    any_membrane: the membrane is varied too, for a backend that computes any.
+    """
+    factors = dict(FACTORS)
+    if any_membrane:
+        factors["membrane"] = list(MEMBRANES)
+    found = covering_array(factors, 1) if short else covering_array(factors, 2, TRIPLES)
     return sorted(found, key=lambda row: int(row["neurons"]))
 
 
@@ -69,6 +75,7 @@ class Varied:
         short = short or self.n > LARGE
         self.n_steps = SHORT if short else LONG
         self.lengths = [int(n) for n in (SHORT_BLOCKS[blocks] if short else blocks).split()]
+        self.membrane = MEMBRANES[row.get("membrane", squid.name)]
         self._rng = np.random.default_rng(1952 + self.n)
         self._firing = row["activity"] == "firing"
         self._start = int(row["start_step"])
@@ -77,9 +84,10 @@ class Varied:
             DT,
             batch_size=self.n,
             stimulus=self._stimulus(),
+            membrane=self.membrane,
             parameters=self._parameters(),
             dtype=dtype,
-            record=tuple(row["record"]),
+            record=self._record(),
             record_every=int(row["record_every"]),
             record_neurons=self._recorded(),
             spikes=row["spikes"],  # type: ignore[arg-type]
@@ -91,7 +99,11 @@ class Varied:
     def _drawn(self, low: float, high: float) -> NDArray[np.float64]:
         return self._rng.uniform(low, high, self.n)
 
-    def _parameters(self) -> HHParameters:
+    def _record(self) -> tuple[str, ...]:
+        states = self.membrane.states
+        return {"V": ("V",), "nV": (states[-1], "V"), "Vmhn": states, "": ()}[self.row["record"]]
+
+    def _parameters(self) -> dict[str, Any]:
         drawn = {
             "C_m": self._drawn(0.8, 1.2),
             "g_Na": self._drawn(90.0, 150.0),
@@ -101,20 +113,30 @@ class Varied:
             "E_K": self._drawn(-80.0, -74.0),
             "E_L": self._drawn(-60.0, -50.0),
         }
+        if self.membrane is not squid:
+            drawn = {
+                name: parameter.value * self._drawn(0.95, 1.05)
+                for name, parameter in self.membrane.parameters.items()
+            }
         per_neuron = {
             name: self.row["C_m" if name == "C_m" else "parameters"] == "per neuron"
             for name in drawn
         }
-        return HHParameters(
-            **{name: drawn[name] if per_neuron[name] else float(drawn[name][0]) for name in drawn}
-        )
+        return {name: drawn[name] if per_neuron[name] else float(drawn[name][0]) for name in drawn}
 
     def _state(self) -> NDArray[np.float64]:
+        equations = self.membrane.equations
         if not self._firing:
-            V = self._drawn(-75.0, -66.0)
-            return squid.equations.settled(V, squid.equations.defaults)
-        gates = self._drawn(0.0, 0.5), self._drawn(0.2, 0.7), self._drawn(0.2, 0.6)
-        return np.stack([self._drawn(-80.0, 10.0), *gates])
+            return equations.settled(self._drawn(-75.0, -66.0), equations.defaults)
+        if self.membrane is squid:
+            gates = self._drawn(0.0, 0.5), self._drawn(0.2, 0.7), self._drawn(0.2, 0.6)
+            return np.stack([self._drawn(-80.0, 10.0), *gates])
+        rest = equations.pools_at_rest(equations.defaults)
+        others = [
+            rest[name] * self._drawn(1.0, 5.0) if name in rest else self._drawn(0.05, 0.6)
+            for name in equations.states[1:]
+        ]
+        return np.stack([self._drawn(-80.0, 10.0), *others])
 
     def _recorded(self) -> list[int] | None:
         some = [self.n - 1, 0, self.n // 2, self.n // 3]

@@ -220,6 +220,6 @@ class HostBackend(Backend):
 
 def backend_on(device):
     """Return a HostBackend on this device, opened for `simulate`."""
-    capabilities = Capabilities(device_arrays=True)
+    capabilities = Capabilities(membranes="any", device_arrays=True)
     spec = BackendSpec("host", "host_device:HostBackend", API, "a toy", capabilities=capabilities)
     return OpenedBackend(Entry("host", "tests", "", spec), spec, HostBackend(device))

@@ -20,6 +20,7 @@ from host_problems import (
 
 from hhplug import HHParameters, Stimulus, simulate
 from hhplug.device import session as device_session
+from hhplug.membranes import LTS
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.accuracy import BOUNDS
 
@@ -204,3 +205,19 @@ def test_the_state_is_that_after_all_enqueued_steps(device):
     expected = expected_of_current("waves", True)
     for row, name in zip(state, "Vmhn", strict=True):
         np.testing.assert_allclose(row, expected[name][2 * BLOCK - 1], rtol=0, atol=BOUND)
+
+
+@pytest.mark.parametrize("device_arrays", [False, True])
+def test_a_session_has_the_states_and_parameters_of_its_membrane(device, device_arrays):
+    V = np.linspace(-70.0, 0.0, 33)
+    ours = problem_of(
+        membrane=LTS,
+        parameters={"g_M": np.linspace(0.0, 0.1, 33), "phi": 4.0},
+        initial_state=LTS.equations.settled(V, LTS.equations.defaults),
+        stimulus=CURRENTS["waves"],
+        record=("u", "V", "p"),
+        device_arrays=device_arrays,
+    )
+    expected = expected_of(ours)
+    assert expected.spike_count.any()
+    assert_agrees(simulate(ours, backend_on(device)), expected)

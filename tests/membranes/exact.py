@@ -1,4 +1,4 @@
-"""Expressions in 60 decimal digits, by mpmath."""
+"""Expressions in so many digits that rounding plays no part, by mpmath."""
 
 from functools import reduce
 
@@ -8,6 +8,7 @@ from mpmath import mpf
 from hhplug.membranes.expressions import Binary, Call, Name, Negative, Number, Power
 
 DIGITS = 60
+TINY, MANY_DIGITS = 1e-20, 400  # mV, and digits that leave some of 1 − e^x with an x of 5e-324
 ASIDE = mpf("1e-25")  # mV from a quotient 0/0, whose value there is its limit in 25 digits
 
 OPERATORS = {
@@ -20,7 +21,7 @@ OPERATORS = {
 
 def value(node, values):
     """Evaluate an expression at exact values of its names, by the rules of arithmetic alone."""
-    with mpmath.workdps(DIGITS):
+    with mpmath.workdps(MANY_DIGITS if 0.0 < abs(values["V"]) < TINY else DIGITS):
         try:
             return _value(node, values)
         except ZeroDivisionError:

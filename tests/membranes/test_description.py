@@ -180,8 +180,8 @@ def test_a_conductance_may_be_computed_from_constants():
         "mine", L=Channel(g="share * g_all", E="E_K + 10"), share=0.5, g_all=4.0, E_K=-90.0
     )
     assert list(membrane.parameters) == ["C_m", "g_all", "E_K", "share"]
-    current = membrane.equations.currents({"V": 0.0}, membrane.equations.defaults)
-    assert current == {"L": 0.5 * 4.0 * (0.0 - (-90.0 + 10.0))}
+    slope = membrane.equations.derivative(np.zeros((1, 1)), 7.0, membrane.equations.defaults)
+    assert slope == 7.0 - 0.5 * 4.0 * (0.0 - (-90.0 + 10.0))
 
 
 def test_a_gate_may_stand_twice_in_a_gating():

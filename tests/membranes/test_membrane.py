@@ -28,6 +28,11 @@ SLOW_K = Channel(
 RELATIVE = 1e-14  # rounding of a factor and a product
 
 
+def gated(membrane):
+    """Return the channels as they were described."""
+    return [part for part in membrane._parts.values() if isinstance(part, Channel)]
+
+
 def with_calcium():
     """Return LTS with a calcium pool and a K channel that the calcium opens."""
     return membranes.LTS.replace(
@@ -78,7 +83,8 @@ def test_a_pool_fills_with_the_current_of_its_channels():
     assert membrane.states[-1] == "Ca"
     assert np.all(state[-1] == 2.4e-4)
     state[-1] = 1e-3
-    I_T = equations.currents(dict(zip(membrane.states, state, strict=True)), p)["T"]
+    s = 1.0 / (1.0 + np.exp(-(state[0] + 2.0 + 57.0) / 6.2))
+    I_T = 0.4 * s**2 * state[membrane.states.index("u")] * (state[0] - 120.0)
     slope = equations.derivative(state, 0.0, p)[-1]
     np.testing.assert_allclose(slope, -5.182e-5 * I_T - (1e-3 - 2.4e-4) / 5.0, rtol=1e-13)
     assert membrane.rates(-60.0, pools={"Ca": 1e-3})["c"].inf == 0.5  # Ca = K_d
@@ -178,6 +184,7 @@ def test_a_stored_membrane_comes_back_equal(membrane):
         assert again.states == membrane.states
         assert again.equations_digest == membrane.equations_digest
         assert str(again) == str(membrane)
+        assert [part.gates for part in gated(again)] == [part.gates for part in gated(membrane)]
 
 
 def test_the_spelling_of_numbers_makes_no_difference():
@@ -196,6 +203,19 @@ def test_membranes_differ_by_any_part_and_not_by_name():
     assert membranes.squid.replace("giant axon") == membranes.squid
     assert membranes.squid.replace("squid", g_K=36.5) != membranes.squid
     assert membranes.squid != "squid"
+    gates = {
+        "inf": Gate(inf=0.5, tau=1.0),
+        "tau": Gate(inf=0.5, tau=2.0),
+        "speed": Gate(inf=0.5, tau=1.0, speed=2.0),
+        "Q10": Gate(inf=0.5, tau=1.0, Q10=3.0),
+        "instantaneous": Gate(inf=0.5, instantaneous=True),
+        "rates": Gate(alpha=0.5, beta=0.5),
+    }
+    channels = [Channel("m", g=1.0, E=0.0, m=gate) for gate in gates.values()]
+    channels += [Channel("m**2", g=1.0, E=0.0, m=gates["inf"]), Channel(g=1.0, E=0.0)]
+    made = [Membrane("made", A=channel) for channel in channels]
+    made += [Membrane("made", celsius=20.0, A=channels[0]), Membrane("made", B=channels[0])]
+    assert len({membrane.digest for membrane in made}) == len(made)
     assert len({membrane.digest for membrane in ALL}) == len(ALL)
 
 

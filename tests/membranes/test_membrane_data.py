@@ -67,7 +67,7 @@ def test_gates_settle_where_Brian2_begins(name):
 
 
 DT = 0.02  # ms
-STOP = 50.0  # ms, up to which a run is compared
+STOP = 40.0  # ms, up to which a run is compared
 
 
 def population(name):
@@ -102,8 +102,8 @@ def with_phi(squid):
     return membranes.squid.from_dict({"name": "squid with phi", "celsius": None, "parts": parts})
 
 
-# ms at DT, RK4's own error. Found: squid 9.8e-6, RS 6.5e-5, WB 2.4e-4.
-SPIKE_TOLERANCE = {"squid": 3e-5, "RS": 2e-4, "WB": 1e-3}
+# ms at DT, RK4's own error. Found: squid 7.0e-6, RS 4.1e-5, WB 1.8e-4.
+SPIKE_TOLERANCE = {"squid": 2e-5, "RS": 1e-4, "WB": 5e-4}
 
 
 @pytest.mark.parametrize("name", ["squid", "RS", "WB"])
@@ -126,8 +126,9 @@ def test_spikes_come_when_NEURON_and_SciPy_have_them(name):
     assert np.abs(time - times[expected]).max() < SPIKE_TOLERANCE[name]
 
 
-# Relative, at dt 0.025 ms. Found: 1.7e-7 for squid, 7.4e-6 for WB.
-RATE_TOLERANCE = 2e-5
+# Relative, at dt 0.025 ms after 60 ms. Found: 7.1e-6 for WB, and 3.8e-5 for squid at
+# 8 µA/cm², which has not settled to the last digit.
+RATE_TOLERANCE = 1e-4
 
 
 @pytest.mark.parametrize("name", ["squid", "WB"])
@@ -138,7 +139,7 @@ def test_the_last_interval_is_that_of_the_settled_rate(name):
     state = membrane.equations.settled(np.full(len(fires), -65.0), parameters)
     current = data["current"][fires]
     _, neuron, time = run(
-        membrane.equations, state, lambda _k: current, parameters, 0.025, round(100.0 / 0.025)
+        membrane.equations, state, lambda _k: current, parameters, 0.025, round(60.0 / 0.025)
     )
     for k, rate in enumerate(data["rate"][fires]):
         interval = np.diff(time[neuron == k])[-1]  # ms

@@ -405,6 +405,20 @@ FAULTS = [
         says="the backend changed an array of the problem",
     ),
     Fault(
+        "DefaultsOfOtherMembranes",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"membranes": "any"}},
+        says="membrane: ",
+    ),
+    Fault(
+        "PoolsAtRest",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"membranes": "any"}},
+        says="membrane: calcium",
+    ),
+    Fault(
         "DtOfTheLatestSession",
         fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
         passes=("test_the_spec_is_complete",),

@@ -19,35 +19,38 @@ static inline unsigned atomicAdd(unsigned* at, unsigned more) {
 
 #if REAL64
 DEVICE double fma_(double a, double b, double c) { return std::fma(a, b, c); }
-DEVICE double reciprocal_estimate(double x) { return (double)(float)(1.0 / x); }
+DEVICE double log2_(double x) { return std::log2(x); }
+DEVICE double reciprocal_estimate(double x) {
+  double y = 1.0 / x;
+  int64_t bits;
+  std::memcpy(&bits, &y, 8);
+  bits &= ~(int64_t)0xffffffff;  // 20 bits of the fraction
+  std::memcpy(&y, &bits, 8);
+  return y;
+}
 DEVICE double times_power_of_two(double x, double k_plus_magic) {
-  int64_t bits, k;
+  int64_t bits;
+  int32_t k;
+  std::memcpy(&k, &k_plus_magic, 4);
+  k = k < -1021 ? -1021 : k > 1023 ? 1023 : k;
   std::memcpy(&bits, &x, 8);
-  std::memcpy(&k, &k_plus_magic, 8);
-  bits += (int64_t)((uint64_t)k << 52);
+  bits += (int64_t)((uint64_t)(int64_t)k << 52);
   std::memcpy(&x, &bits, 8);
   return x;
 }
 #else
 DEVICE float fma_(float a, float b, float c) { return std::fma(a, b, c); }
 DEVICE float exp2_(float x) { return std::exp2(x); }
+DEVICE float log2_(float x) { return std::log2(x); }
 DEVICE float reciprocal(float x) { return 1.0f / x; }
 #endif
 
-#include "hh.cu"
+#include "kernel.cu"
 
 extern "C" void run_population(const Block* b) {
   for (long long i = 0; i < b->N; ++i) {
     blockIdx.x = (unsigned)(i / THREADS);
     threadIdx.x = (unsigned)(i % THREADS);
     hh(*b);
-  }
-}
-
-extern "C" void rates_of_all(long long N, const real* constants, const real* V, real* out) {
-  for (long long i = 0; i < N; ++i) {
-    blockIdx.x = (unsigned)(i / THREADS);
-    threadIdx.x = (unsigned)(i % THREADS);
-    six_rates(N, constants, V, out);
   }
 }

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hhplug import HHParameters, Simulator, Stimulus
+from hhplug.membranes import LTS
 
 N = 257
 SPIKING = {"T": 1.0, "initial_state": [-30.0, 0.5, 0.6, 0.3]}
@@ -17,3 +18,5 @@ for dtype in ("float32", "float64"):
     result = uniform.run(stimulus=np.ones((100, N)), **SPIKING)
     uniform.run(stimulus=np.ones(100), batch_size=N, record=(), **SPIKING)
     assert (result.spike_count == 1).all()
+    cortical = Simulator("pycuda", dtype, {"g_M": np.linspace(0.0, 0.1, N)}, membrane=LTS)
+    cortical.run(1.0, stimulus=waves, record_all=True)

@@ -33,10 +33,10 @@ def gpu_module(monkeypatch, tmp_path):
     del sys.modules["hhplug_pycuda.gpu"], hhplug_pycuda.gpu
 
 
-def loaded(gpu_module):
+def loaded(gpu_module, source="a kernel"):
     gpu = gpu_module.Gpu.__new__(gpu_module.Gpu)
     gpu._arch = "sm_90"
-    return gpu.module(REAL64=1)
+    return gpu.module(source, REAL64=1)
 
 
 def compilations():
@@ -46,6 +46,12 @@ def compilations():
 def test_the_kernel_is_compiled_once(gpu_module):
     assert [loaded(gpu_module), loaded(gpu_module)] == [b"code", b"code"]
     assert compilations() == 1
+
+
+def test_another_text_is_another_kernel(gpu_module):
+    loaded(gpu_module)
+    loaded(gpu_module, "another membrane's kernel")
+    assert compilations() == 2
 
 
 def test_a_cache_that_cannot_be_written_is_no_condition(gpu_module, tmp_path):

@@ -1,4 +1,4 @@
-"""Tests of hh.cu without a GPU: it is compiled as C++ and run on the CPU, and compiled by nvcc."""
+"""Tests of the kernel without a GPU: it is compiled as C++ and run on the CPU, and by nvcc."""
 
 import ctypes
 import itertools
@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rates import RATE_BOUND, awkward_voltages, worst_rate_error
+from launched import awkward_voltages, block, worst_rate_error
+from trial_membranes import MEMBRANES, SINGULAR, SWITCHED
 
-from hhplug import HHParameters, Problem, Simulator, Stimulus
-from hhplug.membranes import squid
-from hhplug.membranes.derived import derived_parameters
 from hhplug.testing.accuracy import BOUNDS
-from hhplug_pycuda.layout import CONSTANTS, PARAMETER_ROWS, block_type
+from hhplug_pycuda.source import equations, source
 
 SHIM = Path(__file__).with_name("hh_on_cpu.cpp")
-SOURCE = Path(__file__).parents[3] / "plugins/hhplug-pycuda/src/hhplug_pycuda/hh.cu"
 DTYPES = ("float32", "float64")
 SIZES = (1, 31, 32, 33, 255, 257, 1000)
+DT, N_STEPS = 0.01, 800  # ms; 8 ms
 
 needs_nvcc = pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc on this machine")
 
@@ -33,113 +31,199 @@ def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64):
         f"-DLATENCY={latency}",
         f"-DUNROLL={unroll}",
         f"-DTHREADS={threads}",
+        f"-DBLOCKS={latency}",
     ]
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    """The kernel as a shared library, by dtype and whether the current is an array."""
+    """The kernel as a shared library, by membrane, dtype and other choices."""
     libraries = {}
 
-    def library(dtype, array=0, latency=0):
-        key = dtype, array, latency
+    def library(membrane, dtype, array=0, latency=0):
+        key = membrane, dtype, array, latency
         if key not in libraries:
-            target = tmp_path_factory.mktemp("hh") / "hh.so"
-            flags = "-std=c++17 -O2 -march=native -ffp-contract=off -shared -fPIC -Wall -Werror"
+            folder = tmp_path_factory.mktemp("hh")
+            (folder / "kernel.cu").write_text(source(membrane, dtype), encoding="utf-8")
+            flags = "-std=c++17 -O1 -march=native -ffp-contract=off -shared -fPIC -Wall -Werror"
             quiet = "-Wno-unknown-pragmas -Wno-unused-function -Wno-unused-variable"
             defined = choices(dtype, array=array, latency=latency)
-            command = ["g++", *flags.split(), *quiet.split(), f"-I{SOURCE.parent}", *defined]
-            subprocess.run([*command, str(SHIM), "-o", str(target)], check=True)
-            libraries[key] = ctypes.CDLL(str(target))
+            command = ["g++", *flags.split(), *quiet.split(), f"-I{folder}", *defined]
+            subprocess.run([*command, str(SHIM), "-o", str(folder / "hh.so")], check=True)
+            libraries[key] = ctypes.CDLL(str(folder / "hh.so"))
         return libraries[key]
 
     return library
 
 
-class Run:
-    """A block of steps on the CPU, from the resting state, with its arrays."""
+def spread(membrane, n):
+    """Parameters that differ from neuron to neuron by up to 2 %."""
+    rng = np.random.default_rng(n)
+    usual = membrane.equations.defaults
+    return {name: value * rng.uniform(0.98, 1.02, n) for name, value in usual.items()}
 
-    def __init__(
-        self, library, dtype, parameters, waveform=None, gain=None, array=None, room=10**5
-    ):
-        n = parameters.shape[1]
-        steps = len(array if array is not None else waveform)
-        rest = squid.equations.settled(-65.0, squid.equations.defaults)
-        self.state = np.repeat(rest[:, np.newaxis], n, axis=1).astype(dtype)
-        self.samples = np.full((4, steps, n), np.nan, dtype)
+
+def settled(membrane, parameters, V=-65.0):
+    return np.atleast_2d(membrane.equations.settled(np.atleast_1d(V), parameters))
+
+
+class Run:
+    """A run of a membrane on the CPU in blocks of steps, with its arrays."""
+
+    def __init__(self, membrane, dtype, parameters, state, room=10**5):
+        self.equations = equations(membrane, dtype)
+        self.parameters, self._kept = parameters, []
+        program, n = self.equations.program, state.shape[1]
+        self.state = np.array(state, dtype)
         self.count, self.total = np.zeros(n, np.int32), np.zeros(1, np.uint32)
         self.neuron, self.step = np.zeros((2, room), np.int32)
         self.fraction = np.zeros(room, dtype)
-        kept = [np.ascontiguousarray(parameters, dtype), np.array(CONSTANTS, dtype)]
-        b = np.zeros((), block_type(np.dtype(dtype)))
-        b["N"], b["steps"], b["dt"] = n, steps, 0.01
-        b["state"], b["parameters"] = self.state.ctypes.data, kept[0].ctypes.data
-        b["constants"], b["per_neuron"] = kept[1].ctypes.data, 1
+        self.rows = np.stack(list(program.row_values(parameters, DT).values()))
+        self.scalars = list(program.scalar_values(DT).values())
+        self.room = room
+
+    def put(self, array):
+        self._kept.append(array)
+        return array.ctypes.data
+
+    def advance(self, library, waveform=None, gain=None, array=None):
+        """The states before each step of a block, by name."""
+        program, dtype = self.equations.program, self.state.dtype
+        steps, n = len(array if array is not None else waveform), self.state.shape[1]
+        b = block(self.equations, self.put, self.state, self.rows, self.scalars, steps)
+        b["state"] = self.state.ctypes.data
         if array is not None:
-            kept.append(np.ascontiguousarray(array, dtype))
-            b["current"]["array"] = kept[-1].ctypes.data
+            b["current"]["array"] = self.put(np.ascontiguousarray(array, dtype))
             b["current"]["array_per_neuron"] = 1
         else:
-            kept += [np.ascontiguousarray(gain, dtype), np.ascontiguousarray(waveform, dtype)]
-            b["current"]["gain"], b["current"]["waveform"] = (a.ctypes.data for a in kept[-2:])
+            over_C_m = gain / self.parameters["C_m"]
+            b["current"]["gain"] = self.put(np.ascontiguousarray(over_C_m, dtype))
+            b["current"]["waveform"] = self.put(np.ascontiguousarray(waveform, dtype))
             b["current"]["J"], b["current"]["gain_per_neuron"] = len(gain), 1
-        b["samples"]["variable"] = [a.ctypes.data for a in self.samples]
+            b["current"]["held"] = bool((waveform == waveform[0]).all())
+        samples = np.full((len(program.states), steps, n), np.nan, dtype)
+        b["samples"]["state"] = [a.ctypes.data for a in samples]
         b["samples"]["columns"], b["samples"]["every"] = n, 1
         for name in ("count", "total", "neuron", "step", "fraction"):
             b["spikes"][name] = getattr(self, name).ctypes.data
-        b["spikes"]["room"] = room
+        b["spikes"]["room"], b["spikes"]["threshold"] = self.room, 0.0
+        library.run_population(b.reshape(1).ctypes.data_as(ctypes.c_void_p))
+        return samples
+
+
+def described(membrane, parameters, state, I_ext):
+    """The states before each step, and after the last, by the description in float64: (…, k, n)."""
+    slopes, y, kept = membrane.equations.derivative, state, [state]
+    for now in I_ext:
+        k1 = slopes(y, now, parameters)
+        k2 = slopes(y + 0.5 * DT * k1, now, parameters)
+        k3 = slopes(y + 0.5 * DT * k2, now, parameters)
+        k4 = slopes(y + DT * k3, now, parameters)
+        y = y + DT / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        kept.append(y)
+    return np.stack(kept, axis=1)
+
+
+def crossings(V):
+    """Neuron, step and fraction of the upward crossings of 0 mV, by the order of neurons."""
+    neuron, step = np.nonzero(((V[:-1] < 0.0) & (V[1:] >= 0.0)).T)
+    before, after = V[step, neuron], V[step + 1, neuron]
+    return neuron, step - before / (after - before)
+
+
+def on_cpu(library):
+    def launch(b):
         library.run_population(b.reshape(1).ctypes.data_as(ctypes.c_void_p))
 
+    return launch
 
-def rows(n, **changed):
-    """Parameters as the kernel takes them: (7, n)."""
-    derived = derived_parameters(Problem(1.0, parameters=HHParameters(**changed)).parameters)
-    return np.stack([np.broadcast_to(derived[name], n) for name in PARAMETER_ROWS])
+
+@pytest.mark.parametrize("name", MEMBRANES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rates_are_within_bounds(compiled, name, dtype):
+    membrane, kept = MEMBRANES[name], {}
+    library = compiled(membrane, dtype)
+    ours = equations(membrane, dtype)
+
+    def put(array):
+        kept[array.ctypes.data] = array
+        return array.ctypes.data
+
+    def launch(b):
+        on_cpu(library)(b)
+        return kept[int(b["state"])]
+
+    V = awkward_voltages(SINGULAR[name], dtype)
+    worst = worst_rate_error(membrane, ours, put, launch, V)
+    print(f"worst rate error of {name}, {dtype}: {worst:.1e}")
+    assert worst < BOUNDS[dtype].rate
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("latency", [0, 1])
-def test_rates_are_within_bounds(compiled, dtype, latency):
-    V = awkward_voltages(dtype)
-    ours, constants = np.empty((6, len(V)), dtype), np.array(CONSTANTS, dtype)
-    compiled(dtype, latency=latency).rates_of_all(
-        ctypes.c_longlong(len(V)),
-        *(a.ctypes.data_as(ctypes.c_void_p) for a in (constants, V, ours)),
-    )
-    assert worst_rate_error(V, ours) < RATE_BOUND[dtype]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("as_array", [0, 1])
-def test_the_kernel_agrees_with_the_reference(compiled, dtype, n, as_array):
-    C_m, g_Na = np.linspace(0.9, 1.1, n), np.linspace(115.0, 125.0, n)
-    amplitude = np.linspace(7.0, 20.0, n)
-    stimulus = Stimulus.step(amplitude, 1.0, 6.0) + Stimulus.sine(amplitude, 50.0)
-    expected = Simulator("reference", parameters=HHParameters(C_m=C_m, g_Na=g_Na)).run(
-        8.0, stimulus=stimulus, record_all=True
-    )
-    if as_array:
-        current = {"array": stimulus.sample(0.01, 800).reshape(800, n)}
-    else:
-        separable = expected.problem.current
-        current = {"gain": separable.gain / C_m, "waveform": separable.waveform(0, 800)}
-    run = Run(compiled(dtype, as_array), dtype, rows(n, C_m=C_m, g_Na=g_Na), **current)
-    for name, ours in zip("Vmhn", run.samples, strict=True):
-        assert np.abs(ours - expected[name]).max() < BOUNDS[dtype].V_50_ms, name
-    np.testing.assert_array_equal(run.count, expected.spike_count)
+@pytest.mark.parametrize(
+    ("name", "n", "as_array"),
+    [
+        *(("squid", n, as_array) for n in SIZES for as_array in (0, 1)),
+        *((name, 33, 0) for name in MEMBRANES if name != "squid"),
+    ],
+)
+def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_array):
+    membrane = MEMBRANES[name]
+    parameters = spread(membrane, n)
+    state = np.broadcast_to(settled(membrane, parameters), (len(membrane.states), n))
+    t = np.arange(N_STEPS) * DT
+    waveform = np.stack([(t >= 1.0) & (t < 6.0), np.sin(2 * np.pi * 0.05 * t)], axis=1)
+    gain = np.linspace([7.0, 7.0], [20.0, 20.0], n).T
+    I_ext = waveform @ gain
+    expected = described(membrane, parameters, state, I_ext)
+    run = Run(membrane, dtype, parameters, state)
+    current = {"array": I_ext} if as_array else {"waveform": waveform, "gain": gain}
+    samples = run.advance(compiled(membrane, dtype, as_array), **current)
+    for state_name, ours, theirs in zip(membrane.states, samples, expected, strict=True):
+        assert np.abs(ours - theirs[:-1]).max() < BOUNDS[dtype].V_50_ms, state_name
+    assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
+    neuron, time = crossings(expected[0])
+    np.testing.assert_array_equal(run.count, np.bincount(neuron, minlength=n))
     total = int(run.total[0])
-    assert total == expected.spike_count.sum() > 0
+    assert total == len(neuron) > 0
     order = np.lexsort([run.step[:total], run.neuron[:total]])
-    np.testing.assert_array_equal(run.neuron[order], expected.spikes.neuron)
-    time = (run.step + run.fraction.astype(np.float64))[order] * 0.01
-    assert np.abs(time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
+    np.testing.assert_array_equal(run.neuron[order], neuron)
+    ours = (run.step + run.fraction.astype(np.float64))[order]
+    assert np.abs(ours - time).max() * DT < BOUNDS[dtype].spike_time
+
+
+@pytest.mark.parametrize("name", MEMBRANES)
+def test_a_cut_a_current_of_rows_and_the_form_for_few_neurons_change_no_bit(compiled, name):
+    membrane, n = MEMBRANES[name], 9
+    parameters = spread(membrane, n)
+    state = np.broadcast_to(settled(membrane, parameters, -50.0), (len(membrane.states), n))
+    waveform, gain = np.ones((300, 1)), np.full((1, n), 12.0)
+    whole, cut, few = (Run(membrane, "float32", parameters, state) for _ in range(3))
+    samples = whole.advance(compiled(membrane, "float32"), waveform, gain)
+    parts = [cut.advance(compiled(membrane, "float32"), waveform[:k], gain) for k in (101, 199)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), samples)
+    few.advance(compiled(membrane, "float32", latency=1), waveform, gain)
+    np.testing.assert_array_equal(few.state, whole.state)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponentials_beyond_the_range_of_floats_are_0_or_large(compiled, dtype):
+    n, usual = 9, SWITCHED.equations.defaults
+    parameters, gain = dict(usual) | {"C_m": np.ones(n)}, np.zeros((1, n))
+    with np.errstate(over="ignore"):
+        state = settled(SWITCHED, usual, np.linspace(-110.0, 250.0, n))
+        expected = described(SWITCHED, parameters, state, np.zeros((50, 1)))
+    run = Run(SWITCHED, dtype, parameters, state)
+    run.advance(compiled(SWITCHED, dtype), np.ones((50, 1)), gain)
+    assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
 
 
 def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):
-    run = Run(
-        compiled("float32"), "float32", rows(9), np.ones((800, 1)), np.full((1, 9), 20.0), room=5
-    )
+    membrane = MEMBRANES["squid"]
+    parameters = dict(membrane.equations.defaults)
+    state = np.repeat(settled(membrane, parameters), 9, axis=1)
+    run = Run(membrane, "float32", parameters | {"C_m": np.ones(9)}, state, room=5)
+    run.advance(compiled(membrane, "float32"), np.ones((N_STEPS, 1)), np.full((1, 9), 20.0))
     assert run.total[0] == run.count.sum() == 9
     assert (run.step > 0).all()
 
@@ -147,22 +231,33 @@ def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):
 @needs_nvcc
 @pytest.mark.parametrize("target", ["sm_75", "sm_80", "sm_90", "compute_120"])
 def test_nvcc_compiles_it_without_a_warning(tmp_path, target):
-    kind = "-ptx" if target.startswith("compute") else "-cubin"
-    for dtype, record, array, latency in itertools.product(DTYPES, (0, 1), (0, 1), (0, 1)):
-        subprocess.run(
-            ["nvcc", kind, f"-arch={target}", "-fmad=false", "-Werror", "all-warnings",
-             *choices(dtype, record, array, latency), str(SOURCE), "-o", str(tmp_path / "hh")],
-            check=True,
-        )  # fmt: skip
+    for dtype, *rest in itertools.product(DTYPES, (0, 1), (0, 1), (0, 1)):
+        compile_by_nvcc(tmp_path, target, "squid", dtype, *rest)
 
 
 @needs_nvcc
-def test_the_float32_kernel_holds_no_double(tmp_path):
-    target = tmp_path / "hh.ptx"
-    for record, array, latency in itertools.product((0, 1), (0, 1), (0, 1)):
-        subprocess.run(
-            ["nvcc", "-ptx", "-arch=sm_90", "-fmad=false",
-             *choices("float32", record, array, latency), str(SOURCE), "-o", str(target)],
-            check=True,
-        )  # fmt: skip
-        assert not re.search(r"\.f64", target.read_text())
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MEMBRANES)
+def test_nvcc_compiles_every_membrane_without_a_warning(tmp_path, name, dtype):
+    compile_by_nvcc(tmp_path, "compute_90", name, dtype)
+
+
+@needs_nvcc
+@pytest.mark.parametrize("name", MEMBRANES)
+def test_the_float32_kernel_holds_no_double(tmp_path, name):
+    alternatives = (0, 1) if name == "squid" else (0,)
+    for record, array, latency in itertools.product(alternatives, repeat=3):
+        text = compile_by_nvcc(tmp_path, "compute_90", name, "float32", record, array, latency)
+        assert not re.search(r"\.f64", text)
+
+
+def compile_by_nvcc(folder, target, name, dtype, *rest):
+    """Compile the kernel, a warning being an error; the text of its PTX for a virtual target."""
+    (folder / "hh.cu").write_text(source(MEMBRANES[name], dtype), encoding="utf-8")
+    virtual = target.startswith("compute")
+    subprocess.run(
+        ["nvcc", "-ptx" if virtual else "-cubin", f"-arch={target}", "-fmad=false", "-Werror",
+         "all-warnings", *choices(dtype, *rest), str(folder / "hh.cu"), "-o", str(folder / "hh")],
+        check=True,
+    )  # fmt: skip
+    return (folder / "hh").read_text() if virtual else ""

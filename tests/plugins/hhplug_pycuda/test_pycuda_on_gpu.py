@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rates import RATE_BOUND, awkward_voltages, worst_rate_error
+from launched import awkward_voltages, worst_rate_error
+from trial_membranes import MEMBRANES, SINGULAR
 from under_test import NAMES
 
 from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus
 from hhplug.plugins import choice
+from hhplug.testing.accuracy import BOUNDS
 from hhplug_pycuda.probe import compiler
+from hhplug_pycuda.source import equations, source
 
 pytestmark = pytest.mark.skipif(
     "pycuda" not in NAMES, reason="HHPLUG_TEST_BACKENDS does not name pycuda"
@@ -24,29 +27,52 @@ pytestmark = pytest.mark.skipif(
 DTYPES = ("float32", "float64")
 
 
+@pytest.mark.parametrize("name", MEMBRANES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("latency", [0, 1])
-def test_rates_are_within_bounds(dtype, latency):
+def test_rates_are_within_bounds(name, dtype, latency):
     import pycuda.driver as cuda
 
-    from hhplug_pycuda.layout import CONSTANTS
-
-    gpu = choice.choose("pycuda").backend.gpu
-    V = awkward_voltages(dtype)
-    rates = np.full((6, len(V)), np.nan, dtype)
+    gpu, membrane, kept = choice.choose("pycuda").backend.gpu, MEMBRANES[name], {}
     choices = {"RECORD": 0, "ARRAY": 0, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
+    choices["BLOCKS"] = 0
+
+    def put(array):
+        memory = cuda.to_device(array)
+        kept[int(memory)] = memory, array
+        return int(memory)
+
+    def launch(b):
+        grid = (-(-int(b["N"]) // 256), 1)
+        module.get_function("hh")(b[()], block=(256, 1, 1), grid=grid)
+        memory, array = kept[int(b["state"])]
+        return cuda.from_device_like(memory, array)
+
+    V = awkward_voltages(SINGULAR[name], dtype)
     with gpu.current():
-        module = gpu.module(REAL64=dtype == "float64", **choices)
-        module.get_function("six_rates")(
-            np.int64(len(V)),
-            *(cuda.In(np.array(a, dtype)) for a in (CONSTANTS, V)),
-            cuda.Out(rates),
-            block=(256, 1, 1),
-            grid=(-(-len(V) // 256), 1),
-        )
-    worst = worst_rate_error(V, rates)
-    print(f"worst rate error, {dtype}: {worst:.1e}")
-    assert worst < RATE_BOUND[dtype]
+        module = gpu.module(source(membrane, dtype), REAL64=dtype == "float64", **choices)
+        worst = worst_rate_error(membrane, equations(membrane, dtype), put, launch, V)
+    print(f"worst rate error of {name}, {dtype}: {worst:.1e}")
+    assert worst < BOUNDS[dtype].rate
+
+
+@pytest.mark.parametrize("name", MEMBRANES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_membrane_agrees_with_the_reference(name, dtype):
+    membrane, n = MEMBRANES[name], 33
+    rng = np.random.default_rng(33)
+    usual = membrane.equations.defaults
+    spread = {key: value * rng.uniform(0.98, 1.02, n) for key, value in usual.items()}
+    run = {
+        "T": 8.0,
+        "stimulus": Stimulus.step(np.linspace(20.0, 40.0, n), 1.0, 6.0),
+        "initial_state": membrane.equations.settled(-65.0, usual),
+    }
+    ours = Simulator("pycuda", dtype, spread, membrane=membrane).run(**run)
+    expected = Simulator("reference", parameters=spread, membrane=membrane).run(**run)
+    assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_50_ms
+    np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+    assert expected.spike_count.any()
 
 
 def test_a_full_device_is_reported_with_a_fix(monkeypatch):

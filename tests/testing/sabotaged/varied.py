@@ -3,6 +3,8 @@
 import numpy as np
 
 from hhplug.backend import Recorded
+from hhplug.membranes import squid
+from hhplug.membranes.parameters import ParameterValues
 from sabotaged.changes import nudged, with_fields, with_rows
 from sabotaged.faultless import Faultless
 
@@ -113,3 +115,30 @@ class ParametersUsedAsRoom(Faultless):
                 value.flags.writeable = True
                 value[:] = 1.0
                 value.flags.writeable = False
+
+
+class DefaultsOfOtherMembranes(Faultless):
+    """The parameters that the squid doesn't have are the membrane's defaults."""
+
+    def understood(self, problem):
+        defaults = problem.membrane.equations.defaults
+        known = {
+            name: value for name, value in problem.parameters.items() if name in squid.parameters
+        }
+        return with_fields(
+            problem, parameters=ParameterValues(problem.membrane, {**defaults, **known})
+        )
+
+
+class PoolsAtRest(Faultless):
+    """Concentrations don't change."""
+
+    def read(self, session, steps, out):
+        pools = [
+            row
+            for row, name in enumerate(session.problem.membrane.states)
+            if name in session.problem.membrane.reading.pools
+        ]
+        before = session.current_state[pools].copy()
+        super().read(session, steps, out)
+        session.current_state[pools] = before

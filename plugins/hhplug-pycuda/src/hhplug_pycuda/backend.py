@@ -6,17 +6,12 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.device.cuda_driver import devices
-from hhplug.membranes import squid
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
 from hhplug_pycuda.layout import block_type
+from hhplug_pycuda.shape import FEW, shape
 from hhplug_pycuda.source import equations, source
-
-FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
-# Threads per thread block and steps per loop iteration: the best of 32 to 512 and 1 to 4 (H100).
-SHAPE_OF_FEW = {"float32": (64, 1), "float64": (64, 1)}
-SHAPE_OF_MANY = {"float32": (256, 4), "float64": (128, 1)}
 
 
 class PyCudaBackend(Backend):
@@ -32,10 +27,8 @@ class PyCudaBackend(Backend):
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype
-        program = equations(squid, problem.dtype)
-        return PyCudaSession(
-            self.gpu, problem, max_steps, program.program, program.constants
-        ).open()
+        step = equations(problem.membrane, problem.dtype)
+        return PyCudaSession(self.gpu, problem, max_steps, step.program, step.constants).open()
 
 
 class PyCudaSession(DeviceSession):
@@ -43,15 +36,16 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        threads, unroll = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
+        threads, unroll, blocks = shape(self.program, self.dtype.name, n)
         module = self.device.module(
-            source(squid, self.dtype.name),
+            source(self.problem.membrane, self.dtype.name),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,
             LATENCY=n < FEW,
             UNROLL=unroll,
             THREADS=threads,
+            BLOCKS=blocks,
         )
         self._kernel = module.get_function("hh")
         self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}

@@ -41,6 +41,9 @@ TAKEN = frozenset(
 )
 
 
+IN_A_LINE = 5  # members of a struct in a line of the list of them
+
+
 @dataclass(frozen=True)
 class Equations:
     """The header of a program in one precision, and the constants that its kernel is given.
@@ -176,11 +179,12 @@ def _struct(name: str, members: Mapping[str, str]) -> Iterable[str]:
     """A struct of reals, each with what it is, and the list of its members for loops over them."""
     yield f"struct {name} {{"
     for member, formula in members.items():
-        yield f"  real {_member(member)};" + (f"  // {formula}" if formula else "")
+        comment = "" if formula in ("", member) else f"  // {formula}"
+        yield f"  real {_member(member)};{comment}"
     yield "};"
     plural = {"State": "STATES"}.get(name, name.upper())
     yield f"#define N_{plural} {len(members)}"
-    yield f"#define {plural}(DO) " + " ".join(
-        f"DO({k}, {_member(member)})" for k, member in enumerate(members)
-    )
+    calls = [f"DO({k}, {_member(member)})" for k, member in enumerate(members)]
+    lines = [" ".join(calls[k : k + IN_A_LINE]) for k in range(0, len(calls), IN_A_LINE)]
+    yield " \\\n  ".join([f"#define {plural}(DO)", *lines])
     yield ""

@@ -11,6 +11,7 @@
 //   ARRAY    1: the current is an array, 0: a sum of gain × waveform
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
+//   BLOCKS   that shall fit on a multiprocessor, which bounds the registers; 0: any number
 //   LATENCY  1: for few neurons, each step as short as can be, 0: for many, as few instructions
 // A product that is to be fused with a sum is written fma, and the compiler fuses no other
 // (-fmad=false): all choices round alike.
@@ -39,9 +40,10 @@ DEVICE real reciprocal_estimate(real x) {  // to 20 bits
 
 DEVICE real log2_(real x) { return log2(x); }
 
-DEVICE real times_power_of_two(real x, real k_plus_magic) {  // x·2^k: k is in the low bits
-  return __hiloint2double(__double2hiint(x) + (__double2loint(k_plus_magic) << 20),
-                          __double2loint(x));
+// x·2^k, where k is in the low bits of k_plus_magic, up to the range of normal numbers.
+DEVICE real times_power_of_two(real x, real k_plus_magic) {
+  const int k = min(max(__double2loint(k_plus_magic), -1021), 1023);
+  return __hiloint2double(__double2hiint(x) + (k << 20), __double2loint(x));
 }
 
 #else
@@ -78,7 +80,7 @@ DEVICE real reciprocal(real x) {
 }
 
 // 2^x: 2^k by the exponent's bits, 2^f for |f| ≤ 1/2 by interpolation at Chebyshev nodes (3e-17).
-// |x| < 1022: V within ±12,000 mV, from beyond which no neuron comes back.
+// Beyond 2^-1021 and 2^1023 it is about as small and as large as these.
 DEVICE real exp2_(real x) {
   const real magic = 6755399441055744.0;  // 1.5·2^52: a sum with it is rounded to an integer
   const real k_plus_magic = x + magic;
@@ -230,13 +232,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes) {
   return y;
 }
 
-#if LATENCY
-#define BOUNDS __launch_bounds__(THREADS, 1)  // one block a multiprocessor: registers are plenty
-#else
-#define BOUNDS __launch_bounds__(THREADS)
-#endif
-
-extern "C" __global__ void BOUNDS hh(const Block b) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) {
   const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
   if (i >= b.N) return;
   State y;

@@ -1,4 +1,4 @@
-"""The whole text that is compiled for a membrane: hh.cu with the membrane's step printed into it."""
+"""The text that is compiled for a membrane: hh.cu with the membrane's step printed into it."""
 
 from functools import cache
 from importlib.resources import files
