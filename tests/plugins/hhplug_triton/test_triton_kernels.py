@@ -12,9 +12,11 @@ import torch
 import triton_cases
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
-from triton_cases import DTYPES, RUNS
+from triton_cases import DTYPES, RUNS, SMALL, WITH_POWER
 
-from hhplug import HHParameters, Problem, Stimulus, load_result
+from hhplug import Problem, Stimulus, load_result
+from hhplug.lowering.lower import lower
+from hhplug.membranes import squid
 from hhplug.problem import SPIKE_MODES
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_triton import backend, kernels
@@ -22,8 +24,6 @@ from hhplug_triton.probe import interpreted
 from hhplug_triton.torch_device import torch_device
 
 HH = kernels.hh
-STAGES = 4  # of RK4
-RECIPROCALS = {"float32": 3, "float64": 1}  # of a stage
 OTHER_REAL = {"float32": "f64", "float64": "f32"}
 
 needs_compiler = pytest.mark.skipif(
@@ -37,9 +37,11 @@ def test_plain_triton_agrees_with_the_reference(interpreter, name, dtype):
     ours = load_result(interpreter / f"{name}-{dtype}.npz")
     expected = triton_cases.run(name, "reference")
     assert ours.dtype == dtype
+    bound = BOUNDS[dtype].V_5_ms / 100.0  # of the size of V, which is about 100 mV
     for variable, samples in expected.samples.items():
-        assert np.abs(ours[variable] - samples).max() < BOUNDS[dtype].V_5_ms
-    assert np.abs(ours.final_state - expected.final_state).max() < BOUNDS[dtype].V_5_ms
+        assert np.abs(ours[variable] - samples).max() < bound * np.abs(samples).max()
+    size = np.abs(expected.final_state).max(axis=1, keepdims=True)
+    assert (np.abs(ours.final_state - expected.final_state) < bound * size).all()
     np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
     np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
     assert np.abs(ours.spikes.time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
@@ -106,10 +108,15 @@ def nvidia(capability):
 
 
 def prepared(T=1.0, dt=0.01, **arguments):
-    """A session for blocks of up to 50 steps."""
-    problem = Problem(T, dt, **{"dtype": "float32"} | arguments)
+    """A session for blocks of up to 50 steps; of a small membrane, which is compiled fast."""
+    problem = Problem(T, dt, **{"dtype": "float32", "membrane": SMALL} | arguments)
     device = torch_device(torch.device("cpu"))
     return backend.session(device, problem, 50)
+
+
+def reciprocals(membrane, dtype):
+    """Return the number of reciprocals in a step."""
+    return sum(op.kind == "rcp" for op in lower(membrane, f"gpu-{dtype}").ops)
 
 
 def count(pattern, text):
@@ -125,7 +132,7 @@ RECORDINGS = (
     {"record": ("V",)},
     {"record": ("V",), "record_neurons": [3, 1]},
     {"record_all": True},
-    {"record": ("n", "m"), "record_neurons": [0]},
+    {"record": ("n", "Ca"), "record_neurons": [0]},
 )
 # Recordings and architectures alternate, because all combinations would take minutes.
 CHOICES = [
@@ -154,10 +161,12 @@ def test_every_variant_compiles_to_the_expected_instructions(
         assert kernel.asm["cubin"]
         assert not count(rf"\.{OTHER_REAL[dtype]}\b", ptx)
         times = int(spikes == "times")  # they need an atomic addition and a division
-        expected = STAGES * RECIPROCALS[dtype]
+        expected = reciprocals(SMALL, dtype)
         assert count(r"\brcp\.approx\.ftz\.", ptx) == (expected if fast else 0)
         assert count(r"\bdiv\.", ptx) == times + (0 if fast else expected)
         assert count(r"\batom\.", ptx) == times
+        # Two literals in an instruction would cost another one in each step.
+        assert not count(r"fma\.rn\.f32 [^;]*, 0f\w+, 0f\w+;", ptx)
         # No multiply-add but those of the source, in what LLVM makes and in what ptxas makes.
         assert count(r"\bfma\.", ptx) == count(r"\bmath\.fma\b", kernel.asm["ttir"])
         assert kernel.metadata.enable_fp_fusion is False
@@ -167,19 +176,19 @@ def test_every_variant_compiles_to_the_expected_instructions(
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_each_step_of_the_loop_stores_spikes_in_one_place(compiler, dtype):
     compiled = compiler(nvidia(90), fast=True)
-    prepared(dtype=dtype)
+    prepared(dtype=dtype, membrane=squid)
     (kernel,) = compiled.kernels
     # The loop's body, and one step for those that are left over.
     steps = backend.SHAPE_OF_FEW[dtype].unroll + 1
     assert count(r"\batom\.", kernel.asm["ptx"]) == steps
-    assert count(r"\brcp\.", kernel.asm["ptx"]) == steps * STAGES * RECIPROCALS[dtype]
+    assert count(r"\brcp\.", kernel.asm["ptx"]) == steps * reciprocals(squid, dtype)
 
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_it_compiles_for_the_newest_nvidia_gpus(compiler, dtype):
     compiled = compiler(nvidia(120), fast=True, unroll=1)
-    prepared(dtype=dtype, stimulus=CURRENTS["array"], record_all=True)
+    prepared(dtype=dtype, stimulus=CURRENTS["array"], record_all=True, membrane=WITH_POWER)
     (kernel,) = compiled.kernels
     assert ".target sm_120" in kernel.asm["ptx"]
     assert kernel.asm["cubin"]
@@ -189,7 +198,7 @@ def test_it_compiles_for_the_newest_nvidia_gpus(compiler, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_it_compiles_for_amd_gpus(compiler, dtype):
     compiled = compiler(GPUTarget("hip", "gfx942", 64), fast=False, unroll=1)
-    prepared(dtype=dtype, stimulus=CURRENTS["waveform"], record_all=True)
+    prepared(dtype=dtype, stimulus=CURRENTS["waveform"], record_all=True, membrane=WITH_POWER)
     assert len(compiled.kernels) == 2
     for kernel in compiled.kernels:
         assert kernel.asm["hsaco"]
@@ -208,8 +217,8 @@ def test_sizes_values_and_selections_do_not_recompile(compiler):
             {"stimulus": wave, "dt": 0.02, "record_every": 16},
             {"stimulus": wave, "spike_threshold": 1.0, "start_step": 7},
             {"stimulus": wave + Stimulus.sine(ones, 20.0), "T": 16.0},
-            {"stimulus": wave, "parameters": HHParameters(g_Na=120.0 * ones)},
-            {"stimulus": wave, "record": ("n", "h"), "record_neurons": [n - 1]},
+            {"stimulus": wave, "parameters": {"g_K": 36.0 * ones}},
+            {"stimulus": wave, "record": ("n", "Ca"), "record_neurons": [n - 1]},
         ):
             session = prepared(batch_size=n, **changed)
             for n_steps in (1, 16, 50):
@@ -230,13 +239,14 @@ def test_a_kernel_is_launched_only_once_to_compile_it(compiler, monkeypatch):
     wave = Stimulus.sine(3.0, 50.0)
     for times, arguments in [
         (2, {"stimulus": wave}),  # held, or not
-        (0, {"stimulus": wave, "batch_size": 7, "record": ("m", "n")}),
+        (0, {"stimulus": wave, "batch_size": 7, "record": ("Ca", "n")}),
         (0, {"stimulus": Stimulus.constant(3.0)}),
         (1, {"stimulus": np.ones(100)}),
         (2, {"stimulus": wave, "record": ()}),
         (2, {"stimulus": wave, "spikes": "off"}),
         (2, {"stimulus": wave, "dtype": "float64"}),
         (2, {"stimulus": wave, "batch_size": backend.FEW}),
+        (2, {"stimulus": wave, "membrane": WITH_POWER}),
     ]:
         launched.clear()
         prepared(**arguments)

@@ -13,10 +13,11 @@ import torch
 import triton
 from lowering.program_steps import DT, population
 
-from hhplug import HHParameters, Simulator, Stimulus, membranes
+from hhplug import Simulator, Stimulus, membranes
 from hhplug.device import session as device_session
 from hhplug.lowering.lower import lower
 from hhplug.membranes.description import CalciumPool, Channel, Gate
+from hhplug.membranes.membrane import Membrane
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations
 
@@ -24,36 +25,66 @@ DTYPES = ("float32", "float64")
 N_STEPS, BLOCK_STEPS = 12, 5  # two whole blocks and a shorter one; a step takes 30 ms
 N = 33
 
-SPREAD = HHParameters(C_m=np.linspace(0.9, 1.1, N), g_Na=np.linspace(110.0, 130.0, N))
+# States V, n, Ca: a gate, one that is always in its steady state, and a pool.
+SMALL = Membrane(
+    "small",
+    Ca_=Channel(
+        "r", g=4.0, E=120.0, r=Gate(inf="1 / (1 + exp(-(V + 10) / 9))", instantaneous=True)
+    ),
+    K=Channel(
+        "n",
+        g=36.0,
+        E=-77.0,
+        n=Gate(
+            alpha="0.01 * (V + 55) / (1 - exp(-(V + 55) / 10))",
+            beta="0.125 * exp(-(V + 65) / 80)",
+        ),
+    ),
+    Ca=CalciumPool("Ca_", per_current=5e-5, rest=1e-4, tau=2.0),
+)
+WITH_POWER = SMALL.replace(
+    "small, with a power",
+    Ca_=Channel(
+        "r", g=4.0, E=120.0, r=Gate(inf="(1 + exp(-(V + 10) / 9))**-0.3", instantaneous=True)
+    ),
+)
+
+SPREAD = {"C_m": np.linspace(0.9, 1.1, N), "g_K": np.linspace(20.0, 40.0, N)}
 # From the lower of these voltages no spike comes within the run.
-STATES = [np.linspace(-60.0, -5.0, N), np.linspace(0.1, 0.6, N), np.full(N, 0.6), np.full(N, 0.3)]
+VOLTAGES = np.linspace(-60.0, -5.0, N)
 WAVES = Stimulus.constant(np.linspace(0.0, 20.0, N)) + Stimulus.sine(30.0, 700.0, offset=5.0)
 # Every second step each neuron crosses the threshold: more spikes than a block has neurons.
 ALTERNATING = np.tile([[4000.0, 4100.0], [-4000.0, -4100.0]], (N_STEPS // 2, 1))
 
 RUNS = {
     "waves": {
+        "membrane": SMALL,
         "stimulus": WAVES,
-        "parameters": SPREAD,
-        "initial_state": STATES,
+        "parameters": SPREAD | {"g_Ca_": np.linspace(100.0, 140.0, N)},
+        "initial_state": [VOLTAGES, np.linspace(0.1, 0.6, N), np.full(N, 1e-4)],
         "record_all": True,
         "record_every": 3,
         "record_neurons": [5, 32, 0],
     },
     "array": {
+        "membrane": membranes.squid,
         "stimulus": WAVES.sample(0.01, N_STEPS),
         "parameters": SPREAD,
-        "initial_state": STATES,
+        "initial_state": [VOLTAGES, np.linspace(0.1, 0.6, N), np.full(N, 0.6), np.full(N, 0.3)],
         "record": ("n", "V"),
     },
-    "alternating": {"stimulus": ALTERNATING, "initial_state": [-30.0, 0.1, 0.6, 0.3]},
+    "alternating": {
+        "membrane": SMALL,
+        "stimulus": ALTERNATING,
+        "initial_state": [-30.0, 0.1, 1e-4],
+    },
 }
 
 
 def run(name, backend, dtype=None):
     arguments = RUNS[name].copy()
-    parameters = arguments.pop("parameters", None)
-    return Simulator(backend, dtype, parameters).run(N_STEPS * 0.01, **arguments)
+    model = {key: arguments.pop(key, None) for key in ("membrane", "parameters")}
+    return Simulator(backend, dtype, **model).run(N_STEPS * 0.01, **arguments)
 
 
 # A pool, an instantaneous gate, powers, and names that the printed module uses itself.
@@ -63,9 +94,9 @@ ODD = membranes.LTS.replace(
     AHP=Channel(
         "tl", g=1.0, E="E_K", tl=Gate(inf="Ca**2 / (Ca**2 + c0**2)", instantaneous=True)
     ),
-    state=Channel("real", g=0.1, E=-80.0, real=Gate(inf="minus / (1 + exp(-V / 9))**0.3", tau=5.0)),
+    state=Channel("real", g=0.1, E=-80.0, real=Gate(inf="exp2 / (1 + exp(-V / 9))**0.3", tau=5.0)),
     c0=0.001,
-    minus=0.5,
+    exp2=0.5,
 )  # fmt: skip
 MEMBRANES = {name: getattr(membranes, name) for name in membranes.__all__} | {"odd": ODD}
 

@@ -22,7 +22,8 @@ EXPRESSIONS = {
     "sub": "{0} - {1}",
     "mul": "{0} * {1}",
     "fma": "tl.fma({0}, {1}, {2})",
-    "fnma": "tl.fma(minus({0}), {1}, {2})",
+    # Triton 3.6 makes an instruction of a minus sign, 0 − x, and a sign of this product.
+    "fnma": "tl.fma(-1.0 * {0}, {1}, {2})",
     "rcp": "reciprocal({0}, FAST)",
     "exp2": "exp2({0})",
     "log2": "tl.log2({0})",
@@ -32,11 +33,11 @@ IMPORTS = """
 import triton
 import triton.language as tl
 
-from hhplug_triton.operations import exp2, minus, real, reciprocal
+from hhplug_triton.operations import exp2, real, reciprocal
 """
 TAKEN = frozenset(
     """
-    triton tl exp2 minus real reciprocal step state rows scalars constants FAST
+    triton tl exp2 real reciprocal step state rows scalars constants FAST
     """.split()  # noqa: SIM905 (as the names stand in the module)
 )
 
@@ -126,7 +127,10 @@ class Equations:
     def _operand(self, operand: Operand) -> str:
         if isinstance(operand, str):
             return self._names[operand]
-        return f"real({self._number(operand)}, V)"
+        number = self._number(operand)
+        # Triton takes a literal for one of float32.
+        exact = self._single or float(np.float32(operand)) == operand
+        return number if exact else f"real({number}, V)"
 
     def _tuple(self, operands: Iterable[Operand]) -> str:
         printed = list(map(self._operand, operands))

@@ -1,8 +1,8 @@
 """Operations of the printed equations that Triton hasn't, or for which NVIDIA's are better.
 
-A constant is made in the precision of the run by `real`: Triton's own literals pass through
-float32. FAST takes NVIDIA's instructions where they pay; without it the same is said in plain
-Triton, for the interpreter and for other devices.
+A constant of float64 is made by `real`: Triton's own literals pass through float32. FAST takes
+NVIDIA's instructions where they pay; without it the same is said in plain Triton, for the
+interpreter and for other devices.
 """
 
 import triton
@@ -13,12 +13,6 @@ import triton.language as tl
 def real(value: tl.constexpr, like):
     """A constant in the precision of `like`."""
     return tl.full((), value, like.dtype)
-
-
-@triton.jit
-def minus(x):
-    """−x: Triton 3.6 makes an instruction of a minus sign, 0 − x, and a sign of this product."""
-    return x * real(-1.0, x)
 
 
 @triton.jit
@@ -34,7 +28,7 @@ def reciprocal(x, FAST: tl.constexpr):
         y = tl.inline_asm_elementwise(
             "rcp.approx.ftz.f64 $0, $1;", "=d,d", [x], tl.float64, is_pure=True, pack=1
         )
-        e = tl.fma(minus(x), y, real(1.0, x))
+        e = tl.fma(-1.0 * x, y, 1.0)
         y = tl.fma(y, tl.fma(e, e, e), y)
     return y
 
@@ -67,7 +61,7 @@ def exp2_64(x):
     p = tl.fma(p, f, real(0.05550410866482163, x))
     p = tl.fma(p, f, real(0.2402265069591016, x))
     p = tl.fma(p, f, real(0.6931471805599453, x))
-    p = tl.fma(p, f, real(1.0, x))
+    p = tl.fma(p, f, 1.0)
     k = k_plus_magic.to(tl.int64, bitcast=True).to(tl.int32)
     k = tl.minimum(tl.maximum(k, -1021), 1023)
     return (p.to(tl.int64, bitcast=True) + (k.to(tl.int64) << 52)).to(tl.float64, bitcast=True)
