@@ -16,7 +16,7 @@ from lowering.program_steps import DT, population
 from hhplug import Simulator, Stimulus, membranes
 from hhplug.device import session as device_session
 from hhplug.lowering.lower import lower
-from hhplug.membranes.description import CalciumPool, Channel, Gate
+from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
 from hhplug.membranes.membrane import Membrane
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations
@@ -94,8 +94,9 @@ ODD = membranes.LTS.replace(
     AHP=Channel(
         "tl", g=1.0, E="E_K", tl=Gate(inf="Ca**2 / (Ca**2 + c0**2)", instantaneous=True)
     ),
-    state=Channel("real", g=0.1, E=-80.0, real=Gate(inf="exp2 / (1 + exp(-V / 9))**0.3", tau=5.0)),
+    state=Channel("real", g=0.1, E="c1", real=Gate(inf="exp2 / (1 + exp(-V / 9))**0.3", tau=5.0)),
     c0=0.001,
+    c1=Parameter(-80.0, "mV"),
     exp2=0.5,
 )  # fmt: skip
 MEMBRANES = {name: getattr(membranes, name) for name in membranes.__all__} | {"odd": ODD}

@@ -19,5 +19,6 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             priority=30,
             capabilities=Capabilities(membranes="any", device_index=True, device_arrays=True),
             install_hint="pip install --upgrade ./plugins/hhplug-triton (in a checkout of hhplug)",
+            source="hhplug_triton.equations:source",
         )
     ]

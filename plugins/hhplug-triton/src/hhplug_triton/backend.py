@@ -10,10 +10,9 @@ import triton
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
-from hhplug.lowering.lower import lower
 from hhplug.problem import Problem
 from hhplug_triton import kernels
-from hhplug_triton.equations import Equations
+from hhplug_triton.equations import Equations, equations
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TorchDevice, torch_device, unsliced
 
@@ -60,8 +59,9 @@ class TritonBackend(Backend):
 
 def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
     """The opened session of a problem."""
-    equations = Equations(lower(problem.membrane, f"gpu-{problem.dtype}"))
-    return TritonSession(device, problem, max_steps, equations).open()
+    assert problem.dtype
+    printed = equations(problem.membrane, problem.dtype)
+    return TritonSession(device, problem, max_steps, printed).open()
 
 
 def _devices() -> tuple[str, list[str]]:
@@ -85,11 +85,11 @@ def _devices() -> tuple[str, list[str]]:
 class TritonSession(DeviceSession):
     device: TorchDevice
 
-    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, equations: Equations):
-        scalars = equations.program.scalar_values(problem.dt)
-        table = [problem.spike_threshold, *scalars.values(), *equations.constants]
-        super().__init__(device, problem, max_steps, equations.program, table)
-        self.equations = equations
+    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, printed: Equations):
+        scalars = printed.program.scalar_values(problem.dt)
+        table = [problem.spike_threshold, *scalars.values(), *printed.constants]
+        super().__init__(device, problem, max_steps, printed.program, table)
+        self._printed = printed
 
     def make_ready(self) -> None:
         problem, program = self.problem, self.program
@@ -111,11 +111,11 @@ class TritonSession(DeviceSession):
             "room": self.room,
             "ARRAY": self.array_current,
             "RECORD": bool(problem.record),
-            "membrane_step": self.equations.step,
+            "membrane_step": self._printed.step,
             "STATES": len(program.states),
             "ROWS": len(program.rows),
             "SCALARS": len(program.scalars),
-            "CONSTANTS": len(self.equations.constants),
+            "CONSTANTS": len(self._printed.constants),
             "FAST": fast,
             "UNROLL": shape.unroll,
             "BLOCK": block,

@@ -5,7 +5,7 @@ looks in `linecache` for it, as for code that attrs or IPython make.
 """
 
 import linecache
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import ModuleType
@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from hhplug.lowering.lower import lower
 from hhplug.lowering.program import Op, Operand, Program
+from hhplug.membranes.membrane import Membrane
 
 # A product that is to be fused with a sum is a `tl.fma`, and the compiler fuses no other
 # (`enable_fp_fusion=False`), so that all variants of the kernel round alike.
@@ -40,6 +42,16 @@ TAKEN = frozenset(
     triton tl exp2 real reciprocal step state rows scalars constants FAST
     """.split()  # noqa: SIM905 (as the names stand in the module)
 )
+
+
+def equations(membrane: Membrane, dtype: str) -> "Equations":
+    """A membrane's step in a precision, "float32" or "float64"."""
+    return Equations(lower(membrane, f"gpu-{dtype}"))
+
+
+def source(membrane: Membrane, dtype: str) -> str:
+    """The text of the module that Triton compiles."""
+    return equations(membrane, dtype).source
 
 
 @dataclass(frozen=True)
@@ -81,47 +93,45 @@ class Equations:
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
-        """What each value of the program is called in Triton, and each constant c0, c1 …"""
+        """What each value of the program is called in Triton."""
         program = self.program
         given = {*program.states, "I", *program.rows, *program.scalars}
         given.update(op.out for op in program.ops)
-        names: dict[str, str] = {}
-        for name in [*given, *(f"c{k}" for k in range(len(self.constants)))]:
-            free = name
-            while free in TAKEN or free in given - {name}:
-                free += "_"
-            names[name] = free
-        return names
+        return {name: _free(name, given - {name}) for name in given}
+
+    @cached_property
+    def _constants(self) -> Mapping[float, str]:
+        """What each constant is called: c0, c1 …"""
+        return {x: _free(f"c{k}", self._names) for k, x in enumerate(self.constants)}
 
     def _lines(self) -> Iterator[str]:
         program, names = self.program, self._names
-        constants = {f"c{k}": number for k, number in enumerate(self.constants)}
         yield f"# {program.membrane!r} for {program.target}: {len(program.ops)} operations a step"
         yield from (f"# {note}" for note in program.notes)
         yield "#"
-        for name, value in {**program.rows, **program.scalars, **constants}.items():
-            yield f"# {names[name]} = {value!r}"
+        for name, formula in {**program.rows, **program.scalars}.items():
+            yield f"# {names[name]} = {formula!r}"
+        yield from (f"# {name} = {number!r}" for number, name in self._constants.items())
         yield IMPORTS
         yield "\n@triton.jit"
         yield "def step(state, I, rows, scalars, constants, FAST: tl.constexpr):"
-        yield f"    {self._tuple(program.states)} = state"
-        yield f"    {self._tuple(program.rows)} = rows"
-        yield f"    {self._tuple(program.scalars)} = scalars"
-        if constants:
-            yield f"    {self._tuple(constants)} = constants"
+        yield f"    {self._values(program.states)} = state"
+        yield f"    {self._values(program.rows)} = rows"
+        yield f"    {self._values(program.scalars)} = scalars"
+        if self.constants:
+            yield f"    {_tuple(self._constants.values())} = constants"
         for k, op in enumerate(program.ops):
             if k in program.stages:
                 yield f"\n    # Stage {program.stages.index(k) + 1}"
             yield f"    {names[op.out]} = {self._expression(op)}"
-        after = self._tuple(program.outputs[state] for state in program.states)
-        slopes, conductance = self._tuple(program.slopes), self._operand(program.conductance)
+        after = self._values(program.outputs[state] for state in program.states)
+        slopes, conductance = self._values(program.slopes), self._operand(program.conductance)
         yield f"\n    return ({after}), ({slopes}), {conductance}\n"
 
     def _expression(self, op: Op) -> str:
         operands = [self._operand(operand) for operand in op.args]
         if _has_two_numbers(op) and self.constants:
-            k = self.constants.index(float(self._number(op.args[2])))
-            operands[2] = self._names[f"c{k}"]
+            operands[2] = self._constants[float(operands[2])]
         return EXPRESSIONS[op.kind].format(*operands)
 
     def _operand(self, operand: Operand) -> str:
@@ -132,9 +142,8 @@ class Equations:
         exact = self._single or float(np.float32(operand)) == operand
         return number if exact else f"real({number}, V)"
 
-    def _tuple(self, operands: Iterable[Operand]) -> str:
-        printed = list(map(self._operand, operands))
-        return f"{printed[0]}," if len(printed) == 1 else ", ".join(printed)
+    def _values(self, operands: Iterable[Operand]) -> str:
+        return _tuple(map(self._operand, operands))
 
     def _number(self, number: Operand) -> str:
         return str(np.float32(number)) if self._single else repr(number)
@@ -147,6 +156,18 @@ def _has_two_numbers(op: Op) -> bool:
         and isinstance(op.args[2], float)
         and any(isinstance(factor, float) for factor in op.args[:2])
     )
+
+
+def _free(name: str, given: Collection[str]) -> str:
+    """A name that means nothing else in the module."""
+    while name in TAKEN or name in given:
+        name += "_"
+    return name
+
+
+def _tuple(values: Iterable[str]) -> str:
+    values = list(values)
+    return f"{values[0]}," if len(values) == 1 else ", ".join(values)
 
 
 @cache
