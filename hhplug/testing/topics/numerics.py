@@ -40,7 +40,7 @@ class NumericsTests:
     @pytest.mark.kit_level(2)
     def test_voltages_far_above_those_of_a_spike_are_computed_too(self, kit: Kit):
         problem = kit.problem(
-            0.2,
+            0.01 * kit.steps(20, 5),
             stimulus=Stimulus.constant([15_000.0, 5_000.0]),  # µA/cm²
             initial_state=[[250.0, 180.0], [0.9, 0.9], [0.1, 0.1], [0.7, 0.7]],
         )

@@ -95,7 +95,7 @@ class PopulationTests:
     @pytest.mark.filterwarnings("ignore:1 of 3 neurons:RuntimeWarning")
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_a_run_may_begin_with_a_neuron_that_is_not_finite(self, kit: Kit, value: float):
-        T, current = 0.01 * kit.steps(100, 20), Stimulus.constant([10.0] * 3)
+        T, current = 0.01 * kit.steps(100, 6), Stimulus.constant([10.0] * 3)
         healthy = kit.run(T, stimulus=current)
         state = healthy.problem.initial_state.copy()
         state[:, 1] = value

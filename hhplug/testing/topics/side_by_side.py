@@ -115,7 +115,7 @@ class SideBySideTests:
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_a_backend_that_is_opened_twice_is_right_twice(self, kit: Kit):
-        problem = kit.problem(**Population(65, 2 * BLOCK).arguments())
+        problem = kit.problem(**Population(65, BLOCK).arguments())
         kit.budget.steps += 3 * problem.n_steps
         before = simulate(problem, kit.chosen)
         second = choice.choose(kit.name)

@@ -56,7 +56,7 @@ class SpecTests:
 
     def test_listing_imports_nothing_heavy(self, kit: Kit):
         spec = kit.spec
-        _, loaded, _ = _listed_in_a_new_process(kit.name)
+        _, loaded, _ = _listed_in_a_new_process(kit.spec.name)
         heavy = {spec.factory.partition(":")[0]} - {"hhplug.reference"}
         heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
         assert not heavy & set(loaded)
@@ -64,7 +64,7 @@ class SpecTests:
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_listing_prints_nothing(self, kit: Kit):
-        *_, printed = _listed_in_a_new_process(kit.name)
+        *_, printed = _listed_in_a_new_process(kit.spec.name)
         assert not printed, f"loading the plugin prints {printed!r}"
 
     @pytest.mark.one_precision
@@ -74,7 +74,7 @@ class SpecTests:
         # use the processor too.
         took = []
         for _ in range(1 + ATTEMPTS):
-            took.append(_listed_in_a_new_process(kit.name)[0])
+            took.append(_listed_in_a_new_process(kit.spec.name)[0])
             if took[1:] and took[-1] < SLOW:
                 break
         assert min(took[1:]) < SLOW, (

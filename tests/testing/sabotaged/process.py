@@ -1,5 +1,6 @@
 """Faults that change the process, or leave something behind in it."""
 
+import atexit
 import ctypes
 import gc
 import mmap
@@ -89,7 +90,9 @@ class GarbageCollectionSwitchedOff(Faultless):
 
 class FileBesideThePackage(Faultless):
     def prepare(self, problem, max_steps):
-        Path(__file__).with_name(f"compiled-{os.getpid()}.so").touch()
+        file = Path(__file__).with_name(f"compiled-{os.getpid()}.so")
+        file.touch()
+        atexit.register(file.unlink, missing_ok=True)
         return super().prepare(problem, max_steps)
 
 
