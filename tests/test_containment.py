@@ -1,5 +1,6 @@
 """What a plugin does while it is loaded or listed stays its own."""
 
+import gc
 import importlib
 import locale
 import logging
@@ -18,6 +19,18 @@ from hhplug import BackendUnavailable, Simulator, cli
 HOOK = "@hookimpl\ndef hhplug_backends():\n    "
 LICENCE = "class LicenceError(BaseException): pass\n"
 SKIPPED = "import pytest\npytest.importorskip('cupy_of_another_age')"
+SPEC = "s = BackendSpec(name='x', factory='a:b', api='2.0', summary='s'); "
+CHANGING = """
+    class Changing(BackendSpec):
+        offered = False
+        def __getattribute__(self, name):
+            if name == "priority" and Changing.offered:
+                raise RuntimeError("busy")
+            return super().__getattribute__(name)
+    spec = Changing(name="x", factory="a:b", api="2.0", summary="s")
+    Changing.offered = True
+    return [spec]
+"""
 UNSHOWABLE = "class Unshowable(Exception):\n    def __str__(self): raise LookupError\n"
 
 
@@ -28,6 +41,12 @@ UNSHOWABLE = "class Unshowable(Exception):\n    def __str__(self): raise LookupE
         (SKIPPED, "load_failed", "Skipped: could not import 'cupy_of_another_age'"),
         ("raise GeneratorExit", "load_failed", "raised GeneratorExit"),
         (LICENCE + HOOK + "raise LicenceError('none')", "hook_failed", "LicenceError: none"),
+        (
+            HOOK + SPEC + "object.__setattr__(s, 'name', None); return [s]",
+            "hook_failed",
+            "got None",
+        ),
+        (HOOK + CHANGING, "hook_failed", "RuntimeError: busy"),
         (UNSHOWABLE + "raise Unshowable", "load_failed", "Unshowable: its message cannot be shown"),
         (HOOK + "raise BackendUnavailable('no_chip', 'no chip')", "no_chip", "no chip"),
         ("def __getattr__(name): raise KeyError(name)", "hook_failed", "KeyError"),
@@ -100,6 +119,8 @@ OF_THE_PROCESS = {
         lambda: locale.setlocale(locale.LC_ALL),
     ),
     "streams": ("sys.stdout = sys.stderr = None", lambda: (sys.stdout, sys.stderr)),
+    "garbage": ("import gc; gc.disable()", gc.isenabled),
+    "trace": ("sys.settrace(lambda *_: None)", sys.gettrace),
     "alarm": ("signal.alarm(60)", lambda: signal.getitimer(signal.ITIMER_REAL)),
     "exceptions": ("sys.excepthook = print", lambda: sys.excepthook),
     "logging": (

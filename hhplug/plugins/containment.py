@@ -1,5 +1,6 @@
 """Undo what a plugin changes in the process while hhplug imports it or calls it."""
 
+import gc
 import locale
 import logging
 import os
@@ -35,7 +36,8 @@ def kept_process() -> Iterator[None]:
     """Keep these, and also what else code that is merely listed has no reason to change.
 
     These are the environment, the current folder, the locale, the streams, the exception hook, the
-    recursion limit, the root logger, the states of the global random numbers and the alarm.
+    recursion limit, garbage collection, the function that traces, the root logger, the states of
+    the global random numbers and the alarm.
     """
     environment = dict(os.environ)
     before = [(write, read()) for read, write in _accessors()]
@@ -66,6 +68,8 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     yield _current_folder, lambda folder: folder and os.chdir(folder)
     yield partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)
     yield sys.getrecursionlimit, sys.setrecursionlimit
+    yield gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()
+    yield sys.gettrace, _set_trace
     yield random.getstate, random.setstate
     if "numpy.random" in sys.modules:  # importing it takes 10 ms
         yield np.random.get_state, np.random.set_state
@@ -79,6 +83,12 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     ):
         yield partial(getattr, owner, name), partial(setattr, owner, name)
     yield logging.root.handlers.copy, partial(setattr, logging.root, "handlers")
+
+
+def _set_trace(function: Any) -> None:
+    """Set the function that traces, unless it is set: a debugger may note that."""
+    if sys.gettrace() is not function:
+        sys.settrace(function)
 
 
 def _current_folder() -> str | None:

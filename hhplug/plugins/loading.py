@@ -4,7 +4,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,9 @@ def _specs(manager: pluggy.PluginManager) -> list[BackendSpec]:
     for spec in specs:
         if not isinstance(spec, BackendSpec):
             raise TypeError(f"expected a BackendSpec, got {spec!r}")
-    return specs
+    # New ones are checked again, and a subclass cannot raise an error later, in a listing.
+    names = [field.name for field in fields(BackendSpec)]
+    return [BackendSpec(**{name: getattr(spec, name) for name in names}) for spec in specs]
 
 
 def _place(plugin: Plugin, error: BaseException) -> str:
