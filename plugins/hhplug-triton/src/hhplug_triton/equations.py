@@ -138,7 +138,7 @@ class Equations:
         if isinstance(operand, str):
             return self._names[operand]
         number = self._number(operand)
-        # Triton takes a literal for one of float32.
+        # Triton 3.6 takes a literal for one of float32.
         exact = self._single or float(np.float32(operand)) == operand
         return number if exact else f"real({number}, V)"
 

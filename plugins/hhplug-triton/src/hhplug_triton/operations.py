@@ -1,6 +1,6 @@
 """Operations of the printed equations that Triton hasn't, or for which NVIDIA's are better.
 
-A constant of float64 is made by `real`: Triton's own literals pass through float32. FAST takes
+A constant of float64 is made by `real`: Triton 3.6 takes a literal for one of float32. FAST takes
 NVIDIA's instructions where they pay; without it the same is said in plain Triton, for the
 interpreter and for other devices.
 """
