@@ -185,6 +185,16 @@ def test_each_step_of_the_loop_stores_spikes_in_one_place(compiler, dtype):
 
 
 @needs_compiler
+def test_numbers_of_float64_are_compiled_in_float64(compiler):
+    compiled = compiler(nvidia(90), fast=True, unroll=1)
+    prepared(dtype="float64", stimulus=CURRENTS["array"])
+    (kernel,) = compiled.kernels
+    constants = re.findall(r"dense<(-?\d+\.\S+)> : tensor<\d+xf64>", kernel.asm["ttir"])
+    operands = itertools.chain(*(op.args for op in lower(SMALL, "gpu-float64").ops))
+    assert {x for x in operands if isinstance(x, float)} <= set(map(float, constants))
+
+
+@needs_compiler
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_it_compiles_for_the_newest_nvidia_gpus(compiler, dtype):
     compiled = compiler(nvidia(120), fast=True, unroll=1)

@@ -10,6 +10,7 @@ import triton
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
+from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations, equations
@@ -35,6 +36,10 @@ SHAPE_OF_MANY = {
     "float32": Shape(512, 16, 4),  # 8 M × 500: 29.8 (29.8–31.8)
     "float64": Shape(128, 4, 2),  # 8 M × 200: 39.5 (39.5–41.0)
 }
+# A step of LTS takes 80 registers or more, so that one program of 512 neurons fits on a
+# multiprocessor, but three of 256. (Counted in SASS for sm_90, not timed.)
+MOST_OPERATIONS = 380
+SHAPE_OF_LONG_STEPS = Shape(256, 8, 4)  # float32
 # The range is over 32 to 128 neurons and 1 to 8 steps, with maxnreg=255 and without.
 SHAPE_OF_FEW = {
     "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
@@ -94,7 +99,7 @@ class TritonSession(DeviceSession):
     def make_ready(self) -> None:
         problem, program = self.problem, self.program
         n, fast = problem.n_neurons, is_nvidia(self.device.device)
-        shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
+        shape = _shape(program, self.dtype.name, n)
         block = shape.block
         if interpreted():
             block = min(triton.next_power_of_2(n), INTERPRETED_BLOCK)
@@ -156,6 +161,14 @@ class TritonSession(DeviceSession):
                 **spikes,
                 **self._common_arguments,
             )
+
+
+def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:
+    if n_neurons < FEW:
+        return SHAPE_OF_FEW[dtype]
+    if dtype == "float32" and len(program.ops) > MOST_OPERATIONS:
+        return SHAPE_OF_LONG_STEPS
+    return SHAPE_OF_MANY[dtype]
 
 
 def _held_values(problem: Problem) -> tuple[bool, ...]:

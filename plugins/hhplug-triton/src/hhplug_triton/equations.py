@@ -28,18 +28,18 @@ EXPRESSIONS = {
     "fnma": "tl.fma(-1.0 * {0}, {1}, {2})",
     "rcp": "reciprocal({0}, FAST)",
     "exp2": "exp2({0})",
-    "log2": "tl.log2({0})",
+    "log2": "log2({0}, FAST)",
     "guard": "tl.where(tl.abs({0}) > {1}, {3}, {2})",
 }
 IMPORTS = """
 import triton
 import triton.language as tl
 
-from hhplug_triton.operations import exp2, real, reciprocal
+from hhplug_triton.operations import exp2, log2, real, reciprocal
 """
 TAKEN = frozenset(
     """
-    triton tl exp2 real reciprocal step state rows scalars constants FAST
+    triton tl exp2 log2 real reciprocal step state rows scalars constants FAST
     """.split()  # noqa: SIM905 (as the names stand in the module)
 )
 
@@ -138,7 +138,7 @@ class Equations:
         if isinstance(operand, str):
             return self._names[operand]
         number = self._number(operand)
-        # Triton takes a literal for one of float32.
+        # Triton 3.6 takes a literal for one of float32.
         exact = self._single or float(np.float32(operand)) == operand
         return number if exact else f"real({number}, V)"
 
