@@ -284,6 +284,7 @@ def test_a_listing_can_be_written_as_json(plugins: Plugins):
         "version": "1.0",
         "api": API,
         "dtypes": ["float64"],
+        "membranes": "squid",
         "priority": 7,
         "summary": "a toy",
     }

@@ -162,9 +162,9 @@ def test_the_repr_says_what_ran_where_and_how_long():
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     plain, monkeypatch, modules, ask, command
 ):
-    for lazy in ("figure", "dataset"):
-        monkeypatch.delitem(sys.modules, f"hhplug.results.{lazy}", raising=False)
-        monkeypatch.delattr(hhplug.results, lazy, raising=False)
+    for package, lazy in ((hhplug, "figure"), (hhplug.results, "dataset")):
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.{lazy}", raising=False)
+        monkeypatch.delattr(package, lazy, raising=False)
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=command):

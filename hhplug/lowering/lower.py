@@ -128,11 +128,11 @@ def _written(
 
 def _names(program: Program, labels: Mapping[str, str]) -> dict[str, str]:
     """A name for each operation's result: that of the equations, if no other value has it."""
-    taken = {*program.states, *program.rows, *program.scalars, "I"}
+    taken = program.given
     names = {}
-    for k, op in enumerate(program.ops):
-        label = labels.get(op.out, f"t{k}")
-        names[op.out] = f"t{k}" if label in taken else label
+    for op in program.ops:
+        label = labels.get(op.out, op.out)
+        names[op.out] = op.out if label in taken else label
         taken.add(label)
     return names
 

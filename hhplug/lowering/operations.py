@@ -25,7 +25,7 @@ class Operations:
             )  # fmt: skip
         key = (kind, args)
         if key not in self._known:
-            name = f"t{len(self.list)}"
+            name = f"_t{len(self.list)}"  # no name of a description begins so
             self.list.append(Op(name, kind, args))
             self._known[key] = name
         return self._known[key]

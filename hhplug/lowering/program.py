@@ -60,6 +60,11 @@ class Program:
     conductance: Operand  # of all open channels over C_m at the step's begin, 1/ms
     notes: tuple[str, ...]  # what the optimizer did, in words
 
+    @property
+    def given(self) -> set[str]:
+        """The names of values that operations find: states, rows, scalars and the current."""
+        return {*self.states, *self.rows, *self.scalars, "I"}
+
     def row_values(
         self, parameters: Mapping[str, Any], dt: float
     ) -> dict[str, NDArray[np.float64]]:
@@ -82,6 +87,8 @@ class Program:
                 lines.append(f"stage {self.stages.index(k) + 1}")
             lines.append(f"  {op.out} = {op.kind} {', '.join(map(str, op.args))}")
         lines += [f"{state} ← {value}" for state, value in self.outputs.items()]
+        lines += [f"dV/dt in stages {', '.join(map(str, self.slopes))}"]
+        lines += [f"open conductance over C_m {self.conductance}"]
         return "\n".join(lines)
 
     @cached_property

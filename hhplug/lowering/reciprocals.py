@@ -1,7 +1,6 @@
 """Two reciprocals from one: with r = 1/(a·b), 1/a is r·b and 1/b is r·a."""
 
 import itertools
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,7 +28,7 @@ def merged(
     """
     ops = list(program.ops)
     stage = _stages(program)
-    names = (f"m{k}" for k in itertools.count())
+    names = (f"_m{k}" for k in itertools.count())
     state = dict.fromkeys(program.states, 0.5) | {"V": VOLTAGES, "I": 0.0}
     sizes = evaluate(program, {**values, **state})
     refused: set[tuple[str, str]] = set()
@@ -179,10 +178,11 @@ def _in_order(ops: list[Op], new: list[Op]) -> list[Op]:
 
 def _numbered(program: Program, ops: list[Op], stage: dict[str, int]) -> Program:
     """The program with these operations. Those without a name of the equations are numbered."""
-    names = {
-        op.out: f"t{k}" if re.fullmatch(r"[tm]\d+(_\w+)?", op.out) else op.out
-        for k, op in enumerate(ops)
-    }
+    taken = program.given | {op.out for op in ops}
+    names = {}
+    for k, op in enumerate(ops):
+        number = f"t{k}" if f"t{k}" not in taken else f"_t{k}"
+        names[op.out] = number if op.out.startswith("_") else op.out
     first: dict[int, int] = {}
     for k, op in enumerate(ops):
         first.setdefault(stage[op.out], k)

@@ -96,7 +96,9 @@ class Values:
         scalar = expression.names <= {"dt"}
         table = self.scalars if scalar else self.rows
         if expression not in table:
-            table[expression] = self._name(expression, f"{'s' if scalar else 'r'}{len(table)}")
+            number = f"{'s' if scalar else 'r'}{len(table)}"
+            taken = number in self.varying or number in self.defaults
+            table[expression] = self._name(expression, f"_{number}" if taken else number)
         return table[expression]
 
     def _name(self, expression: Sum, otherwise: str) -> str:

@@ -117,10 +117,9 @@ def refuse_membrane(spec: BackendSpec, membrane: Membrane) -> None:
     if computes(spec, membrane):
         return
     able = [e.name for e in discovery.known() if e.spec and e.spec.capabilities.membranes == "any"]
-    names = " and ".join(map(repr, able))
     raise InvalidInput(
         f"backend {spec.name!r} computes the squid membrane alone, got membrane {membrane.name}; "
-        f"{names} {'computes' if len(able) == 1 else 'compute'} any"
+        f"use one that computes any: {', '.join(able)}"
     )
 
 

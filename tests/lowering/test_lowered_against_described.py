@@ -85,3 +85,19 @@ def test_a_step_in_float32_has_the_error_of_float32(target):
     expected = described(squid, *inputs)
     error = np.abs(stepped(lowered(squid, target), *inputs, dtype=np.float32) - expected)
     assert (error.max(axis=1) < SINGLE_BOUND * np.abs(expected).max(axis=1)).all()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_gates_and_parameters_may_have_names_like_those_of_operations(target):
+    gate = Gate(alpha="0.1 * exp(V / t8) + r8", beta="s0 * exp(-V / 20)")
+    other = Gate(inf="1 / (1 + exp(-V / m0))", tau="2 + t30")
+    membrane = Membrane(
+        "m",
+        K=Channel("t3 * t14", g=10.0, E=-80.0, t3=gate, t14=other),
+        L=LEAK,
+        t8=20.0, r8=0.1, s0=0.3, m0=9.0, t30=1.0,
+    )  # fmt: skip
+    inputs = population(membrane)
+    expected = described(membrane, *inputs)
+    error = np.abs(stepped(lowered(membrane, target), *inputs) - expected)
+    assert (error.max(axis=1) < BOUND * np.abs(expected).max(axis=1)).all()

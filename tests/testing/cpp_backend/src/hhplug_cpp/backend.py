@@ -38,8 +38,7 @@ class CppSession(Session):
         # The block changes the state in place, so it must not be the problem's.
         self.now = np.array(problem.initial_state, problem.dtype, order="C")
         self.parameters = [
-            np.atleast_1d(np.asarray(value, problem.dtype))
-            for value in vars(problem.parameters).values()
+            np.atleast_1d(np.asarray(value, problem.dtype)) for value in problem.parameters.values()
         ]
         self.recorded = np.ascontiguousarray(problem.neurons)
 
