@@ -1,37 +1,7 @@
 """Membranes that tests make up or take from a paper by hand."""
 
-from hhplug import CalciumPool, Channel, Gate, Membrane, Parameter
+from hhplug import CalciumPool, Channel, Gate, Parameter
 from hhplug.membranes import squid
-
-# Wang & Buzsáki, J. Neurosci. 16 (1996): m is instantaneous, and rates are five times as fast.
-WB = Membrane(
-    "WB",
-    Na=Channel(
-        "m**3 * h",
-        g=35.0,
-        E=55.0,
-        m=Gate(
-            alpha="0.1 * (V + 35) / (1 - exp(-(V + 35) / 10))",
-            beta="4 * exp(-(V + 60) / 18)",
-            instantaneous=True,
-        ),
-        h=Gate(
-            alpha="0.07 * exp(-(V + 58) / 20)", beta="1 / (1 + exp(-(V + 28) / 10))", speed="phi"
-        ),
-    ),
-    K=Channel(
-        "n**4",
-        g=9.0,
-        E=-90.0,
-        n=Gate(
-            alpha="0.01 * (V + 34) / (1 - exp(-(V + 34) / 10))",
-            beta="0.125 * exp(-(V + 44) / 80)",
-            speed="phi",
-        ),
-    ),
-    L=Channel(g=0.1, E=-65.0),
-    phi=5.0,
-)
 
 # The squid with the slow K current of Pospischil et al. (2008), whose gate is given by inf and tau.
 SLOW = squid.replace(

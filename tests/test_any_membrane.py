@@ -4,13 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-from made_up_membranes import CALCIUM, SLOW, WB
+from made_up_membranes import CALCIUM, SLOW
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
 import hhplug
 from hhplug import InvalidInput, NotRecorded, Problem, Result, Simulator, Stimulus, simulate
-from hhplug.membranes import squid
+from hhplug.membranes import WB, squid
 from hhplug.plugins.discovery import entry
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from made_up_membranes import CALCIUM, SLOW, WB
+from made_up_membranes import CALCIUM, SLOW
 from numpy.testing import assert_allclose
 
 from hhplug import InvalidInput, NotRecorded, Simulator, Stimulus
+from hhplug.membranes import WB
 
 DIFFERENCE_TOLERANCE = 0.02  # µA/cm², of currents of up to 1,000 during a spike; 0.007 is reached
 STIMULUS = Stimulus.constant([0.0, 5.0, 20.0])

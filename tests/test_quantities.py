@@ -11,10 +11,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from made_up_membranes import CALCIUM, SLOW, WB
+from made_up_membranes import CALCIUM, SLOW
 from numpy.testing import assert_array_equal
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus
+from hhplug.membranes import WB
 
 
 class Dimension:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from made_up_membranes import CALCIUM, SLOW, WB
+from made_up_membranes import CALCIUM, SLOW
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
 from hhplug import HHParameters, InvalidInput, Problem, Simulator
-from hhplug.membranes import squid
+from hhplug.membranes import WB, squid
 from hhplug.membranes.parameters import checked_parameters
 from hhplug.rest import resting_state, steady_current
 

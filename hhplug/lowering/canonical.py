@@ -83,9 +83,7 @@ Terms = Mapping[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
 class Sum:
     """A sum of products with coefficients; it never changes."""
 
-    def __init__(
-        self, terms: Mapping[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
-    ):
+    def __init__(self, terms: Terms):
         merged: dict[Product, Coefficient] = {}
         for factors, coefficient in _pairs(terms):
             merged[factors] = merged.get(factors, 0) + coefficient
