@@ -47,6 +47,14 @@ def test_plain_triton_agrees_with_the_reference(interpreter, name, dtype):
     assert np.abs(ours.spikes.time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_runs_in_two_threads_at_once_equal_a_run_alone(interpreter, dtype):
+    alone = load_result(interpreter / f"waves-{dtype}.npz")
+    for turn in range(triton_cases.TURNS):
+        together = load_result(interpreter / f"waves-{dtype}-{turn}.npz")
+        np.testing.assert_array_equal(together.V, alone.V)
+
+
 def test_a_backend_chosen_by_name_runs_in_the_interpreter(interpreter):
     result = load_result(interpreter / "waves-float32.npz")
     assert result.backend == "triton"

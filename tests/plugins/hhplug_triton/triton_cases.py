@@ -4,7 +4,9 @@ TRITON_INTERPRET=1 python triton_cases.py FOLDER    # read before Triton is impo
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -24,6 +26,7 @@ from hhplug_triton.equations import Equations
 DTYPES = ("float32", "float64")
 N_STEPS, BLOCK_STEPS = 12, 5  # two whole blocks and a shorter one; a step takes 30 ms
 N = 33
+TURNS = 3  # runs of a precision that two threads share
 
 # States V, n, Ca: a gate, one that is always in its steady state, and a pool.
 SMALL = Membrane(
@@ -183,6 +186,11 @@ def keep_all(folder):
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")
+    sys.setswitchinterval(1e-4)
+    with ThreadPoolExecutor(2) as threads:
+        runs = list(threads.map(partial(run, "waves", "triton"), DTYPES * TURNS))
+    for k, (dtype, result) in enumerate(zip(DTYPES * TURNS, runs, strict=True)):
+        result.save(folder / f"waves-{dtype}-{k // len(DTYPES)}.npz")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The Triton backend, which launches the kernel of `kernels` in the sessions of `hhplug.device`."""
 
 import platform
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +48,9 @@ SHAPE_OF_FEW = {
     "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
 }
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
+# The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of
+# the program that it is at, for all threads of the process.
+INTERPRETER_LOCK = threading.Lock()
 
 
 class TritonBackend(Backend):
@@ -143,7 +148,7 @@ class TritonSession(DeviceSession):
         samples = {name: unsliced(array) for name, array in work.samples.items()}
         before = max((array.storage_offset() for array in work.samples.values()), default=0)
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
-        with self.stream.active():
+        with self.stream.active(), INTERPRETER_LOCK if interpreted() else nullcontext():
             self._kernel(
                 steps=work.n_steps,
                 state=work.state,
