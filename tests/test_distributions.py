@@ -48,12 +48,12 @@ def built(folder, target, into):
         }
 
 
-@pytest.fixture(params=sorted(FOLDERS))
-def files(request, tmp_path):
+@pytest.fixture(scope="module", params=sorted(FOLDERS))
+def files(request, tmp_path_factory):
     """Return the name of a distribution, and the files of its wheel and its sdist."""
     pytest.importorskip("hatchling", reason="requirements-dev.txt has hatchling")
-    name = request.param
-    return name, *(built(FOLDERS[name], kind, tmp_path / kind) for kind in ("wheel", "sdist"))
+    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    return name, *(built(FOLDERS[name], kind, folder / kind) for kind in ("wheel", "sdist"))
 
 
 def test_the_wheel_is_the_package_with_its_licence_and_types(files):
@@ -86,9 +86,9 @@ def test_the_sdist_has_the_licence_and_builds_the_same_wheel(files, tmp_path):
     assert built(unpacked, "wheel", tmp_path / "again") == wheel
 
 
-def test_the_cores_sdist_ships_no_tests_because_they_need_the_repository(tmp_path):
-    pytest.importorskip("hatchling", reason="requirements-dev.txt has hatchling")
-    sdist = built(ROOT, "sdist", tmp_path / "sdist")
+@pytest.mark.parametrize("files", ["hhplug"], indirect=True)
+def test_the_cores_sdist_ships_no_tests_because_they_need_the_repository(files):
+    _, _, sdist = files
     top = {path.partition("/")[0] for path in sdist}
     assert top - {".gitignore", "PKG-INFO"} == {
         "CHANGELOG.md", "LICENSE", "README.md", "hhplug", "pyproject.toml",

@@ -18,10 +18,10 @@ TIMEOUT = 2.0  # s; a child takes 0.3 s to start, on two idle cores
 
 
 @pytest.fixture
-def plugins(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Plugins:
-    """Plugins for one test, before which no probe has been asked."""
+def nothing_asked(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probes of the really installed backends, too, are asked during the test."""
+    del plugins  # which would otherwise give the answers after this
     monkeypatch.setattr(probes, "_answers", {})
-    return plugins
 
 
 def offer_probed(plugins: Plugins, name: str, probe: str) -> None:
@@ -69,6 +69,7 @@ def test_a_missing_probe_is_explained(plugins: Plugins, probe: str):
     check_that_the_others_run()
 
 
+@pytest.mark.usefixtures("nothing_asked")
 def test_a_hanging_probe_is_killed_and_affects_only_its_own_backend(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ):
@@ -92,6 +93,7 @@ def test_a_hanging_probe_is_killed_and_affects_only_its_own_backend(
     check_that_the_others_run("toy")
 
 
+@pytest.mark.usefixtures("nothing_asked")
 def test_the_output_of_a_probe_is_neither_shown_nor_taken_for_its_answer(
     plugins: Plugins, capfd: pytest.CaptureFixture[str]
 ):
@@ -123,6 +125,7 @@ def test_a_probe_may_answer_with_anything_or_nothing(
     assert listed("toy").device == device
 
 
+@pytest.mark.usefixtures("nothing_asked")
 def test_probes_run_in_parallel(plugins: Plugins):
     # Each waits for the other to begin, so one after the other would never end.
     meet = "Path(__file__).with_suffix('.here').touch()\n" + " " * 4
