@@ -12,10 +12,14 @@ from hypothesis import settings
 from interrupted_runs import sigint_handler as sigint_handler
 from plugin_factory import answers_of_installed_backends as answers_of_installed_backends
 from plugin_factory import plugins as plugins
+from shared_runs import reference_runs as reference_runs
 from short_runs import plain as plain
 from short_runs import spiking as spiking
 
 pytest_plugins = ["pytester"]
+
+# Hundreds of tests start Python, which would otherwise compile hhplug each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)

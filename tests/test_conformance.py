@@ -1,9 +1,13 @@
 """The kit, on every backend that HHPLUG_TEST_BACKENDS names."""
 
+from inspect import unwrap
+
 import pytest
 from under_test import NAMES
 
 from hhplug.testing import BackendSuite, accuracy, runs
+
+pytestmark = pytest.mark.usefixtures("reference_runs")
 
 MANY = 1_100_003  # neurons, more than 2^20
 ON_CPU = ("reference", "numpy", "numba")
@@ -33,7 +37,7 @@ class Short(OnCpu):
         for module in ("runs", "topics.numerics"):
             monkeypatch.setattr(f"hhplug.testing.{module}.accuracy_problem", a_tenth)
         for name in ("trace", "trains"):  # not those that other backends are compared with
-            monkeypatch.setattr(runs, name, getattr(runs, name).__wrapped__)
+            monkeypatch.setattr(runs, name, unwrap(getattr(runs, name)))
 
 
 for name in NAMES:

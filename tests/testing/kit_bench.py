@@ -14,6 +14,7 @@ from hhplug.testing.budget import Budget
 
 # Warnings are not errors, just as when a backend's author runs the suite.
 ALONE = ("-c", os.devnull, "--rootdir=.", "--noconftest", "-p", "no:cacheprovider", "-W", "default")
+BRIEF = "--tb=line"  # no excerpts of source, which take longer than most tests
 
 HOOK = """
 {before}
@@ -92,7 +93,7 @@ class Bench:
 def _suite_arguments(backend: str, tests: tuple[str, ...], horizon: str) -> list[str]:
     module = suite.__name__
     chosen = [f"{module}::TestBackend::{test}" for test in tests] or [module]
-    options = [f"{plugin.NAME}={backend}", f"{plugin.HORIZON}={horizon}"]
+    options = [f"{plugin.NAME}={backend}", f"{plugin.HORIZON}={horizon}", BRIEF]
     return ["--pyargs", *chosen, *options, *ALONE]
 
 

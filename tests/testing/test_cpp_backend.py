@@ -11,9 +11,9 @@ from hhplug.testing import kit
 
 FOLDER = Path(__file__).parent / "cpp_backend"
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
-
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.usefixtures("reference_runs")
 def test_a_backend_in_cpp_passes_the_whole_kit_at_both_precisions(
     plugins, tmp_path, monkeypatch, capsys
 ):

@@ -93,6 +93,7 @@ def test_without_pytest_it_says_what_to_install(certify, monkeypatch):
     assert errors == "hhplug: hhplug test-backend needs pytest: pip install 'hhplug[testing]'\n"
 
 
+@with_few_tests
 def test_no_file_of_the_folder_is_read_or_written(bench, certify, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")

@@ -1,5 +1,7 @@
 """Every planted fault is detected by the tests that are meant to detect it."""
 
+from pathlib import Path
+
 import pytest
 from faults import FAULTS
 
@@ -29,6 +31,7 @@ KEPT = "test_closing_a_session_frees_its_memory_and_threads_on_the_host"
 LEAKED = "test_no_memory_is_left_behind_by_many_runs"
 
 
+@pytest.mark.usefixtures("reference_runs")
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
     # 64 spikes of a neuron and 300,003 neurons, in place of a thousand and millions, take a tenth.
@@ -86,6 +89,7 @@ def test_without_a_fault_all_that_a_short_horizon_runs_passes_and_nothing_is_ski
         probe="sabotaged.faultless:probe_that_answers",
     )
     outcome = bench.suite("faultless")
+    assert list(Path.cwd().iterdir()) == []
     assert outcome.failed == {}
     assert outcome.skipped == set()
     assert outcome.passed == SUITE - LONG
