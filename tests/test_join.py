@@ -9,16 +9,16 @@ from numpy.testing import assert_array_equal
 import hhplug
 from hhplug import HHParameters, InvalidInput, Simulator, Stimulus
 
-N, DT = 3, 0.05
-ARRAY = np.linspace(0.0, 30.0, 600 * N).reshape(600, N)
+N, STEPS, DT = 3, 300, 0.05
+ARRAY = np.linspace(0.0, 30.0, STEPS * N).reshape(STEPS, N)
 STIMULI = {
     "none": None,
-    "terms": Stimulus.step([10.0, 20.0, 30.0], 2.0, 25.0) + Stimulus.sine(3.0, 70.0),
+    "terms": Stimulus.step([10.0, 20.0, 30.0], 2.0, 12.0) + Stimulus.sine(3.0, 70.0),
     "array": ARRAY,
     "array for all": ARRAY[:, 1],
     "column": ARRAY[:, :1].astype(np.float32),
 }
-CUTS = (0, 130, 135, 600)  # steps
+CUTS = (0, 130, 135, STEPS)  # steps
 KEPT = {
     "V": {},
     "all of some": {"record_all": True, "record_every": 7, "record_neurons": [2, 0]},
@@ -63,7 +63,7 @@ def assert_same(joined, whole):
 @pytest.mark.parametrize("backend", ["reference", "numpy"])
 def test_consecutive_runs_join_to_the_whole_run(backend, stimulus, kept):
     simulator = Simulator(backend)
-    whole = simulator.run(30.0, DT, batch_size=N, stimulus=stimulus, **kept)
+    whole = simulator.run(STEPS * DT, DT, batch_size=N, stimulus=stimulus, **kept)
     joined = hhplug.concat(in_parts(simulator, stimulus, **kept))
     assert_same(joined, whole)
     assert_array_equal(joined.drive(), whole.drive())
@@ -78,7 +78,7 @@ def test_a_joined_result_can_be_saved_repeated_and_continued(tmp_path):
     loaded = hhplug.load_result(tmp_path / "joined.npz")
     assert_same(hhplug.simulate(loaded.problem, "numpy"), joined)
     more = simulator.run(1.0, DT, resume=joined)
-    assert more.time[0] == 30.0
+    assert more.time[0] == STEPS * DT
 
 
 def test_a_saved_array_as_long_as_the_population_is_still_along_time(tmp_path):

@@ -37,7 +37,7 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
     # 64 spikes of a neuron and 300,003 neurons, in place of a thousand and millions, take a tenth.
     monkeypatch.setattr("hhplug.testing.topics.spikes.LONGEST_BLOCK", 2**12)
     monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 300_003)
-    monkeypatch.setattr("hhplug.testing.topics.process.END_SECONDS", 10)
+    monkeypatch.setattr("hhplug.testing.topics.process.END_SECONDS", 5)
     name = fault.name.lower()
     bench.offer(name, fault.factory, **fault.spec)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)
