@@ -10,8 +10,8 @@ from hhplug import HHParameters, Problem, Stimulus, simulate
 
 BOUND = 1e-9  # mV, ms and probabilities; 2e-12 is reached
 DT = 0.05  # ms
-N, N_STEPS = 33, 61  # 3.05 ms: time for a spike from the states below
-BLOCK = 16  # steps; of four blocks the last is shorter
+N, N_STEPS = 33, 29  # 1.45 ms: time for a spike from the states below
+BLOCK = 8  # steps; of four blocks the last is shorter
 
 rng = np.random.default_rng(33)
 AMPLITUDE = rng.uniform(-5.0, 40.0, N)
@@ -31,8 +31,8 @@ CURRENTS = {
     "none": None,
     "held": Stimulus.constant(AMPLITUDE),
     "held for all": Stimulus.constant(17.0),
-    "step": Stimulus.step(AMPLITUDE, start=1.0, stop=2.05),  # held in some blocks only
-    "waves": Stimulus.ramp(AMPLITUDE, 30.0, 0.1, 2.5) + Stimulus.sine(9.0, 700.0, offset=2.0),
+    "step": Stimulus.step(AMPLITUDE, start=0.5, stop=1.05),  # held in some blocks only
+    "waves": Stimulus.ramp(AMPLITUDE, 30.0, 0.1, 1.2) + Stimulus.sine(9.0, 700.0, offset=2.0),
     "array": ARRAY,
     "array of float32": ARRAY.astype(np.float32),
     "array of every other": np.repeat(ARRAY, 2, axis=1)[:, ::2],
