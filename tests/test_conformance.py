@@ -13,36 +13,42 @@ MANY = 1_100_003  # neurons, more than 2^20
 ON_CPU = ("reference", "numpy", "numba")
 
 
-class OnCpu:
-    """A test of every kernel launch's thread blocks needs millions of neurons; a CPU has none."""
+class WithFewerNeurons:
+    """For backends on a CPU: the kit's 4,300,003 neurons are more than a GPU's grid may hold."""
 
     @pytest.fixture(autouse=True)
-    def neurons(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fewer_neurons(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", MANY)
 
 
-class Short(OnCpu):
-    """The reference counts nothing in a block, and its traces are compared with its own.
+class WithFewerSteps(WithFewerNeurons):
+    """For the reference, whose long runs would be compared with the same runs of its own.
 
-    64 spikes of a neuron in a block, 5 ms and 20 ms therefore show what a thousand, 50 ms and
-    200 ms would.
+    Its traces last a tenth of the kit's. Its longest block has 64 spikes of each neuron, because it
+    stores a step's spikes at once and has no room that a thousand could exceed.
     """
 
     @pytest.fixture(autouse=True)
-    def steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fewer_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def a_tenth(T, *arguments, **changes):
             return accuracy.accuracy_problem(T / 10.0, *arguments, **changes)
 
         monkeypatch.setattr("hhplug.testing.topics.spikes.LONGEST_BLOCK", 2**12)
         for module in ("runs", "topics.numerics"):
             monkeypatch.setattr(f"hhplug.testing.{module}.accuracy_problem", a_tenth)
-        for name in ("trace", "trains"):  # not those that other backends are compared with
+        for name in ("trace", "trains"):  # whose caches are for other backends
             monkeypatch.setattr(runs, name, unwrap(getattr(runs, name)))
 
 
+def bases_of(name: str) -> tuple[type, ...]:
+    """Return what the class of a backend's tests is derived from."""
+    if name == "reference":
+        return WithFewerSteps, BackendSuite
+    return (WithFewerNeurons, BackendSuite) if name in ON_CPU else (BackendSuite,)
+
+
 for name in NAMES:
-    sizes = (Short,) if name == "reference" else (OnCpu,) if name in ON_CPU else ()
     globals()[f"Test{name.title()}"] = type(
-        f"Test{name.title()}", (*sizes, BackendSuite), {"backend": name}
+        f"Test{name.title()}", bases_of(name), {"backend": name}
     )
 del BackendSuite  # a class without a backend
