@@ -5,7 +5,8 @@ from inspect import unwrap
 import pytest
 from under_test import NAMES
 
-from hhplug.testing import BackendSuite, accuracy, runs
+from hhplug import testing
+from hhplug.testing import accuracy, runs
 
 pytestmark = pytest.mark.usefixtures("reference_runs")
 
@@ -14,7 +15,7 @@ ON_CPU = ("reference", "numpy", "numba")
 
 
 class WithFewerNeurons:
-    """For backends on a CPU: the kit's 4,300,003 neurons are more than a GPU's grid may hold."""
+    """For backends on a CPU: the kit's 4,300,003 neurons are meant for a GPU's thread blocks."""
 
     @pytest.fixture(autouse=True)
     def fewer_neurons(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +44,11 @@ class WithFewerSteps(WithFewerNeurons):
 def bases_of(name: str) -> tuple[type, ...]:
     """Return what the class of a backend's tests is derived from."""
     if name == "reference":
-        return WithFewerSteps, BackendSuite
-    return (WithFewerNeurons, BackendSuite) if name in ON_CPU else (BackendSuite,)
+        return WithFewerSteps, testing.BackendSuite
+    return (WithFewerNeurons, testing.BackendSuite) if name in ON_CPU else (testing.BackendSuite,)
 
 
 for name in NAMES:
     globals()[f"Test{name.title()}"] = type(
         f"Test{name.title()}", bases_of(name), {"backend": name}
     )
-del BackendSuite  # a class without a backend

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "cpp_backend"
 def test_a_backend_in_cpp_passes_the_whole_kit_at_both_precisions(
     plugins, tmp_path, monkeypatch, capsys
 ):
-    # More than a call of the library computes; the kit's 4,300,003 are more than a GPU's grid holds.
+    # More than a call of the library computes; the kit's 4,300,003 are meant for GPUs.
     monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 1_100_003)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", plugins.environment["PYTHONPATH"])
