@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug import HHParameters, Simulator
+from hhplug import Simulator
 
 from .contestants import BACKENDS
 from .inputs import (
@@ -93,8 +93,10 @@ def rate_error(name: str, dtype: str) -> dict[str, float]:
     except ImportError:
         return {}
 
-    def step(T: float, parameters: HHParameters, **arguments: Any) -> Any:
-        return Simulator(name, dtype, parameters).run(T, **arguments)
+    def step(T: float, parameters: Any, membrane: Any = None, **arguments: Any) -> Any:
+        # Commits that know no membranes give none, and their Simulator takes none.
+        model = {} if membrane is None else {"membrane": membrane}
+        return Simulator(name, dtype, parameters, **model).run(T, **arguments)
 
     return {"rate": float(worst_rate_error(step, dtype))}
 

@@ -18,7 +18,7 @@ g_K, g_L, E_Na, E_K and E_L. One that declares `membranes="any"` computes every 
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,8 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.requirements import InvalidRequirement, Requirement
 
+from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
 from hhplug.problem import DTYPES, DType, Problem
+from hhplug.state import State
+from hhplug.validity import STABILITY_LIMIT
 
 API = "2.0"
 """Version of this contract. A plugin's must have the same major and no later minor number."""
@@ -95,7 +98,8 @@ class BackendSpec:
 class Recorded:
     """The arrays that a block writes its samples and spikes to. They become the user's Result.
 
-    A backend that computes on the host calls `step` for every step. Any other fills the arrays.
+    A backend that computes on the host calls `step` for every step. Any other fills the arrays, and
+    adds spikes and invalid neurons.
     """
 
     problem: Problem
@@ -113,14 +117,29 @@ class Recorded:
     spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_spikes`."""
 
-    _row: int = field(default=0, init=False, repr=False)  # row of the next sample
+    invalid: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
+    """The arguments of each call of `add_invalid`."""
 
-    def step(self, k: int, before: NDArray[Any], after: NDArray[Any]) -> None:
-        """Record the sample of step k, and the upward crossings of the threshold during it.
+    _row: int = field(default=0, init=False, repr=False)  # row of the next sample
+    _valid: NDArray[np.bool_] | None = field(default=None, init=False, repr=False)
+
+    def step(
+        self,
+        k: int,
+        before: NDArray[Any],
+        after: NDArray[Any],
+        slopes: Sequence[NDArray[Any]],
+        conductance: NDArray[Any] | float,
+    ) -> None:
+        """Record the sample of step k, the spikes during it, and the neurons invalid from it on.
 
         before, after: the states of all neurons at the step's begin and end, (n_states, n_neurons),
-        in the order of problem.membrane.states. Call this method once for every step of the block,
-        in order.
+            in the order of problem.membrane.states.
+        slopes: dV/dt in the stages of the step, mV/ms, (n_neurons,) each. The first is that at the
+            step's begin, and the last that at its end, which give V within the step.
+        conductance: of all open channels at the step's begin, mS/cm²: (n_neurons,).
+
+        Call this method once for every step of the block, in order.
         """
         problem = self.problem
         if k % problem.record_every == 0:
@@ -128,6 +147,7 @@ class Recorded:
             for name, samples in self.samples.items():
                 samples[self._row] = before[states.index(name)][problem.neurons]
             self._row += 1
+        self._find_invalid(k, before, conductance)
         if problem.spikes == "off":
             return
         V, V_next, threshold = before[0], after[0], problem.spike_threshold
@@ -136,19 +156,48 @@ class Recorded:
             return
         self.spike_count[neuron] += 1
         if problem.spikes == "times":
-            fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])
+            V = V[neuron]
+            begin, end = (slope[neuron] * problem.dt for slope in (slopes[0], slopes[-1]))
+            fraction = crossing(threshold - V, V_next[neuron] - V, begin, end)
             self.add_spikes(neuron, np.full(len(neuron), k), fraction)
+
+    def _find_invalid(
+        self, k: int, before: NDArray[Any], conductance: NDArray[Any] | float
+    ) -> None:
+        problem = self.problem
+        limit = STABILITY_LIMIT / problem.dt * problem.parameters["C_m"]
+        # The comparison is false for NaN.
+        valid = np.asarray(conductance <= limit) & np.isfinite(before).all(axis=0)
+        if self._valid is not None:
+            valid |= ~self._valid  # was found at an earlier step
+        if not valid.all():
+            self.add_invalid(neuron := np.flatnonzero(~valid), np.full(len(neuron), k))
+            self._valid = np.ones(len(valid), bool) if self._valid is None else self._valid
+            self._valid[neuron] = False
 
     def add_spikes(self, neuron: NDArray[Any], step: NDArray[Any], fraction: NDArray[Any]) -> None:
         """Add spikes, the crossings V[k] < θ ≤ V[k+1], in any order, if problem.spikes is "times".
 
         neuron: index of the neuron of each spike.
         step: k, counted from time zero.
-        fraction: (θ − V[k]) / (V[k+1] − V[k]).
+        fraction: of the step, from 0 to 1; `hhplug.crossings.crossing` has the formula.
 
         The arrays aren't copied, so the backend must not change them afterwards.
         """
         self.spikes.append((neuron, step, fraction))
+
+    def add_invalid(self, neuron: NDArray[Any], step: NDArray[Any]) -> None:
+        """Add neurons that are invalid from a step of this block on, in any order.
+
+        neuron: index of each.
+        step: the first step of the block, counted from time zero, at whose begin the neuron's state
+            isn't finite, or its open conductance times dt over C_m exceeds STABILITY_LIMIT of
+            `hhplug.validity`.
+
+        A neuron that was invalid in an earlier block may be added again or be left out. The arrays
+        aren't copied.
+        """
+        self.invalid.append((neuron, step))
 
 
 class Block(ABC):
@@ -170,11 +219,11 @@ class Session(ABC):
         """Enqueue n_steps steps, max_steps at most. No checks, no allocation, no wait."""
 
     @abstractmethod
-    def state(self) -> NDArray[Any]:
-        """Wait for all steps, then return the states: (n_states, n_neurons).
+    def state(self) -> State:
+        """Wait for all steps, then return the state that the next one would begin with.
 
-        They are in the order of problem.membrane.states, which is V m h n for the squid membrane.
-        The array is a copy on the host, in the run's dtype.
+        Its variables, (n_states, n_neurons), are in the order of problem.membrane.states, which is
+        V m h n for the squid membrane. The arrays are copies on the host, in the run's dtype.
         """
 
     def device_samples(self) -> Mapping[str, Any]:

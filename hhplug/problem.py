@@ -22,6 +22,8 @@ from hhplug.initial_state import checked_state, warn_of_nonfinite_start
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, ParameterValues, checked_parameters
 from hhplug.membranes.squid import squid
+from hhplug.state import State
+from hhplug.validity import NONE_INVALID, Invalid
 
 DType = Literal["float32", "float64"]
 SpikeMode = Literal["times", "counts", "off"]
@@ -39,7 +41,9 @@ class Resumable(Protocol):
     @property
     def problem(self) -> "Problem": ...
     @property
-    def final_state(self) -> NDArray[Any]: ...  # (n_states, n)
+    def final(self) -> State: ...
+    @property
+    def invalid(self) -> Invalid: ...
     @property
     def next_step(self) -> int: ...  # the step that begins with the final state
 
@@ -60,7 +64,8 @@ class Problem:
     dtype: DType | None  # None until a backend is chosen
     membrane: Membrane
     parameters: ParameterValues  # each a float or an (n_neurons,) float64 array, by name
-    initial_state: NDArray[np.float64]  # (n_states, n_neurons), in the order of membrane.states
+    initial: State  # float64
+    invalid: Invalid  # neurons that became invalid in the runs that this one continues
     stimulus: Stimulus | NDArray[Any]  # as given
     current: Current  # the same as backends see it
     record: tuple[str, ...]  # of membrane.states
@@ -104,8 +109,10 @@ class Problem:
         start_step = checked_start(0 if start_step is None else start_step, n_steps)
         values = checked_parameters(parameters, membrane)
         sizes = _sizes(batch_size, values)
+        carry, invalid = {}, NONE_INVALID
         if resume is not None:
-            state = np.array(resume.final_state, np.float64)
+            state = np.array(resume.final.variables, np.float64)
+            carry, invalid = resume.final.carry, resume.invalid
             sizes["resume"] = state.shape[1]
         else:
             _agreed(sizes)  # before parameters of different lengths meet in an equation
@@ -123,7 +130,8 @@ class Problem:
             "dtype": checked_dtype(dtype),
             "membrane": membrane,
             "parameters": values,
-            "initial_state": np.broadcast_to(state, (len(state), n_neurons)),
+            "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
+            "invalid": invalid,
             "stimulus": given,
             "current": current_of(given, dt, start_step, n_neurons),
             "record": membrane.states if record_all else _checked_record(record, membrane),
@@ -143,6 +151,11 @@ class Problem:
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def initial_state(self) -> NDArray[np.float64]:
+        """The states in which the neurons begin, (n_states, n_neurons), as `membrane.states`."""
+        return self.initial.variables
 
     @property
     def T(self) -> float:
@@ -222,7 +235,8 @@ class Problem:
         return self._with(
             n_neurons=len(chosen),
             parameters=self.parameters.take(index),
-            initial_state=self.initial_state[:, index],
+            initial=self.initial.take(index),
+            invalid=self.invalid.take(place),
             stimulus=stimulus,
             current=current_of(stimulus, self.dt, self.start_step, len(chosen), columns),
             record_neurons=None if self.record_neurons is None else place[self.neurons[kept]],
@@ -235,7 +249,8 @@ class Problem:
         """The arguments with which `Problem` makes the same problem again.
 
         They don't say of which population it is a part. `device_arrays` is left out. Of a resumed
-        run, the initial state may be one that `Problem` refuses: see `with_initial_state`.
+        run, the initial state may be one that `Problem` refuses, and is only a part of what it
+        continues: see `continuing`.
         """
         stimulus, state = self.stimulus, self.initial_state
         if self._columns is not None and self.current.array:
@@ -261,13 +276,15 @@ class Problem:
         """The same problem with another dtype."""
         return self._with(dtype=dtype)
 
-    def with_initial_state(self, state: NDArray[Any]) -> "Problem":
+    def continuing(self, state: State, invalid: Invalid = NONE_INVALID) -> "Problem":
         """The same problem from another state, which is not checked.
 
-        state: (n_states, n) or (n_states, 1).
+        state: its variables are (n_states, n) or (n_states, 1).
+        invalid: neurons that became invalid before.
         """
-        state = np.broadcast_to(state.astype(np.float64), (len(state), self.n_neurons))
-        return self._with(initial_state=state)
+        variables = state.variables.astype(np.float64)
+        variables = np.broadcast_to(variables, (len(variables), self.n_neurons))
+        return self._with(initial=State(variables, state.carry), invalid=invalid)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem with another value of device_arrays."""

@@ -4,7 +4,6 @@ Every other backend is tested against it. It is registered through the same hook
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,27 +22,30 @@ from hhplug.machine import cpu_name
 from hhplug.membranes.equations import Equations
 from hhplug.plugins.hookspecs import hookimpl
 from hhplug.problem import Problem
+from hhplug.state import State
 
-State = NDArray[np.float64]
-"""The states of each neuron, (n_states, n), in the order of `membrane.states`."""
+Array = NDArray[np.float64]
 
 
 def rk4_step(
     equations: Equations,
-    state: State,
-    I_ext: NDArray[np.float64],
+    state: Array,
+    I_ext: Array,
     dt: float,
     parameters: Mapping[str, PerNeuron],
-) -> State:
-    """The state after one step of dt ms of the classic fourth-order Runge-Kutta method.
+) -> tuple[Array, tuple[Array, ...]]:
+    """One step of dt ms of the classic fourth-order Runge-Kutta method.
 
-    I_ext (µA/cm²) is constant during the step.
+    state: of each neuron, (n_states, n). I_ext (µA/cm²) is constant during the step.
+
+    Returns the state after the step, and dV/dt in each of the four stages, mV/ms.
     """
     k1 = equations.derivative(state, I_ext, parameters)
     k2 = equations.derivative(state + 0.5 * dt * k1, I_ext, parameters)
     k3 = equations.derivative(state + 0.5 * dt * k2, I_ext, parameters)
     k4 = equations.derivative(state + dt * k3, I_ext, parameters)
-    return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    after = state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    return after, (k1[0], k2[0], k3[0], k4[0])
 
 
 class ReferenceBlock(Block):
@@ -58,16 +60,16 @@ class ReferenceBlock(Block):
         session, problem = self._session, self._session.problem
         equations, parameters = problem.membrane.equations, dict(problem.parameters)
         for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
-            before = session.current_state
-            after = rk4_step(equations, before, I_ext, problem.dt, parameters)
-            out.step(k, before, after)
-            session.current_state = after
+            before = session.now
+            after, slopes = rk4_step(equations, before, I_ext, problem.dt, parameters)
+            out.step(k, before, after, slopes, equations.open_conductance(before, parameters))
+            session.now = after
 
 
 class ReferenceSession(Session):
     def __init__(self, problem: Problem):
         self.problem = problem
-        self.current_state: State = problem.initial_state.copy()
+        self.now: Array = problem.initial_state.copy()
         self._step = problem.start_step
 
     def advance(self, n_steps: int) -> Block:
@@ -75,8 +77,8 @@ class ReferenceSession(Session):
         self._step += n_steps
         return block
 
-    def state(self) -> NDArray[Any]:
-        return self.current_state.copy()
+    def state(self) -> State:
+        return State(self.now.copy())
 
 
 class ReferenceBackend(Backend):

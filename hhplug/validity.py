@@ -1,7 +1,64 @@
-"""Which neurons are valid: those whose state is finite."""
+"""Validity: from which step on a neuron's values mean nothing.
+
+A neuron is invalid from the first step at which its state isn't finite, or at which its open
+conductances over C_m, times dt, exceed the stability limit of the method of integration. Beyond it
+V may stay finite, but it swings by hundreds of mV and spikes that no membrane has are counted.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+STABILITY_LIMIT = 2.785
+"""That of classic RK4: the largest z at which |1 − z + z²/2 − z³/6 + z⁴/24| ≤ 1, rounded down."""
+
+VALID = -1  # first invalid step of a valid neuron
+
+
+class Invalid(NamedTuple):
+    """The invalid neurons of a population by rising number, and each one's first invalid step."""
+
+    neuron: NDArray[np.int64]
+    step: NDArray[np.int64]
+
+    def first_steps(self, n_neurons: int) -> NDArray[np.int64]:
+        """The first invalid step of every neuron, VALID if there is none: (n_neurons,)."""
+        steps = np.full(n_neurons, VALID)
+        steps[self.neuron] = self.step
+        return steps
+
+    def valid(self, n_neurons: int) -> NDArray[np.bool_]:
+        """Whether each neuron is valid to the end: (n_neurons,)."""
+        valid = np.ones(n_neurons, bool)
+        valid[self.neuron] = False
+        return valid
+
+    def take(self, place: NDArray[np.int64]) -> "Invalid":
+        """The same in another population. place: each neuron's number there, −1 for none."""
+        there = place[self.neuron]
+        return earliest([Invalid(there[there >= 0], self.step[there >= 0])])
+
+
+NONE_INVALID = Invalid(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def earliest(found: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Invalid:
+    """The invalid neurons of several findings, each with the first of its steps."""
+    if not found:
+        return NONE_INVALID
+    neuron, step = (np.concatenate(arrays).astype(np.int64) for arrays in zip(*found, strict=True))
+    order = np.lexsort((step, neuron))
+    neuron, step = neuron[order], step[order]
+    first = np.flatnonzero(np.diff(neuron, prepend=-1))
+    return Invalid(neuron[first], step[first])
+
+
+def invalid_neurons(first_steps: NDArray[np.int64]) -> Invalid:
+    """The invalid neurons among all. first_steps: as `Invalid.first_steps` returns them."""
+    neuron = np.flatnonzero(first_steps != VALID)
+    return Invalid(neuron, first_steps[neuron])
 
 
 def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from short_runs import run
 from hhplug import Problem, Stimulus
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
+from hhplug.validity import NONE_INVALID
 
 # The labels of the panels.
 CURRENT = "I_ext\n(µA/cm²)"
@@ -30,6 +31,7 @@ def made_up(spike_times, *, stimulus=SWEEP, V=None, T=1000.0, **arguments):
             samples={} if V is None else {"V": V},
             spikes=Spikes(neuron, np.concatenate([np.empty(0), *spike_times]), np.ones(3, bool)),
             spike_count=np.bincount(neuron, minlength=3),
+            invalid=NONE_INVALID,
         ),
     )
 

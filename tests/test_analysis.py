@@ -175,7 +175,7 @@ def test_the_rate_of_counted_spikes_is_that_of_the_whole_run():
 def test_a_neuron_that_became_nan_has_no_rate_by_any_method():
     arguments = {"stimulus": Stimulus.constant([0.0, 1e306]), "record": ()}
     for mode in ("times", "counts"):
-        with pytest.warns(RuntimeWarning, match="1 of 2 neurons became NaN"):
+        with pytest.warns(RuntimeWarning, match="1 of 2 neurons became invalid"):
             run = Simulator("numpy", "float64").run(5.0, spikes=mode, **arguments)
         assert_array_equal(run.valid, [True, False])
         assert_array_equal(run.firing_rate(method="count"), [0.0, np.nan])

@@ -74,7 +74,7 @@ def test_an_unknown_channel_is_refused_with_a_suggestion():
 
 
 def test_currents_of_float32_samples_and_of_a_neuron_that_became_NaN_are_float64():
-    with pytest.warns(RuntimeWarning, match="1 of 2 neurons became NaN"):
+    with pytest.warns(RuntimeWarning, match="1 of 2 neurons became invalid"):
         result = Simulator("numpy", "float32").run(
             0.05, stimulus=Stimulus.constant([0.0, 1e37]), record_all=True
         )

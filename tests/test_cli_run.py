@@ -74,7 +74,7 @@ def test_a_window_with_a_single_spike_is_reported_in_one_line(hhplug):
     assert code == 0
     assert errors.startswith(f"hhplug: warning: {rates.count(None)} of 7 neurons have a single")
     assert errors.count("\n") == 1
-    assert rates.count(None) > 0 == json.loads(output)["neurons_that_blew_up"]
+    assert rates.count(None) > 0 == json.loads(output)["invalid_neurons"]
 
 
 @pytest.mark.parametrize("option", ["--plot", "--save"])
@@ -195,13 +195,13 @@ def test_a_population_at_rest_has_a_line_without_a_bar(hhplug):
 
 
 @pytest.mark.filterwarnings("default")
-def test_every_command_with_a_run_reports_neurons_that_blow_up(hhplug):
+def test_every_command_with_a_run_reports_invalid_neurons(hhplug):
     run = (*SHORT, "--backend", "numpy", "--current", "0:1e9")
     code, output, errors = hhplug(*run, "--json")
     rates = json.loads(output)["firing_rate_Hz"]
-    lost = json.loads(output)["neurons_that_blew_up"]
+    lost = json.loads(output)["invalid_neurons"]
     assert code == 0
-    assert errors.startswith(f"hhplug: warning: {lost} of 7 neurons became NaN")
+    assert errors.startswith(f"hhplug: warning: {lost} of 7 neurons became invalid")
     assert errors.count("\n") == 1
     assert 1 < lost == sum(rate is None for rate in rates) < 7
     _, output, _ = hhplug(*run)

@@ -59,14 +59,16 @@ def test_a_dataset_of_a_run_that_recorded_nothing_has_a_summary(spiking):
     assert "spike_count" not in spiking.to_xarray()
 
 
-def test_a_dataset_says_which_neurons_stayed_finite():
+def test_a_dataset_says_which_neurons_are_valid_and_from_which_step_on_others_are_not():
     parameters = HHParameters(g_Na=np.array([120.0, 1e9, 120.0]))
-    with pytest.warns(RuntimeWarning, match="1 of 3 neurons became NaN"):
+    with pytest.warns(RuntimeWarning, match="1 of 3 neurons became invalid"):
         result = Simulator("numpy", parameters=parameters).run(5.0, record_neurons=[1, 2])
     data = result.to_xarray()
     assert_array_equal(result.valid, [True, False, True])
     assert data["valid"].dims == ("neuron",)
     assert_array_equal(data["valid"], [False, True])
+    assert_array_equal(data["first_invalid_step"], [result.first_invalid_step[1], -1])
+    assert 0 <= result.first_invalid_step[1] < 500
     assert np.isfinite(data["V"].where(data["valid"], drop=True)).all()
 
 

@@ -112,12 +112,13 @@ def test_joining_a_single_result_returns_an_equal_result():
 
 def test_a_neuron_that_is_invalid_in_one_part_is_invalid_in_the_whole():
     simulator = Simulator("numpy", parameters=HHParameters(g_Na=[120.0, 1e9]))
-    with pytest.warns(RuntimeWarning, match="1 of 2 neurons became NaN"):
+    with pytest.warns(RuntimeWarning, match="1 of 2 neurons became invalid"):
         first = simulator.run(1.0)
     with pytest.warns(RuntimeWarning, match="1 of 2 neurons start with a state that is NaN"):
         second = simulator.run(1.0, resume=first)
     joined = hhplug.concat([first, second])
     assert_array_equal(joined.valid, [True, False])
+    assert_array_equal(joined.first_invalid_step, first.first_invalid_step)
     assert_array_equal(joined.spikes.valid, [True, False])
 
 

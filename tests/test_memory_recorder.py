@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 from hhplug import ContractViolation, NotEnoughMemory, Problem, Stimulus
 from hhplug.running.memory_recorder import MemoryRecorder
+from hhplug.state import State
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_every_block_counts_spikes_in_the_same_array():
     assert_array_equal(recorder.spike_count, [0, 2, 0])
 
 
-VALID = np.ones(0, bool)  # is stored with the spikes; these tests don't use it
+FINAL = State(np.zeros((4, 1)))  # these tests don't look at it
 
 
 def record_spikes(problem, *blocks):
@@ -231,7 +232,7 @@ def test_spikes_are_sorted_by_neuron_then_time_whatever_order_they_come_in(
     ]
     spikes = (
         record_spikes(problem, parts[:1], [], parts[1:4], parts[4:])
-        .finish(problem.n_steps, VALID)
+        .finish(problem.n_steps, FINAL)
         .spikes
     )
     order = np.lexsort((step, neuron))
@@ -255,7 +256,7 @@ def test_spikes_of_a_large_population_are_sorted_without_overflow(n_steps):
     step = np.array([last, last, 1, 0])
     fraction = np.array([0.0, 0.25, 0.5, 0.75])
     spikes = (
-        record_spikes(problem, [(neuron, step, fraction)]).finish(problem.n_steps, VALID).spikes
+        record_spikes(problem, [(neuron, step, fraction)]).finish(problem.n_steps, FINAL).spikes
     )
     assert_array_equal(spikes.neuron, [0, 2_200_000, n - 1, n - 1])
     assert_array_equal(spikes.time, [last + 0.25, 1.5, 0.75, last])
@@ -265,7 +266,7 @@ def test_the_time_of_a_spike_is_step_plus_fraction_times_dt():
     problem = Problem(10.0, 0.5, batch_size=3, start_step=1000)
     spikes = (
         record_spikes(problem, [([2, 0], [1019, 1000], [0.25, 1.0])])
-        .finish(problem.n_steps, VALID)
+        .finish(problem.n_steps, FINAL)
         .spikes
     )
     assert_array_equal(spikes.neuron, [0, 2])
@@ -273,7 +274,7 @@ def test_the_time_of_a_spike_is_step_plus_fraction_times_dt():
 
 
 def test_a_run_without_spikes_has_empty_arrays():
-    spikes = record_spikes(Problem(1.0, 0.1), []).finish(10, VALID).spikes
+    spikes = record_spikes(Problem(1.0, 0.1), []).finish(10, FINAL).spikes
     assert len(spikes) == len(spikes.time) == 0
 
 
@@ -282,7 +283,7 @@ def test_a_count_that_differs_from_the_spike_times_breaks_the_contract(counted):
     recorder = record_spikes(Problem(1.0, 0.1, batch_size=2), [([0, 1], [3, 4], [0.5, 0.5])])
     recorder.spike_count[:] = [0, counted]
     with pytest.raises(ContractViolation, match=f"counted {counted} spikes but .* times of 2"):
-        recorder.finish(10, VALID)
+        recorder.finish(10, FINAL)
 
 
 def test_spike_times_that_no_longer_fit_are_refused_with_a_remedy(free, monkeypatch):

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from short_runs import run
 
 from hhplug import InvalidInput, NotRecorded, Stimulus
 from hhplug.results.spikes import Spikes
+from hhplug.validity import Invalid
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -209,11 +209,10 @@ def test_a_neuron_that_blew_up_does_not_change_the_axis_of_V():
     V[:, 0] = np.linspace(-70.0, 40.0, 1000)
     V[500, 2], V[501:, 2] = 1e30, np.nan
     result = made_up([[], [], []], V=V)
-    state = result.final_state.copy()
-    state[0, 2] = np.nan
-    figure = replace(result, final_state=state).plot()
+    invalid = Invalid(np.array([2]), np.array([500]))
+    figure = with_outcome(result, invalid=invalid).plot()
     assert all(ax.get_ylim() == (-75.5, 45.5) for ax in traces(figure))
-    assert traces(figure)[2].texts[0].get_text().startswith("neuron 2 (became NaN)")
+    assert traces(figure)[2].texts[0].get_text().startswith("neuron 2 (invalid)")
 
 
 @pytest.mark.parametrize("name", ["plot", "plot_traces", "plot_raster"])

@@ -29,6 +29,7 @@ from hhplug import (
 from hhplug.backend import Block, Capabilities, Session
 from hhplug.plugins import choice, discovery
 from hhplug.reference import ReferenceSession
+from hhplug.state import State
 
 
 def test_a_problem_runs_by_backend_name():
@@ -70,7 +71,7 @@ def test_a_problem_in_float64_is_refused_by_a_backend_without_it_and_the_proposa
 
 
 def test_neurons_that_blow_up_give_a_warning():
-    with pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became NaN.*neuron 1; dt=0.01 ms"):
+    with pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became invalid.*neuron 1 at 0.01 ms"):
         Simulator("numpy").run(T=1.0, stimulus=Stimulus.constant([0.0, 1e36, 0.0]))
 
 
@@ -79,10 +80,11 @@ def test_a_neuron_without_a_finite_state_gives_a_warning(lost):
     state = np.zeros((4, 3))
     state[2, 1] = lost
     with (
-        patch.object(ReferenceSession, "state", lambda _: state),
-        pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became NaN.*neuron 1"),
+        patch.object(ReferenceSession, "state", lambda _: State(state)),
+        pytest.warns(RuntimeWarning, match=r"1 of 3 neurons became invalid.*neuron 1 at 0.1 ms"),
     ):
-        Simulator("reference").run(T=0.1, batch_size=3)
+        result = Simulator("reference").run(T=0.1, batch_size=3)
+    np.testing.assert_array_equal(result.first_invalid_step, [-1, 10, -1])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ class Log(Session):
 
     def state(self):
         self.calls.append(("state", 0))
-        return np.zeros((4, self.problem.n_neurons), self.problem.dtype)
+        return State(np.zeros((4, self.problem.n_neurons), self.problem.dtype))
 
     def close(self):
         self.closed = True

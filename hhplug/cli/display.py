@@ -34,11 +34,12 @@ def summary(result: Result) -> dict[str, object]:
         "seconds": asdict(result.timing),
         "neuron_steps_per_second": result.neuron_steps_per_second,
         "spikes": int(result.spike_count.sum()),
-        "neurons_that_blew_up": int((~result.valid).sum()),
+        "invalid_neurons": int((~result.valid).sum()),
         "rate_window_ms": analysis.window(result.problem),
         "current_uA_per_cm2": result.drive().tolist(),
         "firing_rate_Hz": [None if math.isnan(r) else r for r in result.firing_rate().tolist()],
         "valid": result.valid.tolist(),
+        "first_invalid_step": result.first_invalid_step.tolist(),
     }
 
 

@@ -16,7 +16,7 @@ from hhplug.device.interface import (
     no_memory_to_begin,
     not_enough_memory,
 )
-from hhplug.device.launch import Launch, SpikeRoom
+from hhplug.device.launch import InvalidRoom, Launch, SpikeRoom
 from hhplug.device.session import DeviceSession
 from hhplug.device.transfers import Transfers
 
@@ -26,6 +26,7 @@ __all__ = [
     "Device",
     "DeviceSession",
     "Event",
+    "InvalidRoom",
     "Launch",
     "SpikeRoom",
     "Stream",

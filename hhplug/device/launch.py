@@ -16,6 +16,13 @@ class SpikeRoom(NamedTuple):
     fraction: Array  # (room,): fraction of the step before the crossing
 
 
+class InvalidRoom(NamedTuple):
+    """The arrays in which a launch notes neurons that are invalid during it."""
+
+    any: Array  # (1,) int32, 0 at first: 1 if there is one
+    first: Array  # (N,) int32, 0 at first: of an invalid neuron its first invalid step, from 1 on
+
+
 @dataclass
 class Slot:
     """The arrays of one of the blocks that may be enqueued and not yet read."""
@@ -24,6 +31,7 @@ class Slot:
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32; None unless spikes are counted
     spikes: SpikeRoom | None  # None unless spike times are kept
+    invalid: InvalidRoom
     start: Array | None  # (states·N): before the block; None unless spike times are kept
     done: Event | None = None  # happens when its latest block is done; None before the first
 
@@ -40,3 +48,4 @@ class Launch:
     first_sample: int  # first sampled step of this launch; n_steps if none is sampled
     spike_count: Array | None  # (N,) int32: upward crossings in this launch, or None
     spikes: SpikeRoom | None  # None unless spike times are kept
+    invalid: InvalidRoom | None  # None: not wanted

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Block, Recorded, Session
 from hhplug.device.interface import Array, Arrays, Device, Event
-from hhplug.device.launch import Launch, Slot, SpikeRoom
+from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
+from hhplug.state import State
 
 SLOTS = 2  # blocks that may be enqueued and not yet read
 SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neuron
@@ -116,6 +117,8 @@ class DeviceSession(Session):
             undo.callback(self._forget_slots)
             self.stream: Any = device.stream()  # may have attributes beyond Stream's
             undo.callback(self._end_stream)
+            for slot in self.slots:
+                self.stream.zero(slot.invalid.first)
             self._upload_all(inputs)
             self.make_ready()
             self._undo = undo.pop_all()
@@ -141,6 +144,8 @@ class DeviceSession(Session):
                 (slot, "neuron"): (self.room, INT),
                 (slot, "step"): (self.room, INT),
                 (slot, "fraction"): (self.room, real),
+                (slot, "any"): (1, INT),
+                (slot, "first"): (n, INT),
             }
             if not problem.device_arrays:
                 shapes |= {(slot, "samples", name): recorded for name in problem.record}
@@ -156,6 +161,7 @@ class DeviceSession(Session):
             samples={name: owned[number, "samples", name] for name in names},
             spike_count=None if problem.spikes == "off" else owned[number, "spike_count"],
             spikes=room if times else None,
+            invalid=InvalidRoom._make(owned[number, name] for name in InvalidRoom._fields),
             start=owned[number, "start"] if times else None,
         )
 
@@ -208,14 +214,16 @@ class DeviceSession(Session):
         """Launch a kernel; return an event that happens when its samples and spikes are written."""
         if work.spikes:
             self.stream.zero(work.spikes.total)
+        if work.invalid:
+            self.stream.zero(work.invalid.any)
         self.launch(work)
         return self.stream.record()
 
-    def state(self) -> NDArray[Any]:
+    def state(self) -> State:
         state = np.empty((len(self.program.states), self.problem.n_neurons), self.dtype)
         with self.device.current():
             self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
-        return state
+        return State(state)
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}
@@ -234,6 +242,7 @@ class DeviceSession(Session):
             first_sample=min(first_sample, n_steps),
             spike_count=slot.spike_count,
             spikes=slot.spikes,
+            invalid=slot.invalid,
         )
 
     def _samples_on_device(self, first: int) -> dict[str, Array]:
@@ -276,8 +285,9 @@ class DeviceBlock(Block):
     def read(self, out: Recorded) -> None:
         session, slot = self._session, self._slot
         assert slot.done
-        total = np.zeros(1, UNSIGNED)
+        total, any_invalid = np.zeros(1, UNSIGNED), np.zeros(1, INT)
         copies = [(array, slot.samples[name]) for name, array in out.samples.items()]
+        copies.append((any_invalid, slot.invalid.any))
         if slot.spike_count is not None:
             copies.append((session.spike_count, slot.spike_count))
         if slot.spikes:
@@ -290,6 +300,15 @@ class DeviceBlock(Block):
                 self._replay(out)
             elif slot.spikes and total[0]:
                 self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first)
+            if any_invalid[0]:
+                self._give_invalid(out, slot.invalid, slot.done)
+
+    def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
+        first = np.empty(self._session.problem.n_neurons, INT)
+        self._session.device.transfers.to_host(ready, [(first, invalid.first)])
+        self._session.stream.zero(invalid.first)
+        neuron = np.flatnonzero(first)
+        out.add_invalid(neuron, first[neuron] + np.int64(self._first - 1))
 
     def _give_spikes(
         self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int
@@ -309,7 +328,7 @@ class DeviceBlock(Block):
         session, whole, spikes = self._session, self._work, self._work.spikes
         start, end = self._slot.start, session.arrays["replay"]
         assert spikes
-        work = replace(whole, state=end, samples={}, spike_count=None)
+        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None)
         done, steps = 0, max(1, whole.n_steps // 2)
         while done < whole.n_steps:
             steps = min(steps, whole.n_steps - done)

@@ -9,6 +9,7 @@ from hhplug.lowering.targets import Target
 from hhplug.lowering.values import Env, Shared, Values
 from hhplug.membranes.equations import Equations
 from hhplug.membranes.reading import GateEquation, Reading
+from hhplug.validity import STABILITY_LIMIT
 
 C_M = symbol("C_m")
 
@@ -75,6 +76,7 @@ class Derivative:
         self.scale = self.half_step if target.scaled_by_step else symbol("dt") ** 0
         self.values.rows[self._leak() * self.scale] = "leak"
         self.values.rows.setdefault(C * self.scale, "per_C_m")
+        self.values.rows[self._most_open() * self.scale] = "most_open"
 
     def at(self, env: Env) -> dict[str, Operand]:
         """dx/dt of every state x; times dt/2 if the target scales slopes by the step."""
@@ -116,6 +118,11 @@ class Derivative:
         """Σ g·E/C_m of the leaks, mV/ms."""
         return sum((self.formulas.g[n] * self.formulas.E[n] / C_M for n in self._leaks()), ZERO)
 
+    def _most_open(self) -> Sum:
+        """The open conductance over C_m at which a step is just stable, less that of the leaks."""
+        limit = Fraction(str(STABILITY_LIMIT)) / symbol("dt")
+        return limit - sum((self.formulas.g[n] / C_M for n in self._leaks()), ZERO)
+
     def _voltage(self, env: Env) -> tuple[dict[str, Operand], dict[str, Operand]]:
         """dV/dt, and the currents over C_m of the channels that feed pools."""
         V, values = env["V"], self.values
@@ -125,7 +132,6 @@ class Derivative:
         if leaks.terms:
             g, _ = values.fixed(leaks / C_M * self.scale)
             slope = self.op("fnma", g, V, slope)
-            open_.append(g)
         currents: dict[str, Operand] = {}
         for names in self._groups():
             G = self._conductance(names, env)
@@ -142,9 +148,12 @@ class Derivative:
                 slope = self.op("fnma", G, drive, slope)
         if not self.slopes:
             total = open_[0] if open_ else 0.0
+            for state in ("V", *self.reading.pools):  # gates are factors of the conductance
+                total = self.op("fma", env[state], 0.0, total)
             for G in open_[1:]:
                 total = self.op("add", total, G)
             self.conductance = total
+            self._label(total, "g_open")
         return {"V": slope}, currents
 
     def _groups(self) -> list[list[str]]:

@@ -101,7 +101,11 @@ def _written(
     kept = _needed(
         values.operations.list, [*outputs.values(), *derivative.slopes, derivative.conductance]
     )
-    used = {a for op in kept for a in op.args if isinstance(a, str)} | {"leak", "per_C_m"}
+    used = {a for op in kept for a in op.args if isinstance(a, str)} | {
+        "leak",
+        "per_C_m",
+        "most_open",
+    }
     place = {op.out: k for k, op in enumerate(values.operations.list)}
     stages = tuple(sum(place[op.out] < first for op in kept) for first in derivative.stages)
     program = Program(
@@ -115,6 +119,7 @@ def _written(
         stages=stages,
         slopes=tuple(derivative.slopes),
         conductance=derivative.conductance,
+        scaled_by_step=target.scaled_by_step,
         notes=(),
     )
     names = _names(program, derivative.labels)

@@ -50,20 +50,31 @@ class Program:
     rows: Mapping[str, Sum]
     """What is computed once for each neuron before the run, by name: formulas of parameters and dt.
 
-    `leak` and `per_C_m` are always among them.
+    `leak`, `per_C_m` and `most_open` are always the first three.
     """
     scalars: Mapping[str, Sum]  # what is computed once a run: formulas of dt
     ops: tuple[Op, ...]
     outputs: Mapping[str, Operand]  # each state's value at the step's end
     stages: tuple[int, ...]  # the index in ops at which each evaluation of the derivative begins
-    slopes: tuple[Operand, ...]  # dV/dt in each stage, mV/ms
-    conductance: Operand  # of all open channels over C_m at the step's begin, 1/ms
+    slopes: tuple[Operand, ...]  # dV/dt in each stage, mV/ms; see per_step
+    conductance: Operand
+    """Of the open channels but the leaks, over C_m, at the step's begin, 1/ms.
+
+    The neuron is invalid unless it is at most the row `most_open`. It is NaN if V or a pool isn't
+    finite; a gate's value is a factor of it.
+    """
+    scaled_by_step: bool  # whether slopes and conductance are multiplied by dt/2
     notes: tuple[str, ...]  # what the optimizer did, in words
 
     @property
     def given(self) -> set[str]:
         """The names of values that operations find: states, rows, scalars and the current."""
         return {*self.states, *self.rows, *self.scalars, "I"}
+
+    @property
+    def results(self) -> tuple[Operand, ...]:
+        """What a step is computed for: outputs, dV/dt at both ends of the step, conductance."""
+        return *self.outputs.values(), self.slopes[0], self.slopes[-1], self.conductance
 
     def row_values(
         self, parameters: Mapping[str, Any], dt: float
@@ -77,6 +88,10 @@ class Program:
         """The scalars by name."""
         return {name: float(scalar.value({"dt": dt})) for name, scalar in self.scalars.items()}
 
+    def per_step(self, dt: float) -> float:
+        """The factor that makes of slopes mV per step."""
+        return 2.0 if self.scaled_by_step else dt
+
     def __str__(self) -> str:
         lines = [f"{self.membrane} for {self.target}: {len(self.ops)} operations a step"]
         lines += [f"  {note}" for note in self.notes]
@@ -88,7 +103,7 @@ class Program:
             lines.append(f"  {op.out} = {op.kind} {', '.join(map(str, op.args))}")
         lines += [f"{state} ← {value}" for state, value in self.outputs.items()]
         lines += [f"dV/dt in stages {', '.join(map(str, self.slopes))}"]
-        lines += [f"open conductance over C_m {self.conductance}"]
+        lines += [f"open conductance but the leaks', over C_m {self.conductance}"]
         return "\n".join(lines)
 
     @cached_property

@@ -85,12 +85,16 @@ class _Channel:
         self.g, self.E = compiled(channel.g), compiled(channel.E)
         self.factors = [gate for gate, power in channel.powers.items() for _ in range(power)]
 
-    def current(self, values: Values) -> Any:
-        """µA/cm²; the values have V and the channel's gates."""
-        conductance = self.g(values)  # mS/cm²
+    def open(self, values: Values) -> Any:
+        """The open conductance, mS/cm²; the values have the channel's gates."""
+        conductance = self.g(values)
         for gate in self.factors:
             conductance = conductance * values[gate]
-        return conductance * (values["V"] - self.E(values))
+        return conductance
+
+    def current(self, values: Values) -> Any:
+        """µA/cm²; the values have V and the channel's gates."""
+        return self.open(values) * (values["V"] - self.E(values))
 
 
 class Equations:
@@ -124,6 +128,12 @@ class Equations:
             else:
                 slopes[row] = self._pool_slope(name, values, currents)
         return slopes
+
+    def open_conductance(self, state: Array, parameters: Values) -> Any:
+        """The conductance of all open channels, mS/cm², (n,), in a state (states, n)."""
+        values = {**parameters, **dict(zip(self.states, state, strict=True))}
+        self._add_instantaneous(values)
+        return _total({name: c.open(values) for name, c in self._channels.items()})
 
     def needed_for_current(self, channel: str) -> tuple[str, ...]:
         """The states that determine the current of a channel, V first."""
@@ -211,9 +221,12 @@ class Equations:
 
     def _currents(self, values: dict[str, Any]) -> dict[str, Any]:
         """The current of each channel. The values of instantaneous gates are added."""
+        self._add_instantaneous(values)
+        return {name: channel.current(values) for name, channel in self._channels.items()}
+
+    def _add_instantaneous(self, values: dict[str, Any]) -> None:
         for name, gate in self._instantaneous.items():
             values[name] = gate.steady(values)
-        return {name: channel.current(values) for name, channel in self._channels.items()}
 
     def _pool_slope(self, name: str, values: Values, currents: Values) -> Any:
         pool = self._pools[name]
@@ -227,6 +240,6 @@ class Equations:
         return {name: p.value for name, p in self.reading.parameters.items()}
 
 
-def _total(currents: Mapping[str, Any]) -> Any:
-    first, *others = currents.values()
+def _total(terms: Mapping[str, Any]) -> Any:
+    first, *others = terms.values()
     return sum(others, first)

@@ -40,8 +40,9 @@ RESERVED = ("V", "t", "dt", "I", "I_ext", "time", "neuron", *FUNCTIONS)
 POTENTIALS = ("v", "vm", "v_m", "em", "e_m")  # other names of V, in small letters
 # What else a result's Dataset and its file hold under a name of their own.
 IN_RESULTS = (
-    "drive", "final_state", "initial_state", "metadata", "neuron_ids", "record_neurons",
-    "record_ranks", "spike_count", "spike_neuron", "spike_time", "stimulus", "valid", "written",
+    "drive", "final_state", "first_invalid_step", "initial_state", "invalid_before", "metadata",
+    "neuron_ids", "record_neurons", "record_ranks", "spike_count", "spike_neuron", "spike_time",
+    "stimulus", "valid", "written",
 )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from hhplug.currents.terms import UNIT, kind_of
 from hhplug.membranes.membrane import Membrane
 from hhplug.problem import Problem
 
+VALID_NAME = "the neuron's values can be trusted to the end of the run"
+
 if TYPE_CHECKING:
     from hhplug.results.result import Result
     from hhplug.results.spikes import Spikes
@@ -41,7 +43,10 @@ def of_result(result: "Result") -> xarray.Dataset:
     written = np.datetime64(result.written.replace(tzinfo=None), "ns")
     coordinates: dict[str, Any] = {
         "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
-        "valid": per_neuron(result.valid, long_name="the neuron stayed finite"),
+        "valid": per_neuron(result.valid, long_name=VALID_NAME),
+        "first_invalid_step": per_neuron(
+            result.first_invalid_step, long_name="step from which on it isn't, −1 for none"
+        ),
     }
     if problem.record:
         I_ext = _sampled_current(problem)
@@ -91,7 +96,7 @@ def of_spikes(spikes: "Spikes") -> xarray.Dataset:
         "valid": (
             "spike",
             spikes.valid[spikes.neuron],
-            {"long_name": "the neuron stayed finite"},
+            {"long_name": VALID_NAME},
         ),
     }
     return xarray.Dataset(coordinates, attrs={"n_neurons": len(spikes.valid)})

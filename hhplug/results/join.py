@@ -15,6 +15,8 @@ from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
+from hhplug.state import side_by_side
+from hhplug.validity import Invalid, earliest
 
 if TYPE_CHECKING:
     from hhplug.results.result import Result
@@ -55,7 +57,7 @@ def concat(results: "Iterable[Result]") -> "Result":
         timing=_summed_timing(parts),
         written=last.written,
         outcome=_end_to_end([part.outcome for part in parts]),
-        final_state=last.final_state,
+        final=last.final,
     )
 
 
@@ -129,6 +131,7 @@ def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
         },
         spikes=_whole_train(trains) if trains else None,
         spike_count=np.sum(counts, axis=0) if counts else None,
+        invalid=earliest([outcome.invalid for outcome in outcomes]),
     )
 
 
@@ -136,7 +139,7 @@ def _whole_train(trains: Sequence[Spikes]) -> Spikes:
     neuron = np.concatenate([train.neuron for train in trains])
     order = np.argsort(neuron, kind="stable")  # keeps the order of time
     time = np.concatenate([train.time for train in trains])
-    return Spikes(neuron[order], time[order], trains[-1].valid)
+    return Spikes(neuron[order], time[order], np.logical_and.reduce([t.valid for t in trains]))
 
 
 def _named(names: Sequence[str]) -> str:
@@ -219,8 +222,9 @@ def join(results: "Iterable[Result]") -> "Result":
                 if first.outcome.spike_count is None
                 else np.concatenate([part.spike_count for part in parts])[order]
             ),
+            invalid=_invalid_side_by_side([part.invalid for part in parts], begins, place),
         ),
-        final_state=np.concatenate([part.final_state for part in parts], axis=1)[:, order],
+        final=side_by_side([part.final for part in parts], order),
     )
 
 
@@ -254,6 +258,14 @@ def _trains_side_by_side(
     time = np.concatenate([part.spikes.time for part in parts])
     valid = np.concatenate([part.valid for part in parts])
     return Spikes(neuron[by_neuron], time[by_neuron], valid[order])
+
+
+def _invalid_side_by_side(
+    parts: Sequence[Invalid], begins: NDArray[np.int64], place: NDArray[np.int64]
+) -> Invalid:
+    """The invalid neurons of several populations together; begins, place: as in `join`."""
+    numbered = zip(begins, parts, strict=False)
+    return earliest([(place[begin + part.neuron], part.step) for begin, part in numbered])
 
 
 def _whole_population(
@@ -290,11 +302,14 @@ def _whole_population(
         name: together([problem.parameters[name] for problem in problems])
         for name in first.parameters
     }
-    states = np.concatenate([problem.initial_state for problem in problems], axis=1)[:, order]
+    begins = np.cumsum([0, *(problem.n_neurons for problem in problems)])
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
     return first.joined(
         n_neurons=len(order),
         parameters=ParameterValues(first.membrane, parameters),
-        initial_state=states,
+        initial=side_by_side([problem.initial for problem in problems], order),
+        invalid=_invalid_side_by_side([problem.invalid for problem in problems], begins, place),
         stimulus=stimulus,
         record_neurons=record_neurons,
     )

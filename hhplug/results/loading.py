@@ -16,7 +16,8 @@ from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result, Timing
 from hhplug.results.spikes import Spikes
 from hhplug.results.storage import READABLE
-from hhplug.validity import finite
+from hhplug.state import State
+from hhplug.validity import Invalid, invalid_neurons, nonfinite_neurons
 
 
 @known_arguments
@@ -46,9 +47,15 @@ def load_result(path: str | Path) -> Result:
 def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Result:
     problem = packing.unpack(metadata["problem"], arrays)
     _check_arrays(problem, arrays)
+    final = State(arrays["final_state"], packing.carried("carry", arrays))
+    if "first_invalid_step" in arrays:
+        invalid = invalid_neurons(arrays["first_invalid_step"])
+    else:  # a file of hhplug before 0.2, which knew no other invalid neurons than these
+        neuron = nonfinite_neurons(final.variables)
+        invalid = Invalid(neuron, np.full(neuron.size, problem.end_step))
     spikes = None
     if "spike_time" in arrays:
-        valid = finite(arrays["final_state"])
+        valid = invalid.valid(problem.n_neurons)
         spikes = Spikes(arrays["spike_neuron"], arrays["spike_time"], valid)
     return Result(
         problem=problem,
@@ -61,8 +68,9 @@ def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Resu
             samples={name: arrays[name] for name in problem.record},
             spikes=spikes,
             spike_count=arrays.get("spike_count"),
+            invalid=invalid,
         ),
-        final_state=arrays["final_state"],
+        final=final,
     )
 
 

@@ -1,4 +1,4 @@
-"""The arrays of a result: what a run recorded."""
+"""The arrays of a result: what a run recorded, and which neurons became invalid."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.results.spikes import Spikes
+from hhplug.validity import Invalid
 
 
 class Outcome(NamedTuple):
-    """The samples, spikes and spike counts of a run."""
+    """The samples, spikes, spike counts and invalid neurons of a run."""
 
     samples: Mapping[str, Any]
     """Variable → array (n_samples, n_recorded).
@@ -21,3 +22,4 @@ class Outcome(NamedTuple):
 
     spikes: Spikes | None  # None unless spike times were kept
     spike_count: NDArray[np.int64] | None  # (n,); None if spikes were off
+    invalid: Invalid  # those of the runs that this one continues too

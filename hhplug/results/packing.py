@@ -14,6 +14,8 @@ from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
+from hhplug.state import State
+from hhplug.validity import NONE_INVALID, invalid_neurons
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -40,6 +42,10 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
             ]
         return value
 
+    before = problem.invalid
+    put("invalid_before", before.first_steps(problem.n_neurons) if before.neuron.size else None)
+    for name, array in problem.initial.carry.items():
+        put(f"initial_carry/{name}", array)
     part = {"neuron_ids": problem._ids, "record_ranks": problem.record_ranks}
     return {name: put(name, value) for name, value in problem.arguments().items()} | {
         "part": {name: put(name, value) for name, value in part.items()}
@@ -71,4 +77,17 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
         warnings.simplefilter("ignore", RuntimeWarning)  # the original run issued these
         problem = Problem(**arguments, parameters=parameters, membrane=membrane)
     # Problem() would refuse some states of a resumed run.
-    return problem.with_initial_state(state).as_part(**part)
+    initial = State(state, carried("initial_carry", arrays))
+    before = arrays.get("invalid_before")
+    invalid = NONE_INVALID if before is None else invalid_neurons(before)
+    return problem.continuing(initial, invalid).as_part(**part)
+
+
+def carried(folder: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays of a `State.carry` by name, which are stored as folder/name."""
+    prefix = f"{folder}/"
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -20,7 +20,8 @@ from hhplug.problem import Problem
 from hhplug.results import analysis, channel_currents, join, plotting, storage
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes, needs_xarray
-from hhplug.validity import finite
+from hhplug.state import State
+from hhplug.validity import Invalid
 
 if TYPE_CHECKING:
     import xarray
@@ -58,8 +59,8 @@ class Result:
     device: str
     timing: Timing
     written: datetime  # when the run ended, UTC
-    outcome: Outcome  # its samples and spikes
-    final_state: NDArray[Any]  # (n_states, n) after the last step, in the order of membrane.states
+    outcome: Outcome  # its samples, spikes and invalid neurons
+    final: State  # after the last step
 
     @property
     def samples(self) -> Mapping[str, Any]:
@@ -144,9 +145,29 @@ class Result:
         return self.outcome.spike_count
 
     @property
+    def final_state(self) -> NDArray[Any]:
+        """The states after the last step, in the order of `membrane.states`: (n_states, n)."""
+        return self.final.variables
+
+    @property
+    def invalid(self) -> Invalid:
+        """The neurons that became invalid, and the first step at which each was."""
+        return self.outcome.invalid
+
+    @property
     def valid(self) -> NDArray[np.bool_]:
-        """Whether each neuron stayed finite to the end: (n,)."""
-        return finite(self.final_state)
+        """Whether each neuron's values can be trusted to the end: (n,)."""
+        return self.invalid.valid(self.problem.n_neurons)
+
+    @property
+    def first_invalid_step(self) -> NDArray[np.int64]:
+        """The step from which on each neuron's values mean nothing, −1 if there is none: (n,).
+
+        It is the first at which the state isn't finite, or at which the open conductances over
+        C_m, times dt, exceed 2.785, the stability limit of RK4. A resumed run keeps the steps of
+        the run before.
+        """
+        return self.invalid.first_steps(self.problem.n_neurons)
 
     @property
     def next_step(self) -> int:
@@ -227,8 +248,8 @@ class Result:
             neurons have one. "count" is the number of spikes divided by the window's length. It is
             the only method of a run with spikes="counts", for the whole run.
 
-        A neuron that became NaN or infinite has the rate NaN. Raises NotRecorded if spikes or
-        their times weren't kept, InvalidInput for a window outside the run.
+        An invalid neuron has the rate NaN. Raises NotRecorded if spikes or their times weren't
+        kept, InvalidInput for a window outside the run.
         """
         return analysis.firing_rate(self, start, stop, method)
 

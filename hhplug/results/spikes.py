@@ -25,7 +25,7 @@ class Spikes:
 
     neuron: index of the neuron, (spikes,).
     time: ms, (spikes,).
-    valid: whether each neuron of the population stayed finite, (n,).
+    valid: whether each neuron of the population is valid to the end, (n,).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Spikes:
         Method "isi" is (k − 1) / (last − first) for the k spikes in the window, the inverse of the
         mean interval between spikes. It is 0 without a spike. It is NaN for a single spike, and a
         RuntimeWarning says how many neurons have one. Method "count" is the number of spikes
-        divided by the window's length. A neuron that became NaN or infinite has the rate NaN.
+        divided by the window's length. An invalid neuron has the rate NaN.
 
         Raises InvalidInput for an unknown method or an empty window.
         """

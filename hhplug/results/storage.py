@@ -25,6 +25,8 @@ def write(result: "Result", path: str | Path) -> None:
         **result.on_host().samples,
         "final_state": result.final_state,
         "valid": result.valid,
+        "first_invalid_step": result.first_invalid_step,
+        **{f"carry/{name}": array for name, array in result.final.carry.items()},
     }
     if result.outcome.spikes is not None:
         arrays |= {

@@ -26,7 +26,7 @@ RASTER_NEURONS = 2000  # most neurons drawn in a raster
 COLUMNS = 2000  # columns of pixels in a wide plot
 MOST_CYCLES = 100  # most spikes of a neuron on one axis, since more can't be told apart
 CYCLES_SHOWN = 25  # spikes shown of a neuron that has more than that
-USUAL_V = (-80.0, 40.0)  # mV; limits of the axis if no neuron stayed finite
+USUAL_V = (-80.0, 40.0)  # mV; limits of the axis if no neuron is valid
 DECIMALS = 9  # of a mean current in µA/cm²; later digits are rounding errors
 LEAST_V_RANGE = 10.0  # mV; smallest range of the axis, so that rest is drawn as a straight line
 
@@ -140,7 +140,7 @@ class View:
 
     @property
     def limits_of_V(self) -> Interval:
-        """Limits of the axis of V, mV, for the neurons that stayed finite."""
+        """Limits of the axis of V, mV, for the valid neurons."""
         valid = [self.trace(neuron)[1] for neuron in self.traced if self.result.valid[neuron]]
         V = np.concatenate([*valid, ()])
         V = V[np.isfinite(V)]
@@ -154,7 +154,7 @@ class View:
         drive = self.result.drive()[self.traced].round(DECIMALS) + 0.0  # never -0
         return {
             int(neuron): (
-                f"{neuron}" + ("" if self.result.valid[neuron] else " (became NaN)"),
+                f"{neuron}" + ("" if self.result.valid[neuron] else " (invalid)"),
                 f"{current:.3g}",
             )
             for neuron, current in zip(self.traced, drive, strict=True)

@@ -13,6 +13,8 @@ from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Arrays, Spikes
 from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import free_for, refuse_too_large, size_text
+from hhplug.state import State
+from hhplug.validity import Invalid, earliest, nonfinite_neurons
 
 SPIKE_BYTES = 36  # memory of one spike while the spikes are sorted, when it takes the most
 
@@ -44,6 +46,7 @@ class MemoryRecorder:
         self._step_bits = (problem.n_steps - 1).bit_length()
         self._spikes: list[tuple[NDArray[np.int64], NDArray[np.floating]]] = []
         self._n_spikes = 0
+        self._invalid = problem.invalid
 
     def block(self, first: int, count: int) -> Recorded:
         """Views of the arrays for the samples and spikes of steps first ≤ k < first + count."""
@@ -54,10 +57,12 @@ class MemoryRecorder:
         return Recorded(self._problem, samples, self.spike_count)
 
     def collect(self, block: Recorded) -> None:
-        """Keep the spikes that a backend added to a block.
+        """Keep the spikes and the invalid neurons that a backend added to a block.
 
         Raises NotEnoughMemory if all spikes of the run so far don't fit.
         """
+        if block.invalid:
+            self._invalid = earliest([self._invalid, *block.invalid])
         if not block.spikes:
             return
         neurons, steps, fractions = zip(*block.spikes, strict=True)
@@ -77,27 +82,32 @@ class MemoryRecorder:
                 "spikes='counts', or shorter runs, each with resume=result of the one before",
             )
 
-    def finish(self, n_steps: int, valid: NDArray[np.bool_]) -> Outcome:
-        """What n_steps steps recorded; valid: whether each neuron stayed finite, (n,).
+    def finish(self, n_steps: int, final: State) -> Outcome:
+        """What n_steps steps recorded; final: the state after them.
 
         The spikes are sorted when they are first read. Raises ContractViolation if the backend
         counted more or fewer spikes than it timed.
         """
-        problem = self._problem
+        problem, invalid = self._problem, self._invalid
         rows = len(problem.sample_steps(problem.start_step, n_steps))
+        nonfinite = nonfinite_neurons(final.variables)
+        if nonfinite.size:
+            end = np.full(nonfinite.size, problem.start_step + n_steps)
+            invalid = earliest([invalid, (nonfinite, end)])
         return Outcome(
             samples={name: array[:rows] for name, array in self.samples.items()},
-            spikes=self._timed_spikes(valid) if problem.spikes == "times" else None,
+            spikes=self._timed_spikes(invalid) if problem.spikes == "times" else None,
             spike_count=None if problem.spikes == "off" else self.spike_count,
+            invalid=invalid,
         )
 
-    def _timed_spikes(self, valid: NDArray[np.bool_]) -> Spikes:
+    def _timed_spikes(self, invalid: Invalid) -> Spikes:
         counted = int(self.spike_count.sum())
         if counted != self._n_spikes:
             raise ContractViolation(
                 f"the backend counted {counted} spikes but gave the times of {self._n_spikes}"
             )
-        return Spikes.unsorted(self._in_order, valid)
+        return Spikes.unsorted(self._in_order, invalid.valid(self._problem.n_neurons))
 
     def _in_order(self) -> Arrays:
         """Neuron and time (ms) of each spike, sorted. It can be called only once."""

@@ -2,11 +2,9 @@
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hhplug.backend import Recorded
 from hhplug.results.outcome import Outcome
+from hhplug.state import State
 
 
 class Recorder(Protocol):
@@ -22,9 +20,9 @@ class Recorder(Protocol):
     def collect(self, block: Recorded) -> None:
         """Keep what a backend wrote to a block. It is called once for each block, in order."""
 
-    def finish(self, n_steps: int, valid: NDArray[np.bool_]) -> Outcome:
+    def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, once their blocks have been collected.
 
-        valid: whether each neuron stayed finite, (n,).
+        final: the state after them.
         """
         ...

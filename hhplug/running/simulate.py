@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
-from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory, warn
+from hhplug.errors import ContractViolation, Interrupted, InvalidInput, NotEnoughMemory
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -22,8 +21,9 @@ from hhplug.running.loop import step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.progress import Progress, reporter
 from hhplug.running.recorder import Recorder
+from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
-from hhplug.validity import finite, nonfinite_neurons
+from hhplug.state import State
 
 # Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
 # are in memory at a time.
@@ -98,17 +98,17 @@ def run(
             )
             if step == problem.start_step:
                 raise KeyboardInterrupt
-            final_state = session.state()
+            final = session.state()
+            if not isinstance(final, State):
+                raise ContractViolation(
+                    f"state() must return a State, got a {type(final).__name__}"
+                )
             on_device = session.device_samples() if problem.device_arrays else {}
             ran = perf_counter()
         workspace.block_length = lengths
-        valid = np.ones(problem.n_neurons, bool)
-        nonfinite = nonfinite_neurons(final_state)
-        if nonfinite.size:
-            valid[nonfinite] = False
-            _warn_of_nonfinite(problem, nonfinite)
         n_steps = step - problem.start_step
-        outcome = recorder.finish(n_steps, valid)
+        outcome = recorder.finish(n_steps, final)
+        warn_of_invalid(problem, outcome.invalid)
         if outcome.spikes is not None and not interruption.pending:
             outcome.spikes.sort()  # not after Ctrl-C, since it takes seconds for many spikes
         done = problem
@@ -122,7 +122,7 @@ def run(
             backend_version=backend.entry.version,
             device=backend.backend.device,
             outcome=outcome._replace(samples=on_device or outcome.samples),
-            final_state=final_state,
+            final=final,
             written=datetime.now(UTC),
             timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
         )
@@ -186,13 +186,3 @@ def _max_steps(problem: Problem) -> int:
     sample = itemsize * recorded * problem.n_recorded / problem.record_every
     fits = BLOCK_BYTES / max(sample, problem.current.bytes_per_step(itemsize), 1)
     return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))
-
-
-def _warn_of_nonfinite(problem: Problem, nonfinite: NDArray[np.intp]) -> None:
-    """Warn of neurons that became NaN or infinite in this run, but not of those that began so."""
-    new = nonfinite[finite(problem.initial_state[:, nonfinite])]
-    if new.size:
-        warn(
-            f"{new.size} of {problem.n_neurons} neurons became NaN or infinite, the first neuron "
-            f"{new[0]}; dt={problem.dt:g} ms may be too long for their currents and parameters"
-        )

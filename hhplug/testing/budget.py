@@ -8,8 +8,8 @@ UNITS = {
     "V over 5 ms": "mV",
     "V over 50 ms": "mV",
     "spike time over 200 ms": "ms",
-    "rate": "relative",
 }
+"""Of the quantities that aren't relative."""
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Budget:
 
     name: str
     errors: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    """(dtype, quantity) → (largest error, bound), in the unit that UNITS gives."""
+    """(dtype, quantity) → (largest error, bound), in the unit of UNITS, or relative."""
     speeds: dict[str, float] = field(default_factory=dict)
     """dtype → speed in neuron-steps/s."""
     not_shown: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Budget:
             table.add_column(heading, justify="left" if not heading else "right")
         for (dtype, quantity), (error, bound) in sorted(self.errors.items()):
             held = "held" if error < bound else "BROKEN"
-            unit = UNITS[quantity]
+            unit = UNITS.get(quantity, "relative")
             table.add_row(
                 f"{dtype}  {quantity}", f"{error:.1e} {unit}", f"{bound:.0e} {unit}", held
             )

@@ -9,6 +9,7 @@ from hhplug.backend import Recorded
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.running.memory_recorder import MemoryRecorder
+from hhplug.state import State
 
 GUARD = -7531.0  # no voltage and no gate of a test
 
@@ -51,7 +52,8 @@ class GuardedRecorder:
         assert counts[0] == counts[-1] == GUARD, f"{where} is written outside the population"
         inner.spike_count += counts[1:-1]
         inner.spikes.extend(block.spikes)
+        inner.invalid.extend(block.invalid)
         self._inner.collect(inner)
 
-    def finish(self, n_steps: int, valid: NDArray[np.bool_]) -> Outcome:
-        return self._inner.finish(n_steps, valid)
+    def finish(self, n_steps: int, final: State) -> Outcome:
+        return self._inner.finish(n_steps, final)

@@ -18,10 +18,11 @@ from hhplug.results.result import Result
 from hhplug.running.loop import step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
+from hhplug.state import State
 from hhplug.testing.budget import Budget
 from hhplug.testing.guarded import GuardedRecorder
 from hhplug.testing.plugin import require_pytest
-from hhplug.validity import finite
+from hhplug.validity import Invalid
 
 require_pytest()  # before the suite is imported, whose tests use what an older one lacks
 
@@ -37,7 +38,12 @@ class Run:
     samples: Mapping[str, NDArray[Any]]
     spikes: Any  # Spikes, or None unless the problem keeps spike times
     spike_count: Any  # (n,), or None if the problem has spikes off
-    final_state: NDArray[Any]
+    invalid: Invalid
+    final: State
+
+    @property
+    def final_state(self) -> NDArray[Any]:
+        return self.final.variables
 
 
 class Repeated:
@@ -99,9 +105,9 @@ class Kit:
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
-            state = session.state()
+            final = session.state()
         self.budget.steps += problem.n_steps
-        return Run(*recorder.finish(problem.n_steps, finite(state)), final_state=state)
+        return Run(*recorder.finish(problem.n_steps, final), final)
 
     def needs(self, capability: str, declared: bool) -> None:
         """Skip the test if the backend does not declare the capability."""
@@ -148,6 +154,11 @@ def assert_same(a: Result | Run, b: Result | Run, what: str = "two runs differ")
     for name in a.samples:
         assert_equal(a.samples[name], b.samples[name], f"{what}: {name}")
     assert_equal(a.final_state, b.final_state, f"{what}: final state")
+    assert set(a.final.carry) == set(b.final.carry)
+    for name, array in a.final.carry.items():
+        assert_equal(array, b.final.carry[name], f"{what}: {name} that the state carries")
+    assert_equal(a.invalid.neuron, b.invalid.neuron, f"{what}: invalid neurons")
+    assert_equal(a.invalid.step, b.invalid.step, f"{what}: first invalid steps")
     one, other = (run if isinstance(run, Run) else run.outcome for run in (a, b))
     if one.spike_count is not None:
         assert_equal(one.spike_count, other.spike_count, f"{what}: spike count")

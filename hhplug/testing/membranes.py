@@ -27,7 +27,9 @@ INSTANTANEOUS = Membrane(
         "n**2",
         g=9.0,
         E=-90.0,
-        n=Gate(inf="0.5 * (1 + tanh((V + 25) / 18))", tau=1.5, speed="phi"),
+        n=Gate(
+            inf="1 / (1 + exp(-(V + 25) / 9))", tau="1.5 - 0.5 * tanh((V + 25) / 18)", speed="phi"
+        ),
     ),
     L=Channel(g=0.1, E=-65.0),
     phi=1.3,

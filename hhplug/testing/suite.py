@@ -17,6 +17,7 @@ from hhplug.testing.topics.sessions import SessionTests
 from hhplug.testing.topics.side_by_side import SideBySideTests
 from hhplug.testing.topics.spec import SpecTests
 from hhplug.testing.topics.spikes import SpikeTests
+from hhplug.testing.topics.validity import ValidityTests
 from hhplug.testing.topics.varied import VariedTests
 from hhplug.testing.varied import rows
 
@@ -28,6 +29,7 @@ TOPICS = (
     CurrentTests,
     RecordingTests,
     SpikeTests,
+    ValidityTests,
     SessionTests,
     SideBySideTests,
     ProcessTests,
@@ -38,6 +40,8 @@ TOPICS = (
 FIXED = {"kit", "hhplug_suite", "pytest_generate_tests", "_name"}
 
 
+# A neuron of a wrong backend may become invalid; what fails is the test's own assertion.
+@pytest.mark.filterwarnings("ignore:.* neurons became invalid:RuntimeWarning")
 class BackendSuite(*TOPICS):
     """All tests of the kit. A subclass names its backend, `backend = "mine"`, and may add tests."""
 

@@ -12,6 +12,7 @@ from threading import RLock, local
 import numpy as np
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
+from hhplug.crossings import crossing
 from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import evaluate
@@ -166,7 +167,7 @@ class HostSession(DeviceSession):
     def _kernel(self, work):
         n, every = self.problem.n_neurons, self.every
         program = self.program
-        threshold, *scalars = self.arrays["constants"]
+        threshold, per_step, *scalars = self.arrays["constants"]
         rows = self.arrays["rows"].reshape(len(program.rows), -1)
         values = dict(zip(program.scalars, scalars, strict=True))
         values |= zip(program.rows, rows, strict=True)
@@ -174,6 +175,7 @@ class HostSession(DeviceSession):
         column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
         columns = np.flatnonzero(column >= 0)
         state, count = work.state.reshape(len(program.states), n), np.zeros(n, np.int32)
+        first_invalid = np.zeros(n, np.int32)
         assert not (work.spikes and work.spikes.total[0])
         for k in range(work.n_steps):
             row = work.current[0 if work.held else k * self.row_length :][: self.row_length]
@@ -188,14 +190,24 @@ class HostSession(DeviceSession):
                     target[column[columns]] = before[name][columns]
             after = evaluate(program, {**values, **before, "I": I_ext + values["leak"]})
             state[:] = [after[program.outputs[name]] for name in program.states]
+            invalid = ~(after[program.conductance] <= values["most_open"])
+            first_invalid[invalid & (first_invalid == 0)] = k + 1
             V, V_next = before["V"], state[0]
             neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
             count[neuron] += 1
             if work.spikes:
-                fraction = (threshold - V[neuron]) / (V_next[neuron] - V[neuron])
-                self._keep_spikes(work.spikes, neuron, k, fraction)
+                begin, end = (
+                    np.broadcast_to(after[slope], n)[neuron] * per_step
+                    for slope in (program.slopes[0], program.slopes[-1])
+                )
+                rise, change = threshold - V[neuron], V_next[neuron] - V[neuron]
+                self._keep_spikes(work.spikes, neuron, k, crossing(rise, change, begin, end))
         if work.spike_count is not None:
             work.spike_count[:] = count
+        if work.invalid and first_invalid.any():
+            work.invalid.any[0] = 1
+            found = first_invalid > 0
+            work.invalid.first[found] = first_invalid[found]
 
     def _keep_spikes(self, spikes, neuron, k, fraction):
         found = slice(spikes.total[0], spikes.total[0] + len(neuron))
@@ -214,7 +226,11 @@ class HostBackend(Backend):
 
     def prepare(self, problem, max_steps):
         program = lower(problem.membrane, f"gpu-{problem.dtype}")
-        constants = [problem.spike_threshold, *program.scalar_values(problem.dt).values()]
+        constants = [
+            problem.spike_threshold,
+            problem.dt,
+            *program.scalar_values(problem.dt).values(),
+        ]
         return HostSession(self._host, problem, max_steps, program, constants).open()
 
 

@@ -81,6 +81,7 @@ def assert_agrees(ours, expected, bound=BOUND):
         host = ours[name].get() if ours.problem.device_arrays else ours[name]
         np.testing.assert_allclose(host, samples, rtol=0, atol=bound)
     np.testing.assert_allclose(ours.final_state, expected.final_state, rtol=0, atol=bound)
+    np.testing.assert_array_equal(ours.first_invalid_step, expected.first_invalid_step)
     if expected.outcome.spike_count is None:
         assert ours.outcome.spike_count is None
     else:

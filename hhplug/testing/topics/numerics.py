@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from hhplug.currents.stimulus import Stimulus
+from hhplug.membranes.squid import squid
 from hhplug.running.simulate import simulate
 from hhplug.testing import runs
 from hhplug.testing.accuracy import BOUNDS, accuracy_problem
 from hhplug.testing.kit import Kit, assert_near, reference
+from hhplug.testing.membranes import MEMBRANES
 from hhplug.testing.problems import Population
 from hhplug.testing.rates import worst_rate
 from hhplug.testing.topics.currents import SPIKING
@@ -22,8 +24,18 @@ DISTANCES = (0.0, 1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 class NumericsTests:
     def test_the_rates_are_within_bounds(self, kit: Kit):
         bound = BOUNDS[kit.dtype].rate
-        worst = worst_rate(kit.run, kit.dtype)
+        worst = worst_rate(kit.run, kit.dtype, squid)
         kit.budget.note(kit.dtype, "rate", worst.error, bound)
+        assert worst.error < bound, str(worst)
+
+    @pytest.mark.kit_level(2)
+    @pytest.mark.long_horizon("rates of other membranes")
+    @pytest.mark.parametrize("name", sorted(set(MEMBRANES) - {"squid"}))
+    def test_the_rates_of_other_membranes_are_within_bounds(self, kit: Kit, name: str):
+        kit.needs("membranes", kit.spec.capabilities.membranes == "any")
+        worst = worst_rate(kit.run, kit.dtype, MEMBRANES[name])
+        bound = BOUNDS[kit.dtype].rate
+        kit.budget.note(kit.dtype, f"rate of {name}", worst.error, bound)
         assert worst.error < bound, str(worst)
 
     def test_runs_from_the_singular_voltages_are_accurate(self, kit: Kit):
@@ -103,7 +115,7 @@ class NumericsTests:
             assert orders.max() < ORDER[1]
 
     def test_a_long_run_stays_finite(self, kit: Kit):
-        T = 0.02 * kit.steps(20_000, 60)
+        T = 0.02 * kit.steps(20_000, 30)
         current = Stimulus.constant(np.linspace(-10.0, 100.0, 33))
         ours = kit.run(T, dt=0.02, stimulus=current, record=())
         V, *gates = ours.final_state

@@ -38,5 +38,5 @@ class PromiseTests:
     def test_a_neuron_that_blows_up_gives_a_warning(self, kit: Kit):
         current = np.zeros(40)
         current[17] = 1e37
-        with pytest.warns(RuntimeWarning, match="1 of 40 neurons became NaN or infinite"):
+        with pytest.warns(RuntimeWarning, match="1 of 40 neurons became invalid"):
             kit.run(0.05, stimulus=Stimulus.constant(current))

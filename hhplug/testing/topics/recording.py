@@ -60,7 +60,7 @@ class RecordingTests:
                 block.read(out)
                 state = session.state()
                 spikes = [array for added in out.spikes for array in added]
-                arrays = [*out.samples.values(), state, *spikes]
+                arrays = [*out.samples.values(), state.variables, *state.carry.values(), *spikes]
                 recorded.append(arrays)
                 copies.append([array.copy() for array in arrays])
         for arrays, before in zip(recorded, copies, strict=True):

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import pytest
 
 from hhplug.errors import BackendUnavailable
@@ -19,7 +18,6 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.kit import Kit, Repeated, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
-from hhplug.validity import finite
 
 BLOCK = 4  # steps
 FORK_SECONDS = 60  # s that a forked process may take; a hanging one would wait for ever
@@ -76,11 +74,9 @@ class SideBySideTests:
                     block.read(recorded)
                     recorder.collect(recorded)
             states = [session.state() for session in sessions]
-        for recorder, state, right in zip(recorders, states, alone, strict=True):
-            outcome = recorder.finish(steps, np.ones(state.shape[1], bool))
-            assert_same(
-                type(right)(*outcome, final_state=state), right, "a session beside others differs"
-            )
+        for recorder, final, right in zip(recorders, states, alone, strict=True):
+            ours = Run(*recorder.finish(steps, final), final)
+            assert_same(ours, right, "a session beside others differs")
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
@@ -108,8 +104,8 @@ class SideBySideTests:
             kit.chosen.backend.prepare(problem, BLOCK) as session,
         ):
             other.submit(step_through, problem, session, recorder, Repeated([BLOCK])).result()
-            state = session.state()
-        moved = Run(*recorder.finish(steps, finite(state)), final_state=state)
+            final = session.state()
+        moved = Run(*recorder.finish(steps, final), final)
         assert_same(moved, alone, "a session that another thread goes on with differs")
 
     @pytest.mark.one_precision

@@ -1,26 +1,48 @@
 """Tests that every upward crossing of the stored V is found exactly once as a spike."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from hhplug.crossings import crossing
+from hhplug.problem import Problem
+from hhplug.reference import rk4_step
+from hhplug.results.result import Result
 from hhplug.running.memory_recorder import MemoryRecorder
-from hhplug.testing.kit import Kit, assert_equal
+from hhplug.testing.kit import Kit, Run, assert_equal, assert_near
 from hhplug.testing.problems import DT, Population
 
 LONGEST_BLOCK = 2**16  # steps; the core makes no longer ones
-LATE_FRACTION = 1e-4  # the same where V changes little in the step of the crossing
-FRACTION = 1e-6  # error of a spike time in steps, from interpolation in float32
+# Errors of spike times in steps, from rounding, and where V changes little in the step.
+FRACTION = {"float32": 1e-5, "float64": 1e-9}
+LATE_FRACTION = {"float32": 1e-3, "float64": 1e-7}
 
 
-def crossings(V, final_V, threshold):
-    """Return neuron and time, in steps, of each V[k] < θ ≤ V[k+1] in a recorded trace.
+def crossings(ours: Result | Run, problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return neuron and time, in steps, of each V[k] < θ ≤ V[k+1] in a run that records all states.
 
-    V is (steps, neurons); final_V, (neurons,), follows its last row.
+    Within the step V is the cubic of `hhplug.crossings`, whose slopes are the reference's.
     """
-    V = np.concatenate([V, final_V[np.newaxis]]).astype(np.float64)
+    membrane, dt = problem.membrane, problem.dt
+    threshold = float(np.dtype(problem.dtype).type(problem.spike_threshold))
+    V = np.concatenate([ours.samples["V"], ours.final_state[:1]]).astype(np.float64)
     neuron, step = np.nonzero(((V[:-1] < threshold) & (threshold <= V[1:])).T)
+    state = np.stack([ours.samples[name][step, neuron] for name in membrane.states])
+    rows = np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
+    I_ext = np.broadcast_to(rows, (len(rows), problem.n_neurons))[step, neuron]
+    parameters = dict(problem.parameters.take(neuron))
+    _, slopes = rk4_step(membrane.equations, state.astype(np.float64), I_ext, dt, parameters)
     before, after = V[step, neuron], V[step + 1, neuron]
-    return neuron, step + (threshold - before) / (after - before)
+    begin, end = slopes[0] * dt, slopes[-1] * dt
+    return neuron, step + crossing(threshold - before, after - before, begin, end)
+
+
+def assert_times(ours: Result | Run, dt: float, time: NDArray[Any], bounds: Any) -> None:
+    """Assert that spikes are at these times, in steps. bounds: FRACTION or LATE_FRACTION."""
+    bound = bounds[ours.samples["V"].dtype.name]
+    assert_near(ours.spikes.time / dt, time, bound, "a spike time, in steps,")
 
 
 class SpikeTests:
@@ -31,11 +53,10 @@ class SpikeTests:
             V = kit.run(**population.arguments()).V
             threshold = float(V[0, np.argmax(V[1] - V[0])])
         ours = kit.run(**population.arguments(spike_threshold=threshold))
-        rounded = np.dtype(kit.dtype).type(threshold)
-        neuron, time = crossings(ours.V, ours.final_state[0], rounded)
+        neuron, time = crossings(ours, ours.problem)
         assert len(neuron) > 10
         assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
-        np.testing.assert_allclose(ours.spikes.time / DT, time, rtol=0.0, atol=FRACTION)
+        assert_times(ours, DT, time, FRACTION)
         np.testing.assert_array_equal(ours.spike_count, np.bincount(neuron, minlength=259))
 
     @pytest.mark.parametrize(
@@ -54,14 +75,15 @@ class SpikeTests:
             steps * 0.01,
             stimulus=np.tile(current[:, np.newaxis], n),
             initial_state=[-20.0, 0.05, 0.05, 0.3],
+            record_all=True,
         )
-        neuron, time = crossings(ours.V, ours.final_state[0], 0.0)
+        neuron, time = crossings(ours, ours.problem)
         each = np.bincount(neuron, minlength=n)
         assert (each == 4).all()
         assert (np.floor(time[3::4]) == steps - 1).all()
         assert_equal(ours.spike_count, each, "spike count")
         assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
-        np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=FRACTION)
+        assert_times(ours, 0.01, time, FRACTION)
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
@@ -72,24 +94,24 @@ class SpikeTests:
         current = np.zeros((steps, 1))
         current[0::64] = current[1::64] = 5000.0
         current[2::64] = current[3::64] = -5000.0
-        problem = kit.problem(steps * 0.01, batch_size=n, stimulus=current)
+        problem = kit.problem(steps * 0.01, batch_size=n, stimulus=current, record_all=True)
         ours = kit.run_in_blocks(problem, [steps])
-        neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
+        neuron, time = crossings(ours, problem)
         each = np.bincount(neuron, minlength=n)
         assert (each >= steps // 64).all()
         assert_equal(ours.spike_count, each, "spike count")
         assert_equal(ours.spikes.neuron, neuron, "spikes' neurons")
-        np.testing.assert_allclose(ours.spikes.time / 0.01, time, rtol=0.0, atol=LATE_FRACTION)
+        assert_times(ours, 0.01, time, LATE_FRACTION)
 
     @pytest.mark.parametrize("length", [1, 2, 3])
     def test_a_spike_on_a_block_boundary_is_found_once(self, kit: Kit, length):
         population = Population(259, kit.steps(48, 12))
         problem = kit.problem(**population.arguments())
         ours = kit.run_in_blocks(problem, [length])
-        neuron, time = crossings(ours.samples["V"], ours.final_state[0], 0.0)
+        neuron, time = crossings(ours, problem)
         assert {int(t) % length for t in time} == set(range(length)), "crossings in every place"
         np.testing.assert_array_equal(ours.spikes.neuron, neuron)
-        np.testing.assert_allclose(ours.spikes.time / DT, time, rtol=0.0, atol=FRACTION)
+        assert_times(ours, DT, time, FRACTION)
         np.testing.assert_array_equal(ours.spike_count, np.bincount(neuron, minlength=259))
 
     def test_counts_do_not_depend_on_whether_times_are_kept(self, kit: Kit):

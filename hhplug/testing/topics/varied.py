@@ -103,14 +103,16 @@ def _assert_end_to_end(kit: Kit, problem: Problem, whole: Run) -> None:
         "T": (problem.n_steps - cut) * DT,
         "start_step": problem.start_step + cut,
         "stimulus": stimulus[cut:] if isinstance(stimulus, np.ndarray) else stimulus,
-        "initial_state": first.final_state,
     }
-    second = kit.run_in_blocks(Problem(**arguments), [problem.n_steps - cut])
+    rest = Problem(**arguments).continuing(first.final, first.invalid)
+    second = kit.run_in_blocks(rest, [problem.n_steps - cut])
     what = f"a run of {cut} steps, and one that goes on from it, differ from the whole"
     for name, samples in whole.samples.items():
         joined = np.concatenate([first.samples[name], second.samples[name]])
         assert_equal(joined, samples, f"{what}: {name}")
     assert_equal(second.final_state, whole.final_state, f"{what}: final state")
+    assert_equal(second.invalid.neuron, whole.invalid.neuron, f"{what}: invalid neurons")
+    assert_equal(second.invalid.step, whole.invalid.step, f"{what}: first invalid steps")
     if problem.spikes != "off":
         count = first.spike_count + second.spike_count
         assert_equal(count, whole.spike_count, f"{what}: spike count")

@@ -17,6 +17,8 @@ static inline unsigned atomicAdd(unsigned* at, unsigned more) {
   return before;
 }
 
+static inline int min(int a, int b) { return a < b ? a : b; }
+
 #if REAL64
 DEVICE double fma_(double a, double b, double c) { return std::fma(a, b, c); }
 DEVICE double log2_(double x) { return std::log2(x); }

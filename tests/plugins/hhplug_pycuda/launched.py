@@ -40,7 +40,13 @@ def seen_slopes(equations, put, launch, state, parameters):
         still, fast = at(0.0), at(FAST)
         return [fast[n] if n in last else still[n] if n in of_dt else fast[n] for n in formulas]
 
-    rows = values(program.rows, lambda dt: program.row_values(parameters, dt))
+    formulas = {n: formula for n, formula in program.rows.items() if n != "most_open"}
+
+    def rows_at(dt):
+        return {n: formula.value({**parameters, "dt": dt}) for n, formula in formulas.items()}
+
+    rows = dict(zip(formulas, values(formulas, rows_at), strict=True)) | {"most_open": np.inf}
+    rows = [rows[name] for name in program.rows]
     scalars = values(program.scalars, program.scalar_values)
     b = block(equations, put, state, np.array(rows).reshape(-1, 1), scalars, steps=1)
     return launch(b).astype(np.float64)

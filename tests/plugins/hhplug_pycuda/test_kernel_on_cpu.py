@@ -12,7 +12,10 @@ import pytest
 from launched import awkward_voltages, block, worst_rate_error
 from trial_membranes import MEMBRANES, SINGULAR, SWITCHED
 
+from hhplug.crossings import crossing
+from hhplug.reference import rk4_step
 from hhplug.testing.accuracy import BOUNDS
+from hhplug.validity import STABILITY_LIMIT
 from hhplug_pycuda.source import equations, source
 
 SHIM = Path(__file__).with_name("hh_on_cpu.cpp")
@@ -78,6 +81,7 @@ class Run:
         self.count, self.total = np.zeros(n, np.int32), np.zeros(1, np.uint32)
         self.neuron, self.step = np.zeros((2, room), np.int32)
         self.fraction = np.zeros(room, dtype)
+        self.any_invalid, self.first_invalid = np.zeros(1, np.int32), np.zeros(n, np.int32)
         self.rows = np.stack(list(program.row_values(parameters, DT).values()))
         self.scalars = list(program.scalar_values(DT).values())
         self.room = room
@@ -107,28 +111,34 @@ class Run:
         for name in ("count", "total", "neuron", "step", "fraction"):
             b["spikes"][name] = getattr(self, name).ctypes.data
         b["spikes"]["room"], b["spikes"]["threshold"] = self.room, 0.0
+        b["spikes"]["per_step"] = program.per_step(DT)
+        b["validity"]["any"] = self.any_invalid.ctypes.data
+        b["validity"]["first"] = self.first_invalid.ctypes.data
         library.run_population(b.reshape(1).ctypes.data_as(ctypes.c_void_p))
         return samples
 
 
 def described(membrane, parameters, state, I_ext):
-    """The states before each step, and after the last, by the description in float64: (…, k, n)."""
-    slopes, y, kept = membrane.equations.derivative, state, [state]
+    """A run by the description in float64.
+
+    Returns the states before each step and after the last, (states, k + 1, n), and dV/dt at the
+    begin and the end of each step, (k, n) each.
+    """
+    y, kept, begins, ends = state, [state], [], []
     for now in I_ext:
-        k1 = slopes(y, now, parameters)
-        k2 = slopes(y + 0.5 * DT * k1, now, parameters)
-        k3 = slopes(y + 0.5 * DT * k2, now, parameters)
-        k4 = slopes(y + DT * k3, now, parameters)
-        y = y + DT / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        y, slopes = rk4_step(membrane.equations, y, now, DT, parameters)
         kept.append(y)
-    return np.stack(kept, axis=1)
+        begins.append(slopes[0])
+        ends.append(slopes[-1])
+    return np.stack(kept, axis=1), np.stack(begins), np.stack(ends)
 
 
-def crossings(V):
-    """Neuron, step and fraction of the upward crossings of 0 mV, by the order of neurons."""
+def crossings(V, begins, ends):
+    """Neuron, and time in steps, of the upward crossings of 0 mV, by the order of neurons."""
     neuron, step = np.nonzero(((V[:-1] < 0.0) & (V[1:] >= 0.0)).T)
-    before, after = V[step, neuron], V[step + 1, neuron]
-    return neuron, step - before / (after - before)
+    rise, change = -V[step, neuron], V[step + 1, neuron] - V[step, neuron]
+    slopes = (slope[step, neuron] * DT for slope in (begins, ends))
+    return neuron, step + crossing(rise, change, *slopes)
 
 
 def on_cpu(library):
@@ -175,14 +185,14 @@ def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_arr
     waveform = np.stack([(t >= 1.0) & (t < 6.0), np.sin(2 * np.pi * 0.05 * t)], axis=1)
     gain = np.linspace([7.0, 7.0], [20.0, 20.0], n).T
     I_ext = waveform @ gain
-    expected = described(membrane, parameters, state, I_ext)
+    expected, *slopes = described(membrane, parameters, state, I_ext)
     run = Run(membrane, dtype, parameters, state)
     current = {"array": I_ext} if as_array else {"waveform": waveform, "gain": gain}
     samples = run.advance(compiled(membrane, dtype, as_array), **current)
     for state_name, ours, theirs in zip(membrane.states, samples, expected, strict=True):
         assert np.abs(ours - theirs[:-1]).max() < BOUNDS[dtype].V_50_ms, state_name
     assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
-    neuron, time = crossings(expected[0])
+    neuron, time = crossings(expected[0], *slopes)
     np.testing.assert_array_equal(run.count, np.bincount(neuron, minlength=n))
     total = int(run.total[0])
     assert total == len(neuron) > 0
@@ -212,10 +222,37 @@ def test_exponentials_beyond_the_range_of_floats_are_0_or_large(compiled, dtype)
     parameters, gain = dict(usual) | {"C_m": np.ones(n)}, np.zeros((1, n))
     with np.errstate(over="ignore"):
         state = settled(SWITCHED, usual, np.linspace(-110.0, 250.0, n))
-        expected = described(SWITCHED, parameters, state, np.zeros((50, 1)))
+        expected, *_ = described(SWITCHED, parameters, state, np.zeros((50, 1)))
     run = Run(SWITCHED, dtype, parameters, state)
     run.advance(compiled(SWITCHED, dtype), np.ones((50, 1)), gain)
     assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MEMBRANES)
+def test_the_first_invalid_step_is_that_of_the_description(compiled, name, dtype):
+    membrane, n = MEMBRANES[name], 17
+    parameters = spread(membrane, n)
+    for conductance in (p for p in parameters if p.startswith("g_")):
+        parameters[conductance] = parameters[conductance] * np.geomspace(1.0, 60.0, n)
+    state = np.broadcast_to(settled(membrane, parameters), (len(membrane.states), n)).copy()
+    state[0, 3] = np.inf
+    gain = np.full((1, n), 20.0)
+    with np.errstate(all="ignore"):
+        states, *_ = described(membrane, parameters, state, np.full((N_STEPS, 1), 20.0))
+        open_ = np.stack(
+            [membrane.equations.open_conductance(states[:, k], parameters) for k in range(N_STEPS)]
+        )
+        stable = open_ * DT / parameters["C_m"] <= STABILITY_LIMIT
+    stable &= np.isfinite(states[:, :-1]).all(axis=0)
+    expected = np.where(stable.all(axis=0), 0, np.argmin(stable, axis=0) + 1)
+    assert expected[3] == 1
+    assert 1 < (expected == 0).sum() < n
+    run = Run(membrane, dtype, parameters, state)
+    run.advance(compiled(membrane, dtype), np.ones((N_STEPS, 1)), gain)
+    assert run.any_invalid[0] == 1
+    # Near the limit V swings, and rounding in float32 decides which swing passes it.
+    assert np.abs(run.first_invalid - expected).max() <= (5 if dtype == "float32" else 0)
 
 
 def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):

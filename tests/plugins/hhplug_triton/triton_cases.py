@@ -128,7 +128,7 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
     dtype, n = program.target.rpartition("-")[2], state.shape[1]
     equations = Equations(program)
     rows = [np.broadcast_to(row, n) for row in program.row_values(parameters, dt).values()]
-    table = [0.0, *program.scalar_values(dt).values(), *equations.constants]
+    table = [0.0, dt, *program.scalar_values(dt).values(), *equations.constants]
     after, rows, table, current = (
         torch.from_numpy(np.array(values, dtype)).to(device)
         for values in (state, rows, table, np.broadcast_to(I_ext, (1, n)))
@@ -139,6 +139,7 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
         samples=(after,) * len(state), recorded=0, before=0, column=after, some=0, columns=n,
         first=1, every=1, spike_count=None,
         total=None, neuron=None, step=None, fraction=None, room=0,
+        any_invalid=None, first_invalid=None,
         HELD=False, ARRAY=True, RECORD=False, membrane_step=equations.step, STATES=len(state),
         ROWS=len(rows), SCALARS=len(program.scalars), CONSTANTS=len(equations.constants),
         FAST=fast, UNROLL=1, BLOCK=block, enable_fp_fusion=False,

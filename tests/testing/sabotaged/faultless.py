@@ -7,6 +7,7 @@ import numpy as np
 from hhplug.backend import Block, Recorded
 from hhplug.problem import Problem
 from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
+from hhplug.state import State
 
 
 class Faultless(ReferenceBackend):
@@ -23,11 +24,13 @@ class Faultless(ReferenceBackend):
 
     def read(self, session: "FaultySession", steps: range, out: Recorded) -> None:
         # What the session understood of the problem decides what its block records.
-        understood = Recorded(session.problem, out.samples, out.spike_count, out.spikes)
+        understood = Recorded(
+            session.problem, out.samples, out.spike_count, out.spikes, out.invalid
+        )
         ReferenceBlock(session, steps.start, len(steps)).read(understood)
 
     def state(self, session: "FaultySession") -> Any:
-        return session.current_state.copy()
+        return session.now.copy()
 
     def close(self, session: "FaultySession") -> None:
         session.closed = True
@@ -46,8 +49,8 @@ class FaultySession(ReferenceSession):
         self.backend.enqueue(self, steps)
         return FaultyBlock(self, steps)
 
-    def state(self) -> Any:
-        return self.backend.state(self)
+    def state(self) -> State:
+        return State(self.backend.state(self))
 
     def device_samples(self) -> dict[str, Any]:
         names = self.problem.record
@@ -85,7 +88,7 @@ class KeepsSamplesOnDevice(Faultless):
             shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
             samples = {name: np.empty(shape) for name in problem.record}
             session.kept.append(samples)
-            out = Recorded(out.problem, samples, out.spike_count, out.spikes)
+            out = Recorded(out.problem, samples, out.spike_count, out.spikes, out.invalid)
         super().read(session, steps, out)
 
 

@@ -1,5 +1,6 @@
 """Faults that make rates, steps or currents inaccurate."""
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from hhplug import reference
 from hhplug.currents.current import ArrayCurrent
 from hhplug.membranes.parameters import ParameterValues
+from hhplug.state import State
 from hhplug_numpy.backend import NumpyBackend, NumpySession
 from sabotaged.changes import with_fields, with_rate
 from sabotaged.faultless import Faultless
@@ -45,7 +47,20 @@ class Float32PosingAsFloat64(NumpyBackend):
 
 class Float32Session(NumpySession):
     def state(self):
-        return super().state().astype(np.float64)
+        return State(super().state().variables.astype(np.float64))
+
+
+class TimeConstantOffByAThousandth(Faultless):
+    """Time constants, which the squid's gates aren't given by, are off."""
+
+    def read(self, session, steps, out):
+        gates = session.problem.membrane.equations._gates.values()
+        with ExitStack() as changed:
+            for functions in (gate.functions for gate in gates if "tau" in gate.functions):
+                tau = functions["tau"]
+                off = {"tau": lambda values, tau=tau: 1.001 * tau(values)}
+                changed.enter_context(patch.dict(functions, off))
+            super().read(session, steps, out)
 
 
 class SecondOrder(Faultless):
@@ -53,8 +68,9 @@ class SecondOrder(Faultless):
 
     def read(self, session, steps, out):
         def midpoint(equations, state, I_ext, dt, p):
-            half = state + 0.5 * dt * equations.derivative(state, I_ext, p)
-            return state + dt * equations.derivative(half, I_ext, p)
+            slope = equations.derivative(state, I_ext, p)
+            middle = equations.derivative(state + 0.5 * dt * slope, I_ext, p)
+            return state + dt * middle, (slope[0], middle[0])
 
         with patch.object(reference, "rk4_step", midpoint):
             super().read(session, steps, out)
@@ -92,7 +108,7 @@ class DriftingGate(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        session.current_state[2] += 0.02 * len(steps)
+        session.now[2] += 0.02 * len(steps)
 
 
 class VoltageClampedAt150(Faultless):
@@ -100,5 +116,5 @@ class VoltageClampedAt150(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        V = session.current_state[0]
+        V = session.now[0]
         V[V > 150.0] = 150.0

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hhplug.state import State
 from sabotaged.changes import nudged, with_fields, with_parameters
 from sabotaged.faultless import Faultless
 
@@ -10,19 +11,19 @@ class StaleLastNeuron(Faultless):
     """The last neuron of a population that is no multiple of 32 is not stepped."""
 
     def read(self, session, steps, out):
-        before = session.current_state[:, -1].copy()
+        before = session.now[:, -1].copy()
         super().read(session, steps, out)
         if session.problem.n_neurons % 32:
-            session.current_state[:, -1] = before
+            session.now[:, -1] = before
 
 
 class IndexOf18Bits(Faultless):
     """Neurons with an index beyond 18 bits are not stepped."""
 
     def read(self, session, steps, out):
-        before = session.current_state[:, 2**18 :].copy()
+        before = session.now[:, 2**18 :].copy()
         super().read(session, steps, out)
-        session.current_state[:, 2**18 :] = before
+        session.now[:, 2**18 :] = before
 
 
 class RestOfAVectorRoundsOtherwise(Faultless):
@@ -31,7 +32,7 @@ class RestOfAVectorRoundsOtherwise(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         n = session.problem.n_neurons
-        rest = session.current_state[:, n - n % 16 :]
+        rest = session.now[:, n - n % 16 :]
         rest[:] = nudged(rest)
 
 
@@ -53,9 +54,9 @@ class NaNThatStays(Faultless):
         self._room = np.zeros(1)
 
     def read(self, session, steps, out):
-        session.current_state[0] += 0.0 * self._room
+        session.now[0] += 0.0 * self._room
         super().read(session, steps, out)
-        self._room = session.current_state[0].max(keepdims=True)
+        self._room = session.now[0].max(keepdims=True)
 
 
 class NaNThatSpreads(Faultless):
@@ -63,7 +64,7 @@ class NaNThatSpreads(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        session.current_state[0] += 0.0 * np.roll(session.current_state[0], 1)
+        session.now[0] += 0.0 * np.roll(session.now[0], 1)
 
 
 class NaNGatesBehindAClampedV(Faultless):
@@ -71,7 +72,7 @@ class NaNGatesBehindAClampedV(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        V = session.current_state[0]
+        V = session.now[0]
         V[:] = np.clip(np.nan_to_num(V, nan=-65.0), -200.0, 200.0)
 
 
@@ -79,4 +80,4 @@ class NonfiniteStartReplaced(Faultless):
     """A neuron that begins as NaN or infinite is computed from other numbers."""
 
     def understood(self, problem):
-        return with_fields(problem, initial_state=np.nan_to_num(problem.initial_state))
+        return with_fields(problem, initial=State(np.nan_to_num(problem.initial_state)))

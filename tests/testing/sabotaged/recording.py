@@ -13,18 +13,18 @@ class LiveState(Faultless):
     """`state` returns the array in which the session computes."""
 
     def read(self, session, steps, out):
-        live = session.current_state
+        live = session.now
         super().read(session, steps, out)
-        live[:] = session.current_state
-        session.current_state = live
+        live[:] = session.now
+        session.now = live
 
     def state(self, session):
-        return session.current_state
+        return session.now
 
 
 class Float32State(Faultless):
     def state(self, session):
-        return session.current_state.astype(np.float32)
+        return session.now.astype(np.float32)
 
 
 class RecordedNeuronsSorted(Faultless):
@@ -37,7 +37,7 @@ class RecordingRoundsOtherwise(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         if out.samples:
-            session.current_state = nudged(session.current_state)
+            session.now = nudged(session.now)
 
 
 class AtomicSums(Faultless):
@@ -45,7 +45,7 @@ class AtomicSums(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        V = session.current_state[0]
+        V = session.now[0]
         some = np.random.default_rng().random(V.size) < 0.5
         V[some] = nudged(V[some])
 
@@ -71,7 +71,7 @@ class ReusedSpikeArrays(Faultless):
         )
 
     def read(self, session, steps, out):
-        ours = Recorded(out.problem, out.samples, out.spike_count)
+        ours = Recorded(out.problem, out.samples, out.spike_count, invalid=out.invalid)
         super().read(session, steps, ours)
         if ours.spikes:
             found = list(map(np.concatenate, zip(*ours.spikes, strict=True)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from hhplug import reference
 from hhplug.backend import Recorded
+from hhplug.state import State
 from sabotaged.changes import with_fields, with_parameters, with_rows
 from sabotaged.faultless import Faultless
 from sabotaged.spikes import SpikesChanged
@@ -49,7 +50,8 @@ class StateOneStepTooFar(Faultless):
         problem = session.problem
         (I_ext,) = problem.current.rows(problem.end_step - 1, 1)
         equations, parameters = problem.membrane.equations, dict(problem.parameters)
-        return reference.rk4_step(equations, session.current_state, I_ext, problem.dt, parameters)
+        after, _ = reference.rk4_step(equations, session.now, I_ext, problem.dt, parameters)
+        return after
 
 
 class StateMovedToRestAndBack(Faultless):
@@ -57,7 +59,7 @@ class StateMovedToRestAndBack(Faultless):
 
     def understood(self, problem):
         V, *gates = problem.initial_state
-        return with_fields(problem, initial_state=np.stack([(V + 65.0) - 65.0, *gates]))
+        return with_fields(problem, initial=State(np.stack([(V + 65.0) - 65.0, *gates])))
 
 
 class SamplesCountedFromTheBlock(Faultless):
@@ -68,7 +70,11 @@ class SamplesCountedFromTheBlock(Faultless):
         shape = len(steps), problem.n_recorded
         every_step = {name: np.empty(shape) for name in out.samples}
         session.problem = with_fields(problem, record_every=1)
-        super().read(session, steps, Recorded(out.problem, every_step, out.spike_count, out.spikes))
+        super().read(
+            session,
+            steps,
+            Recorded(out.problem, every_step, out.spike_count, out.spikes, out.invalid),
+        )
         session.problem = problem
         for name, samples in out.samples.items():
             samples[:] = every_step[name][:: problem.record_every][: len(samples)]
@@ -92,6 +98,7 @@ class OneBufferForTwoBlocks(Faultless):
             samples[:rows] = buffer.samples[name][:rows]
         out.spike_count += buffer.spike_count
         out.spikes.extend(buffer.spikes)
+        out.invalid.extend(buffer.invalid)
 
 
 class ParametersOfTheLatestSession(Faultless):
@@ -144,7 +151,7 @@ class EveryBlockKept(Faultless):
 
     def read(self, session, steps, out):
         super().read(session, steps, out)
-        self._states.append(session.current_state)
+        self._states.append(session.now)
 
 
 class ThreadOfEverySessionKept(Faultless):

@@ -51,16 +51,16 @@ class ScratchSharedByThreads(Faultless):
         self._meeting = Barrier(2, timeout=0.05)
 
     def read(self, session, steps, out):
-        self._scratch = session.current_state
+        self._scratch = session.now
         try:
             self._meeting.wait()  # until the other thread has written too
         except BrokenBarrierError:
             self._meeting.reset()
         mine = self._scratch
-        if mine.shape == session.current_state.shape or self._meeting.broken:
-            session.current_state = mine
+        if mine.shape == session.now.shape or self._meeting.broken:
+            session.now = mine
         else:
-            session.current_state = session.current_state * 0.0
+            session.now = session.now * 0.0
         super().read(session, steps, out)
 
 
@@ -73,14 +73,14 @@ class BuffersOfOneSizeShared(Faultless):
 
     def prepare(self, problem, max_steps):
         session = super().prepare(problem, max_steps)
-        self._states[problem.n_neurons] = session.current_state
+        self._states[problem.n_neurons] = session.now
         return session
 
     def read(self, session, steps, out):
         n = session.problem.n_neurons
-        session.current_state = self._states[n]
+        session.now = self._states[n]
         super().read(session, steps, out)
-        self._states[n] = session.current_state
+        self._states[n] = session.now
 
 
 class SessionBoundToItsThread(Faultless):
@@ -93,7 +93,7 @@ class SessionBoundToItsThread(Faultless):
 
     def read(self, session, steps, out):
         if session.kept != get_ident():
-            session.current_state = session.current_state * 0.0
+            session.now = session.now * 0.0
         super().read(session, steps, out)
 
 
@@ -106,7 +106,7 @@ class OnlyTheLatestBackendWorks(Faultless):
 
     def read(self, session, steps, out):
         if self._latest is not self:
-            session.current_state = session.current_state * 0.0
+            session.now = session.now * 0.0
         super().read(session, steps, out)
 
 

@@ -1,6 +1,7 @@
 """Faults that lose, invent or misplace spikes, or by which detection changes the steps."""
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -16,7 +17,8 @@ class SpikesChanged(Faultless):
         if session.problem.spikes != "times":
             super().read(session, steps, out)
             return
-        found = Recorded(out.problem, out.samples, np.zeros_like(out.spike_count))
+        nothing = np.zeros_like(out.spike_count)
+        found = Recorded(out.problem, out.samples, nothing, invalid=out.invalid)
         super().read(session, steps, found)
         none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         spikes = tuple(map(np.concatenate, zip(none, *found.spikes, strict=True)))
@@ -63,6 +65,17 @@ class SpikesBeyondALargeRoomLost(SpikesChanged):
 
     def reported(self, session, steps, spikes):  # noqa: ARG002
         return [array[: 2**16] for array in spikes]
+
+
+class SpikesOnAStraightLine(SpikesChanged):
+    """V rises along a straight line within a step."""
+
+    def read(self, session, steps, out):
+        with patch("hhplug.backend.crossing", lambda rise, change, *_: rise / change):
+            super().read(session, steps, out)
+
+    def reported(self, session, steps, spikes):  # noqa: ARG002
+        return spikes
 
 
 class SpikesGivenWithCounts(Faultless):
@@ -113,7 +126,7 @@ class SpikesRoundOtherwise(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         if session.problem.spikes != "off":
-            session.current_state = nudged(session.current_state)
+            session.now = nudged(session.now)
 
 
 class AtMost32SpikesANeuronAndBlock(SpikesChanged):

@@ -15,10 +15,10 @@ class LastFullGroupOf64Lost(Faultless):
     group = 64
 
     def read(self, session, steps, out):
-        before = session.current_state
+        before = session.now
         super().read(session, steps, out)
         if session.problem.n_neurons % self.group == 0:
-            session.current_state[:, -self.group :] = before[:, -self.group :]
+            session.now[:, -self.group :] = before[:, -self.group :]
 
 
 class LastFullGroupOf256Lost(LastFullGroupOf64Lost):
@@ -78,7 +78,7 @@ class OneVariantRoundsOtherwise(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
         if session.problem.current.array and session.problem.spikes == "counts":
-            session.current_state = nudged(session.current_state)
+            session.now = nudged(session.now)
 
 
 class LastRowWrittenPastItsEnd(Faultless):
@@ -97,7 +97,9 @@ class SamplesOneStepLate(Faultless):
 
     def read(self, session, steps, out):
         exact = {name: np.empty_like(samples) for name, samples in out.samples.items()}
-        super().read(session, steps, Recorded(out.problem, exact, out.spike_count, out.spikes))
+        super().read(
+            session, steps, Recorded(out.problem, exact, out.spike_count, out.spikes, out.invalid)
+        )
         for name, samples in exact.items():
             late = np.concatenate([getattr(session, "last", exact)[name][-1:], samples])
             out.samples[name][:] = late[: len(samples)]
@@ -139,6 +141,6 @@ class PoolsAtRest(Faultless):
             for row, name in enumerate(session.problem.membrane.states)
             if name in session.problem.membrane.reading.pools
         ]
-        before = session.current_state[pools].copy()
+        before = session.now[pools].copy()
         super().read(session, steps, out)
-        session.current_state[pools] = before
+        session.now[pools] = before

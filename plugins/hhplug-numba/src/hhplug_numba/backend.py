@@ -1,7 +1,6 @@
 """The Numba backend: groups of neurons that fit the cache are spread over the cores."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
 from hhplug.problem import Problem
+from hhplug.state import State
+from hhplug.validity import VALID
 from hhplug_numba.kernels import kernel
 from hhplug_numba.layout import FIRST_STATE, Groups
 
@@ -58,6 +59,9 @@ class NumbaSession(Session):
         self._scalars = np.array(list(program.scalar_values(problem.dt).values()), self.dtype)
         gain = groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
+        real = self.dtype.type
+        self._per_step = real(program.per_step(problem.dt))
+        self._invalid = np.full(problem.n_neurons, VALID)  # first invalid step of each neuron
         self._chosen = groups.chosen(problem.record_neurons)
         self._n_shares = min(len(groups), SHARES * backend.threads)
         nothing = Recorded(problem, {}, np.zeros(problem.n_neurons, np.int64))
@@ -86,20 +90,24 @@ class NumbaSession(Session):
         current = self.current(first, count)
         sample = self.problem.sample_steps(first, count).start - first
 
-        def run(share: int) -> list[Spikes]:
-            return list(self._run_share(share, current, count, out, sample))
+        def run(share: int) -> tuple[list[Spikes], bool]:
+            return self._run_share(share, current, range(first, first + count), out, sample)
 
         shares = range(self._n_shares)
-        for spikes in map(run, shares) if len(shares) == 1 else self._pool.map(run, shares):
-            for neuron, step, fraction in spikes:
-                out.add_spikes(neuron, step + first, fraction)
+        found = list(map(run, shares) if len(shares) == 1 else self._pool.map(run, shares))
+        for neuron, step, fraction in (spikes for trains, _ in found for spikes in trains):
+            out.add_spikes(neuron, step + first, fraction)
+        if any(newly_invalid for _, newly_invalid in found):
+            neuron = np.flatnonzero(self._invalid != VALID)
+            out.add_invalid(neuron, self._invalid[neuron])
 
     def _run_share(
-        self, share: int, current: tuple[Array, Array], count: int, out: Recorded, sample: int
-    ) -> Iterator[Spikes]:
-        """Compute a block for every n_shares-th group from group `share` on; yield the spikes.
+        self, share: int, current: tuple[Array, Array], steps: range, out: Recorded, sample: int
+    ) -> tuple[list[Spikes], bool]:
+        """Compute a block of steps for every n_shares-th group from group `share` on.
 
-        The first sample is of step `sample` of the block.
+        The first sample is of step `sample` of the block. Returns the spikes, and whether a neuron
+        became invalid.
         """
         problem, groups, real = self.problem, self._groups, self.dtype.type
         waveform, array = current
@@ -110,21 +118,24 @@ class NumbaSession(Session):
         room = max(ROOM, groups.width) if problem.spikes == "times" else 0
         neuron, step = np.empty((2, room), np.int64)
         fraction = np.empty(room, self.dtype)
-        group, done = share, 0
+        group, done, trains, newly_invalid = share, 0, [], False
         while group < len(groups):
-            group, done, found = self._kernel.advance(
+            group, done, found, one_new = self._kernel.advance(
                 groups.elements, self._scalars, groups.n, groups.width,
-                group, self._n_shares, done, count,
+                group, self._n_shares, done, len(steps),
                 self._gain, waveform, array, outs, sample, problem.record_every,
                 starts, column, lane,
-                real(problem.spike_threshold), counted, neuron, step, fraction,
+                real(problem.spike_threshold), self._per_step, counted, neuron, step, fraction,
+                self._invalid, steps.start,
             )  # fmt: skip
+            newly_invalid |= one_new
             if found:
-                yield neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()
+                trains.append((neuron[:found].copy(), step[:found].copy(), fraction[:found].copy()))
+        return trains, newly_invalid
 
-    def state(self) -> Array:
+    def state(self) -> State:
         n_states = len(self.problem.membrane.states)
-        return self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states))
+        return State(self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states)))
 
 
 class NumbaBlock(Block):

@@ -11,12 +11,22 @@ fastmath), there are no library functions. So vector body, remainder and scalar 
 do CPUs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hhplug.lowering.program import Op, Operand, Program
-from hhplug_numba.layout import FIRST_STATE, I_EXT, LEAK, PER_C_M, V_BEFORE
+from hhplug_numba.layout import (
+    CONDUCTANCE,
+    END_SLOPE,
+    FIRST_STATE,
+    I_EXT,
+    LEAK,
+    MOST_OPEN,
+    PER_C_M,
+    SLOPE,
+    V_BEFORE,
+)
 
 OPERATIONS = {
     "add": "{} + {}",
@@ -37,9 +47,9 @@ TABLES = ("exp2", "log2")  # functions whose long polynomials have a loop of the
 FARTHEST = 1000.0  # mV
 LARGEST_EXPONENT = {"float32": 126.0, "float64": 1022.0}
 
-WORDS = ("g", "i", "width", "scalars", "threshold", "crossed", "fma", "real", "exp2", "log2", "abs",
-         "within", "exponential", "inline", "kernel", "range", "step", "STRIDE", "LANES",
-         "kept_apart", "widest_vectors")  # fmt: skip
+WORDS = ("g", "i", "width", "scalars", "threshold", "crossed", "unstable", "fma", "real",
+         "exp2", "log2", "abs", "within", "exponential", "inline", "kernel", "range", "step",
+         "STRIDE", "LANES", "kept_apart", "widest_vectors")  # fmt: skip
 """What the source uses itself, so that no value may have these names."""
 
 
@@ -61,7 +71,10 @@ class Source:
 
 
 def source(program: Program, dtype: str) -> Source:
-    """Return the source of `step(g, scalars, threshold, width)` for a precision."""
+    """Return the source of `step(g, scalars, threshold, width)` for a precision.
+
+    It returns whether any neuron crosses the threshold upwards, and whether any is invalid.
+    """
     return _Writer(program, dtype).source()
 
 
@@ -103,10 +116,11 @@ class _Writer:
         self.loops = _loops(program)
         self.made = {op.out: k for k, loop in enumerate(self.loops) for op in loop}
         self.ops = {op.out: op for op in program.ops}
-        self.rows = {"I": I_EXT, "leak": LEAK, "per_C_m": PER_C_M}
+        self.rows = {"I": I_EXT, "leak": LEAK, "per_C_m": PER_C_M, "most_open": MOST_OPEN}
         self.rows |= {state: FIRST_STATE + k for k, state in enumerate(program.states)}
         others = [row for row in program.rows if row not in self.rows]
         self.rows |= {row: FIRST_STATE + len(program.states) + k for k, row in enumerate(others)}
+        self.kept = self._kept()
         self.temporary, self.n_rows = self._temporary_rows()
         self.names = self._names()
         self.exponentials: dict[tuple[float, float], str] = {}
@@ -145,11 +159,22 @@ class _Writer:
             names[value] = name
         return names
 
+    def _kept(self) -> dict[int, Operand]:
+        """What the loops around a step read after it, by the rows for that."""
+        program = self.program
+        return {
+            SLOPE: program.slopes[0],
+            END_SLOPE: program.slopes[-1],
+            CONDUCTANCE: program.conductance,
+        }
+
     def _temporary_rows(self) -> tuple[dict[str, int], int]:
         """A row for each value that another loop reads, and the number of all rows.
 
-        Rows are used again. That of V before the step is among them, which is written at the end.
+        Rows are used again, but for those of values that are kept. That of V before the step is
+        among them, which is written at the end.
         """
+        kept = {value: row for row, value in self.kept.items() if value in self.made}
         last: dict[str, int] = {}
         for k, loop in enumerate(self.loops):
             for op in loop:
@@ -161,9 +186,11 @@ class _Writer:
         n_rows = max(self.rows.values()) + 1
         free, place = [V_BEFORE], {}
         for k, loop in enumerate(self.loops):
-            free += [place[a] for a, until in last.items() if until == k]
+            free += [place[a] for a, until in last.items() if until == k and a not in kept]
             for op in loop:
-                if op.out in last:
+                if op.out in kept:
+                    place[op.out] = kept[op.out]
+                elif op.out in last:
                     if not free:
                         free, n_rows = [n_rows], n_rows + 1
                     place[op.out] = free.pop()
@@ -184,8 +211,7 @@ class _Writer:
             "    widest_vectors()",
             "    width = width // LANES * LANES  # so that LLVM knows: no remainder, which is slow",
             *(f"    {name} = scalars[{k}]" for k, name in enumerate(scalars)),
-            *(f"    {name}({arguments})" for name in names[:-1]),
-            f"    return {names[-1]}({arguments})",
+            *self._calls(names, arguments),
         ]
         functions = [
             f"{name} = exponential({slope!r}, {offset!r})"
@@ -194,13 +220,33 @@ class _Writer:
         lines = [*functions, "", *(line for body in bodies for line in body), *step, ""]
         return Source("\n".join(lines), self.rows, self.n_rows)
 
+    def _calls(self, names: Sequence[str], arguments: str) -> Iterator[str]:
+        """The calls of the loops. Each loop returns what it finds of crossed and unstable."""
+        for k, name in enumerate(names):
+            found = self._found(k)
+            yield f"    {', '.join(found)}{' = ' if found else ''}{name}({arguments})"
+        yield "    return crossed, unstable"
+
+    def _found(self, k: int) -> list[str]:
+        """What the k-th loop finds out about the neurons."""
+        found = ["crossed"] if k == len(self.loops) - 1 else []
+        return [*found, "unstable"] if k == self._loop_of_conductance else found
+
+    @property
+    def _loop_of_conductance(self) -> int:
+        return self.made.get(str(self.program.conductance), len(self.loops) - 1)
+
     def _loop(self, k: int) -> list[str]:
         """The body of the function of the k-th loop."""
         last = k == len(self.loops) - 1
         ops = [op for op in self.loops[k] if op.out not in self.folded]
         outputs = self.program.outputs if last else {}
-        wanted = [a for op in ops for a in self._arguments(op)]
+        copies = {row: value for row, value in self.kept.items()
+                  if last and self.temporary.get(str(value)) != row}  # fmt: skip
+        wanted = [a for op in ops for a in self._arguments(op)] + list(copies.values())
         wanted += ["V", *outputs.values()] if last else []
+        if k == self._loop_of_conductance:
+            wanted += [self.program.conductance, "most_open"]
         loaded = dict.fromkeys(
             a for a in wanted
             if isinstance(a, str) and a not in self.program.scalars and self.made.get(a) != k
@@ -216,19 +262,23 @@ class _Writer:
         body += [
             f"{self._at(op.out)} = {self.names[op.out]}" for op in ops if op.out in self.temporary
         ]
+        body += [f"g[i + {row} * STRIDE] = {self._operand(a)}" for row, a in copies.items()]
         body += [f"{self._at(state)} = {self._operand(value)}" for state, value in outputs.items()]
-        before, after = [], []
+        if k == self._loop_of_conductance:
+            conductance, most_open = map(self._operand, (self.program.conductance, "most_open"))
+            body.append(f"unstable |= not ({conductance} <= {most_open})  # true for NaN")
         if last:
             V, V_next = self.names["V"], self._operand(outputs["V"])
             body += [
                 f"g[i + {V_BEFORE} * STRIDE] = {V}",
                 f"crossed |= ({V} < threshold) & ({V_next} >= threshold)",
             ]
-            before, after = ["crossed = False"], ["return crossed"]
+        found = self._found(k)
+        before = ("widest_vectors()", *(f"{name} = False" for name in found))
         return [
-            *(f"    {line}" for line in ("widest_vectors()", *before, "for i in range(width):")),
+            *(f"    {line}" for line in (*before, "for i in range(width):")),
             *(f"        {line}" for line in body),
-            *(f"    {line}" for line in after),
+            *(f"    return {', '.join(found)}" for _ in found[:1]),
         ]
 
     def _arguments(self, op: Op) -> tuple[Operand, ...]:

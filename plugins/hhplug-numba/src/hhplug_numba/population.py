@@ -8,9 +8,21 @@ from typing import Any
 
 from numba import njit
 
+from hhplug.crossings import NEWTON_STEPS
 from hhplug_numba import intrinsics
 from hhplug_numba.compiler import HOT, INLINE, cached_njit
-from hhplug_numba.layout import FIRST_STATE, I_EXT, LANES, LEAK, PER_C_M, V_BEFORE
+from hhplug_numba.layout import (
+    CONDUCTANCE,
+    END_SLOPE,
+    FIRST_STATE,
+    I_EXT,
+    LANES,
+    LEAK,
+    MOST_OPEN,
+    PER_C_M,
+    SLOPE,
+    V_BEFORE,
+)
 
 fma: Any = intrinsics.fma  # pyright doesn't know that Numba supplies its first argument
 
@@ -56,7 +68,26 @@ def take_sample(out, row, g, state, first, neurons, chosen, column, lane):
 
 
 @njit(**INLINE)
-def note_spikes(g, stride, k, threshold, first, neurons, count, neuron, step, fraction, found):
+def crossing(rise, change, slope, end_slope):
+    """The fraction of a step at which V has risen by `rise`; see `hhplug.crossings`."""
+    a, b, c = slope, 3 * change - 2 * slope - end_slope, slope + end_slope - 2 * change
+    low, high, s = 0.0, 1.0, rise / change
+    for _ in range(NEWTON_STEPS):
+        error = s * (a + s * (b + s * c)) - rise
+        if error < 0:
+            low = s
+        else:
+            high = s
+        s -= error / (a + s * (2 * b + s * (3 * c)))
+        if not low <= s <= high:  # it left the interval, or is NaN where the slope is zero
+            s = (low + high) / 2
+    return s
+
+
+@njit(**INLINE)
+def note_spikes(
+    g, stride, k, threshold, per_step, first, neurons, count, neuron, step, fraction, found
+):
     mine = count[first : first + neurons]
     before, after = V_BEFORE * stride, FIRST_STATE * stride
     for i in range(neurons):
@@ -64,10 +95,24 @@ def note_spikes(g, stride, k, threshold, first, neurons, count, neuron, step, fr
             mine[i] += 1
             if len(neuron):
                 V, V_next = g[i + before], g[i + after]
+                slope, end_slope = g[i + SLOPE * stride], g[i + END_SLOPE * stride]
                 neuron[found], step[found] = first + i, k
-                fraction[found] = (threshold - V) / (V_next - V)
+                fraction[found] = crossing(
+                    threshold - V, V_next - V, slope * per_step, end_slope * per_step
+                )
                 found += 1
     return found
+
+
+@njit(**INLINE)
+def note_invalid(g, stride, k, first, neurons, invalid):
+    """Whether a neuron is invalid from step k on and was valid before; k is kept in `invalid`."""
+    mine, new = invalid[first : first + neurons], False
+    for i in range(neurons):
+        if not g[i + CONDUCTANCE * stride] <= g[i + MOST_OPEN * stride] and mine[i] < 0:
+            mine[i] = k
+            new = True
+    return new
 
 
 def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[..., Any]:
@@ -80,15 +125,17 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
     def advance_group(
         g, scalars, first, neurons, start, stop,
         gain, waveform, array, outs, sample, every, chosen, column, lane,
-        threshold, count, neuron, step, fraction, found,
+        threshold, per_step, count, neuron, step, fraction, found,
+        invalid, origin,
     ):  # fmt: skip
-        """The step that a group reached, and the spikes noted so far."""
+        """The step that a group reached, the spikes noted so far, whether one became invalid."""
+        newly_invalid = False
         width = (neurons + LANES - 1) // LANES * LANES
         row = max(0, -((sample - start) // every))  # of the next sample, and …
         sample += row * every  # … its step
         for k in range(start, stop):
             if len(neuron) and found + neurons > len(neuron):
-                return k, found
+                return k, found, newly_invalid
             if k == sample:
                 for s in range(len(outs)):
                     take_sample(
@@ -105,22 +152,28 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
                     new |= waveform[k, j] != waveform[k - 1, j]
                 if new:
                     take_current(g, stride, k, gain, waveform, width)
-            if take_step(g, scalars, threshold, width) and len(count):
+            crossed, unstable = take_step(g, scalars, threshold, width)
+            if crossed and len(count):
                 found = note_spikes(
-                    g, stride, k, threshold, first, neurons, count, neuron, step, fraction, found
-                )
-        return stop, found
+                    g, stride, k, threshold, per_step, first, neurons,
+                    count, neuron, step, fraction, found,
+                )  # fmt: skip
+            if unstable:
+                newly_invalid |= note_invalid(g, stride, origin + k, first, neurons, invalid)
+        return stop, found, newly_invalid
 
     @cached_njit(name, digest, **HOT)
     def advance(
         groups, scalars, N, width, group, share, k, stop,
         gain, waveform, array, outs, sample, every, starts, column, lane,
-        threshold, count, neuron, step, fraction,
+        threshold, per_step, count, neuron, step, fraction,
+        invalid, origin,
     ):  # fmt: skip
         """Take a group, and every share-th after it, from step k of a block to its end, `stop`.
 
-        Returns the group and the step reached, and the spikes noted. It stops early, and is to be
-        called again from there, when the spikes of another step may not fit.
+        Returns the group and the step reached, the spikes noted, and whether a neuron became
+        invalid. It stops early, and is to be called again from there, when the spikes of another
+        step may not fit.
 
         groups (groups, elements of a group): of N neurons each has `width`, the last what is left,
         up to a multiple of LANES filled with copies.
@@ -131,25 +184,29 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
         starts (groups + 1): where each group's begin in column, of outs, and lane, its neurons; or
         empty: all neurons are sampled.
         count (N): upward crossings are added; or empty. neuron, step, fraction: the spikes; or
-        empty.
+        empty. per_step: makes of slopes mV per step.
+        invalid (N): the first step at which a neuron was invalid, −1 for none. origin: the number
+        of the block's first step.
         """
-        found = 0
+        found, newly_invalid = 0, False
         while group < len(groups):
             first = group * width
             neurons = min(width, N - first)
             mine = slice(0, 0)
             if len(starts):
                 mine = slice(starts[group], starts[group + 1])
-            k, found = advance_group(
+            k, found, one_new = advance_group(
                 groups[group], scalars, first, neurons, k, stop,
                 gain[group], waveform, array, outs, sample, every,
                 len(starts) > 0, column[mine], lane[mine],
-                threshold, count, neuron, step, fraction, found,
+                threshold, per_step, count, neuron, step, fraction, found,
+                invalid, origin,
             )  # fmt: skip
+            newly_invalid |= one_new
             if k < stop:
                 break
             group += share
             k = 0
-        return group, k, found
+        return group, k, found, newly_invalid
 
     return advance

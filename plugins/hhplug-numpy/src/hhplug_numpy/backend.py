@@ -3,7 +3,7 @@
 The arrays of a group fit the cache.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.checks import PerNeuron
+from hhplug.crossings import crossing
 from hhplug.machine import cpu_name
 from hhplug.problem import Problem
-from hhplug_numpy.kernels import Array, Stepper, aligned
+from hhplug.state import State
+from hhplug_numpy.kernels import Array, Step, Stepper, aligned
 
 # A step touches 24 rows of a group. float32 rows of 24, 40 and 80 kB reach 6 %, 100 % and 97 % of
 # the best speed at 10,000 neurons (AMD EPYC, 1 MB of L2 per core).
@@ -29,10 +31,12 @@ class Group:
     first: int
     last: int
     state: Array  # (n_states, width), in the order of the membrane's states
-    step: Callable[[], None]  # advances the state by a step
+    step: Step
+    valid: NDArray[np.bool_]  # (width,); neurons that aren't known to be invalid
     gain: list[Array]  # gain of a separable current, times per_C_m
     per_C_m: Array  # the program's rows of these names: dt / (2 C_m), ms cm²/µF; …
-    leak: Array  # … and the leaks' Σ g E dt / (2 C_m), mV
+    leak: Array  # … the leaks' Σ g E dt / (2 C_m), mV …
+    most_open: Array  # … and the largest `conductance` of a stable step
     columns: slice | NDArray[np.intp]  # the group's columns in the samples
     recorded: slice | NDArray[np.intp]  # neurons of these columns, counted from first
 
@@ -56,8 +60,9 @@ class NumpySession(Session):
         self._stepper = Stepper(problem.membrane, self._width, problem.dt, self._dtype)
         self._product, self._V_before = aligned(2, self._width, self._dtype)
         self._stepper.I_ext[:] = 0.0
-        self._below, self._crossed = np.empty((2, self._width), bool)
+        self._below, self._crossed, self._stable = np.empty((3, self._width), bool)
         self._threshold = np.array(problem.spike_threshold, self._dtype)
+        self._per_step = self._dtype.type(self._stepper.program.per_step(problem.dt))
         self._groups = [
             self._group(first, min(first + self._width, problem.n_neurons))
             for first in range(0, problem.n_neurons, self._width)
@@ -73,9 +78,9 @@ class NumpySession(Session):
         for group in self._groups:
             self._run_group(group, first, count, out)
 
-    def state(self) -> Array:
+    def state(self) -> State:
         rows = [group.state[:, : group.last - group.first] for group in self._groups]
-        return np.concatenate(rows, axis=1)
+        return State(np.concatenate(rows, axis=1))
 
     def _group(self, first: int, last: int) -> Group:
         problem, current = self.problem, self.problem.current
@@ -112,12 +117,14 @@ class NumpySession(Session):
             last=last,
             state=state,
             step=self._stepper.step_of(state, rows),
+            valid=np.ones(self._width, bool),
             gain=[
                 row((gain[0] if len(gain) == 1 else mine(gain)) * formulas["per_C_m"])
                 for gain in gains
             ],
             per_C_m=rows["per_C_m"],
             leak=rows["leak"],
+            most_open=rows["most_open"],
             columns=columns,
             recorded=recorded,
         )
@@ -127,7 +134,7 @@ class NumpySession(Session):
         states = problem.membrane.states
         steps = range(first, first + count)
         find_spikes = problem.spikes != "off"
-        row = 0
+        row, upward = 0, []
         for k, _ in zip(steps, self._currents(group, first, count), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
@@ -135,9 +142,14 @@ class NumpySession(Session):
                 row += 1
             if find_spikes:
                 np.copyto(V_before, state[0])
-            group.step()
+            group.step.advance()
+            np.less_equal(group.step.conductance, group.most_open, self._stable)  # False for NaN
+            if not np.logical_and.reduce(self._stable):
+                self._note_invalid(group, k, out)
             if find_spikes:
-                self._find_spikes(group, k, out)
+                upward += self._crossings(group, k, out)
+        if upward:
+            self._add_spikes(upward, out)
 
     def _currents(self, group: Group, first: int, count: int) -> Iterator[None]:
         """Set the stepper's current, I_ext · per_C_m + leak, for each step."""
@@ -163,7 +175,18 @@ class NumpySession(Session):
                 add(I_ext, group.leak, I_ext)
                 yield
 
-    def _find_spikes(self, group: Group, k: int, out: Recorded) -> None:
+    def _note_invalid(self, group: Group, k: int, out: Recorded) -> None:
+        new = ~self._stable & group.valid
+        if new.any():
+            group.valid[new] = False
+            lanes = np.flatnonzero(new[: group.last - group.first])
+            out.add_invalid(group.first + lanes, np.full(len(lanes), k))
+
+    def _crossings(self, group: Group, k: int, out: Recorded) -> Iterator[Sequence[Array]]:
+        """Count the upward crossings during step k; yield what their times follow from.
+
+        That is their neurons and steps, and the arguments of `crossing`.
+        """
         V_before, V, threshold = self._V_before, group.state[0], self._threshold
         np.less(V_before, threshold, self._below)
         np.greater_equal(V, threshold, self._crossed)
@@ -174,9 +197,15 @@ class NumpySession(Session):
         neuron = group.first + spiking
         out.spike_count[neuron] += 1
         if self.problem.spikes == "times":
-            before, after = V_before[spiking], V[spiking]
-            fraction = (threshold - before) / (after - before)
-            out.add_spikes(neuron, np.full(len(neuron), k), fraction)
+            before = V_before[spiking]
+            slopes = [
+                np.broadcast_to(s, len(V))[spiking] * self._per_step for s in group.step.slopes
+            ]
+            yield neuron, np.full(len(neuron), k), threshold - before, V[spiking] - before, *slopes
+
+    def _add_spikes(self, upward: Sequence[Sequence[Array]], out: Recorded) -> None:
+        neuron, step, *about = map(np.concatenate, zip(*upward, strict=True))
+        out.add_spikes(neuron, step, crossing(*about))
 
 
 class NumpyBlock(Block):

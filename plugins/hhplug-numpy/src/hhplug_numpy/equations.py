@@ -39,6 +39,8 @@ class Source:
 
     text: str
     blocks: tuple[int, ...]  # number of rows of each temporary block
+    slopes: tuple[str, str]  # names of dV/dt at the begin and the end of the step, mV per dt/2
+    conductance: str  # name of the open conductance
 
 
 def exp2_is_vectorised() -> bool:
@@ -79,7 +81,7 @@ class _Writer:
                     last |= {self._home(value): k for value in arg}
             for out in call.outs:
                 last.setdefault(self._home(out), k)
-        for value in self.program.outputs.values():
+        for value in self.program.results:
             if isinstance(value, str):
                 last[self._home(value)] = len(self.calls)
         return last
@@ -100,8 +102,14 @@ class _Writer:
                 if value != state:
                     argument = self._argument((value,) if isinstance(value, str) else value)
                     lines.append(f"    copyto({self._rows((state,))}, {argument})")
+        program = self.program
+        begin, end, conductance = (
+            self._argument((value,) if isinstance(value, str) else value)
+            for value in (program.slopes[0], program.slopes[-1], program.conductance)
+        )
         numbers = [f"{name} = real({value!r})" for value, name in self.constants.items()]
-        return Source("\n".join([*numbers, "", "", "def step():", *lines, ""]), tuple(self.sizes))
+        text = "\n".join([*numbers, "", "", "def step():", *lines, ""])
+        return Source(text, tuple(self.sizes), (begin, end), conductance)
 
     def _free(self, k: int) -> None:
         """Let the blocks be used again that the k-th call reads last."""

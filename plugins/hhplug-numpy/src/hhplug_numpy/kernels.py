@@ -4,7 +4,7 @@ import linecache
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +59,19 @@ def compiled(program: Program, binary: bool) -> tuple[Source, CodeType]:
     return found, compile(found.text, path, "exec")
 
 
+class Step(NamedTuple):
+    """A group's step, and what it computes besides the state. Arrays are (width,) or ()."""
+
+    advance: Callable[[], None]  # advances the state by a step
+    slopes: tuple[Array, Array]  # dV/dt at the begin and the end of the step, mV per step / 2
+    conductance: Array  # of open channels at the begin, as the program has it
+
+
 class Stepper:
     """Room for one group of `width` neurons at work: few rows, so that they stay in the cache."""
 
     def __init__(self, membrane: Membrane, width: int, dt: float, dtype: np.dtype):
-        self.program, text, self._code = written(membrane, dtype.name)
+        self.program, self._text, self._code = written(membrane, dtype.name)
         self._dtype = dtype
         self.I_ext = aligned(1, width, dtype)[0]
         self._names: dict[str, Any] = {name: getattr(np, name) for name in FUNCTIONS}
@@ -71,21 +79,22 @@ class Stepper:
         self._names |= {name: self.number(value)
                         for name, value in self.program.scalar_values(dt).items()}  # fmt: skip
         self._names["I"] = self.I_ext
-        for k, size in enumerate(text.blocks):
+        for k, size in enumerate(self._text.blocks):
             self._names |= _viewed(f"block_{k}", aligned(size, width, dtype))
 
     def number(self, value: float) -> Array:
         """A number as an array without dimensions."""
         return np.array(value, self._dtype)
 
-    def step_of(self, state: Array, rows: Mapping[str, Array]) -> Callable[[], None]:
-        """Return a function that advances the state of a group, (n_states, width), by one step.
+    def step_of(self, state: Array, rows: Mapping[str, Array]) -> Step:
+        """Return the step of a group with this state, (n_states, width).
 
         The current is held throughout; it is in `I_ext`, as the program's `I`.
         """
         names = {**self._names, **rows, **_viewed("state", state)}
         exec(self._code, names)
-        return names["step"]
+        begin, end = self._text.slopes
+        return Step(names["step"], (names[begin], names[end]), names[self._text.conductance])
 
 
 def _viewed(name: str, block: Array) -> dict[str, Array]:

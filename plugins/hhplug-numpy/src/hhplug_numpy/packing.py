@@ -30,7 +30,7 @@ class Packed:
 
 
 def packed(program: Program) -> Packed:
-    """The calls that compute a program's outputs."""
+    """The calls that compute a program's results."""
     return _Packer(program).packed()
 
 
@@ -39,7 +39,7 @@ class _Packer:
 
     def __init__(self, program: Program):
         self.program = program
-        needed = set(program.outputs.values())
+        needed = set(program.results)
         ops = []
         for op in reversed(program.ops):
             if op.out in needed:

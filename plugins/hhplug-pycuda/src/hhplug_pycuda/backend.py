@@ -68,6 +68,7 @@ class PyCudaSession(DeviceSession):
         if problem.record_neurons is not None:
             b["samples"]["column"] = arrays["column"].address
         b["spikes"]["threshold"], b["spikes"]["room"] = problem.spike_threshold, self.room
+        b["spikes"]["per_step"] = self.program.per_step(problem.dt)
         return b
 
     def launch(self, work: Launch) -> None:
@@ -83,4 +84,7 @@ class PyCudaSession(DeviceSession):
         if work.spikes:
             for name, array in work.spikes._asdict().items():
                 b["spikes"][name] = array.address
+        if work.invalid:
+            b["validity"]["any"] = work.invalid.any.address
+            b["validity"]["first"] = work.invalid.first.address
         self._kernel(b[()], stream=self.stream.handle, **self._launch_shape)

@@ -41,6 +41,15 @@ TAKEN = frozenset(
 )
 
 
+STEP = (
+    "struct Step {",
+    "  State after;",
+    "  real slope, end_slope;  // dV/dt at the begin and the end, mV/ms",
+    "  bool valid;  // whether it was finite, and stable, at the begin",
+    "};",
+    "",
+)
+
 IN_A_LINE = 5  # members of a struct in a line of the list of them
 
 
@@ -77,6 +86,7 @@ class Equations:
                 *_struct("State", dict.fromkeys(program.states, "")),
                 *_struct("Rows", {name: repr(row) for name, row in program.rows.items()}),
                 *_struct("Scalars", {name: repr(dt) for name, dt in program.scalars.items()}),
+                *STEP,
                 f"#define N_CONSTANTS {len(self.constants)}",
                 "",
                 *self._step(),
@@ -86,8 +96,8 @@ class Equations:
 
     @cached_property
     def _ops(self) -> list[Op]:
-        """The operations that the states at the end of the step depend on."""
-        needed = set(self.program.outputs.values())
+        """The operations that the results of the step depend on."""
+        needed = set(self.program.results)
         kept = []
         for op in reversed(self.program.ops):
             if op.out in needed:
@@ -117,9 +127,9 @@ class Equations:
 
     def _step(self) -> Iterable[str]:
         program = self.program
-        yield "// The state after a step. I: I_ext·per_C_m + leak, held throughout."
-        yield "DEVICE State step(const State& y, real I, const Rows& p, const Scalars& s,"
-        yield "                  const real* c) {"
+        yield "// A step from y. I: I_ext·per_C_m + leak, held throughout."
+        yield "DEVICE Step step(const State& y, real I, const Rows& p, const Scalars& s,"
+        yield "                 const real* c) {"
         begins = {program.ops[k].out: j for j, k in enumerate(program.stages, 1)}
         for op in program.ops:
             if op.out in begins:
@@ -127,7 +137,9 @@ class Equations:
             if op in self._printed:
                 yield from (f"  {line}" for line in self._statements(op))
         after = ", ".join(self._operand(program.outputs[state]) for state in program.states)
-        yield f"  return {{{after}}};"
+        begin, end = self._operand(program.slopes[0]), self._operand(program.slopes[-1])
+        stable = f"{self._operand(program.conductance)} <= p.most_open"
+        yield f"  return {{{{{after}}}, {begin}, {end}, {stable}}};"
         yield "}"
 
     @cached_property

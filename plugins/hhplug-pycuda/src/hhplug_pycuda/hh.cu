@@ -138,7 +138,13 @@ struct Spikes {
   int* step;          // (room): of the block
   real* fraction;     // (room): of the step
   real threshold;     // mV
+  real per_step;      // makes of dV/dt mV per step
   unsigned room;
+};
+
+struct Validity {
+  int* any;    // (1): 1 if a neuron is invalid; null: not wanted
+  int* first;  // (N): of such a neuron its first invalid step of the block, from 1 on
 };
 
 struct Block {
@@ -149,6 +155,7 @@ struct Block {
   Current current;
   Samples samples;
   Spikes spikes;
+  Validity validity;
   Scalars scalars;
   int steps;
   int rows_per_neuron;    // 1: rows are (N_ROWS, N), 0: (N_ROWS, 1)
@@ -161,13 +168,30 @@ DEVICE void take_samples(const Samples& s, long long row, int column, const Stat
   STATES(TAKE)
 }
 
-DEVICE void note_spike(const Spikes& s, long long i, int k, real V, real V_next) {
+// The fraction of a step at which V has risen by `rise`, on the cubic that has V and dV/dt of both
+// ends of the step. The slopes are mV per step.
+DEVICE real crossing(real rise, real change, real slope, real end_slope) {
+  const real c = slope + end_slope - change - change, b = change - slope - c;
+  real low = 0, high = 1, s = rise * reciprocal(change);
+#pragma unroll 1
+  for (int newton = 0; newton < 6; ++newton) {
+    const real error = fma_(s, fma_(s, fma_(s, c, b), slope), -rise);
+    low = error < 0 ? s : low;
+    high = error < 0 ? high : s;
+    s -= error * reciprocal(fma_(s, fma_(s, c + c + c, b + b), slope));
+    if (!(low <= s && s <= high)) s = (low + high) / 2;  // it left the interval, or is NaN
+  }
+  return s;
+}
+
+DEVICE void note_spike(const Spikes& s, long long i, int k, real V, const Step& step) {
   if (!s.neuron) return;
   const unsigned at = atomicAdd(s.total, 1u);
   if (at >= s.room) return;
   s.neuron[at] = (int)i;
   s.step[at] = k;
-  s.fraction[at] = (s.threshold - V) * reciprocal(V_next - V);
+  s.fraction[at] = crossing(s.threshold - V, step.after.V - V, step.slope * s.per_step,
+                            step.end_slope * s.per_step);
 }
 
 // The current during step k plus the leak.
@@ -182,7 +206,7 @@ DEVICE real I_at(const Current& c, int k, long long i, long long N, real gain, r
 }
 
 template <bool HELD>
-DEVICE State run(const Block& b, long long i, State y, int* spikes) {
+DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_invalid) {
   Rows p;
 #define READ(k, x) p.x = b.rows[b.rows_per_neuron ? k * b.N + i : k];
   ROWS(READ)
@@ -223,10 +247,12 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes) {
     }
 #endif
     const real V = y.V;
-    y = step(y, I, p, b.scalars, c);
+    const Step done = step(y, I, p, b.scalars, c);
+    y = done.after;
+    if (!done.valid) *first_invalid = min(*first_invalid, k);
     if (V < b.spikes.threshold && y.V >= b.spikes.threshold) {
       ++*spikes;
-      note_spike(b.spikes, i, k, V, y.V);
+      note_spike(b.spikes, i, k, V, done);
     }
   }
   return y;
@@ -238,13 +264,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) 
   State y;
 #define LOAD(k, x) y.x = b.state[k * b.N + i];
   STATES(LOAD)
-  int spikes = 0;
+  int spikes = 0, first_invalid = b.steps;
 #if ARRAY
-  y = run<false>(b, i, y, &spikes);
+  y = run<false>(b, i, y, &spikes, &first_invalid);
 #else
-  y = b.current.held ? run<true>(b, i, y, &spikes) : run<false>(b, i, y, &spikes);
+  y = b.current.held ? run<true>(b, i, y, &spikes, &first_invalid)
+                     : run<false>(b, i, y, &spikes, &first_invalid);
 #endif
 #define STORE(k, x) b.state[k * b.N + i] = y.x;
   STATES(STORE)
   if (b.spikes.count) b.spikes.count[i] = spikes;
+  if (first_invalid < b.steps && b.validity.any) {
+    *b.validity.any = 1;
+    b.validity.first[i] = first_invalid + 1;
+  }
 }

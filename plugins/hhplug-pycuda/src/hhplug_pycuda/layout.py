@@ -23,10 +23,12 @@ def block_type(dtype: np.dtype, n_states: int, n_scalars: int) -> np.dtype:
     )
     spikes = struct(
         count=pointer, total=pointer, neuron=pointer, step=pointer, fraction=pointer,
-        threshold=dtype, room=np.uint32,
+        threshold=dtype, per_step=dtype, room=np.uint32,
     )  # fmt: skip
+    validity = struct(any=pointer, first=pointer)
     return struct(
         N=index, state=pointer, rows=pointer, constants=pointer,
-        current=current, samples=samples, spikes=spikes, scalars=(dtype, n_scalars),
+        current=current, samples=samples, spikes=spikes, validity=validity,
+        scalars=(dtype, n_scalars),
         steps=count, rows_per_neuron=count,
     )  # fmt: skip

@@ -29,4 +29,4 @@ def shape(program: Program, dtype: str, n_neurons: int) -> Shape:
         return Shape(64, 1, 1)  # one thread block a multiprocessor: registers are plenty
     if dtype == "float64":
         return Shape(128, 1, 0)
-    return Shape(512, 4, 2) if len(program.ops) <= MOST_OPERATIONS else Shape(256, 4, 0)
+    return Shape(512, 4, 2) if len(program.ops) <= MOST_OPERATIONS else Shape(256, 4, 3)

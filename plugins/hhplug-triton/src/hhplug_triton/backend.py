@@ -11,7 +11,14 @@ import triton
 
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
-from hhplug.device import DeviceSession, Launch, SpikeRoom, chosen_index, no_memory_to_begin
+from hhplug.device import (
+    DeviceSession,
+    InvalidRoom,
+    Launch,
+    SpikeRoom,
+    chosen_index,
+    no_memory_to_begin,
+)
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug_triton import kernels
@@ -97,7 +104,8 @@ class TritonSession(DeviceSession):
 
     def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, printed: Equations):
         scalars = printed.program.scalar_values(problem.dt)
-        table = [problem.spike_threshold, *scalars.values(), *printed.constants]
+        about = problem.spike_threshold, printed.program.per_step(problem.dt)
+        table = [*about, *scalars.values(), *printed.constants]
         super().__init__(device, problem, max_steps, printed.program, table)
         self._printed = printed
 
@@ -148,6 +156,7 @@ class TritonSession(DeviceSession):
         samples = {name: unsliced(array) for name, array in work.samples.items()}
         before = max((array.storage_offset() for array in work.samples.values()), default=0)
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
+        invalid = work.invalid or InvalidRoom(None, None)
         with self.stream.active(), INTERPRETER_LOCK if interpreted() else nullcontext():
             self._kernel(
                 steps=work.n_steps,
@@ -163,6 +172,8 @@ class TritonSession(DeviceSession):
                 before=before,
                 first=work.first_sample,
                 spike_count=work.spike_count,
+                any_invalid=invalid.any,
+                first_invalid=invalid.first,
                 **spikes,
                 **self._common_arguments,
             )

@@ -58,8 +58,8 @@ def source(membrane: Membrane, dtype: str) -> str:
 class Equations:
     """A program, printed as a Triton function `step` in the precision of the program's target.
 
-    step(state, I, rows, scalars, constants, FAST) returns the state after a step, dV/dt in each
-    stage in mV/ms, and the open conductance over C_m in 1/ms. state, rows, scalars and constants
+    step(state, I, rows, scalars, constants, FAST) returns the state after a step, dV/dt at its
+    begin and its end in mV/ms, and the conductance of `Program`. state, rows, scalars and constants
     are tuples in the order of the program and of `constants`.
     """
 
@@ -125,8 +125,10 @@ class Equations:
                 yield f"\n    # Stage {program.stages.index(k) + 1}"
             yield f"    {names[op.out]} = {self._expression(op)}"
         after = self._values(program.outputs[state] for state in program.states)
-        slopes, conductance = self._values(program.slopes), self._operand(program.conductance)
-        yield f"\n    return ({after}), ({slopes}), {conductance}\n"
+        begin, end, conductance = map(
+            self._operand, (program.slopes[0], program.slopes[-1], program.conductance)
+        )
+        yield f"\n    return ({after}), {begin}, {end}, {conductance}\n"
 
     def _expression(self, op: Op) -> str:
         operands = [self._operand(operand) for operand in op.args]

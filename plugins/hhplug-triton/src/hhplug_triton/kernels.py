@@ -9,6 +9,10 @@ are tuples, and the membrane's equations are the function `membrane_step`.
 import triton
 import triton.language as tl
 
+from hhplug.crossings import NEWTON_STEPS
+
+NEWTON = tl.constexpr(NEWTON_STEPS)
+
 
 @triton.jit
 def loaded(first, apart, COUNT: tl.constexpr, inside):
@@ -30,64 +34,130 @@ def separable(row, leak, gain_0, gains, gain_row, J, inside):
 
 
 # A branch round what is rarely done, which Triton itself cannot say: 7 % at 8 M neurons (H100).
-# $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold, $5 i, $6 k; then the arrays and room.
+# $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV per step at both ends, $7
+# i, $8 k; then the arrays and room. `crossing` below is the same in Triton.
 NOTE_SPIKE = """{
-  .reg .pred up;
-  .reg .b32 at;
+  .reg .pred up, more, under, inside;
+  .reg .b32 at, newton;
   .reg .b64 place;
-  .reg .real part, whole;
+  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope;
   mov.b32 $0, $1;
   setp.lt.real up, $2, $4;
   setp.ge.and.real up, $3, $4, up;
   @!up bra DONE;
   add.s32 $0, $0, 1;
-  atom.relaxed.gpu.global.add.u32 at, [$7], 1;
-  setp.lt.u32 up, at, $11;
+  atom.relaxed.gpu.global.add.u32 at, [$9], 1;
+  setp.lt.u32 up, at, $13;
   @!up bra DONE;
-  mad.wide.s32 place, at, 4, $8;
-  st.global.b32 [place], $5;
-  mad.wide.s32 place, at, 4, $9;
-  st.global.b32 [place], $6;
-  sub.real part, $4, $2;
-  sub.real whole, $3, $2;
-  divide.real part, part, whole;
-  mad.wide.s32 place, at, size, $10;
-  st.global.real [place], part;
+  mad.wide.s32 place, at, 4, $10;
+  st.global.b32 [place], $7;
+  mad.wide.s32 place, at, 4, $11;
+  st.global.b32 [place], $8;
+  sub.real rise, $4, $2;
+  sub.real change, $3, $2;
+  add.real c, $5, $6;
+  sub.real c, c, change;
+  sub.real c, c, change;
+  sub.real b, change, $5;
+  sub.real b, b, c;
+  add.real twice, b, b;
+  add.real thrice, c, c;
+  add.real thrice, thrice, c;
+  mov.real low, ZERO;
+  mov.real high, ONE;
+  divide.real s, rise, change;
+  mov.b32 newton, STEPS;
+AGAIN:
+  fma.rn.real value, s, c, b;
+  fma.rn.real value, s, value, $5;
+  neg.real error, rise;
+  fma.rn.real error, s, value, error;
+  fma.rn.real slope, s, thrice, twice;
+  fma.rn.real slope, s, slope, $5;
+  setp.lt.real under, error, ZERO;
+  @under mov.real low, s;
+  @!under mov.real high, s;
+  divide.real error, error, slope;
+  sub.real s, s, error;
+  setp.le.real inside, low, s;
+  setp.le.and.real inside, s, high, inside;
+  @!inside add.real s, low, high;
+  @!inside mul.real s, s, HALF;
+  sub.s32 newton, newton, 1;
+  setp.gt.s32 more, newton, 0;
+  @more bra AGAIN;
+  mad.wide.s32 place, at, size, $12;
+  st.global.real [place], s;
 DONE:
-}"""
-NOTE_SPIKE_32 = tl.constexpr(
-    NOTE_SPIKE.replace("divide", "div.full").replace(".real", ".f32").replace("size", "4")
+}""".replace("STEPS", str(NEWTON_STEPS))
+
+
+def _for(real, divide, size, **literals):
+    """The instructions in a precision."""
+    text = NOTE_SPIKE.replace("divide", divide).replace(".real", real).replace("size", size)
+    for name, literal in literals.items():
+        text = text.replace(name, literal)
+    return tl.constexpr(text)
+
+
+NOTE_SPIKE_32 = _for(
+    ".f32", "div.full", "4", ZERO="0f00000000", ONE="0f3F800000", HALF="0f3F000000"
 )
-NOTE_SPIKE_64 = tl.constexpr(
-    NOTE_SPIKE.replace("divide", "div.rn").replace(".real", ".f64").replace("size", "8")
-)
+NOTE_SPIKE_64 = _for(
+    ".f64", "div.rn", "8",
+    ZERO="0d0000000000000000", ONE="0d3FF0000000000000", HALF="0d3FE0000000000000",
+)  # fmt: skip
+
+
+@triton.jit
+def crossing(rise, change, slope, end_slope):
+    """The fraction of a step at which V has risen by `rise`; see `hhplug.crossings`."""
+    c = slope + end_slope - change - change
+    b = change - slope - c
+    low = tl.zeros_like(rise)
+    high = low + 1.0
+    s = rise / change
+    for _ in tl.static_range(NEWTON):
+        error = tl.fma(s, tl.fma(s, tl.fma(s, c, b), slope), -rise)
+        low = tl.where(error < 0.0, s, low)
+        high = tl.where(error < 0.0, high, s)
+        s -= error / tl.fma(s, tl.fma(s, c + c + c, b + b), slope)
+        s = tl.where((low <= s) & (s <= high), s, 0.5 * (low + high))
+    return s
 
 
 @triton.jit
 def note_spikes(
-    spikes, V, V_next, threshold, i, k, total, neuron, step, fraction, room, FAST: tl.constexpr
-):
+    spikes, V, V_next, threshold, slope, end_slope, i, k,
+    total, neuron, step, fraction, room, FAST: tl.constexpr,
+):  # fmt: skip
     """Count those that cross the threshold upwards, and keep neuron, step and fraction of it."""
     if FAST and V.dtype == tl.float32:
         spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_32, "=&r,r,f,f,f,r,r,l,l,l,l,r",
-            [spikes, V, V_next, threshold, i, k, total, neuron, step, fraction, room],
+            NOTE_SPIKE_32, "=&r,r,f,f,f,f,f,r,r,l,l,l,l,r",
+            [spikes, V, V_next, threshold, slope, end_slope, i, k,
+             total, neuron, step, fraction, room],
             tl.int32, is_pure=False, pack=1,
         )  # fmt: skip
     elif FAST:
         spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_64, "=&r,r,d,d,d,r,r,l,l,l,l,r",
-            [spikes, V, V_next, threshold, i, k, total, neuron, step, fraction, room],
+            NOTE_SPIKE_64, "=&r,r,d,d,d,d,d,r,r,l,l,l,l,r",
+            [spikes, V, V_next, threshold, slope, end_slope, i, k,
+             total, neuron, step, fraction, room],
             tl.int32, is_pure=False, pack=1,
         )  # fmt: skip
     else:
         crossed = (V < threshold) & (V_next >= threshold)
-        spikes += crossed.to(tl.int32)
-        at = tl.atomic_add(total + tl.zeros_like(i), 1, mask=crossed, sem="relaxed")
-        fits = crossed & (at < room)
-        tl.store(neuron + at, i, mask=fits)
-        tl.store(step + at, k, mask=fits)
-        tl.store(fraction + at, (threshold - V) / (V_next - V), mask=fits)
+        if tl.max(crossed.to(tl.int32)) > 0:
+            spikes += crossed.to(tl.int32)
+            at = tl.atomic_add(total + tl.zeros_like(i), 1, mask=crossed, sem="relaxed")
+            fits = crossed & (at < room)
+            tl.store(neuron + at, i, mask=fits)
+            tl.store(step + at, k, mask=fits)
+            # Where V doesn't cross, the quotients may be anything.
+            tl.store(
+                fraction + at, crossing(threshold - V, V_next - V, slope, end_slope), mask=fits
+            )
     return spikes
 
 
@@ -101,9 +171,9 @@ def hh(
     N: tl.int64,
     steps: tl.int32,
     state,  # (STATES, N), in and out
-    rows,  # (ROWS, N) or (ROWS, 1), of which leak and per_C_m are the first two
+    rows,  # (ROWS, N) or (ROWS, 1), of which leak, per_C_m and most_open are the first three
     per_neuron: tl.int32,  # 1: (ROWS, N), 0: (ROWS, 1)
-    table,  # the threshold, SCALARS and CONSTANTS
+    table,  # the threshold, what makes of slopes mV per step, SCALARS and CONSTANTS
     gain,  # (J, N) or (J, 1), over C_m
     gain_per_neuron: tl.int32,
     J: tl.int32,
@@ -121,6 +191,8 @@ def hh(
     total,  # (1,): spikes found, those for which there was no room too
     neuron, step, fraction,  # (room,): of the population, the block, the step; None: not wanted
     room: tl.int32,
+    any_invalid,  # (1,): 1 if a neuron is invalid; None: not wanted
+    first_invalid,  # (N,): of such a neuron its first invalid step of the block, from 1 on
     HELD: tl.constexpr,  # the rows of the waveform are all alike
     ARRAY: tl.constexpr,
     RECORD: tl.constexpr,
@@ -137,10 +209,11 @@ def hh(
     inside = i < N
     y = loaded(state + i, N, STATES, inside)
     own = loaded(rows + i * per_neuron, tl.where(per_neuron != 0, N, 1), ROWS, inside)
-    leak, per_C_m = own[0], own[1]
+    leak, per_C_m, most_open = own[0], own[1], own[2]
     threshold = tl.where(inside, tl.load(table), float("inf"))  # that no V beyond N crosses
-    scalars = loaded(table + 1, 1, SCALARS, None)
-    constants = loaded(table + 1 + SCALARS, 1, CONSTANTS, None)
+    per_step = tl.load(table + 1)
+    scalars = loaded(table + 2, 1, SCALARS, None)
+    constants = loaded(table + 2 + SCALARS, 1, CONSTANTS, None)
     if ARRAY:
         next_row = current + i * array_per_neuron
         length = tl.where(array_per_neuron != 0, N, 1)
@@ -158,6 +231,7 @@ def hh(
     at += before
     next_sample = first
     spikes = tl.zeros([BLOCK], tl.int32)
+    invalid_from = spikes + steps
 
     for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
         if ARRAY:
@@ -175,11 +249,13 @@ def hh(
                 at += columns
                 next_sample += every
         V = y[0]
-        y, _slopes, _conductance = membrane_step(y, I, own, scalars, constants, FAST)
+        y, slope, end_slope, conductance = membrane_step(y, I, own, scalars, constants, FAST)
+        # The comparison is false for NaN.
+        invalid_from = tl.where(conductance <= most_open, invalid_from, tl.minimum(invalid_from, k))
         if neuron is not None:
             spikes = note_spikes(
-                spikes, V, y[0], threshold, i.to(tl.int32), k,
-                total, neuron, step, fraction, room, FAST,
+                spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
+                i.to(tl.int32), k, total, neuron, step, fraction, room, FAST,
             )  # fmt: skip
         elif spike_count is not None:
             spikes += ((V < threshold) & (y[0] >= threshold)).to(tl.int32)
@@ -188,3 +264,7 @@ def hh(
         tl.store(state + s * N + i, y[s], mask=inside)
     if spike_count is not None:
         tl.store(spike_count + i, spikes, mask=inside)
+    if any_invalid is not None:
+        invalid = inside & (invalid_from < steps)
+        tl.store(any_invalid + tl.zeros_like(i), 1, mask=invalid)
+        tl.store(first_invalid + i, invalid_from + 1, mask=invalid)

@@ -8,6 +8,7 @@ from hhplug.machine import cpu_name
 from hhplug.membranes import squid
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
+from hhplug.state import State
 
 Array = NDArray[np.float64]
 
@@ -29,8 +30,8 @@ class MychipSession(Session):
         self.step += n_steps
         return MychipBlock(self, self.step - n_steps, n_steps)
 
-    def state(self) -> Array:
-        return self.now.copy()
+    def state(self) -> State:
+        return State(self.now.copy())
 
 
 class MychipBlock(Block):
@@ -41,21 +42,25 @@ class MychipBlock(Block):
         session, problem = self.session, self.session.problem
         for k, I_ext in enumerate(problem.current.rows(self.first, self.count), self.first):
             before = session.now
-            session.now = rk4_step(before, I_ext, problem.dt, problem.parameters)
-            out.step(k, before, session.now)
+            session.now, slopes, g = rk4_step(before, I_ext, problem.dt, problem.parameters)
+            out.step(k, before, session.now, slopes, g)
 
 
-def rk4_step(state: Array, I_ext: Array, dt: float, p: ParameterValues) -> Array:
-    def derivative(state: Array) -> Array:
+def rk4_step(
+    state: Array, I_ext: Array, dt: float, p: ParameterValues
+) -> tuple[Array, tuple[Array, ...], Array]:
+    def derivative(state: Array) -> tuple[Array, Array]:
         V, m, h, n = state
-        I_Na, I_K = p.g_Na * m**3 * h * (V - p.E_Na), p.g_K * n**4 * (V - p.E_K)
-        dV = (I_ext - I_Na - I_K - p.g_L * (V - p.E_L)) / p.C_m  # mV/ms
+        g_Na, g_K = p.g_Na * m**3 * h, p.g_K * n**4  # mS/cm²
+        I_ion = g_Na * (V - p.E_Na) + g_K * (V - p.E_K) + p.g_L * (V - p.E_L)
+        dV = (I_ext - I_ion) / p.C_m  # mV/ms
         gates, rates = {"m": m, "h": h, "n": n}, squid.rates(V)
         slopes = [(rates[x].inf - gates[x]) / rates[x].tau for x in gates]  # 1/ms
-        return np.stack([dV, *slopes])
+        return np.stack([dV, *slopes]), g_Na + g_K + p.g_L
 
-    k1 = derivative(state)
-    k2 = derivative(state + 0.5 * dt * k1)
-    k3 = derivative(state + 0.5 * dt * k2)
-    k4 = derivative(state + dt * k3)
-    return state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    k1, g = derivative(state)
+    k2, _ = derivative(state + 0.5 * dt * k1)
+    k3, _ = derivative(state + 0.5 * dt * k2)
+    k4, _ = derivative(state + dt * k3)
+    after = state + dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    return after, (k1[0], k2[0], k3[0], k4[0]), g

@@ -9,6 +9,8 @@ import numpy as np
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.machine import cpu_name
 from hhplug.problem import Problem
+from hhplug.state import State
+from hhplug.validity import VALID
 from hhplug_cpp.library import library
 
 PIECE = 2**20  # most values of the current, and most steps of neurons, in one call
@@ -21,6 +23,7 @@ class Work(ctypes.Structure):  # mirrored by Work in kernel.cpp
         ("state", c_void_p), ("parameters", c_void_p * 7), ("strides", c_int64 * 7),
         ("current", c_void_p), ("recorded", c_void_p), ("samples", c_void_p * 4),
         *((f"spike_{name}", c_void_p) for name in ("count", "neuron", "step", "fraction")),
+        ("first_invalid", c_void_p),
     ]  # fmt: skip
 
 
@@ -41,13 +44,14 @@ class CppSession(Session):
             np.atleast_1d(np.asarray(value, problem.dtype)) for value in problem.parameters.values()
         ]
         self.recorded = np.ascontiguousarray(problem.neurons)
+        self.first_invalid = np.full(problem.n_neurons, VALID)
 
     def advance(self, n_steps: int) -> Block:
         self.step += n_steps
         return CppBlock(self, range(self.step - n_steps, self.step))
 
-    def state(self) -> Any:
-        return self.now.copy()
+    def state(self) -> State:
+        return State(self.now.copy())
 
 
 class CppBlock(Block):
@@ -77,9 +81,13 @@ class CppBlock(Block):
             (c_void_p * 4)(*(None if rows is None else rows.ctypes.data for rows in samples)),
             None if problem.spikes == "off" else out.spike_count.ctypes.data,
             *(array.ctypes.data if timed else None for array in (neuron, step, fraction)),
+            session.first_invalid.ctypes.data,
         )  # fmt: skip
         session.run.restype = c_int64
         found = session.run(ctypes.byref(work))
         if timed:
             out.add_spikes(neuron[:found].copy(), step[:found].copy(), fraction[:found].copy())
+        invalid = np.flatnonzero(session.first_invalid != VALID)
+        if invalid.size:
+            out.add_invalid(invalid, session.first_invalid[invalid])
         return len(problem.sample_steps(first, count))

@@ -15,12 +15,17 @@ template <typename T> struct Work {  // mirrored by Work in backend.py
     T *samples[4];  // of V m h n; null: not recorded
     int64_t *spike_count, *spike_neuron, *spike_step;  // null: not wanted
     double *spike_fraction;
+    int64_t *first_invalid;  // -1: valid
 };
 
 template <typename T> struct State { T V, m, h, n; };
 
 template <typename T> static T linear(T x) {  // x / (1 - exp(-x)), which is 1 at 0
     return x == 0 ? T(1) : -x / std::expm1(-x);
+}
+
+template <typename T> static T open_conductance(const State<T> &s, const T *p) {
+    return p[1] * s.m * s.m * s.m * s.h + p[2] * s.n * s.n * s.n * s.n + p[3];
 }
 
 template <typename T> static State<T> derivative(const State<T> &s, T I_ext, const T *p) {
@@ -38,13 +43,28 @@ template <typename T> static State<T> moved(const State<T> &s, T dt, const State
     return {s.V + dt * k.V, s.m + dt * k.m, s.h + dt * k.h, s.n + dt * k.n};
 }
 
-template <typename T> static State<T> rk4_step(const State<T> &s, T I_ext, T dt, const T *p) {
+// The state after a step, and dV/dt at its begin and end.
+template <typename T>
+static State<T> rk4_step(const State<T> &s, T I_ext, T dt, const T *p, double slopes[2]) {
     const auto a = derivative(s, I_ext, p);
     const auto b = derivative(moved(s, dt / 2, a), I_ext, p);
     const auto c = derivative(moved(s, dt / 2, b), I_ext, p);
     const auto d = derivative(moved(s, dt, c), I_ext, p);
+    slopes[0] = a.V, slopes[1] = d.V;
     return moved(s, dt / 6, {a.V + 2 * b.V + 2 * c.V + d.V, a.m + 2 * b.m + 2 * c.m + d.m,
                              a.h + 2 * b.h + 2 * c.h + d.h, a.n + 2 * b.n + 2 * c.n + d.n});
+}
+
+// Where in a step the cubic with these slopes (mV per step) has risen by `rise`, by halving.
+static double crossing(double rise, double change, const double slopes[2], double dt) {
+    const double a = slopes[0] * dt, end = slopes[1] * dt;
+    const double b = 3 * change - 2 * a - end, c = a + end - 2 * change;
+    double low = 0, high = 1;
+    for (int halving = 0; halving < 60; ++halving) {
+        const double s = (low + high) / 2;
+        (s * (a + s * (b + s * c)) < rise ? low : high) = s;
+    }
+    return high;
 }
 
 template <typename T> static int64_t run(const Work<T> &work) {  // returns the number of spikes
@@ -64,14 +84,20 @@ template <typename T> static int64_t run(const Work<T> &work) {  // returns the 
             T p[7], *s = work.state + i;
             for (int j = 0; j < 7; ++j) p[j] = work.parameters[j][i * work.strides[j]];
             const State<T> before = {s[0], s[n], s[2 * n], s[3 * n]};
-            const auto after = rk4_step(before, I_ext[i * work.current_stride], T(work.dt), p);
+            // The comparison is false for NaN, and a product with 0 is NaN unless V is finite.
+            const double open = double(open_conductance(before, p)) + 0 * double(before.V);
+            if (!(open * work.dt <= 2.785 * p[0]) && work.first_invalid[i] < 0)
+                work.first_invalid[i] = k;
+            double slopes[2];
+            const T dt = work.dt, I = I_ext[i * work.current_stride];
+            const auto after = rk4_step(before, I, dt, p, slopes);
             s[0] = after.V, s[n] = after.m, s[2 * n] = after.h, s[3 * n] = after.n;
             if (!work.spike_count || !(before.V < threshold && threshold <= after.V)) continue;
             ++work.spike_count[i];
             if (!work.spike_neuron) continue;
             work.spike_neuron[spikes] = i, work.spike_step[spikes] = k;
-            const double rise = double(after.V) - before.V;
-            work.spike_fraction[spikes++] = (double(threshold) - before.V) / rise;
+            const double V = before.V;
+            work.spike_fraction[spikes++] = crossing(threshold - V, after.V - V, slopes, work.dt);
         }
     }
     return spikes;
