@@ -125,6 +125,21 @@ def per_neuron(
     return checked
 
 
+def series(name: str, value: Any, unit: str) -> NDArray[np.float64]:
+    """The value as a read-only (samples,) float64 array of finite values, which is a copy."""
+    array = real_array(name, value, unit)
+    if array.ndim != 1 or not array.size:
+        raise InvalidInput(
+            f"{name} must be an array with one value per sample, got shape {array.shape}"
+        )
+    checked = array.astype(np.float64)
+    if not (finite := np.isfinite(checked)).all():
+        sample = int(np.argmin(finite))
+        raise InvalidInput(f"{name} must be finite ({unit}), got {checked[sample]} at {sample}")
+    checked.flags.writeable = False
+    return checked
+
+
 def neuron_indices(name: str, neurons: Any, n_neurons: int) -> NDArray[np.int64]:
     """Indices of neurons as a read-only (k,) array. Each neuron may be named once."""
     indices = in_unit(name, neurons, PURE)

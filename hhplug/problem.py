@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.clock import MOST_STEPS, checked_start, resumed_step, whole_steps
-from hhplug.currents.current import Current
-from hhplug.currents.given import checked_stimulus, current_of
+from hhplug.currents.current import ArrayCurrent, Current
+from hhplug.currents.given import checked_stimulus
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
@@ -67,7 +67,6 @@ class Problem:
     initial: State  # float64
     invalid: Invalid  # neurons that became invalid in the runs that this one continues
     stimulus: Stimulus | NDArray[Any]  # as given
-    current: Current  # the same as backends see it
     record: tuple[str, ...]  # of membrane.states
     record_every: int
     record_neurons: NDArray[np.int64] | None  # indices in the user's order; None: all
@@ -133,7 +132,6 @@ class Problem:
             "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
             "invalid": invalid,
             "stimulus": given,
-            "current": current_of(given, dt, start_step, n_neurons),
             "record": membrane.states if record_all else _checked_record(record, membrane),
             # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
@@ -151,6 +149,18 @@ class Problem:
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def current(self) -> Current:
+        """The stimulus as backends see it."""
+        stimulus, columns = self.stimulus, self._columns
+        if isinstance(stimulus, Stimulus):
+            neurons = None if stimulus.is_separable else self.neuron_ids
+            dtype, carry = self.dtype or "float64", self.initial.carry
+            return stimulus.current(self.dt, neurons, dtype, self.start_step, carry)
+        if columns is None and stimulus.ndim == 2 and stimulus.shape[1] == 1 < self.n_neurons:
+            stimulus = stimulus[:, 0]  # one for all neurons
+        return ArrayCurrent(stimulus, self.start_step, columns)
 
     @property
     def initial_state(self) -> NDArray[np.float64]:
@@ -238,7 +248,6 @@ class Problem:
             initial=self.initial.take(index),
             invalid=self.invalid.take(place),
             stimulus=stimulus,
-            current=current_of(stimulus, self.dt, self.start_step, len(chosen), columns),
             record_neurons=None if self.record_neurons is None else place[self.neurons[kept]],
             _ids=self.neuron_ids[index],
             _ranks=ranks,
@@ -299,8 +308,7 @@ class Problem:
 
     def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
         """The same problem for n_steps of a stimulus, which is not checked."""
-        current = current_of(stimulus, self.dt, self.start_step, self.n_neurons, self._columns)
-        return self._with(n_steps=n_steps, stimulus=stimulus, current=current)
+        return self._with(n_steps=n_steps, stimulus=stimulus)
 
     def as_part(
         self, neuron_ids: NDArray[np.int64] | None, record_ranks: NDArray[np.int64] | None
@@ -310,13 +318,11 @@ class Problem:
 
     def joined(self, **changes: Any) -> "Problem":
         """The whole problem of which this is a part. changes: fields that differ, not checked."""
-        stimulus = changes["stimulus"]
-        current = current_of(stimulus, self.dt, self.start_step, changes["n_neurons"])
-        return self._with(**changes, current=current, _ids=None, _ranks=None, _columns=None)
+        return self._with(**changes, _ids=None, _ranks=None, _columns=None)
 
     def _with(self, **changes: Any) -> "Problem":
         other = copy.copy(self)
-        for name in ("neurons", "neuron_ids"):  # cached properties of the old values
+        for name in ("current", "neurons", "neuron_ids"):  # cached properties of the old values
             other.__dict__.pop(name, None)
         for name, value in changes.items():
             object.__setattr__(other, name, value)

@@ -22,8 +22,11 @@ class Unit:
 
     spelling: str  # its name in pint, quantities and astropy
     si: float  # its size in SI units
-    dimensions: tuple[int, int, int, int]  # its powers of m, kg, s and A
+    dimensions: tuple[float, float, float, float]  # its powers of m, kg, s and A
 
+
+WHITE = "µA/cm²·√ms"
+"""The unit of white noise, whose integral over a time has that unit times the time's root."""
 
 UNITS = {
     "mV": Unit("mV", 1e-3, (2, 1, -3, -1)),
@@ -31,6 +34,7 @@ UNITS = {
     "Hz": Unit("Hz", 1.0, (0, 0, -1, 0)),
     "rad": Unit("rad", 1.0, (0, 0, 0, 0)),
     "µA/cm²": Unit("uA/cm**2", 1e-2, (-2, 0, 0, 1)),
+    WHITE: Unit("uA*ms**(1/2)/cm**2", 1e-2 * 1e-3**0.5, (-2, 0, 0.5, 1)),
     "mS/cm²": Unit("mS/cm**2", 10.0, (-4, -1, 3, 2)),
     "µF/cm²": Unit("uF/cm**2", 1e-2, (-4, -1, 4, 2)),
 }

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stimuli import MIXED, ROUNDING
 
 from hhplug import Stimulus
-from hhplug.currents.current import PIECE, ArrayCurrent
+from hhplug.currents.current import ArrayCurrent
+from hhplug.currents.pieces import PIECE
 
 
 @pytest.mark.parametrize("as_array", [False, True])
@@ -115,7 +116,7 @@ ACTIVE = {
 def test_the_active_steps_are_those_from_the_first_to_the_last_with_a_current(
     stimulus, active, piece, monkeypatch
 ):
-    monkeypatch.setattr("hhplug.currents.current.PIECE", piece)
+    monkeypatch.setattr("hhplug.currents.pieces.PIECE", piece)
     sampled = stimulus.sample(0.1, 20)
     # The definition, on the current as it is.
     on = np.flatnonzero(sampled.reshape(20, -1).any(axis=1))

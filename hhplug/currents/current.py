@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hhplug.currents.terms import ROUNDING, Constant, Steps, Term
-
-PIECE = 2**16  # most steps that are summed or searched at a time
-PIECE_VALUES = 2**18  # most values of a waveform or an array that are read at a time
+from hhplug.currents.pieces import Steps, pieces
+from hhplug.currents.terms import ROUNDING, Constant, Term
 
 
 class Current(ABC):
@@ -26,8 +24,8 @@ class Current(ABC):
         return None
 
     @property
-    def array(self) -> "ArrayCurrent | None":
-        """The form of the user's own array, or None."""
+    def array(self) -> "RowCurrent | None":
+        """The form of rows, as the user's own array has it, or None."""
         return None
 
     @abstractmethod
@@ -52,13 +50,17 @@ class Current(ABC):
 
     @abstractmethod
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
-        """Gain of each waveform over C_m (µF/cm²): (J, n) or (J, 1), with J = 0 for an array."""
+        """Gain of each waveform over C_m (µF/cm²): (J, n) or (J, 1), with J = 0 for rows."""
+
+    def carry(self, step: int) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """What a run that goes on at this step needs of this current, for `State.carry`."""
+        return {}
 
     @abstractmethod
-    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
-        """Yield the steps of pieces (first, count) in which any neuron has a current.
+    def _flowing(self, parts: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        """Yield the steps of parts (first, count) in which any neuron has a current.
 
-        direction: the order of the steps within a piece, 1 (forwards) or −1 (backwards).
+        direction: the order of the steps within a part, 1 (forwards) or −1 (backwards).
         """
 
     @abstractmethod
@@ -67,9 +69,9 @@ class Current(ABC):
 
     def active_steps(self, first: int, count: int) -> range:
         """From the first to the last step in which any neuron has a current; empty if none has."""
-        pieces = list(_pieces(first, count, self._width()))
-        begin = next(self._flowing(pieces, 1), None)
-        end = next(self._flowing(pieces[::-1], -1), None)
+        parts = list(pieces(first, count, self._width()))
+        begin = next(self._flowing(parts, 1), None)
+        end = next(self._flowing(parts[::-1], -1), None)
         return range(0) if begin is None or end is None else range(begin, end + 1)
 
 
@@ -103,27 +105,27 @@ class SeparableCurrent(Current):
 
     def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
         for waveform in self.waveform(first, count):
-            yield _summed(self.gain, waveform)
+            yield summed(self.gain, waveform)
 
     def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
         gain = self.gain[:, neurons] if self.gain.shape[1] > 1 else self.gain
-        return _summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
+        return summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
         total, size = np.zeros((2, len(self.gain)))
-        for step, steps in _pieces(first, count, self._width()):
+        for step, steps in pieces(first, count, self._width()):
             waveform = self.waveform(step, steps)
             total += waveform.sum(axis=0)
             size += np.abs(waveform).sum(axis=0)
         total[np.abs(total) < ROUNDING * size] = 0.0  # for example a sine over whole periods
-        return _summed(self.gain, total / count)
+        return summed(self.gain, total / count)
 
     def constant_over(self, first: int, count: int) -> bool:
         if all(isinstance(term, Constant) for term in self._terms):
             return True
         same = self.waveform(first, 1)
-        pieces = _pieces(first, count, self._width())
-        return all((self.waveform(step, steps) == same).all() for step, steps in pieces)
+        parts = pieces(first, count, self._width())
+        return all((self.waveform(step, steps) == same).all() for step, steps in parts)
 
     def bytes_per_step(self, itemsize: int) -> int:
         return self._width() * max(self.gain.itemsize, itemsize)
@@ -134,21 +136,51 @@ class SeparableCurrent(Current):
     def _width(self) -> int:
         return len(self.gain)
 
-    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
-        for first, count in pieces:
+    def _flowing(self, parts: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        for first, count in parts:
             waveform = self.waveform(first, count)
             nothing = np.zeros(waveform.shape[1])  # the last waveform whose currents cancel out
             for k in np.flatnonzero(waveform.any(axis=1))[::direction]:
                 if np.array_equal(waveform[k], nothing):
                     continue
-                left = np.abs(_summed(self.gain, waveform[k]))
-                size = _summed(np.abs(self.gain), np.abs(waveform[k]))
+                left = np.abs(summed(self.gain, waveform[k]))
+                size = summed(np.abs(self.gain), np.abs(waveform[k]))
                 if (left > ROUNDING * size).any():
                     yield first + int(k)
                 nothing = waveform[k]
 
 
-class ArrayCurrent(Current):
+class RowCurrent(Current):
+    """A current that is read in rows: a value for each neuron, or one for all, in each step."""
+
+    @property
+    def array(self) -> "RowCurrent":
+        return self
+
+    @property
+    @abstractmethod
+    def row_length(self) -> int:
+        """Numbers in a step's current: n, or 1 for all neurons."""
+
+    @abstractmethod
+    def chunk(self, first: int, count: int) -> NDArray[Any]:
+        """The rows of steps first ≤ k < first + count: (count, n), or (count,) for all neurons.
+
+        They may have any real dtype.
+        """
+
+    def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
+        for row in self.chunk(first, count):
+            yield np.atleast_1d(row).astype(np.float64)
+
+    def constant_over(self, first: int, count: int) -> bool:  # noqa: ARG002
+        return False  # to find out, all rows would have to be read
+
+    def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:  # noqa: ARG002
+        return np.empty((0, 1))
+
+
+class ArrayCurrent(RowCurrent):
     """The user's own array, which is never copied or cast whole.
 
     values: (n_steps,) for all neurons or (n_steps, …), the first row for step start_step.
@@ -161,27 +193,15 @@ class ArrayCurrent(Current):
         self.values, self._columns = values, columns
         self._start_step = start_step
 
-    @property
-    def array(self) -> "ArrayCurrent":
-        return self
-
     def chunk(self, first: int, count: int) -> NDArray[Any]:
-        """The rows of steps first ≤ k < first + count, in the user's dtype.
-
-        They are a view, or a copy if `columns` was given.
-        """
+        """The rows in the user's dtype. They are a view, or a copy if `columns` was given."""
         row = first - self._start_step
         rows = self.values[row : row + count]
         return rows if self._columns is None else rows[:, self._columns]
 
     @property
     def row_length(self) -> int:
-        """Numbers in a step's current: n, or 1 for all neurons."""
         return self.values[0].size if self._columns is None else len(self._columns)
-
-    def rows(self, first: int, count: int) -> Iterator[NDArray[np.float64]]:
-        for row in self.chunk(first, count):
-            yield np.atleast_1d(row).astype(np.float64)
 
     def at(self, steps: Steps, neurons: NDArray[np.int64]) -> NDArray[np.float64]:
         rows = steps - self._start_step
@@ -199,37 +219,24 @@ class ArrayCurrent(Current):
             mean = mean[self._columns]
         return np.where(np.abs(mean) < ROUNDING * largest, 0.0, mean)
 
-    def constant_over(self, first: int, count: int) -> bool:  # noqa: ARG002
-        return False  # to find out, the whole array would have to be read
-
     def bytes_per_step(self, itemsize: int) -> int:
         return self.row_length * max(self.values.itemsize, itemsize)
-
-    def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:  # noqa: ARG002
-        return np.empty((0, 1))
 
     def _width(self) -> int:
         return self.values[0].size  # whole rows are read, whichever columns are used
 
-    def _flowing(self, pieces: list[tuple[int, int]], direction: int) -> Iterator[int]:
-        for first, count in pieces:
+    def _flowing(self, parts: list[tuple[int, int]], direction: int) -> Iterator[int]:
+        for first, count in parts:
             chunk = self.chunk(first, count)
             on = np.flatnonzero((chunk.reshape(count, -1) != 0).any(axis=1))
             for k in on[::direction]:
                 yield first + int(k)
 
 
-def _summed(gain: NDArray[np.float64], waveform: NDArray[np.float64]) -> NDArray[np.float64]:
+def summed(gain: NDArray[np.float64], waveform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Σ_j gain[j] · waveform[j], in the order of j."""
     # The rounding of a matrix product would depend on the shape.
     I_ext = np.zeros(np.broadcast_shapes(gain.shape[1:], waveform.shape[1:]))
     for one_gain, one_waveform in zip(gain, waveform, strict=True):
         I_ext += one_gain * one_waveform
     return I_ext
-
-
-def _pieces(first: int, count: int, width: int) -> Iterator[tuple[int, int]]:
-    """(first, count) of pieces of the steps, each of PIECE_VALUES numbers at most."""
-    longest = max(1, min(PIECE, PIECE_VALUES // max(width, 1)))
-    for step in range(first, first + count, longest):
-        yield step, min(longest, first + count - step)

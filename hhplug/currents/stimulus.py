@@ -1,39 +1,54 @@
 """The Stimulus that users write: a sum of terms in ms and µA/cm², independent of dt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.checks import PerNeuron, known_arguments
-from hhplug.currents.current import SeparableCurrent
+from hhplug.currents.computed import ComputedCurrent
+from hhplug.currents.current import Current, SeparableCurrent
 from hhplug.currents.terms import (
     KINDS,
     ROUNDING,
     UNIT,
     Constant,
+    NoiseTerm,
+    OrnsteinUhlenbeck,
     PulseTrain,
     Ramp,
+    Recorded,
     Sine,
     Step,
     Term,
+    WhiteNoise,
+    arrays,
     scaled,
     side_by_side,
     taken,
     written,
 )
 from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.quantities import WHITE
+
+MOST_SEED = 2**64 - 1  # two words of 32 bits
+LEAST_POSITIVE = float(np.nextafter(0.0, 1.0))
 
 
 class Stimulus:
     """A current over time: a sum of terms. Make one with the class methods below.
 
-    Amplitudes are in µA/cm², each a number for all neurons or an (n,) array. Times are in ms.
+    Amplitudes are in µA/cm² and times in ms, each a number for all neurons or an (n,) array.
     Stimuli can be added and subtracted. A factor, a number or an (n,) array, scales every
     amplitude. The current is constant during each step, at its value in the step's middle, so a
     ramp or a sine is a staircase of width dt. An edge is moved to the nearest beginning of a step.
+
+    Noise is a function of its seed, the neuron's number in the whole population, and the step: it
+    is the same on every backend, in every part of a population and in a resumed run. Noises of one
+    seed in one sum are independent. A resumed run with a longer dt needs another seed, or it draws
+    the numbers of some steps again.
 
     The class methods and operators raise InvalidInput for an argument that isn't possible.
     """
@@ -41,18 +56,18 @@ class Stimulus:
     __array_ufunc__ = None  # so that array + Stimulus calls __radd__
 
     def __init__(self, terms: tuple[Term, ...] = ()):
-        kinds = tuple(KINDS.values())
+        kinds, names = tuple(KINDS.values()), [*KINDS][1:]
         if not (isinstance(terms, tuple) and all(isinstance(term, kinds) for term in terms)):
             raise InvalidInput(
-                "make a Stimulus with Stimulus.constant(amplitude), step, pulse_train, ramp or "
-                f"sine, and add them with +; Stimulus(...) got {type(terms).__name__}"
+                f"make a Stimulus with Stimulus.constant(amplitude), {', '.join(names[:-1])} or "
+                f"{names[-1]}, and add them with +; Stimulus(...) got {type(terms).__name__}"
             )
         self.terms = terms
         self.gains: tuple[PerNeuron, ...] = tuple(g for term in terms for g in term.gains())
-        sizes = {len(gain) for gain in self.gains if isinstance(gain, np.ndarray)}
+        sizes = {len(values) for term in terms for _, values in arrays(term)}
         if len(sizes) > 1:
             raise InvalidInput(
-                f"the amplitudes of a stimulus must be for equally many neurons, "
+                f"the amplitudes and times of a stimulus must be for equally many neurons, "
                 f"got {' and '.join(map(str, sorted(sizes)))}"
             )
         self.n_neurons: int | None = sizes.pop() if sizes else None
@@ -65,53 +80,110 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def step(cls, amplitude: ArrayLike, start: float, stop: float) -> "Stimulus":
+    def step(cls, amplitude: ArrayLike, start: ArrayLike, stop: ArrayLike) -> "Stimulus":
         """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt)."""
-        start, stop = checks.interval(start, stop)
+        start, stop = _interval(start, stop)
         return cls((Step(_amplitude("amplitude", amplitude), start, stop),))
 
     @classmethod
     @known_arguments
     def pulse_train(
-        cls, amplitude: ArrayLike, start: float, width: float, period: float, count: int
+        cls,
+        amplitude: ArrayLike,
+        start: ArrayLike,
+        width: ArrayLike,
+        period: ArrayLike,
+        count: int,
     ) -> "Stimulus":
         """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
 
         Each begins at the step nearest to its time and lasts round(width/dt) steps. If width is
         the period, there are no gaps between the pulses.
         """
-        start = checks.number("start", start, "ms")
-        width = checks.positive("width", width, "ms")
-        period = checks.positive("period", period, "ms")
+        start = _number("start", start, "ms")
+        width = _positive("width", width, "ms")
+        period = _positive("period", period, "ms")
         count = checks.whole("count", count, 1)
-        if abs(width - period) <= ROUNDING * period:
-            width = period
-        if not width <= period:
-            raise InvalidInput(
-                f"width must be at most the period of {period} ms, or pulses overlap, got {width}"
+        if _comparable(width, period):
+            if np.any(same := np.abs(width - period) <= ROUNDING * period):
+                width = checks.per_neuron("width", np.where(same, period, width), "ms")
+            _refuse_where(
+                width > period,
+                "width must be at most the period of {} ms, or pulses overlap, got {}",
+                period,
+                width,
             )
         return cls((PulseTrain(_amplitude("amplitude", amplitude), start, width, period, count),))
 
     @classmethod
     @known_arguments
-    def ramp(cls, first: ArrayLike, last: ArrayLike, start: float, stop: float) -> "Stimulus":
+    def ramp(
+        cls, first: ArrayLike, last: ArrayLike, start: ArrayLike, stop: ArrayLike
+    ) -> "Stimulus":
         """A straight line from `first` at start to `last` at stop (ms), 0 before and after."""
-        start, stop = checks.interval(start, stop)
+        start, stop = _interval(start, stop)
         return cls((Ramp(_amplitude("first", first), _amplitude("last", last), start, stop),))
 
     @classmethod
     @known_arguments
     def sine(
-        cls, amplitude: ArrayLike, frequency: float, phase: float = 0.0, offset: ArrayLike = 0.0
+        cls,
+        amplitude: ArrayLike,
+        frequency: ArrayLike,
+        phase: ArrayLike = 0.0,
+        offset: ArrayLike = 0.0,
     ) -> "Stimulus":
         """offset + amplitude · sin(2π · frequency · t + phase); frequency in Hz, phase in rad."""
         return cls(
             (
                 Sine(
                     _amplitude("amplitude", amplitude),
-                    checks.positive("frequency", frequency, "Hz"),
-                    checks.number("phase", phase, "rad"),
+                    _positive("frequency", frequency, "Hz"),
+                    _number("phase", phase, "rad"),
                     _amplitude("offset", offset),
+                ),
+            )
+        )
+
+    @classmethod
+    @known_arguments
+    def recorded(cls, current: ArrayLike, dt: float, gain: ArrayLike = 1.0) -> "Stimulus":
+        """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
+
+        It is linear between the samples. The last one is held for dt, and the current is 0 then.
+        """
+        samples = checks.series("current", current, UNIT)
+        dt = checks.positive("dt", dt, "ms")
+        return cls((Recorded(samples, dt, checks.per_neuron("gain", gain, checks.PURE)),))
+
+    @classmethod
+    @known_arguments
+    def white_noise(cls, sigma: ArrayLike, seed: int) -> "Stimulus":
+        """Gaussian white noise of mean 0. sigma is in µA/cm²·√ms.
+
+        The current in a step is sigma/√dt times a normal deviate, so that its integral over a time
+        T has the standard deviation sigma·√T for any dt.
+        """
+        return cls((WhiteNoise(checks.per_neuron("sigma", sigma, WHITE), _seed(seed)),))
+
+    @classmethod
+    @known_arguments
+    def ornstein_uhlenbeck(
+        cls, mean: ArrayLike, sigma: ArrayLike, tau: ArrayLike, seed: int
+    ) -> "Stimulus":
+        """An Ornstein-Uhlenbeck process: noise whose autocorrelation is sigma²·e^(−|t|/tau).
+
+        mean, sigma: µA/cm². tau: ms. The current in a step is the process in the step's middle,
+        exactly for any dt: its standard deviation is sigma. The process begins in its stationary
+        distribution, and goes on in a run that resumes another.
+        """
+        return cls(
+            (
+                OrnsteinUhlenbeck(
+                    _amplitude("mean", mean),
+                    _amplitude("sigma", sigma),
+                    _positive("tau", tau, "ms"),
+                    _seed(seed),
                 ),
             )
         )
@@ -160,9 +232,12 @@ class Stimulus:
         if shape:
             column = "[:, np.newaxis]"
             sampled = f"stimulus.sample(dt, n_steps={shape[0]})"
+            if len(shape) == 2 and not self.n_neurons:
+                batch = f", batch_size={shape[1]})"
+                sampled = sampled[:-1] + batch if self.is_noisy else sampled + column
             instead = instead.format(
                 array="array" + (column if len(shape) == 1 and self.n_neurons else ""),
-                sampled=sampled + (column if len(shape) == 2 and not self.n_neurons else ""),
+                sampled=sampled,
             )
             instead = (
                 f"pass {instead}, an array of each step's current "
@@ -192,34 +267,126 @@ class Stimulus:
         terms = zip(*(part.terms for part in parts), strict=True)
         return cls(tuple(side_by_side(each, together) for each in terms))
 
-    def current(self, dt: float) -> SeparableCurrent:
-        """The stimulus in steps of dt (ms), as backends see it."""
-        return SeparableCurrent(self.terms, dt)
+    @property
+    def is_separable(self) -> bool:
+        """Whether the current is a sum of waveforms that are the same for all neurons."""
+        return all(term.is_separable for term in self.terms)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a term is noise."""
+        return any(isinstance(term, NoiseTerm) for term in self.terms)
+
+    def current(
+        self,
+        dt: float,
+        neurons: NDArray[np.int64] | None = None,
+        dtype: DTypeLike = np.float64,
+        start_step: int = 0,
+        carried: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Current:
+        """The stimulus in steps of dt (ms), as backends see it.
+
+        The other arguments are used if it isn't separable, and are those of `ComputedCurrent`.
+        neurons: by default 0, 1, 2, …
+        """
+        if self.is_separable:
+            return SeparableCurrent(self.terms, dt)
+        if neurons is None:
+            neurons = np.arange(self.n_neurons or 1)
+        return ComputedCurrent(self.terms, dt, neurons, dtype, start_step, carried or {})
 
     def vanishing(self, dt: float) -> list[str]:
-        """The texts of the terms that are too short for any step of dt (ms)."""
-        return [written(term) for term in self.terms if term.vanishes(dt)]
+        """What to say of each term that is too short for any step of dt (ms)."""
+        said = []
+        for term in self.terms:
+            if np.any(short := term.vanishes(dt)):
+                where = f" in {np.sum(short)} of {np.size(short)} neurons" if np.ndim(short) else ""
+                said.append(
+                    f"{written(term)} is shorter than half a step of dt={dt:g} ms and has no "
+                    f"effect{where}"
+                )
+        return said
 
     @known_arguments
-    def sample(self, dt: float, n_steps: int, start_step: int = 0) -> NDArray[np.float64]:
+    def sample(
+        self, dt: float, n_steps: int, start_step: int = 0, batch_size: int | None = None
+    ) -> NDArray[np.float64]:
         """The current during each of n_steps steps from start_step on, µA/cm².
 
-        Shape (n_steps,), or (n_steps, n) if an amplitude is per neuron. Raises InvalidInput for an
-        argument that isn't possible, and NotEnoughMemory.
+        batch_size: number of neurons n, for noise whose amplitudes are the same for all neurons.
+        Shape (n_steps,), or (n_steps, n) if an amplitude or a time is per neuron or batch_size is
+        given. Noise is that of a run in float64 which begins at start_step. Raises InvalidInput for
+        an argument that isn't possible, and NotEnoughMemory.
         """
         dt = checks.positive("dt", dt, "ms")
         n_steps = checks.whole("n_steps", n_steps, 0)
         start_step = checks.whole("start_step", start_step, 0)
-        current = self.current(dt)
-        shape = n_steps, self.n_neurons or 1
+        n_neurons = self.n_neurons
+        if batch_size is not None:
+            batch_size = checks.whole("batch_size", batch_size, 1)
+            if n_neurons not in (None, batch_size):
+                raise InvalidInput(
+                    f"batch_size must be {n_neurons}, the number of neurons of the stimulus, "
+                    f"got {batch_size}"
+                )
+            n_neurons = batch_size
         try:
-            sampled = np.empty(shape)
+            sampled = np.empty((n_steps, n_neurons or 1))
+            current = self.current(dt, np.arange(n_neurons or 1), start_step=start_step)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
             raise NotEnoughMemory(f"no room for n_steps={n_steps}: {error}", "fewer") from error
         for row, I_ext in zip(sampled, current.rows(start_step, n_steps), strict=True):
             row[:] = I_ext
-        return sampled[:, 0] if self.n_neurons is None else sampled
+        return sampled[:, 0] if n_neurons is None else sampled
 
 
 def _amplitude(name: str, value: ArrayLike) -> PerNeuron:
     return checks.per_neuron(name, value, UNIT)
+
+
+def _number(name: str, value: ArrayLike, unit: str) -> PerNeuron:
+    """A finite number, or one for each neuron."""
+    if _is_single(value):
+        return checks.number(name, value, unit)
+    return checks.per_neuron(name, value, unit)
+
+
+def _positive(name: str, value: ArrayLike, unit: str) -> PerNeuron:
+    """A positive number, or one for each neuron."""
+    if _is_single(value):
+        return checks.positive(name, value, unit)
+    return checks.per_neuron(name, value, unit, f"a positive number of {unit}", LEAST_POSITIVE)
+
+
+def _is_single(value: ArrayLike) -> bool:
+    return isinstance(value, (str, bytes)) or not np.iterable(value)
+
+
+def _interval(start: ArrayLike, stop: ArrayLike) -> tuple[PerNeuron, PerNeuron]:
+    """Start and stop in ms. Each stop must be later than its start."""
+    start, stop = _number("start", start, "ms"), _number("stop", stop, "ms")
+    if _comparable(start, stop):
+        _refuse_where(stop <= start, "stop must be later than start={} ms, got {}", start, stop)
+    return start, stop
+
+
+def _comparable(one: PerNeuron, other: PerNeuron) -> bool:
+    """Whether both are for the same number of neurons. `Stimulus` refuses those that aren't."""
+    return np.size(one) == np.size(other) or 0 in (np.ndim(one), np.ndim(other))
+
+
+def _refuse_where(wrong: Any, message: str, *values: PerNeuron) -> None:
+    """Raise InvalidInput for the first neuron that is wrong. message: has a {} for each value."""
+    if np.any(wrong):
+        neuron = int(np.argmax(wrong))
+        first = [value[neuron] if isinstance(value, np.ndarray) else value for value in values]
+        where = f" for neuron {neuron}" if np.ndim(wrong) else ""
+        raise InvalidInput(message.format(*first) + where)
+
+
+def _seed(value: Any) -> int:
+    seed = checks.whole("seed", value, 0)
+    if seed > MOST_SEED:
+        raise InvalidInput(f"seed must be at most 2⁶⁴ − 1, got {seed}")
+    return seed

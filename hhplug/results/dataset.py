@@ -69,8 +69,8 @@ def of_result(result: "Result") -> xarray.Dataset:
     )
     if isinstance(result.stimulus, Stimulus):
         stimulus = repr(result.stimulus)
-        for name, amplitude in _amplitudes(result.stimulus):
-            coordinates[name] = per_neuron(amplitude, units=UNIT)
+        for name, value, unit in _labels(result.stimulus):
+            coordinates[name] = per_neuron(value, units=unit)
     else:
         stimulus = f"array of {result.stimulus.dtype}"
     coordinates["stimulus"] = (), stimulus
@@ -102,18 +102,19 @@ def of_spikes(spikes: "Spikes") -> xarray.Dataset:
     return xarray.Dataset(coordinates, attrs={"n_neurons": len(spikes.valid)})
 
 
-def _amplitudes(stimulus: Stimulus) -> Iterator[tuple[str, PerNeuron]]:
-    """Yield the name and value (µA/cm²) of each amplitude of the stimulus.
+def _labels(stimulus: Stimulus) -> Iterator[tuple[str, PerNeuron, str]]:
+    """Yield the name, value and unit of what tells the neurons and the runs of a stimulus apart.
 
-    Names are for example step_amplitude and ramp_first, and step_amplitude_2 for a second step.
+    These are the amplitudes, the times that are per neuron, and the seeds. Names are for example
+    step_amplitude and ramp_first, and step_amplitude_2 for a second step.
     """
     seen: Counter[str] = Counter()
     for term in stimulus.terms:
         kind = kind_of(term)
         seen[kind] += 1
         number = f"_{seen[kind]}" if seen[kind] > 1 else ""
-        for field in term.amplitudes:
-            yield f"{kind}_{field}{number}", getattr(term, field)
+        for field, unit in term.labels().items():
+            yield f"{kind}_{field}{number}", getattr(term, field), unit
 
 
 def _sampled_current(problem: Problem) -> Any:
@@ -122,7 +123,7 @@ def _sampled_current(problem: Problem) -> Any:
     It is a view of the user's array if possible. Otherwise each value is computed when it is read.
     """
     current, steps = problem.current, problem.sample_steps(problem.start_step, problem.n_steps)
-    if current.array:
+    if current.array and not isinstance(problem.stimulus, Stimulus):
         rows = current.array.chunk(problem.start_step, problem.n_steps)
         rows = rows[steps.start - problem.start_step :: steps.step]
         if rows.ndim == 1 or problem.record_neurons is None:

@@ -93,7 +93,10 @@ def _whole_problem(problems: Sequence[Problem]) -> Problem:
     n_steps = sum(problem.n_steps for problem in problems)
     if all(_same(first.stimulus, problem.stimulus) for problem in problems):
         return first.with_steps(n_steps, first.stimulus)
-    return first.with_steps(n_steps, np.concatenate([_rows(p, problems) for p in problems]))
+    rows = [_rows(problem) for problem in problems]
+    widest = max(row.shape[1] for row in rows)
+    wide = [np.broadcast_to(row, (len(row), widest)) for row in rows]
+    return first.with_steps(n_steps, np.concatenate(wide))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -107,17 +110,11 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-def _rows(problem: Problem, problems: Sequence[Problem]) -> NDArray[Any]:
-    """The current of every step, with a column for each neuron if any of the problems has one."""
+def _rows(problem: Problem) -> NDArray[Any]:
+    """The current of every step: (n_steps, n), or (n_steps, 1) if it is one for all neurons."""
     if isinstance(problem.stimulus, Stimulus):
-        rows = np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
-    else:
-        rows = problem.stimulus.reshape(problem.n_steps, -1)
-    widest = max(
-        p.stimulus.n_neurons or 1 if isinstance(p.stimulus, Stimulus) else p.stimulus[0].size
-        for p in problems
-    )
-    return np.broadcast_to(rows, (problem.n_steps, widest))
+        return np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
+    return problem.stimulus.reshape(problem.n_steps, -1)
 
 
 def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hhplug.backend import Session
+from hhplug.errors import ContractViolation
 from hhplug.problem import Problem
 from hhplug.running.recorder import Recorder
+from hhplug.state import State
 
 UNREAD = 2  # largest number of blocks unread: one is computed while the one before it is read
 
@@ -54,3 +56,14 @@ def step_through(
         left = problem.end_step - step + sum(count for *_, count in unread)
         report(1.0 - left / problem.n_steps)
         lengths.start_timing()
+
+
+def final_state(problem: Problem, session: Session, step: int) -> State:
+    """The state before a step, the one after the last step done, with what its current carries.
+
+    Raises ContractViolation if the session returns anything but a State.
+    """
+    state = session.state()
+    if not isinstance(state, State):
+        raise ContractViolation(f"state() must return a State, got a {type(state).__name__}")
+    return State(state.variables, {**problem.current.carry(step), **state.carry})

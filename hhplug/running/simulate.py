@@ -8,7 +8,7 @@ import numpy as np
 
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
-from hhplug.errors import ContractViolation, Interrupted, InvalidInput, NotEnoughMemory
+from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -17,13 +17,12 @@ from hhplug.running.block_length import BlockLength
 from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
-from hhplug.running.loop import step_through
+from hhplug.running.loop import final_state, step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.progress import Progress, reporter
 from hhplug.running.recorder import Recorder
 from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
-from hhplug.state import State
 
 # Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
 # are in memory at a time.
@@ -98,11 +97,7 @@ def run(
             )
             if step == problem.start_step:
                 raise KeyboardInterrupt
-            final = session.state()
-            if not isinstance(final, State):
-                raise ContractViolation(
-                    f"state() must return a State, got a {type(final).__name__}"
-                )
+            final = final_state(problem, session, step)
             on_device = session.device_samples() if problem.device_arrays else {}
             ran = perf_counter()
         workspace.block_length = lengths
@@ -137,7 +132,7 @@ def _how_to_go_on(problem: Problem, done: Problem) -> str:
     left = problem.n_steps - done.n_steps
     if not left:
         return f"interrupted when all {problem.T:g} ms were done; {kept}"
-    rows = f" and stimulus[{done.n_steps}:]" if problem.current.array else ""
+    rows = f" and stimulus[{done.n_steps}:]" if isinstance(problem.stimulus, np.ndarray) else ""
     return (
         f"interrupted after {done.T:g} of {problem.T:g} ms; {kept}, and the same call with "
         f"T={left * problem.dt:.15g}, resume=result{rows} goes on"

@@ -15,7 +15,7 @@ from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
 from hhplug.results.result import Result
-from hhplug.running.loop import step_through
+from hhplug.running.loop import final_state, step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.state import State
@@ -105,7 +105,7 @@ class Kit:
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
-            final = session.state()
+            final = final_state(problem, session, problem.end_step)
         self.budget.steps += problem.n_steps
         return Run(*recorder.finish(problem.n_steps, final), final)
 

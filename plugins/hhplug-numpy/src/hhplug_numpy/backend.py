@@ -5,6 +5,7 @@ The arrays of a group fit the cache.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy import add, multiply
@@ -75,8 +76,9 @@ class NumpySession(Session):
 
     def run(self, first: int, count: int, out: Recorded) -> None:
         """Compute the steps first ≤ k < first + count of every group, and fill out."""
+        rows = self._rows(first, count)
         for group in self._groups:
-            self._run_group(group, first, count, out)
+            self._run_group(group, rows, first, count, out)
 
     def state(self) -> State:
         rows = [group.state[:, : group.last - group.first] for group in self._groups]
@@ -129,13 +131,23 @@ class NumpySession(Session):
             recorded=recorded,
         )
 
-    def _run_group(self, group: Group, first: int, count: int, out: Recorded) -> None:
+    def _rows(self, first: int, count: int) -> NDArray[Any]:
+        """The waveforms of a separable current, (count, J), or the rows of any other."""
+        current = self.problem.current
+        if current.separable:
+            return current.separable.waveform(first, count).astype(self._dtype)
+        assert current.array
+        return current.array.chunk(first, count)
+
+    def _run_group(
+        self, group: Group, rows: NDArray[Any], first: int, count: int, out: Recorded
+    ) -> None:
         problem, state, V_before = self.problem, group.state, self._V_before
         states = problem.membrane.states
         steps = range(first, first + count)
         find_spikes = problem.spikes != "off"
         row, upward = 0, []
-        for k, _ in zip(steps, self._currents(group, first, count), strict=True):
+        for k, _ in zip(steps, self._currents(group, rows), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
                     samples[row, group.columns] = state[states.index(name)][group.recorded]
@@ -151,13 +163,12 @@ class NumpySession(Session):
         if upward:
             self._add_spikes(upward, out)
 
-    def _currents(self, group: Group, first: int, count: int) -> Iterator[None]:
-        """Set the stepper's current, I_ext · per_C_m + leak, for each step."""
-        I_ext, product, current = self._stepper.I_ext, self._product, self.problem.current
-        if current.separable:
-            waveforms = current.separable.waveform(first, count).astype(self._dtype)
-            changed = np.any(waveforms[1:] != waveforms[:-1], axis=1).tolist()
-            for waveform, new in zip(waveforms, [True, *changed], strict=True):
+    def _currents(self, group: Group, rows: NDArray[Any]) -> Iterator[None]:
+        """Set the stepper's current, I_ext · per_C_m + leak, for each row."""
+        I_ext, product = self._stepper.I_ext, self._product
+        if self.problem.current.separable:
+            changed = np.any(rows[1:] != rows[:-1], axis=1).tolist()
+            for waveform, new in zip(rows, [True, *changed], strict=True):
                 if new:
                     np.copyto(I_ext, group.leak)
                     for gain, w in zip(group.gain, waveform, strict=True):
@@ -165,8 +176,7 @@ class NumpySession(Session):
                         add(I_ext, product, I_ext)
                 yield
         else:
-            assert current.array
-            for values in current.array.chunk(first, count):
+            for values in rows:
                 # This rounds float64 values to the run's dtype before any arithmetic.
                 I_ext[: group.last - group.first] = (
                     values[group.first : group.last] if values.ndim else values

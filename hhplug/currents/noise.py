@@ -1,0 +1,238 @@
+"""Noise: a random number for each neuron and step, and the processes that are made of them.
+
+The random numbers are a function of (seed, stream, neuron, step) alone, so that a neuron's noise is
+the same on every backend, in every block, part and order of the population, and in a resumed run.
+Philox 4×32-10 (Salmon et al. 2011) turns the counter (step // 4, low word of the neuron's number,
+high word, stream) into four words, under the key (low word of the seed, high word). Word step % 4
+is that of the step. The noise repeats after 2³⁴ steps.
+
+A word w becomes a normal deviate, a float32, by the quantile function of the normal distribution,
+which is linear between knots. All roundings are to the nearest, so that every backend can repeat
+them:
+
+    f = float32((w & 0x7FFFFFFF) | 1)          rounds the integer to 24 bits
+    i = (bits(f) >> 18) − (127 << 5)           the piece: octave of f, and 32nd part of the octave
+    x = A[i] + B[i] · f                        in float32: the product is rounded, then the sum
+    normal = ±x                                minus if the highest bit of w is set
+
+A and B are float32. The distribution differs from the normal by 1.1e-5 at most (Kolmogorov's
+distance), its variance is 1 to 1e-7, and its largest value is 6.3. A run in float64 has the same
+deviates, converted to float64. What follows from them is computed in the run's dtype, and products
+and sums are rounded one by one, never fused.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import NormalDist
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hhplug.checks import PerNeuron
+from hhplug.currents.pieces import Steps, pieces
+
+Words = NDArray[np.uint32]
+Values = NDArray[Any]  # of the run's dtype
+
+MULTIPLIERS = 0xD2511F53, 0xCD9E8D57  # of Philox
+WEYL = 0x9E3779B9, 0xBB67AE85  # what each round adds to the key
+ROUNDS = 10
+LOW = np.uint64(0xFFFFFFFF)
+HALF = np.uint64(32)  # bits of a word
+
+OCTAVES = 31  # of the integers from 1 to 2³¹
+OCTAVE_BITS = 5  # the table has 2⁵ pieces for each octave
+NODES = 8  # of Gauss and Legendre's rule, with which each piece is fitted
+TILE = 2**12  # counters that are computed at a time, so that their arrays fit the cache
+
+
+def philox(counter: Sequence[Any], key: Sequence[int]) -> tuple[NDArray[np.uint64], ...]:
+    """The four words of Philox 4×32-10, each a uint64 below 2³².
+
+    counter: four arrays of integers below 2³², which are broadcast. key: two such numbers.
+    """
+    arrays = np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter))
+    c0, c1, c2, c3 = (np.array(array) for array in arrays)
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
+        c0 = p1 >> HALF  # in place from here on, since new arrays cost more than the arithmetic
+        c0 ^= c1
+        c0 ^= np.uint64(k0)
+        c2 = p0 >> HALF
+        c2 ^= c3
+        c2 ^= np.uint64(k1)
+        p1 &= LOW
+        p0 &= LOW
+        c1, c3 = p1, p0
+        k0, k1 = (k0 + WEYL[0]) & 0xFFFFFFFF, (k1 + WEYL[1]) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+@cache
+def quantiles() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A and B of the pieces of the table: the quantile is −(A + B · f) for the tail f / 2³².
+
+    Each piece has the mean and the variance of the normal distribution between its knots. The
+    last one is for f = 2³¹ alone, where the quantile is 0.
+    """
+    octave, part = np.divmod(np.arange(OCTAVES << OCTAVE_BITS), 1 << OCTAVE_BITS)
+    low = 2.0**octave * (1 + part / (1 << OCTAVE_BITS))
+    width = 2.0**octave / (1 << OCTAVE_BITS)
+    node, weight = np.polynomial.legendre.leggauss(NODES)
+    weight = weight / 2.0
+    f = low[:, np.newaxis] + width[:, np.newaxis] * (node + 1.0) / 2.0
+    x = -np.vectorize(NormalDist().inv_cdf)(f / 2.0**32)
+    mean_f, mean_x = f @ weight, x @ weight
+    variance_f = (f - mean_f[:, np.newaxis]) ** 2 @ weight
+    variance_x = (x - mean_x[:, np.newaxis]) ** 2 @ weight
+    slope = -np.sqrt(variance_x / variance_f)
+    offset = mean_x - slope * mean_f
+    A = np.append(offset, -slope[-1] * 2.0**31).astype(np.float32)
+    B = np.append(slope, slope[-1]).astype(np.float32)
+    return A, B
+
+
+def normal(words: Words) -> NDArray[np.float32]:
+    """A normal deviate for each word, as the module describes it."""
+    A, B = quantiles()
+    f = ((words & np.uint32(0x7FFFFFFF)) | np.uint32(1)).astype(np.float32)
+    piece = (f.view(np.uint32) >> np.uint32(23 - OCTAVE_BITS)) - np.uint32(127 << OCTAVE_BITS)
+    f *= B[piece]
+    f += A[piece]
+    return (f.view(np.uint32) ^ (words & np.uint32(0x80000000))).view(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Independent normal deviates for some neurons and every step.
+
+    stream: tells noises of the same seed in one stimulus apart.
+    neurons: numbers of the neurons in the whole population, (n,).
+    """
+
+    seed: int
+    stream: int
+    neurons: NDArray[np.int64]
+
+    def at(self, steps: Steps) -> NDArray[np.float32]:
+        """The deviates of the steps, in any order: (steps, n)."""
+        drawn = np.empty((len(steps), len(self.neurons)), np.float32)
+        fours, which = np.unique(steps >> 2, return_inverse=True)  # a counter is for four steps
+        for columns in tiles(len(self.neurons)):
+            neurons = self.neurons[columns]
+            rows = TILE // len(neurons)
+            for first in range(0, len(fours), rows):
+                words = self._words(fours[first : first + rows], neurons)
+                inside = np.flatnonzero((first <= which) & (which < first + rows))
+                chosen = words[which[inside] - first, steps[inside] & 3]
+                drawn[inside, columns] = normal(chosen)
+        return drawn
+
+    def of(self, columns: slice) -> "Draws":
+        """The deviates of some of the neurons."""
+        return replace(self, neurons=self.neurons[columns])
+
+    def _words(self, fours: Steps, neurons: NDArray[np.int64]) -> Words:
+        """The words of the steps 4q, 4q + 1, 4q + 2, 4q + 3 of each q: (fours, 4, neurons)."""
+        counter = (
+            fours[:, np.newaxis] & 0xFFFFFFFF,
+            neurons & 0xFFFFFFFF,
+            neurons >> 32,
+            self.stream,
+        )
+        words = philox(counter, (self.seed & 0xFFFFFFFF, self.seed >> 32))
+        return np.stack(words, axis=1, dtype=np.uint32, casting="unsafe")
+
+
+def tiles(count: int) -> Iterator[slice]:
+    """Slices of at most TILE of so many neurons."""
+    return (slice(first, min(first + TILE, count)) for first in range(0, count, TILE))
+
+
+class Process(Protocol):
+    """A random waveform for each neuron of a run, of mean 0."""
+
+    def at(self, steps: Steps) -> Values:
+        """Its values in the steps, in any order, none of them before the run: (steps, n)."""
+        ...
+
+    def carry(self, step: int) -> Values | None:
+        """What it must know to begin at this step as if it had never stopped, or None: (n,)."""
+        ...
+
+
+class WhiteProcess(Process):
+    """Gaussian white noise of intensity 1, in 1/√ms: a deviate over √dt in each step.
+
+    Its integral over a time T has the standard deviation √T, whatever dt is.
+    """
+
+    def __init__(self, draws: Draws, dt: float, dtype: DTypeLike):
+        self._draws = draws
+        self._scale = np.asarray(1.0 / np.sqrt(dt), dtype)
+
+    def at(self, steps: Steps) -> Values:
+        return self._draws.at(steps) * self._scale
+
+    def carry(self, step: int) -> Values | None:  # noqa: ARG002
+        return None
+
+
+class OrnsteinUhlenbeckProcess(Process):
+    """The stationary Ornstein-Uhlenbeck process of variance 1 in the middle of each step.
+
+    x[k+1] = a x[k] + b ξ[k+1] with a = e^(−dt/τ) and b = √(1 − a²) is exact for any dt. The first
+    value of a run is ξ[start_step], or what the run before has carried. Steps are computed in
+    order, so a step before the last one asked for is computed from the run's start again.
+
+    tau: ms. begin: the first value of each neuron, or None.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        dt: float,
+        dtype: DTypeLike,
+        tau: PerNeuron,
+        start_step: int,
+        begin: Values | None,
+    ):
+        self._draws, self._dtype = draws, np.dtype(dtype)
+        steps = dt / np.broadcast_to(tau, draws.neurons.shape)
+        self._a = np.exp(-steps).astype(dtype)
+        self._b = np.sqrt(-np.expm1(-2.0 * steps)).astype(dtype)
+        first = draws.at(np.array([start_step]))[0] if begin is None else begin
+        self._begin = start_step, first.astype(dtype)
+        # A step and its value. Threads may share the process: each replaces the pair as a whole.
+        self._reached = self._begin
+
+    def at(self, steps: Steps) -> Values:
+        values = np.empty((len(steps), len(self._draws.neurons)), self._dtype)
+        if not values.size:
+            return values
+        step, x = self._reached if self._reached[0] <= steps.min() else self._begin
+        x, end = x.copy(), int(steps.max()) + 1
+        for columns in tiles(len(x)):
+            self._follow(range(step, end), x, columns, steps, values)
+        self._reached = end, x
+        return values
+
+    def _follow(self, path: range, x: Values, columns: slice, steps: Steps, values: Values) -> None:
+        """Bring x of some neurons from the path's start to its stop, and note values on the way."""
+        draws, a, b = self._draws.of(columns), self._a[columns], self._b[columns]
+        now = x[columns]
+        for first, count in pieces(path.start, len(path), len(now)):
+            kicks = b * draws.at(np.arange(first + 1, first + count + 1))
+            passed = np.empty_like(kicks)
+            for row, kick in zip(passed, kicks, strict=True):
+                row[:] = now
+                now *= a
+                now += kick
+            inside = np.flatnonzero((first <= steps) & (steps < first + count))
+            values[inside, columns] = passed[steps[inside] - first]
+
+    def carry(self, step: int) -> Values | None:
+        return self.at(np.array([step]))[0]
