@@ -177,12 +177,29 @@ def test_progress_can_be_requested_if_standard_error_is_no_terminal(hhplug):
         ),
         ("ramp", "Stimulus.ramp(0.0, last=10.0, start=0.0, stop=80.0)"),
         ("sine:80", "Stimulus.sine(10.0, frequency=80.0, phase=0.0, offset=0.0)"),
+        (
+            "white_noise:0.5:18446744073709551615",
+            "Stimulus.constant(10.0) + Stimulus.white_noise(0.5, seed=18446744073709551615)",
+        ),
+        (
+            "ornstein_uhlenbeck:2",
+            "Stimulus.ornstein_uhlenbeck(10.0, sigma=2.0, tau=3.0, seed=1)",
+        ),
     ],
 )
 def test_a_stimulus_may_be_given_with_colons(hhplug, text, shown):
     code, output, _ = hhplug(*SHORT, "--current", "10", "--stimulus", text, "--json")
     assert code == 0
     assert json.loads(output)["stimulus"] == shown
+
+
+def test_the_seed_of_noise_is_in_the_json(hhplug):
+    noise = ("--stimulus", "ornstein_uhlenbeck:2:3:77")
+    short = (*SHORT, "--duration", "5", "--current=-5", "--json")
+    _, output, _ = hhplug(*short, *noise)
+    assert json.loads(output)["noise_seeds"] == [77]
+    _, output, _ = hhplug(*short)
+    assert json.loads(output)["noise_seeds"] == []
 
 
 def test_a_population_at_rest_has_a_line_without_a_bar(hhplug):

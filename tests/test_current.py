@@ -30,9 +30,20 @@ def test_the_rounding_error_of_a_sum_counts_as_zero_current():
 
 
 N_STEPS = 67
+COMPUTED = (
+    Stimulus.step([1.0, 2.0, 3.0], 0.5, [1.0, 2.0, 4.0])
+    + Stimulus.sine(2.0, [37.0, 50.0, 600.0], 0.4, offset=[1, 2, 3])
+    + Stimulus.pulse_train(1.0, 0.1, [0.3, 0.1, 0.7], 0.7, 9)
+    + Stimulus.constant(0.25)
+)
+NOISY = (
+    COMPUTED
+    + Stimulus.ornstein_uhlenbeck(1.0, [0.5, 1.0, 2.0], tau=1.5, seed=1)
+    + Stimulus.white_noise(0.1, seed=1)
+)
 
 
-@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus.step(2.0, 1, 3), MIXED])
+@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus.step(2.0, 1, 3), MIXED, COMPUTED])
 @given(st.integers(0, N_STEPS - 1), st.data())
 def test_the_rows_of_a_separable_current_equal_the_sample_wherever_it_is_cut(stimulus, first, data):
     count = data.draw(st.integers(1, N_STEPS - first))
@@ -85,6 +96,7 @@ def test_the_mean_of_a_long_current_is_that_of_its_steps():
     "current",
     [
         MIXED.current(0.07),
+        NOISY.current(0.07),
         ArrayCurrent(np.ones(20 * PIECE, np.float32), 0),
         ArrayCurrent(np.ones((20 * PIECE, 2), np.int16), 0),
     ],
@@ -122,6 +134,11 @@ def test_the_active_steps_are_those_from_the_first_to_the_last_with_a_current(
     on = np.flatnonzero(sampled.reshape(20, -1).any(axis=1))
     assert active == (range(on[0], on[-1] + 1) if on.size else range(0))
     assert stimulus.current(0.1).active_steps(0, 20) == active
+    # The same with a time per neuron, which is nothing itself.
+    nothing = Stimulus.sine(0.0, np.full(stimulus.n_neurons or 1, 50.0))
+    for computed in (stimulus + nothing).current(0.1), (nothing + stimulus).current(0.1):
+        assert computed.array
+        assert computed.active_steps(0, 20) == active
     assert ArrayCurrent(sampled, 0).active_steps(0, 20) == active
     late = ArrayCurrent(sampled, 100).active_steps(100, 20)
     assert (len(late), late.start) == (len(active), active.start + 100 if active else 0)
@@ -158,3 +175,51 @@ def test_a_chunk_of_an_array_current_is_a_view_in_the_users_dtype():
     assert np.shares_memory(chunk, array)
     assert chunk.dtype == np.float32
     assert_array_equal(chunk, array[2:6])
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "active"),
+    [
+        (Stimulus.step(1.0, 0.3, [0.7, 1.2]), range(3, 12)),
+        (Stimulus.step([0.0, 1.0], [0.3, 0.5], 0.9), range(5, 9)),
+        (Stimulus.ramp(1.0, 1.0, [0.6, 0.3], [0.7, 0.5]), range(3, 7)),
+        (Stimulus.pulse_train(1.0, 0.2, [0.1, 0.3], 0.5, 3), range(2, 15)),
+        (Stimulus.step(1.0, -5.0, [-1.0, 0.0]), range(0)),
+        (Stimulus.step(1.0, 3.0, [4.0, 5.0]), range(0)),
+        (Stimulus.white_noise(0.0, seed=1), range(0)),
+        (Stimulus.white_noise([0.0, 1.0], seed=1), range(20)),
+        (Stimulus.ornstein_uhlenbeck(1.0, 0.0, tau=1.0, seed=1), range(20)),
+        (
+            Stimulus.recorded([1.0, 2.0], dt=0.4) * [0.0, 1.0] + Stimulus.white_noise(0.0, 1),
+            range(8),
+        ),
+    ],
+    ids=repr,
+)
+def test_a_computed_current_is_active_where_any_neuron_has_a_current(stimulus, active):
+    assert stimulus.current(0.1).active_steps(0, 20) == active
+    sampled = stimulus.sample(0.1, 20).reshape(20, -1)
+    on = np.flatnonzero(sampled.any(axis=1))
+    assert active == (range(on[0], on[-1] + 1) if on.size else range(0))
+
+
+@pytest.mark.parametrize("current", [COMPUTED, NOISY], ids=["times per neuron", "noise"])
+@pytest.mark.parametrize("neurons", [np.arange(3), np.array([2, 0]), np.array([1]), []])
+def test_a_computed_current_gives_any_steps_and_neurons_again(current, neurons):
+    neurons = np.array(neurons, np.int64)
+    sampled = current.sample(0.07, N_STEPS)
+    one = current.current(0.07)
+    for steps in ([0, 5, 6], [66], [], [10, 3, 3], [4]):
+        expected = sampled[np.array(steps, np.int64)][:, neurons]
+        assert_array_equal(one.at(np.array(steps, np.int64), neurons), expected)
+    for first, count in ((0, 67), (40, 20), (0, 1), (66, 1), (30, 5)):
+        assert_array_equal(one.chunk(first, count), sampled[first : first + count])
+    assert (one.row_length, one.bytes_per_step(4)) == (3, 24)
+
+
+def test_the_mean_of_noise_is_that_of_its_distribution():
+    current = NOISY.current(0.07)
+    expected = COMPUTED.sample(0.07, N_STEPS)[5:].mean(axis=0) + 1.0
+    assert_allclose(current.mean(5, N_STEPS - 5), expected, rtol=0, atol=ROUNDING)
+    silent = Stimulus.white_noise([1.0, 2.0], seed=1) + Stimulus.sine([-5.0, 5.0], [100.0, 50.0])
+    assert_array_equal(silent.current(0.01).mean(0, 10_000), [0.0, 0.0])

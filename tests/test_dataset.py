@@ -91,7 +91,33 @@ def test_the_amplitudes_of_a_stimulus_are_coordinates_by_name():
     assert_array_equal(data["sine_offset"], [0.3, 0.1])
 
 
+def test_times_per_neuron_and_the_seeds_of_noise_are_coordinates():
+    stimulus = (
+        Stimulus.step(5.0, start=0.1, stop=[0.4, 0.5, 0.6])
+        + Stimulus.sine(1.0, [50.0, 60.0, 70.0])
+        + Stimulus.ornstein_uhlenbeck(1.0, [0.1, 0.2, 0.3], tau=3.0, seed=2**64 - 1)
+        + Stimulus.white_noise(0.5, seed=4)
+        + Stimulus.white_noise(0.5, seed=5)
+        + Stimulus.recorded([1.0, 2.0], dt=0.1, gain=[1.0, 2.0, 3.0])
+    )
+    data = run(stimulus=stimulus, record_neurons=[2, 0]).to_xarray()
+    assert_array_equal(data["step_stop"], [0.6, 0.4])
+    assert data["step_stop"].attrs["units"] == "ms"
+    assert "step_start" not in data.coords
+    assert_array_equal(data["sine_frequency"], [70.0, 50.0])
+    assert data["sine_frequency"].attrs["units"] == "Hz"
+    assert_array_equal(data["ornstein_uhlenbeck_sigma"], [0.3, 0.1])
+    assert data["ornstein_uhlenbeck_mean"] == 1.0
+    assert int(data["ornstein_uhlenbeck_seed"]) == 2**64 - 1
+    assert data["white_noise_sigma"].attrs["units"] == "µA/cm²·√ms"
+    assert (data["white_noise_seed"], data["white_noise_seed_2"]) == (4, 5)
+    assert_array_equal(data["recorded_gain"], [3.0, 1.0])
+    assert data["recorded_gain"].attrs["units"] == "1"
+
+
 CURRENTS = {
+    "times": Stimulus.step([1, 2, 3, 4], 0.2, [0.4, 0.6, 10.1, 10.9]),
+    "noise": Stimulus.white_noise([1.0, 2.0, 3.0, 4.0], seed=1),
     "per neuron": Stimulus.step([1, 2, 3, 4], 0.2, 0.6) + Stimulus.sine(5.0, 700.0),
     "for all": Stimulus.step(1.0, 0.2, 0.6) + Stimulus.constant(2.0),
     "none": None,

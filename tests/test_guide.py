@@ -13,6 +13,7 @@ import pytest
 from hhplug import backend, cli
 from hhplug.backend import API, BackendSpec, Capabilities, Recorded
 from hhplug.cli import listing
+from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import ArrayCurrent, SeparableCurrent
 from hhplug.plugins import discovery, hookspecs, probes
 from hhplug.plugins.scaffold import TEMPLATE, new_backend
@@ -97,7 +98,7 @@ def test_the_contract_has_no_other_hooks_and_methods():
             for field in fields(kind)
             if not field.name.startswith("_")
         ),
-        *(kind.__name__ for kind in (SeparableCurrent, ArrayCurrent)),
+        *(kind.__name__ for kind in (SeparableCurrent, ArrayCurrent, ComputedCurrent)),
         "add_spikes",
         "step",
     ],

@@ -40,6 +40,7 @@ class BrianQuantity(np.ndarray):
         "A/m**2": (-2, 0, 0, 1, 0, 0, 0), "V": (2, 1, -3, -1, 0, 0, 0), "A": (0, 0, 0, 1, 0, 0, 0),
         "s": (0, 0, 1, 0, 0, 0, 0), "Hz": (0, 0, -1, 0, 0, 0, 0), "rad": (0, 0, 0, 0, 0, 0, 0),
         "S/m**2": (-4, -1, 3, 2, 0, 0, 0), "F/m**2": (-4, -1, 4, 2, 0, 0, 0),
+        "A/m**2*s**0.5": (-2, 0, 0.5, 1, 0, 0, 0),
     }  # fmt: skip
     SCALES = {  # noqa: RUF012
         "uA/cm**2": (1e-2, "A/m**2"), "nA/cm**2": (1e-5, "A/m**2"), "mV": (1e-3, "V"),
@@ -85,6 +86,38 @@ def test_times_and_frequencies_are_converted(quantity):
     step = Stimulus.step(5.0, start=quantity(0.001, "s"), stop=quantity(2000.0, "us"))
     assert repr(step) == "Stimulus.step(5.0, start=1.0, stop=2.0)"
     assert len(step.sample(quantity(0.1, "ms"), 7)) == 7
+
+
+def test_times_per_neuron_noise_and_waveforms_are_converted(quantity):
+    step = Stimulus.step(1.0, quantity([0.001, 0.002], "s"), stop=quantity(3000.0, "us"))
+    assert_array_equal(step.terms[0].start, [1.0, 2.0])
+    assert step.terms[0].stop == 3.0
+    sine = Stimulus.sine(1.0, [quantity(0.05, "kHz"), 20.0])
+    assert_array_equal(sine.terms[0].frequency, [50.0, 20.0])
+    noise = Stimulus.ornstein_uhlenbeck(
+        quantity(0.1, "A/m**2"), quantity([10.0, 20.0], "nA/cm**2"), quantity(0.003, "s"), seed=1
+    ).terms[0]
+    assert (noise.mean, noise.tau) == (10.0, 3.0)
+    assert_array_equal(noise.sigma, [0.01, 0.02])
+    wave = Stimulus.recorded(quantity([0.1, 0.2], "A/m**2"), quantity(50.0, "us")).terms[0]
+    assert_array_equal(wave.current, [10.0, 20.0])
+    assert wave.dt == 0.05
+    for wrong in (
+        lambda: Stimulus.step(1.0, quantity([1.0, 2.0], "mV"), 5.0),
+        lambda: Stimulus.white_noise(quantity(1.0, "uA/cm**2"), seed=1),
+        lambda: Stimulus.white_noise(1.0, seed=quantity(1.0, "ms")),
+        lambda: Stimulus.recorded([1.0], 0.1, gain=quantity(1.0, "mV")),
+    ):
+        with pytest.raises(InvalidInput, match="must be"):
+            wrong()
+
+
+def test_the_intensity_of_white_noise_is_converted(quantity):
+    # 1 A/m²·√s is 100 µA/cm²·√(1000 ms).
+    unit = {"astropy": "A*s**(1/2)/m**2"}.get(type(quantity(1.0, "s")).__module__.split(".")[0])
+    given = quantity([1.0, 2.0], unit or "A/m**2*s**0.5")
+    sigma = Stimulus.white_noise(given, seed=1).terms[0].sigma
+    assert np.abs(sigma / (100.0 * np.sqrt(1000.0)) - [1.0, 2.0]).max() < 1e-14
 
 
 def test_parameters_and_threshold_are_converted(quantity):

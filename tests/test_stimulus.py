@@ -161,6 +161,9 @@ def test_an_invalid_factor_is_refused(factor, words):
         (lambda: Stimulus.sine(1.0, frequenzy=5.0), "frequency"),
         (lambda: Stimulus.ramp(1.0, lst=5.0, start=0, stop=1), "last"),
         (lambda: Stimulus.pulse_train(1.0, 0.0, 1.0, 2.0, counts=3), "count"),
+        (lambda: Stimulus.recorded([1.0], dt=1.0, gian=3), "gain"),
+        (lambda: Stimulus.white_noise(1.0, sead=3), "seed"),
+        (lambda: Stimulus.ornstein_uhlenbeck(1.0, sigma=1.0, taw=3.0, seed=3), "tau"),
         (lambda: Stimulus().sample(0.1, n_step=3), "n_steps"),
     ],
 )
@@ -176,6 +179,10 @@ def test_the_error_for_a_misspelt_keyword_has_a_suggestion(make, meant):
         lambda: Stimulus.constant([1, 2]) + Stimulus.constant([1, 2, 3]),
         lambda: Stimulus.ramp([1, 2, 3], [1, 2], 0, 1),
         lambda: Stimulus.sine([1, 2, 3], 10.0, offset=[1, 2]),
+        lambda: Stimulus.step([1, 2, 3], 0.0, [1.0, 2.0]),
+        lambda: Stimulus.step(1.0, [0, 0.1, 0.2], [1.0, 2.0]),
+        lambda: Stimulus.pulse_train(1.0, 0.0, [0.1, 0.1, 0.1], [1.0, 2.0], 3),
+        lambda: Stimulus.sine(1.0, [10, 20, 30]) + Stimulus.white_noise([1, 2], seed=1),
     ],
 )
 def test_amplitudes_for_different_numbers_of_neurons_are_refused(make):
@@ -201,6 +208,8 @@ def test_a_stimulus_keeps_its_own_copy_of_an_amplitude():
         Stimulus.pulse_train(-5, 0.1, 0.2, 0.3, np.int32(7)),
         Stimulus.ramp(1, 2.5, 0.1, 1e3),
         Stimulus.sine(1.5, 40.0, 0.5, -2.0) + Stimulus.constant(1.0),
+        Stimulus.white_noise(-0.5, 3),
+        -Stimulus.ornstein_uhlenbeck(1, 2.5, 3, 2**64 - 1) + Stimulus.white_noise(1.0, 2),
     ],
     ids=repr,
 )
@@ -250,7 +259,51 @@ def test_the_repr_of_many_amplitudes_stays_short():
             "nan for neuron 1",
             "finite",
         ),
+        (lambda: Stimulus.step(1, [1, math.nan], 5), "start", "neuron 1", "finite number of ms"),
+        (lambda: Stimulus.step(1, 5, [6, 5, 4]), "stop", "5.0 for neuron 1", "later than start=5"),
+        (lambda: Stimulus.ramp(1, 2, [5, 6], 6), "stop", "6.0 for neuron 1", "later than start=6"),
+        (lambda: Stimulus.step(1, [[1.0]], 5), "start", "(1, 1)", "one value per neuron"),
+        (
+            lambda: Stimulus.pulse_train(1, 0, [1, 0], 2, 3),
+            "width",
+            "0.0 for neuron 1",
+            "positive number of ms",
+        ),
+        (
+            lambda: Stimulus.pulse_train(1, 0, [1, 3], 2, 3),
+            "width",
+            "3.0 for neuron 1",
+            "at most the period of 2.0",
+        ),
+        (
+            lambda: Stimulus.sine(1, [10, -1]),
+            "frequency",
+            "-1.0 for neuron 1",
+            "positive number of Hz",
+        ),
+        (lambda: Stimulus.recorded([[1.0, 2.0]], 1), "current", "(1, 2)", "one value per sample"),
+        (lambda: Stimulus.recorded(3.0, 1), "current", "()", "one value per sample"),
+        (lambda: Stimulus.recorded([1.0, math.nan], 1), "current", "nan at 1", "finite (µA/cm²)"),
+        (lambda: Stimulus.recorded([1.0], 0), "dt", "got 0", "positive number of ms"),
+        (lambda: Stimulus.recorded([1.0], 1, math.inf), "gain", "inf", "finite number"),
+        (lambda: Stimulus.white_noise(math.nan, 1), "sigma", "nan", "number of µA/cm²·√ms"),
+        (lambda: Stimulus.white_noise(1.0, -1), "seed", "-1", "0 or more"),
+        (lambda: Stimulus.white_noise(1.0, 1.5), "seed", "1.5", "whole number"),
+        (lambda: Stimulus.white_noise(1.0, 2**64), "seed", str(2**64), "at most 2⁶⁴ − 1"),
+        (
+            lambda: Stimulus.ornstein_uhlenbeck(1, 1, [3, 0], 1),
+            "tau",
+            "0.0 for neuron 1",
+            "positive number of ms",
+        ),
         (lambda: Stimulus().sample(0.0, 5), "dt", "0.0", "positive number of ms"),
+        (lambda: Stimulus().sample(0.1, 5, batch_size=0), "batch_size", "0", "1 or more"),
+        (
+            lambda: Stimulus.constant([1, 2]).sample(0.1, 5, batch_size=3),
+            "batch_size",
+            "got 3",
+            "2, the number of neurons",
+        ),
         (lambda: Stimulus().sample(0.1, -1), "n_steps", "-1", "0 or more"),
     ],
 )
@@ -261,3 +314,39 @@ def test_a_bad_argument_is_refused_by_name(make, named, given, would_do):
     assert message.startswith(f"{named} must "), message
     assert given in message
     assert would_do in message
+
+
+def test_a_sample_of_noise_has_a_column_for_each_neuron():
+    noise = Stimulus.white_noise(1.0, seed=3)
+    assert noise.sample(0.1, 40).shape == (40,)
+    many = noise.sample(0.1, 40, batch_size=5)
+    assert many.shape == (40, 5)
+    assert_array_equal(many[:, 0], noise.sample(0.1, 40))
+    assert len(np.unique(many)) == many.size
+    assert_array_equal(Stimulus.constant(2.0).sample(0.1, 3, batch_size=2), np.full((3, 2), 2.0))
+    # The proposal for a sum with an array is the sum for these neurons.
+    with pytest.raises(InvalidInput) as error:
+        np.zeros((40, 5)) + noise
+    proposed = re.search("pass (.*), an array", str(error.value))[1]
+    assert_array_equal(
+        eval(proposed, {"array": np.zeros((40, 5)), "stimulus": noise, "dt": 0.1}), many
+    )
+
+
+def test_noise_is_scaled_with_its_mean():
+    one = Stimulus.ornstein_uhlenbeck(5.0, 2.0, tau=3.0, seed=1)
+    sampled = one.sample(0.1, 30, batch_size=3)
+    expected = sampled * [1.0, -2.0, 0.0]
+    assert_allclose(([1.0, -2.0, 0.0] * one).sample(0.1, 30), expected, rtol=0, atol=1e-14)
+    assert repr(2 * one) == "Stimulus.ornstein_uhlenbeck(10.0, sigma=4.0, tau=3.0, seed=1)"
+
+
+def test_two_noises_of_one_seed_in_a_sum_are_independent_and_others_do_not_change_them():
+    one, other = (Stimulus.white_noise(1.0, seed=seed) for seed in (1, 2))
+    first = one.sample(0.1, 5000)
+    second = (one + one).sample(0.1, 5000) - first
+    assert abs(np.corrcoef(first, second)[0, 1]) < 5.0 / np.sqrt(5000)
+    assert abs(second.std() / first.std() - 1.0) < 5.0 / np.sqrt(2 * 5000)
+    # Noise of another seed is added to the same noise.
+    assert_allclose((other + one).sample(0.1, 50) - other.sample(0.1, 50), first[:50], atol=1e-14)
+    assert (one + other + one).seeds == (1, 2, 1)

@@ -181,3 +181,77 @@ def test_a_width_within_rounding_of_the_period_is_the_period():
 def test_a_pulse_train_may_have_more_pulses_than_memory():
     endless = Stimulus.pulse_train(3.0, start=0.0, width=0.2, period=1.0, count=10**15)
     np.testing.assert_array_equal(endless.sample(0.1, 25), 3.0 * (np.arange(25) % 10 < 2))
+
+
+PER_NEURON = {
+    "step": (Stimulus.step, {
+        "amplitude": [1.0, -2.0, 3.0], "start": [0.1, 0.55, -1.0], "stop": [0.7, 1.31, 2.05],
+    }),
+    "pulse_train": (Stimulus.pulse_train, {
+        "amplitude": [1.0, -2.0, 3.0], "start": [0.1, 0.55, -1.0], "width": [0.17, 0.3, 0.4],
+        "period": [0.4, 0.43, 0.4], "count": 4,
+    }),
+    "ramp": (Stimulus.ramp, {
+        "first": [0.0, 1.0, -1.0], "last": [3.0, -2.0, 0.5], "start": [0.1, 0.55, -1.0],
+        "stop": [0.6, 1.31, 2.05],
+    }),
+    "sine": (Stimulus.sine, {
+        "amplitude": [1.0, -2.0, 3.0], "frequency": [40.0, 333.3, 1700.0],
+        "phase": [0.0, 0.3, -2.0], "offset": [0.0, 1.0, -1.0],
+    }),
+}  # fmt: skip
+TIMES = [
+    (kind, name)
+    for kind, (_, values) in PER_NEURON.items()
+    for name in [*values, "all"]
+    if name != "count"
+]
+
+
+@pytest.mark.parametrize(("kind", "varied"), TIMES)
+@pytest.mark.parametrize("dt", [0.01, 0.07])
+def test_a_neuron_with_times_of_its_own_has_the_current_of_a_stimulus_with_these_times(
+    kind, varied, dt
+):
+    make, values = PER_NEURON[kind]
+
+    def of(neuron):
+        return {
+            name: value if name == "count" else value[neuron if varied in (name, "all") else 0]
+            for name, value in values.items()
+        }
+
+    each = [of(neuron) for neuron in range(3)]
+    varied_ones = {n: v if n == "count" else [one[n] for one in each] for n, v in values.items()}
+    if varied != "all":
+        varied_ones = each[0] | {varied: varied_ones[varied]}
+    alone = [make(**arguments).sample(dt, 250) for arguments in each]
+    assert_array_equal(make(**varied_ones).sample(dt, 250), np.transpose(alone))
+
+
+def test_a_recorded_waveform_is_linear_between_its_samples_and_taken_mid_step():
+    samples, dt = np.random.default_rng(0).normal(size=40), 0.05
+    for run_dt in (0.01, 0.05, 0.07, 0.4):
+        sampled = Stimulus.recorded(samples, dt).sample(run_dt, 300)
+        middle = (np.arange(300) + 0.5) * run_dt
+        expected = np.interp(middle, np.arange(41) * dt, [*samples, samples[-1]], right=0.0)
+        assert_allclose(sampled, expected, rtol=0, atol=ROUNDING)
+    # A step as long as that between samples has the mean of two neighbours, and the last sample
+    # is held.
+    pairs = (samples + np.append(samples[1:], samples[-1])) / 2
+    assert_allclose(Stimulus.recorded(samples, dt).sample(dt, 40), pairs, rtol=0, atol=ROUNDING)
+
+
+def test_a_recorded_waveform_has_a_gain_per_neuron_and_stays_separable():
+    one = Stimulus.recorded([1.0, 2.0, 4.0], dt=0.2, gain=[0.0, 1.0, -3.0])
+    line = Stimulus.recorded([1.0, 2.0, 4.0], dt=0.2).sample(0.1, 10)
+    assert_allclose(one.sample(0.1, 10), np.outer(line, [0.0, 1.0, -3.0]), rtol=0, atol=ROUNDING)
+    assert_allclose((2 * one).sample(0.1, 10), 2 * one.sample(0.1, 10), rtol=0, atol=ROUNDING)
+    assert one.current(0.1).separable
+    assert one.current(0.1).active_steps(0, 20) == range(6)
+
+
+def test_a_warning_says_in_how_many_neurons_a_term_has_no_effect():
+    stimulus = Stimulus.step(1.0, 0.5, [0.52, 0.9, 0.53])
+    with pytest.warns(RuntimeWarning, match=r"half a step of dt=0\.1 ms .* in 2 of 3 neurons"):
+        Problem(2.0, 0.1, stimulus=stimulus)

@@ -31,6 +31,7 @@ def summary(result: Result) -> dict[str, object]:
         "dt_ms": result.problem.dt,
         "duration_ms": result.problem.T,
         "stimulus": repr(result.stimulus),
+        "noise_seeds": getattr(result.stimulus, "seeds", ()),
         "seconds": asdict(result.timing),
         "neuron_steps_per_second": result.neuron_steps_per_second,
         "spikes": int(result.spike_count.sum()),

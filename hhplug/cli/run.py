@@ -13,11 +13,17 @@ from hhplug.cli import display
 from hhplug.cli.arguments import Commands, population
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
-from hhplug.currents.terms import KINDS
 from hhplug.errors import Interrupted, InvalidInput
 from hhplug.files import replacing
 from hhplug.results import plotting
 from hhplug.running.simulator import Simulator
+
+WHOLE = {
+    "pulse_train": "number of pulses",
+    "white_noise": "number as the seed",
+    "ornstein_uhlenbeck": "number as the seed",
+}
+"""What the last number is of the kinds whose last number must be whole."""
 
 
 def add(commands: Commands) -> None:
@@ -41,7 +47,8 @@ def add(commands: Commands) -> None:
         metavar="KIND[:TIMES]",
         help="constant (default), step:START:STOP, pulse_train:START:WIDTH:PERIOD:COUNT, "
         "ramp:START:STOP (from 0 to the current), sine:FREQUENCY; ms and Hz; "
-        "the defaults of the times depend on the duration",
+        "the defaults of the times depend on the duration; or noise around the current, "
+        "white_noise:SIGMA:SEED (µA/cm²·√ms), ornstein_uhlenbeck:SIGMA:TAU:SEED (µA/cm², ms)",
     )
     parser.add_argument(
         "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
@@ -136,38 +143,48 @@ def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:
     The defaults of the numbers depend on the duration of T ms.
     """
     kind, *words = text.split(":")
-    choice("stimulus", kind, KINDS)
     defaults = {
         "constant": (),
         "step": (0.1 * T, 0.9 * T),
-        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8.0),
+        "pulse_train": (0.1 * T, 0.02 * T, 0.1 * T, 8),
         "ramp": (0.0, T),
         "sine": (50.0,),
-    }[kind]
+        "white_noise": (1.0, 1),
+        "ornstein_uhlenbeck": (1.0, 3.0, 1),
+    }
+    choice("stimulus", kind, defaults)
+    defaults = defaults[kind]
     try:
-        given = tuple(float(word) for word in words)
+        given = tuple(int(word) if word.isdecimal() else float(word) for word in words)
         if not all(map(math.isfinite, given)):
             raise ValueError
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidInput(
             f"--stimulus {kind} takes finite numbers after its colons, got {text!r}"
         ) from None
     if len(given) > len(defaults):
         raise InvalidInput(f"--stimulus {kind} takes at most {len(defaults)} numbers, got {text!r}")
-    times = given + defaults[len(given) :]
-    if kind == "pulse_train" and not times[3].is_integer():
-        raise InvalidInput(f"--stimulus {kind} takes a whole number of pulses, got {text!r}")
+    numbers = given + defaults[len(given) :]
+    if kind in WHOLE and numbers[-1] % 1:
+        raise InvalidInput(f"--stimulus {kind} takes a whole {WHOLE[kind]}, got {text!r}")
+    *times, last = numbers or (0,)
     make: dict[str, Callable[[], Stimulus]] = {
         "constant": lambda: Stimulus.constant(amplitude),
-        "step": lambda: Stimulus.step(amplitude, *times),
-        "pulse_train": lambda: Stimulus.pulse_train(amplitude, *times[:3], count=int(times[3])),
-        "ramp": lambda: Stimulus.ramp(0.0, amplitude, *times),
-        "sine": lambda: Stimulus.sine(amplitude, *times),
+        "step": lambda: Stimulus.step(amplitude, *numbers),
+        "pulse_train": lambda: Stimulus.pulse_train(amplitude, *times, count=int(last)),
+        "ramp": lambda: Stimulus.ramp(0.0, amplitude, *numbers),
+        "sine": lambda: Stimulus.sine(amplitude, *numbers),
+        "white_noise": lambda: (
+            Stimulus.constant(amplitude) + Stimulus.white_noise(*times, seed=int(last))
+        ),
+        "ornstein_uhlenbeck": lambda: Stimulus.ornstein_uhlenbeck(
+            amplitude, *times, seed=int(last)
+        ),
     }
     try:
         return make[kind]()
     except InvalidInput as error:
-        if times == given:
+        if numbers == given:
             raise
         raise InvalidInput(
             f"{error}; the numbers missing from {text!r} were chosen for {T:g} ms: give all"

@@ -84,10 +84,17 @@ class ComputedCurrent(RowCurrent):
         carried = {name: process.carry(step) for name, process in self._processes.items()}
         return {name: values for name, values in carried.items() if values is not None}
 
-    def _waveforms(self, steps: Steps) -> list[Waveform]:
-        """The waveforms of all terms: (steps, n) or (steps, 1) each."""
-        column = steps[:, np.newaxis]
-        return [wave for term in self._terms for wave in term.waveforms(column, self._dt)]
+    def active_steps(self, first: int, count: int) -> range:
+        begins, ends = zip(*(term.span() for term in self._terms), strict=True)
+        # A span's ends may be rounded to the next step.
+        begin = int(max(first, min(begins) / self._dt - 1.0))
+        end = int(min(first + count, max(ends) / self._dt + 2.0))
+        return super().active_steps(begin, end - begin) if begin < end else range(0)
+
+    def _waveforms(self, steps: Steps) -> Iterator[Waveform]:
+        """Yield the waveforms of all terms: (steps, n) or (steps, 1) each."""
+        for term in self._terms:
+            yield from term.waveforms(steps[:, np.newaxis], self._dt)
 
     def _values(self, steps: Steps) -> NDArray[np.float64]:
         """I_ext of some steps and all neurons: (steps, n)."""

@@ -234,7 +234,7 @@ class Stimulus:
             sampled = f"stimulus.sample(dt, n_steps={shape[0]})"
             if len(shape) == 2 and not self.n_neurons:
                 batch = f", batch_size={shape[1]})"
-                sampled = sampled[:-1] + batch if self.is_noisy else sampled + column
+                sampled = sampled[:-1] + batch if self.seeds else sampled + column
             instead = instead.format(
                 array="array" + (column if len(shape) == 1 and self.n_neurons else ""),
                 sampled=sampled,
@@ -273,9 +273,9 @@ class Stimulus:
         return all(term.is_separable for term in self.terms)
 
     @property
-    def is_noisy(self) -> bool:
-        """Whether a term is noise."""
-        return any(isinstance(term, NoiseTerm) for term in self.terms)
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each noise, in the order of the terms."""
+        return tuple(term.seed for term in self.terms if isinstance(term, NoiseTerm))
 
     def current(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from math import pi
+from math import inf, pi
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -49,6 +49,10 @@ class Term(Protocol):
         time is per neuron.
         """
         ...
+
+    def span(self) -> tuple[float, float]:
+        """Begin and end (ms) of the time outside of which the current is 0 in all neurons."""
+        return -inf, inf
 
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:  # noqa: ARG002
         """Whether the term is too short for any step of dt (ms), in all neurons or in each."""
@@ -104,6 +108,9 @@ class Step(Term):
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         return (_between(step, self.start, self.stop, dt),)
 
+    def span(self) -> tuple[float, float]:
+        return float(np.min(self.start)), float(np.max(self.stop))
+
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:
         return nearest_step(self.start, dt) == nearest_step(self.stop, dt)
 
@@ -121,16 +128,20 @@ class PulseTrain(Term):
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:
         width = nearest_step(self.width, dt)  # rounded once, so that all pulses are equally long
         middle = np.floor(((step + 0.5) * dt - self.start) / self.period)
-        on = np.zeros(middle.shape, bool)
+        on = np.False_
         for pulse in (middle - 1.0, middle, middle + 1.0):  # rounding may move one to its neighbour
             onset = nearest_step(self.start + pulse * self.period, dt)
             inside = (onset <= step) & (step < onset + width)
-            on |= inside & (0.0 <= pulse) & (pulse < self.count)
+            on = on | (inside & (0.0 <= pulse) & (pulse < self.count))
         no_gaps = self.width == self.period
         if np.any(no_gaps):
             whole = _between(step, self.start, self.start + self.count * self.period, dt)
             on = np.where(no_gaps, whole, on)
-        return (on.astype(np.float64),)
+        return (np.asarray(on, np.float64),)
+
+    def span(self) -> tuple[float, float]:
+        last = self.start + self.count * self.period
+        return float(np.min(self.start)), float(np.max(last))
 
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:
         return (self.width < self.period) & (nearest_step(self.width, dt) == 0)
@@ -150,6 +161,9 @@ class Ramp(Term):
         on = _between(step, self.start, self.stop, dt)
         done = np.clip(((step + 0.5) * dt - self.start) / (self.stop - self.start), 0.0, 1.0)
         return (on * (1.0 - done), on * done)
+
+    def span(self) -> tuple[float, float]:
+        return float(np.min(self.start)), float(np.max(self.stop))
 
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:
         return nearest_step(self.start, dt) == nearest_step(self.stop, dt)
@@ -193,6 +207,9 @@ class Recorded(Term):
         part = place - before
         line = (1.0 - part) * self.current[before] + part * self.current[after]
         return (np.where((0.0 <= place) & (place < len(self.current)), line, 0.0),)
+
+    def span(self) -> tuple[float, float]:
+        return 0.0, len(self.current) * self.dt
 
 
 @dataclass(frozen=True, eq=False)

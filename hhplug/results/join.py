@@ -81,7 +81,11 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
             f"result {number} begins at step {other.start_step}, but result {number - 1} ends at "
             f"step {one.end_step}; run it with resume=, and give the results in order"
         )
-    if not np.array_equal(other.initial_state, before.final_state, equal_nan=True):
+    carried = before.final.carry, other.initial.carry
+    if not np.array_equal(other.initial_state, before.final_state, equal_nan=True) or not (
+        carried[0].keys() == carried[1].keys()
+        and all(np.array_equal(values, carried[1][name]) for name, values in carried[0].items())
+    ):
         raise InvalidInput(
             f"result {number} doesn't begin in the state in which result {number - 1} ended; run "
             "it with resume="

@@ -28,6 +28,10 @@ def currents(ms: float):
         "pulse_train": Stimulus.pulse_train(2.0 * amplitude, ms, 2.0 * ms, 9.0 * ms, 2),
         "ramp and sine": Stimulus.ramp(amplitude, 20.0, 1.0 * ms, 18.0 * ms)
         + Stimulus.sine(3.0, 40.0 / ms, 0.2, 0.1),
+        "times per neuron": Stimulus.step(amplitude, 1.0 * ms, np.linspace(12.0, 19.0, N) * ms)
+        + Stimulus.sine(3.0, np.linspace(10.0, 90.0, N) / ms),
+        "noise": Stimulus.ornstein_uhlenbeck(amplitude, 2.0, tau=3.0 * ms, seed=1)
+        + Stimulus.white_noise(0.3 * np.sqrt(ms), seed=1),
         "array": rows,
         "array of time": Stimulus.step(15.0, 1.0 * ms, 18.0 * ms).sample(0.01, count),
         "array of integers": np.full((count, N), 12),
