@@ -11,6 +11,7 @@ from hhplug import Interrupted, Simulator, Stimulus
 N, STEPS, DT, BLOCK = 5, 301, 0.01, 16  # ms
 ARRAY = np.random.default_rng(15).uniform(0.0, 40.0, (STEPS, N))
 WAVES = Stimulus.sine(np.linspace(0.0, 20.0, N), 400.0, offset=15.0)
+NOISE = Stimulus.ornstein_uhlenbeck(np.linspace(0.0, 20.0, N), 9.0, tau=1.0, seed=15)
 
 
 @pytest.fixture

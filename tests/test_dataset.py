@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
 from hhplug import HHParameters, Simulator, Stimulus
-from hhplug.currents.current import SeparableCurrent
 
 xarray = pytest.importorskip("xarray")
 
@@ -167,17 +166,25 @@ def test_an_array_stimulus_is_in_the_dataset_without_a_copy(record_every, tmp_pa
     assert_allclose(data["drive"], array[5:].mean(axis=0), rtol=1e-14)
 
 
-def test_a_current_per_neuron_takes_memory_only_when_it_is_read(monkeypatch):
-    stimulus = Stimulus.step(np.arange(1000.0), 10.0, 90.0)
-    data = Simulator("numpy").run(100.0, stimulus=stimulus, record_every=10).to_xarray()
+@pytest.mark.parametrize("stop", [90.0, np.linspace(90.0, 91.0, 1000)], ids=["all", "each"])
+def test_a_current_per_neuron_takes_memory_only_when_it_is_read(stop, monkeypatch):
+    stimulus = Stimulus.step(np.arange(1000.0), 10.0, stop)
+    result = Simulator("numpy").run(100.0, stimulus=stimulus, record_every=10)
+    kind = type(result.problem.current)
     asked = []
-    at = SeparableCurrent.at
+    at = kind.at
 
     def noted(current, steps, neurons):
         asked.append((len(steps), len(neurons)))
         return at(current, steps, neurons)
 
-    monkeypatch.setattr(SeparableCurrent, "at", noted)
+    def refused(*_):
+        pytest.fail("the rows of the whole run were computed")
+
+    monkeypatch.setattr(kind, "at", noted)
+    monkeypatch.setattr(kind, "rows", refused)
+    monkeypatch.setattr(kind, "chunk", refused, raising=False)
+    data = result.to_xarray()
     repr(data)
     assert asked == []
     assert data["I_ext"].isel(neuron=7, time=slice(200, 203)).values.tolist() == [7.0] * 3

@@ -16,7 +16,7 @@ import pytest
 from device.host_device import HostDevice, backend_on
 from device.host_problems import blocks_of
 from end_to_end import assert_end_to_end
-from interrupted_runs import ARRAY, BLOCK, DT, STEPS, WAVES, N, at, ctrl_c, interrupted, run
+from interrupted_runs import ARRAY, BLOCK, DT, NOISE, STEPS, WAVES, N, at, ctrl_c, interrupted, run
 from numpy.testing import assert_array_equal
 from under_test import NAMES
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("sigint_handler")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
-@pytest.mark.parametrize("stimulus", [ARRAY, WAVES], ids=["array", "waves"])
+@pytest.mark.parametrize("stimulus", [ARRAY, WAVES, NOISE], ids=["array", "waves", "noise"])
 @pytest.mark.parametrize("backend", NAMES)
 def test_an_interrupted_run_and_its_continuation_equal_one_run(backend, stimulus, fraction):
     first = interrupted(backend, stimulus=stimulus, progress=at(fraction)).result
