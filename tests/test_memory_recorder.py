@@ -307,6 +307,7 @@ def test_memory_that_spikes_already_take_is_not_counted_twice(free):
 
 def test_a_failed_allocation_is_reported_even_if_nothing_is_recorded(monkeypatch):
     problem = Problem(1.0, 0.1, batch_size=7, record=(), dtype="float32")
+    assert problem.current.separable  # it is made now, since it allocates too
     monkeypatch.setattr(
         "hhplug.running.memory_recorder.np.zeros", Mock(side_effect=MemoryError("no"))
     )

@@ -351,10 +351,11 @@ class Result:
         """A Dataset with dimensions time and neuron, and units as attributes.
 
         Its variables are those recorded, and I_ext, the current at each sample. I_ext is a view of
-        an array stimulus; for another stimulus it is computed when it is read. The parameters,
-        amplitudes of the stimulus, mean current `drive` and `valid` are coordinates. The spikes
-        have a Dataset of their own, `result.spikes.to_xarray()`. If no variable was recorded, the
-        Dataset has no dimension time, and spike_count is its variable.
+        an array stimulus; for another stimulus it is computed when it is read. The parameters, the
+        amplitudes of the stimulus, its times per neuron and its seeds, the mean current `drive` and
+        `valid` are coordinates. The spikes have a Dataset of their own,
+        `result.spikes.to_xarray()`. If no variable was recorded, the Dataset has no dimension time,
+        and spike_count is its variable.
 
         Raises MissingExtra if xarray isn't installed.
         """
