@@ -64,6 +64,8 @@ def stimuli() -> Stimulus:
     assert_type(step.sample(dt=0.1, n_steps=5), Floats)
     assert_type(step.take([0, 1]), Stimulus)
     assert_type(step.n_neurons, int | None)
+    assert_type(step.is_separable, bool)
+    assert_type(step.seeds, tuple[int, ...])
     return total + 0.1 * ramp + -0.1 * sine
 
 
