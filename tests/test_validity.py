@@ -61,7 +61,7 @@ def test_a_finite_run_with_wrong_spikes_is_invalid(g_Na, current, dt):
 
 @pytest.mark.parametrize("dt", [0.01, 0.025])
 def test_every_wrong_train_of_a_wide_prior_is_invalid(dt):
-    n, T, random = 4000, 50.0, np.random.default_rng(2)
+    n, T, random = 4000, 30.0, np.random.default_rng(2)
     drawn = {
         "g_Na": 120.0 * 10.0 ** random.uniform(-1.0, 1.0, n),
         "g_K": 36.0 * 10.0 ** random.uniform(-1.0, 1.0, n),

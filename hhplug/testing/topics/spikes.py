@@ -63,7 +63,7 @@ class SpikeTests:
         "n",
         [
             2000,
-            pytest.param(300_000, marks=pytest.mark.long_horizon("a million spikes in a block")),
+            pytest.param(250_000, marks=pytest.mark.long_horizon("a million spikes in a block")),
         ],
     )
     def test_spikes_in_quick_succession_and_in_the_last_step_are_found(self, kit: Kit, n: int):

@@ -141,14 +141,14 @@ def test_float32_never_touches_float64():
 
 
 def test_a_run_that_records_takes_its_recording_and_300_MB_at_most():
-    # 10⁶ neurons, 100 samples: 400 MB, in a fresh process, against its size before.
+    # 10⁶ neurons, 50 samples: 200 MB, in a fresh process, against its size before.
     script = """
 import resource, numpy as np
 from hhplug import Simulator, Stimulus
 simulator = Simulator("numpy", "float32")
 stimulus = Stimulus.constant(np.linspace(0.0, 40.0, 10**6))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-result = simulator.run(T=2.0, dt=0.02, stimulus=stimulus, record_every=1)
+result = simulator.run(T=1.0, dt=0.02, stimulus=stimulus, record_every=1)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 spikes = result.spikes.time.nbytes + result.spikes.neuron.nbytes
 print((peak - before) * 1024 - result.V.nbytes - spikes)
