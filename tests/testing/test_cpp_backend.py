@@ -16,9 +16,7 @@ FOLDER = Path(__file__).parent / "cpp_backend"
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-def test_a_backend_in_cpp_passes_the_kit_at_both_precisions(
-    plugins, tmp_path, monkeypatch, capsys
-):
+def test_a_backend_in_cpp_passes_the_kit_at_both_precisions(plugins, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", plugins.environment["PYTHONPATH"])
     plugins.install_folder(FOLDER)
