@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ pytest_plugins = ["pytester"]
 
 # Hundreds of tests start Python, which would otherwise compile hhplug each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell makes background jobs ignore Ctrl-C, and the processes that they start. Tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)

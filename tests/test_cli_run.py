@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import SHORT
 
-from hhplug import load_result
+from hhplug import Simulator, Stimulus, load_result, membranes
 
 
 def test_run_prints_the_backend_the_device_the_speed_and_the_f_i_relation(hhplug):
@@ -32,6 +32,28 @@ def test_run_prints_the_backend_the_device_the_speed_and_the_f_i_relation(hhplug
 def test_a_range_may_begin_below_zero(hhplug):
     _, output, _ = hhplug(*SHORT, "--current=-5:1", "--json")
     np.testing.assert_allclose(json.loads(output)["current_uA_per_cm2"], np.linspace(-5, 1, 7))
+
+
+@pytest.mark.filterwarnings("ignore:.* single spike:RuntimeWarning")
+def test_run_takes_a_membrane_of_the_library_or_of_a_file(hhplug, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from hhplug.membranes import RS\nmine = RS.replace('mine', E_L=-75.0)\n")
+    for name, parameters in (("RS", {}), (f"{file}:mine", {"E_L": -75.0})):
+        code, output, _ = hhplug(*SHORT, "--backend", "numpy", "--membrane", name, "--json")
+        summary = json.loads(output)
+        assert code == 0
+        assert summary["membrane"] == name.rpartition(":")[2]
+        expected = Simulator("numpy", membrane=membranes.RS, parameters=parameters).run(
+            80.0, stimulus=Stimulus.constant(np.linspace(0.0, 20.0, 7)), record=()
+        )
+        assert summary["spikes"] == expected.spike_count.sum() > 7
+
+
+def test_an_unknown_membrane_is_refused_with_a_suggestion(hhplug):
+    code, _, errors = hhplug(*SHORT, "--membrane", "LTSS")
+    assert code == 2
+    assert "no membrane 'LTSS' in the library, which has CS, FS, LTS, RS, WB, squid." in errors
+    assert "Did you mean 'LTS'?" in errors
 
 
 def test_run_prints_json(hhplug):

@@ -1,14 +1,19 @@
 """What the options of several commands share."""
 
 import argparse
+import runpy
 from typing import NoReturn, TypeAlias
 
-from hhplug.checks import whole
+from hhplug import membranes
+from hhplug.checks import hint, whole
 from hhplug.cli.exits import BAD_INPUT
 from hhplug.errors import InvalidInput
+from hhplug.membranes.membrane import Membrane
 from hhplug.running import memory_check
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+MEMBRANE_HELP = "a name of hhplug.membranes, or FILE.py:NAME"
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,3 +39,18 @@ def population(option: str, count: int) -> int:
             f"{option} must be at most {most:,} in the memory that is free, got {neurons:,}"
         )
     return neurons
+
+
+def membrane(text: str) -> Membrane:
+    """The membrane NAME of the library, or of FILE.py:NAME."""
+    file, _, name = text.rpartition(":")
+    if file:
+        names = {k: v for k, v in runpy.run_path(file).items() if isinstance(v, Membrane)}
+    else:
+        names = {known: getattr(membranes, known) for known in membranes.__all__}
+    if name not in names:
+        raise InvalidInput(
+            f"no membrane {name!r} in {file or 'the library'}, which has "
+            f"{', '.join(names) or 'none'}.{hint(name, names)}"
+        )
+    return names[name]

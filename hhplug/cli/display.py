@@ -26,6 +26,7 @@ def summary(result: Result) -> dict[str, object]:
         "backend": result.backend,
         "device": result.device,
         "dtype": result.dtype,
+        "membrane": result.membrane.name,
         "neurons": result.problem.n_neurons,
         "steps": result.problem.n_steps,
         "dt_ms": result.problem.dt,

@@ -10,7 +10,7 @@ import numpy as np
 
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.cli import display
-from hhplug.cli.arguments import Commands, population
+from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, population
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput
@@ -49,6 +49,12 @@ def add(commands: Commands) -> None:
         "ramp:START:STOP (from 0 to the current), sine:FREQUENCY; ms and Hz; "
         "the defaults of the times depend on the duration; or noise around the current, "
         "white_noise:SIGMA:SEED (µA/cm²·√ms), ornstein_uhlenbeck:SIGMA:TAU:SEED (µA/cm², ms)",
+    )
+    parser.add_argument(
+        "--membrane",
+        default="squid",
+        metavar="MEMBRANE",
+        help=f"{MEMBRANE_HELP} (default squid)",
     )
     parser.add_argument(
         "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
@@ -104,7 +110,7 @@ def _run(options: argparse.Namespace) -> int:
         plotting.check_file(options.plot)
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
-    simulator = Simulator(options.backend, options.dtype)
+    simulator = Simulator(options.backend, options.dtype, membrane=membrane(options.membrane))
     code = 0
     try:
         result = simulator.run(

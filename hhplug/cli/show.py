@@ -1,15 +1,13 @@
 """`hhplug show`: a membrane as its equations, as lowered operations, or as a backend's code."""
 
 import argparse
-import runpy
 
-from hhplug import membranes
 from hhplug.checks import hint
+from hhplug.cli import arguments
 from hhplug.cli.arguments import Commands
 from hhplug.errors import InvalidInput
 from hhplug.lowering.lower import lower
 from hhplug.lowering.targets import TARGETS
-from hhplug.membranes.membrane import Membrane
 from hhplug.plugins import choice
 from hhplug.problem import checked_dtype
 
@@ -18,9 +16,7 @@ def add(commands: Commands) -> None:
     """Add the command's options."""
     parser = commands.add_parser("show", help="print a membrane, or the code made from it")
     parser.set_defaults(command=_show)
-    parser.add_argument(
-        "membrane", metavar="MEMBRANE", help="a name of hhplug.membranes, or FILE.py:NAME"
-    )
+    parser.add_argument("membrane", metavar="MEMBRANE", help=arguments.MEMBRANE_HELP)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--backend", metavar="NAME", help="print the code that NAME compiles")
     what.add_argument(
@@ -34,7 +30,7 @@ def add(commands: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    membrane = _membrane(options.membrane)
+    membrane = arguments.membrane(options.membrane)
     if options.backend:
         dtype = checked_dtype(options.dtype) or "float32"
         print(choice.source_of(options.backend, membrane, dtype))
@@ -43,21 +39,6 @@ def _show(options: argparse.Namespace) -> int:
     else:
         print(membrane)
     return 0
-
-
-def _membrane(text: str) -> Membrane:
-    """The membrane NAME of the library, or of FILE.py:NAME."""
-    file, _, name = text.rpartition(":")
-    if file:
-        names = {k: v for k, v in runpy.run_path(file).items() if isinstance(v, Membrane)}
-    else:
-        names = {known: getattr(membranes, known) for known in membranes.__all__}
-    if name not in names:
-        raise InvalidInput(
-            f"no membrane {name!r} in {file or 'the library'}, which has "
-            f"{', '.join(names) or 'none'}.{hint(name, names)}"
-        )
-    return names[name]
 
 
 def _target(name: str) -> str:
