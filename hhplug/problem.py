@@ -111,7 +111,7 @@ class Problem:
         carry, invalid = {}, NONE_INVALID
         if resume is not None:
             state = np.array(resume.final.variables, np.float64)
-            carry, invalid = resume.final.carry, resume.invalid
+            carry, invalid = resume.final.carry, resume.invalid.in_steps(resume.problem.dt / dt)
             sizes["resume"] = state.shape[1]
         else:
             _agreed(sizes)  # before parameters of different lengths meet in an equation

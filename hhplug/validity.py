@@ -35,6 +35,12 @@ class Invalid(NamedTuple):
         valid[self.neuron] = False
         return valid
 
+    def in_steps(self, ratio: float) -> "Invalid":
+        """The same in steps of another dt. ratio: the old dt over the new one."""
+        return (
+            self if ratio == 1.0 else Invalid(self.neuron, np.rint(self.step * ratio).astype(int))
+        )
+
     def take(self, place: NDArray[np.int64]) -> "Invalid":
         """The same in another population. place: each neuron's number there, −1 for none."""
         there = place[self.neuron]

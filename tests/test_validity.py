@@ -121,6 +121,19 @@ def test_neurons_that_were_invalid_before_give_no_second_warning(recwarn):
     assert len(recwarn) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.* became invalid:RuntimeWarning")
+@pytest.mark.parametrize("dt", [0.005, 0.02])
+def test_a_run_that_goes_on_with_another_dt_keeps_the_time_of_the_first_invalid_step(dt):
+    simulator = Simulator("reference", None, {"g_Na": [120.0, 1020.0]})
+    stimulus = Stimulus.constant(30.0)
+    first = simulator.run(10.0, 0.01, stimulus=stimulus)
+    second = simulator.run(0.1, dt, stimulus=stimulus, resume=first)
+    assert 0 < first.first_invalid_step[1] * 0.01 < 10.0
+    valid, invalid = second.first_invalid_step * dt
+    assert valid < 0.0
+    assert abs(invalid - first.first_invalid_step[1] * 0.01) <= dt / 2 + 1e-9
+
+
 def fine_solution(problem, refined):
     """Run the staircase of a problem with steps that are a whole part as long."""
     rows = np.stack(list(problem.current.rows(0, problem.n_steps)))
