@@ -17,7 +17,7 @@ from triton_cases import DTYPES, RUNS, SMALL, WITH_POWER
 from hhplug import Problem, Stimulus, load_result
 from hhplug.crossings import NEWTON_STEPS
 from hhplug.lowering.lower import lower
-from hhplug.membranes import squid
+from hhplug.membranes import LTS, squid
 from hhplug.problem import SPIKE_MODES
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_triton import backend, kernels
@@ -183,6 +183,12 @@ def test_every_variant_compiles_to_the_expected_instructions(
         written = count(r"\bmath\.fma\b|\bfma\.rn\.", kernel.asm["ttir"])
         assert count(r"\bfma\.", ptx) == written
         assert kernel.metadata.enable_fp_fusion is False
+
+
+def test_few_neurons_of_a_long_step_have_one_step_in_the_body_of_the_loop():
+    short, long = (lower(membrane, "gpu-float32") for membrane in (squid, LTS))
+    assert backend._shape(short, "float32", backend.FEW - 1).unroll > 1
+    assert backend._shape(long, "float32", backend.FEW - 1).unroll == 1
 
 
 @needs_compiler

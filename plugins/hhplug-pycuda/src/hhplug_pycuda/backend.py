@@ -36,7 +36,7 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        threads, unroll, blocks = shape(self.program, self.dtype.name, n)
+        threads, unroll, blocks = shape(self.dtype.name, n)
         module = self.device.module(
             source(self.problem.membrane, self.dtype.name),
             REAL64=self.dtype == np.float64,

@@ -1,14 +1,8 @@
-"""How many threads stand together, by the number of neurons and the length of a step."""
+"""How many threads stand together, by the number of neurons."""
 
 from typing import NamedTuple
 
-from hhplug.lowering.program import Program
-
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
-# Operations of a step. Above, two thread blocks of 512 would leave too few registers: a step of LTS
-# with a calcium pool then has 482 instructions, and 425 with 256 threads, where squid, RS, WB, FS
-# and CS have as many either way (sm_90).
-MOST_OPERATIONS = 380
 
 
 class Shape(NamedTuple):
@@ -19,14 +13,19 @@ class Shape(NamedTuple):
     blocks: int  # thread blocks that shall fit on a multiprocessor; 0: any number
 
 
-def shape(program: Program, dtype: str, n_neurons: int) -> Shape:
-    """The shape for a program; dtype is "float32" or "float64".
+# Neuron-steps/s on an H100, in brackets with the other shapes that were tried: 32 to 512 threads,
+# 1 to 4 steps, and with registers for 2 to 4 thread blocks. A bound on registers helps RS by 1 %
+# and CS by 7 %, and costs the other membranes 1 to 8 %.
+SHAPE_OF_MANY = {  # 8 million neurons
+    "float32": Shape(256, 4, 0),  # squid 1.39e11 (1.34e11–1.37e11), LTS 7.0e10 (5.9e10–6.4e10)
+    "float64": Shape(128, 2, 0),  # squid 4.26e10 (4.18e10–4.21e10)
+}
+SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers are plenty
+    "float32": Shape(64, 4, 1),  # squid 5.50e10 (4.83e10–5.00e10)
+    "float64": Shape(64, 2, 1),  # squid 2.05e10 (1.93e10–2.03e10)
+}
 
-    Of 32 to 512 threads and 1 to 4 steps these were the best for the squid on an H100. A prototype
-    with 512 threads was 3.5 % faster than with 256, at 8 million neurons.
-    """
-    if n_neurons < FEW:
-        return Shape(64, 1, 1)  # one thread block a multiprocessor: registers are plenty
-    if dtype == "float64":
-        return Shape(128, 1, 0)
-    return Shape(512, 4, 2) if len(program.ops) <= MOST_OPERATIONS else Shape(256, 4, 3)
+
+def shape(dtype: str, n_neurons: int) -> Shape:
+    """The shape for a number of neurons; dtype is "float32" or "float64"."""
+    return (SHAPE_OF_FEW if n_neurons < FEW else SHAPE_OF_MANY)[dtype]

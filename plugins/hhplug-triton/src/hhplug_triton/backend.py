@@ -3,7 +3,7 @@
 import platform
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,21 +39,20 @@ class Shape:
     maxnreg: int | None = None  # most registers per thread; with None the compiler uses few
 
 
-# Times are ms on an H100 for neurons × steps. In brackets is the range over 64 to 1024 neurons,
-# 2 to 16 warps and 1 to 4 steps.
-SHAPE_OF_MANY = {
-    "float32": Shape(512, 16, 4),  # 8 M × 500: 29.8 (29.8–31.8)
-    "float64": Shape(128, 4, 2),  # 8 M × 200: 39.5 (39.5–41.0)
+# Neuron-steps/s on an H100, in brackets with the other shapes that were tried: 32 to 1024 neurons,
+# 1 to 16 warps and 1 to 4 steps. Triton's time of compilation grows with the square of the number
+# of operations in the loop's body: with 4 steps that of LTS takes 27 s, with 2 it takes 7 s.
+SHAPE_OF_MANY = {  # 8 million neurons
+    "float32": Shape(256, 8, 2),  # squid 1.38e11 (1.34e11–1.39e11), LTS 6.5e10 (6.4e10–6.6e10)
+    "float64": Shape(128, 4, 1),  # squid 4.12e10 (4.06e10–4.13e10)
 }
-# A step of LTS takes 80 registers or more, so that one program of 512 neurons fits on a
-# multiprocessor, but three of 256. (Counted in SASS for sm_90, not timed.)
-MOST_OPERATIONS = 380
-SHAPE_OF_LONG_STEPS = Shape(256, 8, 4)  # float32
-# The range is over 32 to 128 neurons and 1 to 8 steps, with maxnreg=255 and without.
-SHAPE_OF_FEW = {
-    "float32": Shape(32, 1, 4),  # 10,000 × 5000: 0.79–0.81 (0.79–1.10)
-    "float64": Shape(32, 1, 2, maxnreg=255),  # 10,000 × 5000: 2.37 (2.36–4.59)
+SHAPE_OF_FEW = {  # 10,000 neurons
+    "float32": Shape(32, 1, 4),  # squid 5.90e10 (5.34e10–5.55e10)
+    "float64": Shape(32, 1, 2, maxnreg=255),  # squid 2.03e10 (1.86e10–1.91e10)
 }
+# Operations of a step. Of a longer one, the loop's body has one step if there are few neurons: that
+# costs RS 6 % in float32, and is compiled in a tenth of the time.
+MOST_OPERATIONS = 240
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 # The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of
 # the program that it is at, for all threads of the process.
@@ -180,11 +179,10 @@ class TritonSession(DeviceSession):
 
 
 def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:
-    if n_neurons < FEW:
-        return SHAPE_OF_FEW[dtype]
-    if dtype == "float32" and len(program.ops) > MOST_OPERATIONS:
-        return SHAPE_OF_LONG_STEPS
-    return SHAPE_OF_MANY[dtype]
+    if n_neurons >= FEW:
+        return SHAPE_OF_MANY[dtype]
+    shape = SHAPE_OF_FEW[dtype]
+    return shape if len(program.ops) <= MOST_OPERATIONS else replace(shape, unroll=1)
 
 
 def _held_values(problem: Problem) -> tuple[bool, ...]:
