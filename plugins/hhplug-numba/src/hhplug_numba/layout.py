@@ -67,12 +67,27 @@ class Groups:
 
     def put(self, row: int, values: Array) -> None:
         """Set a row of every group. values: one number, or a value per neuron."""
-        self._rows[:, row] = self.cut([values])[0]
+        values = np.broadcast_to(values, self.n)
+        whole, rest = self._whole_groups_and_rest(values)
+        self._rows[: len(whole), row] = whole
+        if rest.size:
+            self._rows[-1, row, : rest.size] = rest
+            self._rows[-1, row, rest.size :] = rest[-1]
 
     def get(self, rows: slice) -> Array:
         """Return a copy of some rows, (rows, n)."""
-        found = np.ascontiguousarray(self._rows[:, rows].swapaxes(0, 1))
-        return np.ascontiguousarray(found.reshape(len(found), -1)[:, : self.n])
+        found = np.empty((rows.stop - rows.start, self.n), self.dtype)
+        whole, rest = self._whole_groups_and_rest(found)
+        whole[:] = self._rows[: whole.shape[1], rows].swapaxes(0, 1)
+        rest[:] = self._rows[-1, rows, : rest.shape[1]]
+        return found
+
+    def _whole_groups_and_rest(self, values: Array) -> tuple[Array, Array]:
+        """Views of values (…, n): (…, groups, width), without the last group if it is padded."""
+        whole = self.n // self.width
+        end = whole * self.width
+        shape = (*values.shape[:-1], whole, self.width)
+        return values[..., :end].reshape(shape), values[..., end:]
 
     def chosen(self, neurons: NDArray[np.int64] | None) -> tuple[Array, Array, Array]:
         """Return starts, column and lane of the recorded neurons, for `population.advance`."""
