@@ -3,7 +3,7 @@
 Every other backend is tested against it. It is registered through the same hook as a plugin.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from hhplug.problem import Problem
 from hhplug.state import State
 
 Array = NDArray[np.float64]
+
+PART = 16_384  # neurons computed at a time, whose arrays fit into the processor's cache
 
 
 def rk4_step(
@@ -57,13 +59,11 @@ class ReferenceBlock(Block):
         self._count = count
 
     def read(self, out: Recorded) -> None:
-        session, problem = self._session, self._session.problem
-        equations, parameters = problem.membrane.equations, dict(problem.parameters)
-        for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
+        session, current = self._session, self._session.problem.current
+        for k, I_ext in enumerate(current.rows(self._first, self._count), self._first):
             before = session.now
-            after, slopes = rk4_step(equations, before, I_ext, problem.dt, parameters)
-            out.step(k, before, after, slopes, equations.open_conductance(before, parameters))
-            session.now = after
+            session.now, slopes, conductance = session.step(before, I_ext)
+            out.step(k, before, session.now, slopes, conductance)
 
 
 class ReferenceSession(Session):
@@ -71,6 +71,24 @@ class ReferenceSession(Session):
         self.problem = problem
         self.now: Array = problem.initial_state.copy()
         self._step = problem.start_step
+        starts = range(0, problem.n_neurons, PART)
+        slices = [slice(start, start + PART) for start in starts]
+        self._parts = [(part, dict(problem.parameters.take(part))) for part in slices]
+
+    def step(self, before: Array, I_ext: Array) -> tuple[Array, tuple[Array, ...], Array]:
+        """The state after one step, dV/dt in its stages, and the open conductances before it."""
+        equations, dt = self.problem.membrane.equations, self.problem.dt
+        after, slopes, conductance = [], [], []
+        for part, parameters in self._parts:
+            state = before[:, part]
+            current = I_ext[part] if len(I_ext) > 1 else I_ext
+            next_state, stages = rk4_step(equations, state, current, dt, parameters)
+            after.append(next_state)
+            slopes.append(stages)
+            open_ = equations.open_conductance(state, parameters)
+            conductance.append(np.broadcast_to(open_, state.shape[1]))
+        stages = tuple(map(_joined, zip(*slopes, strict=True)))
+        return _joined(after), stages, _joined(conductance)
 
     def advance(self, n_steps: int) -> Block:
         block = ReferenceBlock(self, self._step, n_steps)
@@ -79,6 +97,11 @@ class ReferenceSession(Session):
 
     def state(self) -> State:
         return State(self.now.copy())
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """The arrays of all parts of the population, (…, n); a single one isn't copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 class ReferenceBackend(Backend):
