@@ -90,7 +90,7 @@ class SpikeTests:
     @pytest.mark.long_horizon("a thousand spikes of a neuron in one block")
     def test_the_longest_block_has_a_thousand_spikes_of_each_neuron(self, kit: Kit):
         # Every 64 steps the current lifts V by 100 mV in two steps, and takes it back in two.
-        n, steps = 97, LONGEST_BLOCK
+        n, steps = 33, LONGEST_BLOCK
         current = np.zeros((steps, 1))
         current[0::64] = current[1::64] = 5000.0
         current[2::64] = current[3::64] = -5000.0
