@@ -59,11 +59,40 @@ class ReferenceBlock(Block):
         self._count = count
 
     def read(self, out: Recorded) -> None:
-        session, current = self._session, self._session.problem.current
-        for k, I_ext in enumerate(current.rows(self._first, self._count), self._first):
+        session, problem = self._session, self._session.problem
+        starts = range(0, problem.n_neurons, PART)
+        slices = [slice(start, start + PART) for start in starts]
+        parts = [(part, dict(problem.parameters.take(part))) for part in slices]
+        for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
             before = session.now
-            session.now, slopes, conductance = session.step(before, I_ext)
+            session.now, slopes, conductance = _step(problem, parts, before, I_ext)
             out.step(k, before, session.now, slopes, conductance)
+
+
+def _step(
+    problem: Problem,
+    parts: Sequence[tuple[slice, dict[str, PerNeuron]]],
+    before: Array,
+    I_ext: Array,
+) -> tuple[Array, tuple[Array, ...], Array]:
+    """The state after one step, dV/dt in its stages, and the open conductances before it.
+
+    parts: the neurons that are computed together, and their parameters.
+    """
+    equations, done = problem.membrane.equations, []
+    for part, parameters in parts:
+        state = before[:, part]
+        current = I_ext[part] if len(I_ext) > 1 else I_ext
+        after, slopes = rk4_step(equations, state, current, problem.dt, parameters)
+        conductance = equations.open_conductance(state, parameters)
+        done.append((after, *slopes, np.broadcast_to(conductance, state.shape[1])))
+    after, *slopes, conductance = map(_joined, zip(*done, strict=True))
+    return after, tuple(slopes), conductance
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """The arrays of all parts of the population, (…, n); a single one isn't copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 class ReferenceSession(Session):
@@ -71,24 +100,6 @@ class ReferenceSession(Session):
         self.problem = problem
         self.now: Array = problem.initial_state.copy()
         self._step = problem.start_step
-        starts = range(0, problem.n_neurons, PART)
-        slices = [slice(start, start + PART) for start in starts]
-        self._parts = [(part, dict(problem.parameters.take(part))) for part in slices]
-
-    def step(self, before: Array, I_ext: Array) -> tuple[Array, tuple[Array, ...], Array]:
-        """The state after one step, dV/dt in its stages, and the open conductances before it."""
-        equations, dt = self.problem.membrane.equations, self.problem.dt
-        after, slopes, conductance = [], [], []
-        for part, parameters in self._parts:
-            state = before[:, part]
-            current = I_ext[part] if len(I_ext) > 1 else I_ext
-            next_state, stages = rk4_step(equations, state, current, dt, parameters)
-            after.append(next_state)
-            slopes.append(stages)
-            open_ = equations.open_conductance(state, parameters)
-            conductance.append(np.broadcast_to(open_, state.shape[1]))
-        stages = tuple(map(_joined, zip(*slopes, strict=True)))
-        return _joined(after), stages, _joined(conductance)
 
     def advance(self, n_steps: int) -> Block:
         block = ReferenceBlock(self, self._step, n_steps)
@@ -97,11 +108,6 @@ class ReferenceSession(Session):
 
     def state(self) -> State:
         return State(self.now.copy())
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    """The arrays of all parts of the population, (…, n); a single one isn't copied."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 class ReferenceBackend(Backend):
