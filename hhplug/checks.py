@@ -212,7 +212,8 @@ def real_array(name: str, value: Any, unit: str) -> NDArray[Any]:
 
 def numpy_array(name: str, value: Any, wanted: str) -> NDArray[Any]:
     """The value, which isn't a quantity, as an array, without a copy if it is one already."""
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # takes 7 ms to import, and has made any masked array
+    if masked and isinstance(value, masked.MaskedArray):
         raise InvalidInput(f"{name} must not be a masked array; fill it first, array.filled(0.0)")
     try:
         return np.asarray(value)

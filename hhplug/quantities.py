@@ -23,10 +23,14 @@ class Unit:
     spelling: str  # its name in pint, quantities and astropy
     si: float  # its size in SI units
     dimensions: tuple[float, float, float, float]  # its powers of m, kg, s and A
+    moles: float = 0.0  # its power of mol
 
 
 WHITE = "µA/cm²·√ms"
 """The unit of white noise, whose integral over a time has that unit times the time's root."""
+
+PER_CURRENT = "mM/ms per µA/cm²"
+"""The unit of a calcium pool's inflow: what a current adds to a concentration in a time."""
 
 UNITS = {
     "mV": Unit("mV", 1e-3, (2, 1, -3, -1)),
@@ -37,6 +41,8 @@ UNITS = {
     WHITE: Unit("uA*ms**(1/2)/cm**2", 1e-2 * 1e-3**0.5, (-2, 0, 0.5, 1)),
     "mS/cm²": Unit("mS/cm**2", 10.0, (-4, -1, 3, 2)),
     "µF/cm²": Unit("uF/cm**2", 1e-2, (-4, -1, 4, 2)),
+    "mM": Unit("mol/m**3", 1.0, (-3, 0, 0, 0), 1),  # astropy has no molar
+    PER_CURRENT: Unit("mol*cm**2/(m**3*ms*uA)", 1e5, (-1, 0, -1, -1), 1),
 }
 PURE = "1"
 """The unit of a number without a unit. Any quantity is refused for it."""
@@ -163,8 +169,8 @@ def _converted(quantity: Any, unit: Unit) -> NDArray[Any]:
         raise TypeError("a quantity of an unknown library")
     power = quantity.dimensions.get_dimension  # Brian2, which holds SI units
     powers = tuple(power(name) for name in ("length", "mass", "time", "current"))
-    others = [power(name) for name in ("temperature", "substance", "luminosity")]
-    if powers != unit.dimensions or any(others):
+    others = power("temperature"), power("substance"), power("luminosity")
+    if powers != unit.dimensions or others != (0, unit.moles, 0):
         raise TypeError(f"its dimensions are {quantity.dimensions}")
     return np.asarray(quantity) / unit.si
 

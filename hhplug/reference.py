@@ -3,7 +3,7 @@
 Every other backend is tested against it. It is registered through the same hook as a plugin.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from hhplug.problem import Problem
 from hhplug.state import State
 
 Array = NDArray[np.float64]
+
+PART = 16_384  # neurons computed at a time, whose arrays fit into the processor's cache
 
 
 def rk4_step(
@@ -58,12 +60,39 @@ class ReferenceBlock(Block):
 
     def read(self, out: Recorded) -> None:
         session, problem = self._session, self._session.problem
-        equations, parameters = problem.membrane.equations, dict(problem.parameters)
+        starts = range(0, problem.n_neurons, PART)
+        slices = [slice(start, start + PART) for start in starts]
+        parts = [(part, dict(problem.parameters.take(part))) for part in slices]
         for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
             before = session.now
-            after, slopes = rk4_step(equations, before, I_ext, problem.dt, parameters)
-            out.step(k, before, after, slopes, equations.open_conductance(before, parameters))
-            session.now = after
+            session.now, slopes, conductance = _step(problem, parts, before, I_ext)
+            out.step(k, before, session.now, slopes, conductance)
+
+
+def _step(
+    problem: Problem,
+    parts: Sequence[tuple[slice, dict[str, PerNeuron]]],
+    before: Array,
+    I_ext: Array,
+) -> tuple[Array, tuple[Array, ...], Array]:
+    """The state after one step, dV/dt in its stages, and the open conductances before it.
+
+    parts: the neurons that are computed together, and their parameters.
+    """
+    equations, done = problem.membrane.equations, []
+    for part, parameters in parts:
+        state = before[:, part]
+        current = I_ext[part] if len(I_ext) > 1 else I_ext
+        after, slopes = rk4_step(equations, state, current, problem.dt, parameters)
+        conductance = equations.open_conductance(state, parameters)
+        done.append((after, *slopes, np.broadcast_to(conductance, state.shape[1])))
+    after, *slopes, conductance = map(_joined, zip(*done, strict=True))
+    return after, tuple(slopes), conductance
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """The arrays of all parts of the population, (…, n); a single one isn't copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 class ReferenceSession(Session):

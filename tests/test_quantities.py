@@ -14,7 +14,15 @@ import pytest
 from made_up_membranes import CALCIUM, SLOW
 from numpy.testing import assert_array_equal
 
-from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus
+from hhplug import (
+    CalciumPool,
+    HHParameters,
+    InvalidInput,
+    Parameter,
+    Problem,
+    Simulator,
+    Stimulus,
+)
 from hhplug.membranes import WB
 
 
@@ -40,12 +48,15 @@ class BrianQuantity(np.ndarray):
         "A/m**2": (-2, 0, 0, 1, 0, 0, 0), "V": (2, 1, -3, -1, 0, 0, 0), "A": (0, 0, 0, 1, 0, 0, 0),
         "s": (0, 0, 1, 0, 0, 0, 0), "Hz": (0, 0, -1, 0, 0, 0, 0), "rad": (0, 0, 0, 0, 0, 0, 0),
         "S/m**2": (-4, -1, 3, 2, 0, 0, 0), "F/m**2": (-4, -1, 4, 2, 0, 0, 0),
-        "A/m**2*s**0.5": (-2, 0, 0.5, 1, 0, 0, 0),
+        "A/m**2*s**0.5": (-2, 0, 0.5, 1, 0, 0, 0), "mol/m**3": (-3, 0, 0, 0, 0, 1, 0),
+        "mol/m": (-1, 0, 0, 0, 0, 1, 0), "1/m**3": (-3, 0, 0, 0, 0, 0, 0),
+        "mol/(m*A*s)": (-1, 0, -1, -1, 0, 1, 0),
     }  # fmt: skip
     SCALES = {  # noqa: RUF012
         "uA/cm**2": (1e-2, "A/m**2"), "nA/cm**2": (1e-5, "A/m**2"), "mV": (1e-3, "V"),
         "ms": (1e-3, "s"), "us": (1e-6, "s"), "kHz": (1e3, "Hz"), "nA": (1e-9, "A"),
         "S/cm**2": (1e4, "S/m**2"), "uF/cm**2": (1e-2, "F/m**2"),
+        "umol/l": (1e-3, "mol/m**3"), "mol/l": (1e3, "mol/m**3"),
     }  # fmt: skip
 
     def __new__(cls, value, unit):
@@ -140,7 +151,7 @@ def test_parameters_of_any_membrane_are_converted_by_their_units(quantity):
     assert_array_equal(problem.parameters.tau_max, [500.0, 2000.0])
     with pytest.raises(InvalidInput, match="V_p must be in mV"):
         Problem(1.0, membrane=SLOW, parameters={"V_p": quantity(1.0, "s")})
-    with pytest.raises(InvalidInput, match="Ca_i_rest must be a plain number of mM, got"):
+    with pytest.raises(InvalidInput, match="Ca_i_rest must be in mM, got"):
         Problem(1.0, membrane=CALCIUM, parameters={"Ca_i_rest": quantity(1.0, "ms")})
     with pytest.raises(InvalidInput, match="phi must be a number without a unit"):
         Problem(1.0, membrane=WB, parameters={"phi": quantity(1.0, "ms")})
@@ -173,6 +184,29 @@ def test_an_array_stimulus_and_a_window_are_converted(quantity):
 def test_a_quantity_that_cannot_be_converted_is_refused_by_name(quantity, ask, named):
     with pytest.raises(InvalidInput, match=re.escape(named)):
         ask(quantity)
+
+
+def test_concentrations_are_converted(quantity):
+    """1 µM is 0.001 mM, and 1 mol/(m·A·s) is 1e-5 mM/ms per µA/cm²."""
+    given = {
+        "Ca_i_rest": quantity([0.1, 0.2], "umol/l"),
+        "Ca_i_per_current": quantity(20.0, "mol/(m*A*s)"),
+    }
+    taken = Problem(1.0, membrane=CALCIUM, parameters=given).parameters
+    assert_array_equal(taken["Ca_i_rest"], [1e-4, 2e-4])
+    assert taken["Ca_i_per_current"] == pytest.approx(2e-4, rel=1e-14)
+    assert Parameter(quantity(0.002, "mol/l"), "mM") == Parameter(2.0, "mM")
+    pool = CalciumPool("Ca", per_current=2e-4, rest=quantity(0.1, "umol/l"), tau=50.0)
+    assert pool.rest == 1e-4
+    V, Ca = -40.0, quantity(1.0, "umol/l")
+    in_numbers = CALCIUM.rates(V, pools={"Ca_i": 1e-3})["q"].inf
+    assert CALCIUM.rates(V, pools={"Ca_i": Ca})["q"].inf == in_numbers == 0.5
+
+
+@pytest.mark.parametrize("unit", ["mol/m", "1/m**3", "V"])
+def test_what_is_no_concentration_is_refused(quantity, unit):
+    with pytest.raises(InvalidInput, match="the value of a Parameter must be in mM, got"):
+        Parameter(quantity(1.0, unit), "mM")
 
 
 def test_a_quantity_in_hhplugs_own_unit_is_not_rounded(quantity):

@@ -158,6 +158,14 @@ def test_the_author_replaces_one_placeholder_which_the_readme_names(tmp_path):
     assert [b for a, b in zip(ours, theirs, strict=True) if a != b] == ["Copyright (c) YOUR-NAME"]
 
 
+def test_no_address_of_a_generated_plugin_can_be_somebody_elses_page(tmp_path):
+    folder = new_backend("abacus", tmp_path)
+    urls = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["urls"]
+    assert set(urls) == {"Source", "Issues"}  # well-known labels of PyPI
+    for url in urls.values():  # RFC 2606 reserves the domain
+        assert url.startswith("https://example.org/YOUR-NAME/hhplug-abacus")
+
+
 def test_the_bytecode_of_an_installed_template_is_not_copied(tmp_path, monkeypatch):
     template = tmp_path / "template"
     cache = template / "src" / "hhplug_mychip" / "__pycache__"

@@ -14,13 +14,13 @@ from typing import Any, TypeVar, cast
 
 from hhplug.checks import known_arguments, number, positive
 from hhplug.errors import InvalidInput
-from hhplug.quantities import PURE
+from hhplug.quantities import PER_CURRENT, PURE
 
 Formula = str | float
 """An expression as text, or a number."""
 
 CONDUCTANCE, POTENTIAL, CAPACITANCE, TIME = "mS/cm²", "mV", "µF/cm²", "ms"
-POOL_UNITS = {"per_current": "mM/ms per µA/cm²", "rest": "mM", "tau": TIME}
+POOL_UNITS = {"per_current": PER_CURRENT, "rest": "mM", "tau": TIME}
 GATE_UNITS = {"alpha": "1/ms", "beta": "1/ms", "inf": PURE, "tau": TIME, "speed": PURE}
 
 Initializer = TypeVar("Initializer", bound=Callable[..., None])

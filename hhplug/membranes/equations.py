@@ -4,7 +4,7 @@ A run's state is an array (states, n) in the order of `Reading.states`. Paramete
 (n,) array by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hhplug.membranes.evaluation import Values, compiled
 from hhplug.membranes.expressions import constant, names
 from hhplug.membranes.reading import ChannelEquation, GateEquation, Reading
+from hhplug.membranes.tape import Tape
 
 Array = NDArray[np.float64]
 
@@ -117,23 +118,38 @@ class Equations:
         state: (states, n). I_ext: µA/cm², (n,) or (1,).
         """
         values = dict(parameters)
-        values.update(zip(self.states, state, strict=True))
-        currents = self._currents(values)
+        values.update(zip(self.states, state, strict=True), I_ext=I_ext)
         slopes = np.empty_like(state)
-        slopes[0] = (I_ext - _total(currents)) / values["C_m"]
-        for row, name in enumerate(self.states[1:], 1):
-            gate = self._gates.get(name)
-            if gate:
-                slopes[row] = gate.slope(values[name], values)
-            else:
-                slopes[row] = self._pool_slope(name, values, currents)
+        for row, slope in zip(slopes, self._derivative.play(values), strict=True):
+            row[:] = slope
         return slopes
 
     def open_conductance(self, state: Array, parameters: Values) -> Any:
         """The conductance of all open channels, mS/cm², (n,), in a state (states, n)."""
         values = {**parameters, **dict(zip(self.states, state, strict=True))}
-        self._add_instantaneous(values)
-        return _total({name: c.open(values) for name, c in self._channels.items()})
+        return self._open_conductance.play(values)[0]
+
+    @cached_property
+    def _derivative(self) -> Tape:
+        def slopes(values: dict[str, Any]) -> Iterator[Any]:
+            currents = self._currents(values)
+            yield (values["I_ext"] - _total(currents)) / values["C_m"]
+            for name in self.states[1:]:
+                gate = self._gates.get(name)
+                if gate:
+                    yield gate.slope(values[name], values)
+                else:
+                    yield self._pool_slope(name, values, currents)
+
+        return Tape(slopes, (*self.states, *self.reading.parameters, "I_ext"))
+
+    @cached_property
+    def _open_conductance(self) -> Tape:
+        def conductance(values: dict[str, Any]) -> Iterator[Any]:
+            self._add_instantaneous(values)
+            yield _total({name: c.open(values) for name, c in self._channels.items()})
+
+        return Tape(conductance, (*self.states, *self.reading.parameters))
 
     def needed_for_current(self, channel: str) -> tuple[str, ...]:
         """The states that determine the current of a channel, V first."""

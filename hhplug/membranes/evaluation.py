@@ -24,6 +24,7 @@ from hhplug.membranes.expressions import (
     derivative,
     names,
 )
+from hhplug.membranes.tape import Noted
 
 Values = Mapping[str, Any]
 """A float or an array for each name."""
@@ -205,8 +206,7 @@ def _quotient(numerator: Node, denominator: Node) -> Function:
         return lambda values: np.divide(over(values), under(values))
     slopes: list[Function] = []
 
-    def value(values: Values) -> Any:
-        a, b = over(values), under(values)
+    def divided(a: Any, b: Any, values: Values) -> Any:
         zero = np.abs(b) < SMALLEST
         if not np.count_nonzero(zero):  # np.any takes ten times as long for few neurons
             return np.divide(a, b)
@@ -215,6 +215,12 @@ def _quotient(numerator: Node, denominator: Node) -> Function:
         with np.errstate(divide="ignore", invalid="ignore"):
             limit = np.divide(slopes[0](values), slopes[1](values))
             return np.where(zero & (np.abs(a) < SMALLEST), limit, np.divide(a, b))
+
+    def value(values: Values) -> Any:
+        a, b = over(values), under(values)
+        if isinstance(b, Noted):  # whether it is zero is known when the tape is played
+            return b.notes.call(divided, a, b, b.notes.values)
+        return divided(a, b, values)
 
     return value
 

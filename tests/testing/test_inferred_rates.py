@@ -1,10 +1,8 @@
 """The kit infers the six rates from single steps; here the backend's rates are known."""
 
-from unittest.mock import patch
-
 import numpy as np
 import pytest
-from sabotaged.changes import with_rate
+from sabotaged.changes import with_function, with_rate
 
 from hhplug.problem import Problem
 from hhplug.running.simulate import simulate
@@ -55,11 +53,11 @@ def test_the_references_rates_are_inferred_to_rounding(membrane):
 )
 def test_a_wrong_rate_of_any_kind_of_gate_is_seen_at_its_size(membrane, gate, part):
     membrane = MEMBRANES[membrane]
-    functions = membrane.equations._gates[gate].functions
-    right = functions[part]
+    equations = membrane.equations
+    right = equations._gates[gate].functions[part]
 
     def changed(T, **arguments):
-        with patch.dict(functions, {part: lambda values: right(values) * (1.0 + OFF)}):
+        with with_function(equations, gate, part, lambda values: right(values) * (1.0 + OFF)):
             return step(T, **arguments)
 
     error = worst_rate_error(changed, "float64", membrane)

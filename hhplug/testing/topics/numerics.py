@@ -115,7 +115,7 @@ class NumericsTests:
             assert orders.max() < ORDER[1]
 
     def test_a_long_run_stays_finite(self, kit: Kit):
-        T = 0.02 * kit.steps(20_000, 30)
+        T = 0.02 * kit.steps(10_000, 30)
         current = Stimulus.constant(np.linspace(-10.0, 100.0, 33))
         ours = kit.run(T, dt=0.02, stimulus=current, record=())
         V, *gates = ours.final_state

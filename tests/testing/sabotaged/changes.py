@@ -1,7 +1,8 @@
 """Changed copies of a problem or an array."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -9,7 +10,9 @@ from unittest.mock import patch
 import numpy as np
 
 from hhplug.membranes import squid
+from hhplug.membranes.equations import Equations
 from hhplug.membranes.parameters import ParameterValues
+from hhplug.membranes.tape import Noted
 from hhplug.problem import Problem
 
 
@@ -27,12 +30,25 @@ def with_parameters(problem: Problem, change: Callable[[Any], Any]) -> Problem:
     return with_fields(problem, parameters=ParameterValues(problem.membrane, changed))
 
 
+@contextmanager
+def with_function(equations: Equations, gate: str, kind: str, function: Any) -> Iterator[None]:
+    """Replace the function of a gate's alpha, beta, inf or tau, also where it is on a tape."""
+    functions = equations._gates[gate].functions
+    with patch.dict(functions, {kind: function}), patch.dict(vars(equations)):
+        vars(equations).pop("_derivative", None)
+        yield
+
+
 def with_rate(name: str, change: Callable[[Any, Any], Any]) -> Any:
     """Return a context in which a rate of the squid, such as beta_h, is change(V, right rate)."""
     kind, gate = name.split("_")
-    functions = squid.equations._gates[gate].functions
-    right = functions[kind]
-    return patch.dict(functions, {kind: lambda values: change(values["V"], right(values))})
+    right = squid.equations._gates[gate].functions[kind]
+
+    def changed(values: Any) -> Any:
+        V, rate = values["V"], right(values)
+        return V.notes.call(change, V, rate) if isinstance(V, Noted) else change(V, rate)
+
+    return with_function(squid.equations, gate, kind, changed)
 
 
 def with_rows(problem: Problem, rows: Callable[[int, int], Any]) -> Problem:

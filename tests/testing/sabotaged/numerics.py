@@ -10,7 +10,7 @@ from hhplug.currents.current import ArrayCurrent
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.state import State
 from hhplug_numpy.backend import NumpyBackend, NumpySession
-from sabotaged.changes import with_fields, with_rate
+from sabotaged.changes import with_fields, with_function, with_rate
 from sabotaged.faultless import Faultless
 
 
@@ -54,12 +54,13 @@ class TimeConstantOffByAThousandth(Faultless):
     """Time constants, which the squid's gates aren't given by, are off."""
 
     def read(self, session, steps, out):
-        gates = session.problem.membrane.equations._gates.values()
+        equations = session.problem.membrane.equations
         with ExitStack() as changed:
-            for functions in (gate.functions for gate in gates if "tau" in gate.functions):
-                tau = functions["tau"]
-                off = {"tau": lambda values, tau=tau: 1.001 * tau(values)}
-                changed.enter_context(patch.dict(functions, off))
+            for name, gate in equations._gates.items():
+                if "tau" in gate.functions:
+                    tau = gate.functions["tau"]
+                    off = lambda values, tau=tau: 1.001 * tau(values)  # noqa: E731
+                    changed.enter_context(with_function(equations, name, "tau", off))
             super().read(session, steps, out)
 
 
