@@ -7,6 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 __all__ = ["exp2", "exponential", "fma", "kept_apart", "log2", "widest_vectors", "within"]
+"""The functions that the source of a step may use."""
 
 
 def _precision(*given):
@@ -166,3 +167,23 @@ def log2(_, x):
         return builder.select(valid, found, other)
 
     return x(x), generate
+
+
+@intrinsic
+def bits_of(_, x):
+    """The bits of a float32 as a uint32."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return (types.uint32(x), generate) if x == types.float32 else None
+
+
+@intrinsic
+def float_of(_, bits):
+    """The float32 that has these bits, a uint32."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return (types.float32(bits), generate) if bits == types.uint32 else None
