@@ -90,8 +90,12 @@ class NoisyCurrent(ComputedCurrent):
     def array(self) -> None:
         return None
 
-    @cached_property
+    @property
     def noise(self) -> Noise:
+        return self._noise
+
+    @cached_property
+    def _noise(self) -> Noise:
         (term,) = self._noises
         run = self._dt, self._dtype, self._start_step
         draws = Draws(term.seed, 0, self._neurons)

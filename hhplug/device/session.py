@@ -380,9 +380,7 @@ class DeviceBlock(Block):
             current = whole.current if whole.held else whole.current[done * session.row_length :]
             session.stream.copy(end, start)
             first = self._first + done
-            ready = session.enqueue(
-                replace(work, n_steps=steps, first_step=first, current=current)
-            )
+            ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
             total = np.empty(1, UNSIGNED)
             session.device.transfers.to_host(ready, [(total.view(INT), spikes.total)])
             if total[0] > session.room:

@@ -61,7 +61,7 @@ class Result:
     written: datetime  # when the run ended, UTC
     outcome: Outcome  # its samples, spikes and invalid neurons
     final: State  # after the last step
-    noise_from: str = ""  # "backend": it computed the noise; "core": it was given rows; "": no noise
+    noise_from: str = ""  # "backend" if it computed the noise, "core" if it got rows; "": no noise
 
     @property
     def samples(self) -> Mapping[str, Any]:

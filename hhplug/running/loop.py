@@ -71,7 +71,7 @@ def final_state(problem: Problem, session: Session, step: int) -> State:
         raise ContractViolation(f"state() must return a State, got a {type(state).__name__}")
     noise = problem.current.noise
     for name in noise.carry(np.empty(0)) if noise else ():
-        if np.shape(state.carry.get(name)) != (problem.n_neurons,):
+        if np.shape(state.carry.get(name, 0.0)) != (problem.n_neurons,):
             raise ContractViolation(
                 f"the carry of state() must have {name!r}, the process of the noise at the end, "
                 f"({problem.n_neurons},)"

@@ -117,7 +117,9 @@ class NumbaSession(Session):
         problem, groups, real = self.problem, self._groups, self.dtype.type
         waveform, array = current
         starts, column, lane = self._chosen
-        noise = self._noise._replace(begins=self._noise.begins and steps.start == problem.start_step)
+        noise = self._noise._replace(
+            begins=self._noise.begins and steps.start == problem.start_step
+        )
         none = np.empty((0, 0), self.dtype)
         outs = tuple(out.samples.get(name, none) for name in problem.membrane.states)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]

@@ -11,15 +11,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hhplug.checks import PerNeuron
-from hhplug.currents.noise import MULTIPLIERS, OCTAVE_BITS, ROUNDS, quantiles, round_keys
+from hhplug.currents.noise import OCTAVE_BITS, ROUNDS, quantiles, round_keys
 from hhplug.currents.noisy import Noise
-from hhplug_numba import intrinsics
 from hhplug_numba.compiler import HOT, INLINE
+from hhplug_numba.intrinsics import (
+    bits_of,
+    float_of,
+    kept_apart,
+    looked_up,
+    philox,
+    put,
+    widest_vectors,
+)
 from hhplug_numba.layout import Groups
-
-fma: Any = intrinsics.fma  # pyright doesn't know that Numba supplies its first argument
-bits_of: Any = intrinsics.bits_of
-float_of: Any = intrinsics.float_of
 
 Array = NDArray[Any]
 
@@ -28,8 +32,6 @@ Array = NDArray[Any]
 X, DECAY, KICK, SIGMA, STEADY, DEVIATES = range(6)
 N_ROWS = DEVIATES + 4
 
-M0, M1 = map(np.uint64, MULTIPLIERS)
-LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 MAGNITUDE, SIGN, ONE = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(1)
 TO_PIECE, FIRST_PIECE = np.uint32(23 - OCTAVE_BITS), np.uint32(127 << OCTAVE_BITS)
 
@@ -81,31 +83,31 @@ def noise_arrays(noise: Noise | None, process: Groups | None, groups: Groups) ->
 
 
 @njit(**INLINE)
-def deviate(word, quantiles):
+def deviate(word, A, B):
     f = np.float32(np.int32((word & MAGNITUDE) | ONE))
     piece = np.uint64((bits_of(f) >> TO_PIECE) - FIRST_PIECE)
-    x = quantiles[0, piece] + quantiles[1, piece] * f
+    x = looked_up(A, piece) + looked_up(B, piece) * f
     return float_of(np.uint32(bits_of(x) ^ (word & SIGN)))
 
 
 @njit(**HOT)
 def draw(p, stride, neurons, noise, step, width):
-    """The deviates of the four steps that share a counter with this one."""
-    intrinsics.kept_apart()
-    intrinsics.widest_vectors()
-    key, quantiles, row = noise.key, noise.quantiles, DEVIATES * stride
-    four, stream = np.uint64(step >> 2) & LOW, np.uint64(key[2 * ROUNDS])
+    """The deviates of the four steps that share a counter with this one.
+
+    LLVM vectorises the loop because all that it reads is `looked_up`, and all that it writes `put`.
+    """
+    kept_apart()
+    widest_vectors()
+    key, row = noise.key, DEVIATES * stride
+    A, B = noise.quantiles[0], noise.quantiles[1]
+    low, high = neurons[0], neurons[1]
+    four, stream = np.uint32(step >> 2), key[2 * ROUNDS]
     for i in range(width):
-        c0, c1, c2, c3 = four, np.uint64(neurons[0, i]), np.uint64(neurons[1, i]), stream
-        for r in range(ROUNDS):
-            p0, p1 = c0 * M0, c2 * M1
-            c0 = (p1 >> HALF) ^ c1 ^ np.uint64(key[2 * r])
-            c2 = (p0 >> HALF) ^ c3 ^ np.uint64(key[2 * r + 1])
-            c1, c3 = p1 & LOW, p0 & LOW
-        p[i + row] = deviate(np.uint32(c0), quantiles)
-        p[i + row + stride] = deviate(np.uint32(c1), quantiles)
-        p[i + row + 2 * stride] = deviate(np.uint32(c2), quantiles)
-        p[i + row + 3 * stride] = deviate(np.uint32(c3), quantiles)
+        w0, w1, w2, w3 = philox(four, looked_up(low, i), looked_up(high, i), stream, key)
+        put(p, i + row, deviate(w0, A, B))
+        put(p, i + row + stride, deviate(w1, A, B))
+        put(p, i + row + 2 * stride, deviate(w2, A, B))
+        put(p, i + row + 3 * stride, deviate(w3, A, B))
 
 
 @njit(**INLINE)

@@ -11,7 +11,6 @@ from numba import njit
 from hhplug.crossings import NEWTON_STEPS
 from hhplug_numba import intrinsics
 from hhplug_numba.compiler import HOT, INLINE, cached_njit
-from hhplug_numba.noise import SIGMA, STEADY, X, begin, draw, follow
 from hhplug_numba.layout import (
     CONDUCTANCE,
     END_SLOPE,
@@ -24,6 +23,7 @@ from hhplug_numba.layout import (
     SLOPE,
     V_BEFORE,
 )
+from hhplug_numba.noise import SIGMA, STEADY, X, begin, draw, follow
 
 fma: Any = intrinsics.fma  # pyright doesn't know that Numba supplies its first argument
 
@@ -120,7 +120,9 @@ def note_invalid(g, stride, k, first, neurons, invalid):
 def take_noisy_current(g, stride, p, width):
     """The row STEADY plus the noise over C_m."""
     for i in range(width):
-        g[i + I_EXT * stride] = fma(p[i + SIGMA * stride], p[i + X * stride], p[i + STEADY * stride])
+        g[i + I_EXT * stride] = fma(
+            p[i + SIGMA * stride], p[i + X * stride], p[i + STEADY * stride]
+        )
 
 
 def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[..., Any]:

@@ -9,8 +9,8 @@ FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not 
 # with a calcium pool then has 482 instructions, and 425 with 256 threads, where squid, RS, WB, FS
 # and CS have as many either way (sm_90).
 MOST_OPERATIONS = 380
-# … with noise, whose process takes 10 registers. Squid, WB and FS (230 operations) then need no more
-# than 512 threads leave them; RS (269) has 309 instructions with 256 threads, and 333 with 512.
+# … with noise, which takes some ten registers more. Squid, WB and FS (230 operations) still have as
+# many as they need; RS (269) has 309 instructions a step with 256 threads, and 333 with 512.
 MOST_OPERATIONS_WITH_NOISE = 250
 
 
