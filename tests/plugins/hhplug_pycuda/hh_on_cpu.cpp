@@ -6,7 +6,7 @@
 
 #define __global__
 #define __launch_bounds__(...)
-#define DEVICE inline
+#define DEVICE static inline
 #define __shared__ static
 
 struct Index { unsigned x; };

@@ -27,14 +27,14 @@ FLAGS = "-std=c++17 -O1 -march=native -ffp-contract=off -shared -fPIC -Wall -Wer
 QUIET = "-Wno-unknown-pragmas -Wno-unused-function -Wno-unused-variable"
 
 
-def library(source, options):
+def built(source, options):
     """The shared library of a kernel's text, with these options of the compiler."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "kernel.cu").write_text(source, encoding="utf-8")
-        built = f"{folder}/hh.so"
+        library = f"{folder}/hh.so"
         command = ["g++", *FLAGS.split(), *QUIET.split(), f"-I{folder}", *options]
-        subprocess.run([*command, str(SHIM), "-o", built], check=True)
-        return ctypes.CDLL(built)
+        subprocess.run([*command, str(SHIM), "-o", library], check=True)
+        return ctypes.CDLL(library)
 
 
 class Addressed(np.ndarray):
@@ -54,7 +54,7 @@ class CpuDevice(HostDevice):
 
     @cache  # noqa: B019 (a device lives as long as the tests)
     def module(self, source, **choices):
-        compiled = library(source, [f"-D{name}={value:d}" for name, value in choices.items()])
+        compiled = built(source, [f"-D{name}={value:d}" for name, value in choices.items()])
 
         def launch(b, stream, **_):
             run = compiled.run_population

@@ -1,4 +1,4 @@
-"""Noise in the kernel, which is compiled as C++ and run on the CPU by the backend's own sessions."""
+"""Noise in the kernel, compiled as C++ and run on the CPU by the backend's own sessions."""
 
 from unittest.mock import patch
 

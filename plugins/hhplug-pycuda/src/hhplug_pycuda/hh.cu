@@ -271,16 +271,16 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
     if ((next & 3) == 0) {
 #pragma unroll 1
       for (; k + 4 <= b.steps; k += 4) {
-        const Words w = noise.words(b.noise, four++);
-        take_step(k), noise.follow(w.w0);
-        take_step(k + 1), noise.follow(w.w1);
-        take_step(k + 2), noise.follow(w.w2);
-        take_step(k + 3), noise.follow(w.w3);
+        const Words w = words_of(b.noise, noise, four++);
+        take_step(k), follow(noise, w.w0);
+        take_step(k + 1), follow(noise, w.w1);
+        take_step(k + 2), follow(noise, w.w2);
+        take_step(k + 3), follow(noise, w.w3);
       }
       if (k == b.steps) break;
     }
     // At the ends of a block.
-    take_step(k), noise.follow(word_of(noise.words(b.noise, four), next));
+    take_step(k), follow(noise, word_of(words_of(b.noise, noise, four), next));
   }
 #else
   constexpr int body = UNROLL;
@@ -293,7 +293,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) {
   const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
 #if NOISE
-  const Piece* pieces = shared_pieces(b.noise.quantiles);  // by all threads of the block
+  const Piece* pieces = shared_pieces(b.noise.quantiles);
 #endif
   if (i >= b.N) return;
   State y;

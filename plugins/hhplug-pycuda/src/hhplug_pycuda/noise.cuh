@@ -1,6 +1,6 @@
-// A random process x of each neuron, which hhplug.currents.noise defines and computes with the same
-// bits: x[k+1] = decay·x[k] + kick·ξ[k+1], where the deviate ξ is a function of seed, neuron and step.
-// A thread keeps its x in a register, and draws the words of four steps together.
+// A random process x of each neuron, with the bits that hhplug.currents.noise describes:
+// x[k+1] = decay·x[k] + kick·ξ[k+1], where the deviate ξ is a function of seed, neuron and step. A
+// thread keeps its x in a register, and draws the words of four steps together.
 
 #if NOISE
 
@@ -44,28 +44,30 @@ struct Process {
   real x, decay, kick, sigma;
   unsigned low, high;   // words of the neuron's number
   const Piece* pieces;  // in shared memory, where random accesses of a warp cost least
-
-  // The words of the steps 4·four to 4·four + 3.
-  DEVICE Words words(const Noise& n, unsigned four) const {
-    return philox({four, low, high, n.stream}, n.keys);
-  }
-
-  // The standard normal deviate of a word.
-  DEVICE real deviate(unsigned word) const {
-    const float f = (float)((word & 0x7fffffffu) | 1u);
-    const Piece p = pieces[(__float_as_uint(f) >> 18) - (127u << 5)];
-    return __uint_as_float(__float_as_uint(p.A + p.B * f) ^ (word & 0x80000000u));
-  }
-
-  // To the next step, whose word is given.
-  DEVICE void follow(unsigned word) { x = decay * x + kick * deviate(word); }
 };
 
+// The words of the steps 4·four to 4·four + 3.
+DEVICE Words words_of(const Noise& n, const Process& p, unsigned four) {
+  return philox({four, p.low, p.high, n.stream}, n.keys);
+}
+
+// The one of the words which is the step's.
 DEVICE unsigned word_of(const Words& w, long long step) {
   const unsigned low = step & 1 ? w.w1 : w.w0, high = step & 1 ? w.w3 : w.w2;
   return step & 2 ? high : low;
 }
 
+// The standard normal deviate of a word.
+DEVICE real deviate(const Process& p, unsigned word) {
+  const float f = (float)((word & 0x7fffffffu) | 1u);
+  const Piece piece = p.pieces[(__float_as_uint(f) >> 18) - (127u << 5)];
+  return __uint_as_float(__float_as_uint(piece.A + piece.B * f) ^ (word & 0x80000000u));
+}
+
+// To the next step, whose word is given.
+DEVICE void follow(Process& p, unsigned word) { p.x = p.decay * p.x + p.kick * deviate(p, word); }
+
+// The table, in shared memory; called by all threads of a block.
 DEVICE const Piece* shared_pieces(const Piece* quantiles) {
   __shared__ Piece pieces[PIECES];
   for (int j = threadIdx.x; j < PIECES; j += THREADS) pieces[j] = quantiles[j];
@@ -73,14 +75,17 @@ DEVICE const Piece* shared_pieces(const Piece* quantiles) {
   return pieces;
 }
 
-// x: what the state has.
+// The process of neuron i before the block; x is what the state has.
 DEVICE Process process_of(const Noise& n, const Piece* pieces, long long i, long long N, real x) {
   const long long at = n.per_neuron ? i : 0, row = n.per_neuron ? N : 1;
   const long long number = n.first_neuron + i;
   Process p = {x, n.process[at], n.process[row + at], n.process[2 * row + at],
                n.neurons ? n.neurons[i] : (unsigned)number,
                n.neurons ? n.neurons[N + i] : (unsigned)(number >> 32), pieces};
-  if (n.begins) p.x = n.first * p.deviate(word_of(p.words(n, (unsigned)(n.step >> 2)), n.step));
+  if (n.begins) {
+    const Words w = words_of(n, p, (unsigned)(n.step >> 2));
+    p.x = n.first * deviate(p, word_of(w, n.step));
+  }
   return p;
 }
 
