@@ -26,6 +26,9 @@ COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision pictu
 EXACT_DT = 0.00125  # ms; at order 4, its error is below 1e-3 of theirs
 EXACT_T = 10.0  # ms
 
+CURRENTS = ("ornstein_uhlenbeck", "white_noise", "recorded")  # compared with a held current
+CURRENT_SIZES = (10_000, 8_000_000)  # neurons with these
+
 _BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
 
 
@@ -46,6 +49,20 @@ class Population:
     @property
     def stimulus(self) -> Stimulus:
         return Stimulus.constant(self.row("I_ext"))
+
+    def current(self, kind: str) -> Stimulus:
+        """Return a current so near the population's that its spike counts are the same.
+
+        kind: "held" or one of CURRENTS. float32 tells the values of the recorded one apart.
+        """
+        if kind == "ornstein_uhlenbeck":
+            return Stimulus.ornstein_uhlenbeck(self.row("I_ext"), 1e-6, tau=3.0, seed=1952)
+        if kind == "white_noise":
+            return self.stimulus + Stimulus.white_noise(1e-7, seed=1952)
+        if kind == "recorded":
+            samples = 1.0 + 1e-6 * np.sin(np.arange(LENGTHS[-1] // 10))
+            return Stimulus.recorded(samples, 10 * DT, gain=self.row("I_ext"))
+        return self.stimulus
 
     @property
     def parameters(self) -> HHParameters:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug import BackendUnavailable, InvalidInput, Simulator
+from hhplug import BackendUnavailable, InvalidInput, Simulator, Stimulus
 
 from .contestants import ALSO, ENTRIES, ON_GPU, Work, names_in
 from .inputs import DT, LENGTHS, Population
@@ -78,10 +78,11 @@ def checked_run(
 class TimedRuns:
     """Runs of a backend or a peer with n neurons, which are timed and checked.
 
-    Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
+    current: one of `Population.current`. Raises NotImplementedError, with the reason, if it is
+    unavailable or would take too long.
     """
 
-    def __init__(self, name: str, dtype: str, n: int):
+    def __init__(self, name: str, dtype: str, n: int, current: str = "held"):
         entry = ENTRIES[name]
         work = entry.work() if callable(entry.work) else entry.work
         if work and n > work.neurons:
@@ -90,7 +91,7 @@ class TimedRuns:
         if entry.peer:
             self._run = self._peer(name, entry.peer, dtype)
         else:
-            self._run = self._backend(name, dtype)
+            self._run = self._backend(name, dtype, self._population.current(current))
         self._warm: set[int] = set()
         if work:
             slower = FLOAT64_TIMES if name in ON_GPU and dtype == "float64" else 1
@@ -98,9 +99,9 @@ class TimedRuns:
         else:
             self._short, self._long = self._lengths_by_trial()
 
-    def _backend(self, name: str, dtype: str) -> Callable[[int], float]:
-        sim = population_simulator(name, dtype, self._population)
-        return lambda steps: checked_run(sim, self._population, steps)[1].timing.run
+    def _backend(self, name: str, dtype: str, stimulus: Stimulus) -> Callable[[int], float]:
+        sim, population = population_simulator(name, dtype, self._population), self._population
+        return lambda steps: checked_run(sim, population, steps, stimulus=stimulus)[1].timing.run
 
     def _peer(self, name: str, make: MakePeer, dtype: str) -> Callable[[int], float]:
         current, state = self._population.row("I_ext"), self._population.row("state")

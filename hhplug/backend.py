@@ -42,6 +42,7 @@ class Capabilities:
 
     dtypes: tuple[DType, ...] = DTYPES
     membranes: Literal["squid", "any"] = "squid"  # the membranes that it computes
+    noise: bool = False  # it computes currents of the form `noise`
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
     fork: bool = False  # it also runs in a process forked after it was opened

@@ -77,6 +77,7 @@ class Problem:
     _ids: NDArray[np.int64] | None  # see neuron_ids
     _ranks: NDArray[np.int64] | None  # see record_ranks
     _columns: NDArray[np.int64] | None  # column of each neuron in an array stimulus
+    _noise: bool  # whether the backend that is given the problem computes noise
 
     @checks.known_arguments
     def __init__(
@@ -146,6 +147,7 @@ class Problem:
             "_ids": resume.problem._ids if resume else None,
             "_ranks": None,
             "_columns": None,
+            "_noise": False,
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -157,7 +159,7 @@ class Problem:
         if isinstance(stimulus, Stimulus):
             neurons = None if stimulus.is_separable else self.neuron_ids
             dtype, carry = self.dtype or "float64", self.initial.carry
-            return stimulus.current(self.dt, neurons, dtype, self.start_step, carry)
+            return stimulus.current(self.dt, neurons, dtype, self.start_step, carry, self._noise)
         if columns is None and stimulus.ndim == 2 and stimulus.shape[1] == 1 < self.n_neurons:
             stimulus = stimulus[:, 0]  # one for all neurons
         return ArrayCurrent(stimulus, self.start_step, columns)
@@ -294,6 +296,13 @@ class Problem:
         variables = state.variables.astype(np.float64)
         variables = np.broadcast_to(variables, (len(variables), self.n_neurons))
         return self._with(initial=State(variables, state.carry), invalid=invalid)
+
+    def for_backend(self, noise: bool) -> "Problem":
+        """The same problem as a backend is given it.
+
+        noise: whether the backend computes noise. Its current then has the form `noise` if it can.
+        """
+        return self._with(_noise=noise)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem with another value of device_arrays."""

@@ -131,6 +131,7 @@ def read(result: Result) -> None:
     assert_type(result.stimulus, Stimulus | NDArray[Any])
     assert_type([name for name in result if name in result], list[str])
     assert_type([*result.samples, result.dtype, result.backend, *result.origin()], list[str])
+    assert_type(result.noise_from, str)
     assert_type(result.on_host(), Result)
 
 

@@ -28,6 +28,7 @@ MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 STEP = "step.Step.time_million_neuron_steps"
 OVER_PEER = "step.OverPeer.track_time_over_peer"
+OVER_HELD = "currents.OverHeld.track_time_over_held"
 TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
 RATE_ERROR = "accuracy.RateError.track_rate"
 WORK_PRECISION = "accuracy.WorkPrecision.track_V_over_10_ms"
@@ -71,6 +72,7 @@ def speed(seconds: float) -> str:
 TOPICS = (
     Topic(STEP, "Neuron-steps a second, by number of neurons", speed),
     Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
+    Topic(OVER_HELD, "Time of a step over that with a held current, float32", "{:.3g}".format),
     Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),
     Topic("start.FirstResult.time_first_result", "First result of a process", milliseconds),
     Topic("start.FirstResultEver.track_first_result_ever", "… nothing cached", milliseconds),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,12 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug.currents.pieces import Steps, pieces
 from hhplug.currents.terms import ROUNDING, Constant, Term
 
+if TYPE_CHECKING:
+    from hhplug.currents.noisy import Noise
+
 
 class Current(ABC):
     """The current of every step of a run, µA/cm².
 
     Any backend can use `rows`. A backend that evaluates the current itself uses the form that isn't
-    None: `separable` or `array`.
+    None: `separable`, `array`, or `noise` if it declares that capability.
     """
 
     @property
@@ -26,6 +29,11 @@ class Current(ABC):
     @property
     def array(self) -> "RowCurrent | None":
         """The form of rows, as the user's own array has it, or None."""
+        return None
+
+    @property
+    def noise(self) -> "Noise | None":
+        """The form gain × waveform + sigma × process, or None."""
         return None
 
     @abstractmethod
@@ -154,7 +162,7 @@ class RowCurrent(Current):
     """A current that is read in rows: a value for each neuron, or one for all, in each step."""
 
     @property
-    def array(self) -> "RowCurrent":
+    def array(self) -> "RowCurrent | None":
         return self
 
     @property

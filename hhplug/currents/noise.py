@@ -23,9 +23,9 @@ run's dtype, and products and sums are rounded one by one, never fused.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -55,8 +55,8 @@ def philox(counter: Sequence[Any], key: Sequence[int]) -> tuple[NDArray[np.uint6
     """
     arrays = np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter))
     c0, c1, c2, c3 = (np.array(array) for array in arrays)
-    k0, k1 = key
-    for _ in range(ROUNDS):
+    keys = round_keys(key[0] + (key[1] << 32))
+    for k0, k1 in zip(keys[::2], keys[1::2], strict=True):
         p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
         c0 = p1 >> HALF  # in place from here on, since new arrays cost more than the arithmetic
         c0 ^= c1
@@ -67,8 +67,17 @@ def philox(counter: Sequence[Any], key: Sequence[int]) -> tuple[NDArray[np.uint6
         p1 &= LOW
         p0 &= LOW
         c1, c3 = p1, p0
-        k0, k1 = (k0 + WEYL[0]) & 0xFFFFFFFF, (k1 + WEYL[1]) & 0xFFFFFFFF
     return c0, c1, c2, c3
+
+
+def round_keys(seed: int) -> tuple[int, ...]:
+    """The two words of the key in each round of Philox, one round after another."""
+    words = seed & 0xFFFFFFFF, seed >> 32
+    return tuple(
+        (word + rounds * weyl) & 0xFFFFFFFF
+        for rounds in range(ROUNDS)
+        for word, weyl in zip(words, WEYL, strict=True)
+    )
 
 
 @cache
@@ -152,8 +161,28 @@ def tiles(count: int) -> Iterator[slice]:
     return (slice(first, min(first + TILE, count)) for first in range(0, count, TILE))
 
 
+@dataclass(frozen=True)
+class Recursion:
+    """The numbers of a process: x[k+1] = decay x[k] + kick ξ[k+1] from x[start] = first ξ[start].
+
+    ξ[k] is the deviate of step k. The numbers are of the run's dtype; decay and kick are (1,) for
+    all neurons, or (n,).
+    """
+
+    first: Values  # ()
+    decay: Values
+    kick: Values
+
+
 class Process(Protocol):
     """A random waveform for each neuron of a run, of mean 0."""
+
+    has_memory: ClassVar[bool]  # whether a run that goes on needs the value of its first step
+
+    @property
+    def recursion(self) -> Recursion:
+        """The recursion that gives its values."""
+        ...
 
     def at(self, steps: Steps) -> Values:
         """Its values in the steps, in any order, none of them before the run: (steps, n)."""
@@ -170,9 +199,16 @@ class WhiteProcess(Process):
     Its integral over a time T has the standard deviation √T, whatever dt is.
     """
 
+    has_memory = False
+
     def __init__(self, draws: Draws, dt: float, dtype: DTypeLike):
         self._draws = draws
         self._scale = np.asarray(1.0 / np.sqrt(dt), dtype)
+
+    @property
+    def recursion(self) -> Recursion:
+        scale = np.atleast_1d(self._scale)
+        return Recursion(self._scale, np.zeros_like(scale), scale)
 
     def at(self, steps: Steps) -> Values:
         return self._draws.at(steps) * self._scale
@@ -191,6 +227,8 @@ class OrnsteinUhlenbeckProcess(Process):
     tau: ms. begin: the first value of each neuron, or None.
     """
 
+    has_memory = True
+
     def __init__(
         self,
         draws: Draws,
@@ -201,19 +239,31 @@ class OrnsteinUhlenbeckProcess(Process):
         begin: Values | None,
     ):
         self._draws, self._dtype = draws, np.dtype(dtype)
-        steps = dt / np.broadcast_to(tau, draws.neurons.shape)
+        steps = dt / np.atleast_1d(tau)
         self._a = np.exp(-steps).astype(dtype)
         self._b = np.sqrt(-np.expm1(-2.0 * steps)).astype(dtype)
-        first = draws.at(np.array([start_step]))[0] if begin is None else begin
-        self._begin = start_step, first.astype(dtype)
+        self._start_step, self._given = start_step, begin
         # A step and its value. Threads may share the process: each replaces the pair as a whole.
-        self._reached = self._begin
+        self._reached: tuple[int, Values] | None = None
+
+    @property
+    def recursion(self) -> Recursion:
+        return Recursion(np.ones((), self._dtype), self._a, self._b)
+
+    @cached_property
+    def _begin(self) -> tuple[int, Values]:
+        """The first step and its value."""
+        first = self._given
+        if first is None:
+            first = self._draws.at(np.array([self._start_step]))[0]
+        return self._start_step, first.astype(self._dtype)
 
     def at(self, steps: Steps) -> Values:
         values = np.empty((len(steps), len(self._draws.neurons)), self._dtype)
         if not values.size:
             return values
-        step, x = self._reached if self._reached[0] <= steps.min() else self._begin
+        reached = self._reached
+        step, x = reached if reached and reached[0] <= steps.min() else self._begin
         x, end = x.copy(), int(steps.max()) + 1
         for columns in tiles(len(x)):
             self._follow(range(step, end), x, columns, steps, values)
@@ -222,7 +272,8 @@ class OrnsteinUhlenbeckProcess(Process):
 
     def _follow(self, path: range, x: Values, columns: slice, steps: Steps, values: Values) -> None:
         """Bring x of some neurons from the path's start to its stop, and note values on the way."""
-        draws, a, b = self._draws.of(columns), self._a[columns], self._b[columns]
+        draws = self._draws.of(columns)
+        a, b = (c if c.size == 1 else c[columns] for c in (self._a, self._b))
         now = x[columns]
         for first, count in pieces(path.start, len(path), len(now)):
             kicks = b * draws.at(np.arange(first + 1, first + count + 1))

@@ -10,6 +10,7 @@ from hhplug import checks
 from hhplug.checks import PerNeuron, known_arguments
 from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import Current, SeparableCurrent
+from hhplug.currents.noisy import NoisyCurrent
 from hhplug.currents.terms import (
     KINDS,
     ROUNDING,
@@ -284,17 +285,23 @@ class Stimulus:
         dtype: DTypeLike = np.float64,
         start_step: int = 0,
         carried: Mapping[str, NDArray[Any]] | None = None,
+        noise: bool = False,
     ) -> Current:
         """The stimulus in steps of dt (ms), as backends see it.
 
         The other arguments are used if it isn't separable, and are those of `ComputedCurrent`.
         neurons: by default 0, 1, 2, …
+        noise: whether the backend can compute noise itself. It does if there is one, and if the
+            other terms are separable.
         """
         if self.is_separable:
             return SeparableCurrent(self.terms, dt)
         if neurons is None:
             neurons = np.arange(self.n_neurons or 1)
-        return ComputedCurrent(self.terms, dt, neurons, dtype, start_step, carried or {})
+        apart = noise and len(self.seeds) == 1
+        apart = apart and all(t.is_separable or isinstance(t, NoiseTerm) for t in self.terms)
+        kind = NoisyCurrent if apart else ComputedCurrent
+        return kind(self.terms, dt, neurons, dtype, start_step, carried or {})
 
     def vanishing(self, dt: float) -> list[str]:
         """What to say of each term that is too short for any step of dt (ms)."""

@@ -41,7 +41,8 @@ class Launch:
     """The arguments of one kernel launch; arrays are on the device."""
 
     n_steps: int
-    state: Array  # (states·N) in the order of the program's states, updated in place
+    first_step: int  # number of the first of them, counted from time zero
+    state: Array  # (states·N) in the order of the program's states, then a noise's x; updated
     current: Array  # waveform (n_steps × J), or rows of an array current
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another

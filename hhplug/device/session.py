@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.backend import Block, Recorded, Session
+from hhplug.currents.noise import quantiles
+from hhplug.currents.noisy import Noise
 from hhplug.device.interface import Array, Arrays, Device, Event
 from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom
 from hhplug.lowering.program import Program
@@ -26,7 +28,10 @@ LEAST_ROOM, MOST_ROOM = 2**12, 2**24
 
 ALIGNMENT = 64  # elements; each input begins at a multiple of it
 INT = np.dtype(np.int32)
+SINGLE = np.dtype(np.float32)
 UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host, since it may exceed 2**31
+
+SHARED = ("inputs", "column", "replay", "quantiles", "neurons")  # arrays of the whole session
 
 Shapes = dict[Hashable, tuple[int, np.dtype]]
 """Key of an array → its number of elements and its type."""
@@ -46,12 +51,21 @@ class DeviceSession(Session):
     "gain", (J, N) or (J, 1): gain of a separable current, over C_m; J is at least 1;
     "column", (N,) int32: each neuron's column among the recorded ones, −1 if it is not recorded;
     empty if every neuron is recorded.
+
+    If the current has a noise, "state" has a row more, the process x, and there are also
+
+    "process", (3, N) or (3, 1): decay, kick, and sigma over C_m of `hhplug.currents.noisy`;
+    "quantiles", (pieces, 2) float32: A and B of `hhplug.currents.noise.quantiles`;
+    "neurons", (2, N) int32: low and high words of the neurons' numbers; empty if these are
+    consecutive, from `first_neuron` on.
     """
 
     rows_per_neuron: bool
     gain_per_neuron: bool
     J: int  # waveforms of a separable current, at least 1
     row_length: int  # numbers that describe the current of one step on the device
+    process_per_neuron: bool
+    first_neuron: int
 
     def __init__(
         self,
@@ -67,6 +81,7 @@ class DeviceSession(Session):
         self.arrays: dict[str, Array] = {}
         self.slots: list[Slot] = []
         self.array_current = problem.current.array is not None
+        self.noise = problem.current.noise
         # A longer interval changes nothing within a block, and may not fit the kernel's int32.
         self.every = min(problem.record_every, max_steps)
         self.room = self._room()  # spikes of a launch that fit their arrays
@@ -90,14 +105,18 @@ class DeviceSession(Session):
         self.rows_per_neuron = rows["leak"].size > 1
         gain = _gain(problem)
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
+        process, self._neurons = _process(problem), _words_of_neurons(self.noise)
+        self.process_per_neuron = process.shape[1] > 1
+        self.first_neuron = int(self.noise.neurons[0]) if self.noise else 0
         array = problem.current.array
         self.row_length = array.row_length if array else self.J
         inputs, slices = _concatenated(
             {
-                "state": [problem.initial_state],
+                "state": [problem.initial_state, *self._carried_noise()],
                 "constants": [np.array(self._constants)],
                 "rows": list(rows.values()),
                 "gain": [gain],
+                "process": list(process),
             }
         )
         self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
@@ -110,7 +129,7 @@ class DeviceSession(Session):
             shapes = self._shapes(sum(rows.size for rows in inputs))
             owned = device.arrays(shapes)
             undo.callback(owned.free)
-            self.arrays = {name: owned[name] for name in ("inputs", "column", "replay")}
+            self.arrays = {name: owned[name] for name in SHARED}
             self.arrays |= {name: owned["inputs"][part] for name, part in slices.items()}
             undo.callback(self.arrays.clear)
             self.slots = [self._slot(owned, number) for number in range(SLOTS)]
@@ -128,12 +147,14 @@ class DeviceSession(Session):
         """The arrays to allocate. inputs: number of elements of all inputs together."""
         problem, real = self.problem, self.dtype
         n, times = problem.n_neurons, problem.spikes == "times"
-        state = (len(self.program.states) * n if times else 0, real)
+        state = (self._state_rows * n if times else 0, real)
         recorded = (-(-self._max_steps // problem.record_every) * problem.n_recorded, real)
         shapes: Shapes = {
             "inputs": (inputs, real),
             "column": (0 if problem.record_neurons is None else n, INT),
             "replay": state,
+            "quantiles": (np.size(quantiles()) if self.noise else 0, SINGLE),
+            "neurons": (self._neurons.size, INT),
         }
         for slot in range(SLOTS):
             shapes |= {
@@ -173,6 +194,26 @@ class DeviceSession(Session):
             column = np.full(problem.n_neurons, -1, np.int32)
             column[problem.record_neurons] = np.arange(problem.n_recorded)
             self.upload(self.arrays["column"], column, dtype=INT)
+        if self.noise:
+            self.upload(self.arrays["quantiles"], np.stack(quantiles(), axis=1), dtype=SINGLE)
+            if self._neurons.size:
+                self.upload(self.arrays["neurons"], self._neurons, dtype=INT)
+
+    @property
+    def _state_rows(self) -> int:
+        return len(self.program.states) + (self.noise is not None)
+
+    def _carried_noise(self) -> list[NDArray[Any]]:
+        """The row of the state with the process x, which the kernel sets where a run begins."""
+        if not self.noise:
+            return []
+        carried = self.noise.carried
+        return [np.zeros((1, self.problem.n_neurons)) if carried is None else carried[np.newaxis]]
+
+    def noise_begins(self, work: Launch) -> bool:
+        """Whether x of the launch's first step is first · ξ, instead of what the state has."""
+        assert self.noise
+        return self.noise.carried is None and work.first_step == self.problem.start_step
 
     def current(self, first: int, count: int) -> NDArray[Any]:
         """Return the current of the steps first ≤ k < first + count.
@@ -183,8 +224,9 @@ class DeviceSession(Session):
         current = self.problem.current
         if current.array:
             return current.array.chunk(first, count)
-        assert current.separable
-        rows = current.separable.waveform(first, count).astype(self.dtype)
+        separable = self.noise.separable if self.noise else current.separable
+        assert separable
+        rows = separable.waveform(first, count).astype(self.dtype)
         return rows if rows.size else np.zeros((count, 1), self.dtype)
 
     @abstractmethod
@@ -220,10 +262,12 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> State:
-        state = np.empty((len(self.program.states), self.problem.n_neurons), self.dtype)
+        state = np.empty((self._state_rows, self.problem.n_neurons), self.dtype)
         with self.device.current():
             self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
-        return State(state)
+        if not self.noise:
+            return State(state)
+        return State(state[:-1], self.noise.carry(state[-1]))
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}
@@ -235,6 +279,7 @@ class DeviceSession(Session):
         """
         return Launch(
             n_steps=n_steps,
+            first_step=self._step,
             state=self.arrays["state"],
             current=slot.current,
             held=held,
@@ -334,14 +379,15 @@ class DeviceBlock(Block):
             steps = min(steps, whole.n_steps - done)
             current = whole.current if whole.held else whole.current[done * session.row_length :]
             session.stream.copy(end, start)
-            ready = session.enqueue(replace(work, n_steps=steps, current=current))
+            first = self._first + done
+            ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
             total = np.empty(1, UNSIGNED)
             session.device.transfers.to_host(ready, [(total.view(INT), spikes.total)])
             if total[0] > session.room:
                 steps = max(1, steps // 2)
                 continue
             if total[0]:
-                self._give_spikes(out, spikes, ready, int(total[0]), self._first + done)
+                self._give_spikes(out, spikes, ready, int(total[0]), first)
             session.stream.copy(start, end)
             done += steps
 
@@ -363,3 +409,21 @@ def _gain(problem: Problem) -> NDArray[Any]:
     """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
     gain = problem.current.gain_over(problem.parameters["C_m"])
     return gain if len(gain) else np.zeros((1, 1))
+
+
+def _process(problem: Problem) -> NDArray[np.float64]:
+    """Return decay, kick and sigma over C_m of the noise, (3, N) or (3, 1); (0, 1) without one."""
+    noise = problem.current.noise
+    if not noise:
+        return np.empty((0, 1))
+    of = noise.recursion
+    rows = of.decay, of.kick, np.atleast_1d(noise.sigma / problem.parameters["C_m"])
+    return np.stack(np.broadcast_arrays(*rows))
+
+
+def _words_of_neurons(noise: Noise | None) -> NDArray[np.int32]:
+    """Return low and high words of the neurons' numbers, (2, N); empty if they are consecutive."""
+    if not noise or (np.diff(noise.neurons) == 1).all():
+        return np.empty((2, 0), np.int32)
+    words = noise.neurons & 0xFFFFFFFF, noise.neurons >> 32
+    return np.stack(words).astype(np.uint32).view(np.int32)

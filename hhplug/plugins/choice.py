@@ -16,7 +16,7 @@ from hhplug.plugins import discovery
 from hhplug.plugins.containment import kept_settings
 from hhplug.plugins.entry import Entry
 from hhplug.plugins.loading import named_interruption
-from hhplug.problem import DType
+from hhplug.problem import DType, Problem
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -27,6 +27,10 @@ class OpenedBackend:
     spec: BackendSpec
     backend: Backend
     process: int = field(default_factory=os.getpid)  # in which it was opened
+
+    def given(self, problem: Problem) -> Problem:
+        """The problem as the backend is given it: with noise to compute, or with rows of it."""
+        return problem.for_backend(self.spec.capabilities.noise)
 
     def refuse_fork(self) -> None:
         """Raise BackendUnavailable in a forked process, unless the backend declares that it runs.

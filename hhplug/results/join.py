@@ -55,6 +55,7 @@ def concat(results: "Iterable[Result]") -> "Result":
         backend_version=_named([part.backend_version for part in parts]),
         device=_named([part.device for part in parts]),
         timing=_summed_timing(parts),
+        noise_from=_named([part.noise_from for part in parts if part.noise_from]),
         written=last.written,
         outcome=_end_to_end([part.outcome for part in parts]),
         final=last.final,
@@ -207,6 +208,7 @@ def join(results: "Iterable[Result]") -> "Result":
         backend_version=_named([part.backend_version for part in parts]),
         device=_named([part.device for part in parts]),
         timing=_summed_timing(parts),
+        noise_from=_named([part.noise_from for part in parts if part.noise_from]),
         written=max(part.written for part in parts),
         outcome=Outcome(
             samples={

@@ -71,6 +71,7 @@ def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Resu
             invalid=invalid,
         ),
         final=final,
+        noise_from=metadata.get("noise_from", ""),
     )
 
 

@@ -61,6 +61,7 @@ class Result:
     written: datetime  # when the run ended, UTC
     outcome: Outcome  # its samples, spikes and invalid neurons
     final: State  # after the last step
+    noise_from: str = ""  # "backend" if it computed the noise, "core" if it got rows; "": no noise
 
     @property
     def samples(self) -> Mapping[str, Any]:
@@ -207,11 +208,12 @@ class Result:
             else f", {self.outcome.spike_count.sum():,} spikes"
         )
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
+        noise = f", noise by the {self.noise_from}" if self.noise_from else ""
         kind = "" if self.membrane is squid else f" of {self.membrane.name}"
         return (
             f"<hhplug.Result: {problem.n_neurons:,} neurons{kind}, {problem.T:g} ms in "
             f"{problem.n_steps:,} steps of {problem.dt:g} ms, {self.backend} {self.dtype} "
-            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}>"
+            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}{noise}>"
         )
 
     def on_host(self) -> "Result":

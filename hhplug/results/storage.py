@@ -42,6 +42,7 @@ def write(result: "Result", path: str | Path) -> None:
         "python": platform.python_version(),
         "written": result.written.isoformat(),
         "timing": asdict(result.timing),
+        "noise_from": result.noise_from,
         "problem": packed,
     }
     with replacing(path) as file:

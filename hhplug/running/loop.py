@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from hhplug.backend import Session
 from hhplug.errors import ContractViolation
 from hhplug.problem import Problem
@@ -61,9 +63,17 @@ def step_through(
 def final_state(problem: Problem, session: Session, step: int) -> State:
     """The state before a step, the one after the last step done, with what its current carries.
 
-    Raises ContractViolation if the session returns anything but a State.
+    problem: as the backend was given it. Raises ContractViolation if the session returns anything
+    but a State, or one without the process of a noise that the backend computes.
     """
     state = session.state()
     if not isinstance(state, State):
         raise ContractViolation(f"state() must return a State, got a {type(state).__name__}")
+    noise = problem.current.noise
+    for name in noise.carry(np.empty(0)) if noise else ():
+        if np.shape(state.carry.get(name, 0.0)) != (problem.n_neurons,):
+            raise ContractViolation(
+                f"the carry of state() must have {name!r}, the process of the noise at the end, "
+                f"({problem.n_neurons},)"
+            )
     return State(state.variables, {**problem.current.carry(step), **state.carry})

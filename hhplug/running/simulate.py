@@ -8,6 +8,7 @@ import numpy as np
 
 from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
+from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
@@ -80,12 +81,13 @@ def run(
         )
     problem = problem.with_dtype(_dtype(problem, backend))
     recorder = recorder_for(problem, workspace.buffers)
-    max_steps = _max_steps(problem)
+    given = backend.given(problem)
+    max_steps = _max_steps(given)
     with Interruption() as interruption:
         with (
             reporter(progress) as report,
             np.errstate(all="ignore"),
-            _prepared(backend.backend, problem, max_steps) as session,
+            _prepared(backend.backend, given, max_steps) as session,
         ):
             prepared = perf_counter()
             lengths = BlockLength(
@@ -97,7 +99,7 @@ def run(
             )
             if step == problem.start_step:
                 raise KeyboardInterrupt
-            final = final_state(problem, session, step)
+            final = final_state(given, session, step)
             on_device = session.device_samples() if problem.device_arrays else {}
             ran = perf_counter()
         workspace.block_length = lengths
@@ -118,6 +120,7 @@ def run(
             device=backend.backend.device,
             outcome=outcome._replace(samples=on_device or outcome.samples),
             final=final,
+            noise_from=_noise_from(given),
             written=datetime.now(UTC),
             timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
         )
@@ -161,6 +164,13 @@ def default_dtype(chosen: OpenedBackend) -> DType:
     """float32 if the backend has it, else the first dtype that it has."""
     dtypes = chosen.spec.capabilities.dtypes
     return "float32" if "float32" in dtypes else dtypes[0]
+
+
+def _noise_from(given: Problem) -> str:
+    """Who computes the noise of a problem that a backend is given, as a Result says it."""
+    if given.current.noise:
+        return "backend"
+    return "core" if isinstance(given.stimulus, Stimulus) and given.stimulus.seeds else ""
 
 
 def _prepared(backend: Backend, problem: Problem, max_steps: int) -> Session:

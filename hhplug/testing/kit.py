@@ -101,6 +101,7 @@ class Kit:
 
         guarded: raise AssertionError if a block writes outside its arrays, or leaves a row out.
         """
+        problem = self.chosen.given(problem)
         recorder = GuardedRecorder(problem) if guarded else MemoryRecorder(problem)
         prepare = self.chosen.backend.prepare
         with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:

@@ -8,6 +8,7 @@ from hhplug.plugins import discovery
 from hhplug.testing.kit import Kit
 from hhplug.testing.plugin import HORIZON, NAME, rules
 from hhplug.testing.topics.currents import CurrentTests
+from hhplug.testing.topics.noise import NoiseTests
 from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
 from hhplug.testing.topics.process import ProcessTests
@@ -27,6 +28,7 @@ TOPICS = (
     VariedTests,
     PopulationTests,
     CurrentTests,
+    NoiseTests,
     RecordingTests,
     SpikeTests,
     ValidityTests,

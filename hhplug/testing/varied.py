@@ -38,6 +38,9 @@ FACTORS: Factors = {
     "start_step": ["0", "7", str(2**31 + 5)],
 }  # fmt: skip
 
+# Noise that a backend may compute itself, in place of the other currents.
+NOISES = ["noise alike", "noise per neuron", "white noise"]
+
 # The variants that backends compile are choices of these.
 TRIPLES = [
     ("current", "record", "spikes"),
@@ -50,12 +53,17 @@ TRIPLES = [
 def rows(short: bool, any_membrane: bool = False) -> list[Row]:
     """The problems, small populations first: every pair of levels, or for short every level.
 
-    any_membrane: the membrane is varied too, for a backend that computes any.
+    Every level of the other factors occurs with a noise. any_membrane: the membrane is varied too,
+    for a backend that computes any.
     """
     factors = dict(FACTORS)
     if any_membrane:
         factors["membrane"] = list(MEMBRANES)
-    found = covering_array(factors, 1) if short else covering_array(factors, 2, TRIPLES)
+    with_noise = factors | {"current": NOISES}
+    if short:
+        found = covering_array(factors | {"current": [*FACTORS["current"], *NOISES]}, 1)
+    else:
+        found = covering_array(factors, 2, TRIPLES) + covering_array(with_noise, 1)
     return sorted(found, key=lambda row: int(row["neurons"]))
 
 
@@ -156,6 +164,15 @@ class Varied:
             return None
         if kind == "held":
             return Stimulus.constant(self._amplitude())
+        if kind == "noise alike":
+            return Stimulus.ornstein_uhlenbeck(4.0 * scale, 2.0, tau=0.1, seed=1952)
+        if kind == "noise per neuron":
+            noise = self._amplitude(), self._drawn(0.0, 2.0), self._drawn(0.01, 1.0)
+            return Stimulus.ornstein_uhlenbeck(*noise, seed=2**64 - 1952) + Stimulus.ramp(
+                self._amplitude(), 3.0 * scale, begin + 0.04, begin + 0.4
+            )
+        if kind == "white noise":
+            return Stimulus.white_noise(self._drawn(0.0, 0.5), seed=1952)
         if kind == "three waveforms":
             return (
                 Stimulus.step(self._amplitude(), start=begin + 0.06, stop=begin + 0.3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import peers, runs
-from benchmarks.inputs import DT, DTYPES, LENGTHS, Population
+from benchmarks.inputs import CURRENTS, DT, DTYPES, LENGTHS, Population
 from benchmarks.runs import InvalidRun, TimedRuns, check, checked_run
 from hhplug import BackendUnavailable, Simulator
 
@@ -49,6 +49,17 @@ def test_the_textbook_counts_the_spikes_that_the_reference_counts(dtype):
 def test_timed_runs_give_the_time_of_a_step(name):
     timed = TimedRuns(name, "float32", 100)
     assert 1e-7 < timed.seconds_per_step() < 1e-2  # s; 5e-5 and 1e-4 are usual
+
+
+@pytest.mark.parametrize("current", CURRENTS)
+def test_noise_and_a_recorded_waveform_are_as_weak_as_the_counts_of_spikes_need(current):
+    TimedRuns("numpy", "float32", 10, current).seconds_per_step()  # raises InvalidRun otherwise
+
+
+def test_the_recorded_waveform_changes_in_float32_so_that_it_is_not_held():
+    separable = SMALL.current("recorded").current(DT).separable
+    assert separable
+    assert len(np.unique(separable.waveform(0, 20).astype(np.float32))) == 20
 
 
 def test_the_fixed_cost_of_a_run_is_not_part_of_the_time_of_a_step(monkeypatch):

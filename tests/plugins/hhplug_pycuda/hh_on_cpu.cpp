@@ -7,6 +7,7 @@
 #define __global__
 #define __launch_bounds__(...)
 #define DEVICE static inline
+#define __shared__ static
 
 struct Index { unsigned x; };
 static Index blockIdx, threadIdx;
@@ -15,6 +16,20 @@ static inline unsigned atomicAdd(unsigned* at, unsigned more) {
   const unsigned before = *at;
   *at += more;
   return before;
+}
+
+static inline void __syncthreads() {}
+
+static inline unsigned __float_as_uint(float f) {
+  unsigned bits;
+  std::memcpy(&bits, &f, 4);
+  return bits;
+}
+
+static inline float __uint_as_float(unsigned bits) {
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
 }
 
 static inline int min(int a, int b) { return a < b ? a : b; }
@@ -50,6 +65,12 @@ DEVICE float reciprocal(float x) { return 1.0f / x; }
 #include "kernel.cu"
 
 extern "C" void run_population(const Block* b) {
+#if NOISE
+  Block none = *b;
+  none.N = 0;
+  // What all threads write to shared memory, before the first goes on.
+  for (threadIdx.x = 0; threadIdx.x < THREADS; ++threadIdx.x) hh(none);
+#endif
   for (long long i = 0; i < b->N; ++i) {
     blockIdx.x = (unsigned)(i / THREADS);
     threadIdx.x = (unsigned)(i % THREADS);

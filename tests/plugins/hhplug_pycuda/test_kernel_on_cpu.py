@@ -5,11 +5,11 @@ import itertools
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 from launched import awkward_voltages, block, worst_rate_error
+from on_host import built
 from trial_membranes import MEMBRANES, SINGULAR, SWITCHED
 
 from hhplug.crossings import crossing
@@ -18,7 +18,6 @@ from hhplug.testing.accuracy import BOUNDS
 from hhplug.validity import STABILITY_LIMIT
 from hhplug_pycuda.source import equations, source
 
-SHIM = Path(__file__).with_name("hh_on_cpu.cpp")
 DTYPES = ("float32", "float64")
 SIZES = (1, 31, 32, 33, 255, 257, 1000)
 DT, N_STEPS = 0.01, 800  # ms; 8 ms
@@ -26,7 +25,7 @@ DT, N_STEPS = 0.01, 800  # ms; 8 ms
 needs_nvcc = pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc on this machine")
 
 
-def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64):
+def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64, noise=0):
     return [
         f"-DREAL64={int(dtype == 'float64')}",
         f"-DRECORD={record}",
@@ -35,25 +34,20 @@ def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64):
         f"-DUNROLL={unroll}",
         f"-DTHREADS={threads}",
         f"-DBLOCKS={latency}",
+        f"-DNOISE={noise}",
     ]
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
+def compiled():
     """The kernel as a shared library, by membrane, dtype and other choices."""
     libraries = {}
 
     def library(membrane, dtype, array=0, latency=0):
         key = membrane, dtype, array, latency
         if key not in libraries:
-            folder = tmp_path_factory.mktemp("hh")
-            (folder / "kernel.cu").write_text(source(membrane, dtype), encoding="utf-8")
-            flags = "-std=c++17 -O1 -march=native -ffp-contract=off -shared -fPIC -Wall -Werror"
-            quiet = "-Wno-unknown-pragmas -Wno-unused-function -Wno-unused-variable"
             defined = choices(dtype, array=array, latency=latency)
-            command = ["g++", *flags.split(), *quiet.split(), f"-I{folder}", *defined]
-            subprocess.run([*command, str(SHIM), "-o", str(folder / "hh.so")], check=True)
-            libraries[key] = ctypes.CDLL(str(folder / "hh.so"))
+            libraries[key] = built(source(membrane, dtype), defined)
         return libraries[key]
 
     return library
@@ -301,6 +295,14 @@ def test_nvcc_compiles_every_membrane_without_a_warning(tmp_path, dtype):
         tmp_path, "compute_90", [(source(other, dtype), choices(dtype)) for other in others]
     )
     assert all(bool(re.search(r"\.f64", text)) == (dtype == "float64") for text in texts)
+
+
+@needs_nvcc
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nvcc_compiles_noise_without_a_warning_or_a_double_in_float32(tmp_path, dtype):
+    kernel = source(MEMBRANES["squid"], dtype), choices(dtype, record=0, noise=1)
+    (text,) = compile_by_nvcc(tmp_path, "compute_90", [kernel])
+    assert bool(re.search(r"\.f64", text)) == (dtype == "float64")
 
 
 def compile_by_nvcc(folder, target, kernels):

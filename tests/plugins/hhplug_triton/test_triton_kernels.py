@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import triton_cases
+from noise_cases import assert_process_of_the_core
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton_cases import DTYPES, RUNS, SMALL, WITH_POWER
@@ -46,6 +47,15 @@ def test_plain_triton_agrees_with_the_reference(interpreter, name, dtype):
     np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
     np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
     assert np.abs(ours.spikes.time - expected.spikes.time).max() < BOUNDS[dtype].spike_time
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_noise_is_the_core_s_bit_for_bit(interpreter, dtype):
+    ours = load_result(interpreter / f"noise-{dtype}.npz")
+    assert ours.noise_from == "backend"
+    assert_process_of_the_core(ours, ours.problem)
+    expected = triton_cases.noisy_run("reference")
+    assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_5_ms
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -189,6 +199,17 @@ def test_few_neurons_of_a_long_step_have_one_step_in_the_body_of_the_loop():
     short, long = (lower(membrane, "gpu-float32") for membrane in (squid, LTS))
     assert backend._shape(short, "float32", backend.FEW - 1).unroll > 1
     assert backend._shape(long, "float32", backend.FEW - 1).unroll == 1
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_noise_is_compiled_in_one_precision_and_nothing_of_it_is_fused(compiler, dtype):
+    compiled = compiler(nvidia(90), fast=True, unroll=1)
+    prepared(dtype=dtype, stimulus=triton_cases.NOISE + CURRENTS["waveform"], record=())
+    for kernel in compiled.kernels:
+        ptx = kernel.asm["ptx"]
+        assert count(r"\bfma\.", ptx) == count(r"\bmath\.fma\b|\bfma\.rn\.", kernel.asm["ttir"])
+        assert bool(count(r"\.f64\b", ptx)) == (dtype == "float64")
 
 
 @needs_compiler

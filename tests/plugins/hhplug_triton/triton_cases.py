@@ -14,8 +14,9 @@ import numpy as np
 import torch
 import triton
 from lowering.program_steps import DT, population
+from noise_cases import NUMBERS
 
-from hhplug import Simulator, Stimulus, membranes
+from hhplug import Problem, Simulator, Stimulus, membranes, simulate
 from hhplug.device import session as device_session
 from hhplug.lowering.lower import lower
 from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
@@ -82,6 +83,20 @@ RUNS = {
         "initial_state": [-30.0, 0.1, 1e-4],
     },
 }
+
+
+NOISE = Stimulus.ornstein_uhlenbeck(
+    np.linspace(0.0, 20.0, N), 5.0, tau=np.geomspace(1e-4, 9.0, N), seed=2**64 - 5
+) + Stimulus.sine(30.0, 700.0)  # fmt: skip
+
+
+def noisy_run(backend, dtype=None):
+    """A run whose neurons have numbers of more than 32 bits, from a step within a counter on."""
+    problem = Problem(
+        N_STEPS * 0.01, stimulus=NOISE, membrane=SMALL, dtype=dtype, start_step=6,
+        initial_state=[VOLTAGES, np.full(N, 0.3), np.full(N, 1e-4)],
+    )  # fmt: skip
+    return simulate(problem.as_part(NUMBERS[:N], None), backend)
 
 
 def run(name, backend, dtype=None):
@@ -187,6 +202,7 @@ def keep_all(folder):
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")
+            noisy_run("triton", dtype).save(folder / f"noise-{dtype}.npz")
     sys.setswitchinterval(1e-4)
     with ThreadPoolExecutor(2) as threads:
         runs = list(threads.map(partial(run, "waves", "triton"), DTYPES * TURNS))

@@ -1,5 +1,6 @@
 """The backend without a fault, which the faults override."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from hhplug.backend import Block, Recorded
 from hhplug.problem import Problem
 from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
 from hhplug.state import State
+from sabotaged.changes import with_fields
 
 
 class Faultless(ReferenceBackend):
@@ -32,6 +34,9 @@ class Faultless(ReferenceBackend):
     def state(self, session: "FaultySession") -> Any:
         return session.now.copy()
 
+    def carry(self, session: "FaultySession") -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
     def close(self, session: "FaultySession") -> None:
         session.closed = True
 
@@ -50,7 +55,7 @@ class FaultySession(ReferenceSession):
         return FaultyBlock(self, steps)
 
     def state(self) -> State:
-        return State(self.backend.state(self))
+        return State(self.backend.state(self), self.backend.carry(self))
 
     def device_samples(self) -> dict[str, Any]:
         names = self.problem.record
@@ -79,8 +84,38 @@ class OnDevice:
         return self._array
 
 
-class KeepsSamplesOnDevice(Faultless):
-    """The faultless backend with the capability device_arrays."""
+class ComputesNoise(Faultless):
+    """The faultless backend with the capability noise."""
+
+    def understood(self, problem):
+        noise = problem.current.noise
+        if noise is None:
+            return problem
+
+        def rows(first, count):
+            x = self.process(noise, np.arange(first, first + count), problem.start_step)
+            for other, now in zip(noise.separable.rows(first, count), x, strict=True):
+                yield other + self.sigma(noise) * now
+
+        return with_fields(problem, current=SimpleNamespace(rows=rows, noise=noise))
+
+    def process(self, noise: Any, steps: Any, start_step: int) -> Any:  # noqa: ARG002
+        """x of the steps of a block, (steps, n)."""
+        return noise.process(slice(None)).at(steps)
+
+    def sigma(self, noise: Any) -> Any:
+        return noise.sigma
+
+    def carry(self, session):
+        noise = session.problem.current.noise
+        if noise is None:
+            return {}
+        end = np.array([session._step])
+        return noise.carry(self.process(noise, end, session.problem.start_step)[0])
+
+
+class KeepsSamplesOnDevice(ComputesNoise):
+    """The faultless backend with the capabilities device_arrays and noise."""
 
     def read(self, session, steps, out):
         problem = session.problem

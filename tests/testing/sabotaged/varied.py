@@ -6,7 +6,7 @@ from hhplug.backend import Recorded
 from hhplug.membranes import squid
 from hhplug.membranes.parameters import ParameterValues
 from sabotaged.changes import nudged, with_fields, with_rows
-from sabotaged.faultless import Faultless
+from sabotaged.faultless import ComputesNoise, Faultless
 
 
 class LastFullGroupOf64Lost(Faultless):
@@ -144,3 +144,19 @@ class PoolsAtRest(Faultless):
         before = session.now[pools].copy()
         super().read(session, steps, out)
         session.now[pools] = before
+
+
+class SigmaOfNeuron0(ComputesNoise):
+    def sigma(self, noise):
+        return float(np.ravel(noise.sigma)[0])
+
+
+class NoiseWithoutC_m(ComputesNoise):
+    """The noise isn't divided by C_m."""
+
+    def understood(self, problem):
+        self._C_m = problem.parameters["C_m"]
+        return super().understood(problem)
+
+    def sigma(self, noise):
+        return noise.sigma * self._C_m

@@ -16,6 +16,7 @@ from hhplug.state import State
 from hhplug.validity import VALID
 from hhplug_numba.kernels import kernel
 from hhplug_numba.layout import FIRST_STATE, Groups
+from hhplug_numba.noise import X, noise_arrays, process_of
 
 Array = NDArray[Any]
 Spikes = tuple[Array, Array, Array]  # neuron, step of the block, fraction of that step
@@ -59,6 +60,9 @@ class NumbaSession(Session):
         self._scalars = np.array(list(program.scalar_values(problem.dt).values()), self.dtype)
         gain = groups.cut(problem.current.gain_over(problem.parameters["C_m"])).swapaxes(0, 1)
         self._gain = np.ascontiguousarray(gain)
+        noise, C_m = problem.current.noise, problem.parameters["C_m"]
+        self._process = process_of(noise, C_m, groups) if noise else None
+        self._noise = noise_arrays(noise, self._process, groups)
         real = self.dtype.type
         self._per_step = real(program.per_step(problem.dt))
         self._invalid = np.full(problem.n_neurons, VALID)  # first invalid step of each neuron
@@ -73,8 +77,9 @@ class NumbaSession(Session):
         One of the two is empty, (0, 0). Both have the run's dtype.
         """
         current, none = self.problem.current, np.empty((0, 0), self.dtype)
-        if current.separable:
-            return np.ascontiguousarray(current.separable.waveform(first, count), self.dtype), none
+        separable = current.noise.separable if current.noise else current.separable
+        if separable:
+            return np.ascontiguousarray(separable.waveform(first, count), self.dtype), none
         assert current.array
         rows = current.array.chunk(first, count)
         rows = rows if rows.ndim == 2 else rows[:, np.newaxis]
@@ -112,6 +117,9 @@ class NumbaSession(Session):
         problem, groups, real = self.problem, self._groups, self.dtype.type
         waveform, array = current
         starts, column, lane = self._chosen
+        noise = self._noise._replace(
+            begins=self._noise.begins and steps.start == problem.start_step
+        )
         none = np.empty((0, 0), self.dtype)
         outs = tuple(out.samples.get(name, none) for name in problem.membrane.states)
         counted = out.spike_count[: None if problem.spikes != "off" else 0]
@@ -126,7 +134,7 @@ class NumbaSession(Session):
                 self._gain, waveform, array, outs, sample, problem.record_every,
                 starts, column, lane,
                 real(problem.spike_threshold), self._per_step, counted, neuron, step, fraction,
-                self._invalid, steps.start,
+                self._invalid, steps.start, noise,
             )  # fmt: skip
             newly_invalid |= one_new
             if found:
@@ -135,7 +143,11 @@ class NumbaSession(Session):
 
     def state(self) -> State:
         n_states = len(self.problem.membrane.states)
-        return State(self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states)))
+        variables = self._groups.get(slice(FIRST_STATE, FIRST_STATE + n_states))
+        noise = self.problem.current.noise
+        if not (noise and self._process):
+            return State(variables)
+        return State(variables, noise.carry(self._process.get(slice(X, X + 1))[0]))
 
 
 class NumbaBlock(Block):

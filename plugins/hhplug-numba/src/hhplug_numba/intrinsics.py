@@ -5,8 +5,12 @@ import math
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from hhplug.currents.noise import MULTIPLIERS, ROUNDS
 
 __all__ = ["exp2", "exponential", "fma", "kept_apart", "log2", "widest_vectors", "within"]
+"""The functions that the source of a step may use."""
 
 
 def _precision(*given):
@@ -166,3 +170,94 @@ def log2(_, x):
         return builder.select(valid, found, other)
 
     return x(x), generate
+
+
+@intrinsic
+def bits_of(_, x):
+    """The bits of a float32 as a uint32."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return (types.uint32(x), generate) if x == types.float32 else None
+
+
+@intrinsic
+def float_of(_, bits):
+    """The float32 that has these bits, a uint32."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return (types.float32(bits), generate) if bits == types.uint32 else None
+
+
+def _apart(builder):
+    """The list of one scope for LLVM's alias.scope and noalias: that of tables."""
+    module = builder.module
+    domain = module.add_metadata(["hhplug"])
+    return module.add_metadata([module.add_metadata(["table", domain])])
+
+
+def _element(context, builder, array_type, array, index):
+    data = make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+def _looked_up(context, builder, table_type, table, place):
+    value = builder.load(_element(context, builder, table_type, table, place))
+    value.set_metadata("alias.scope", _apart(builder))
+    return value
+
+
+@intrinsic
+def looked_up(_, table, place):
+    """table[place] of a contiguous table, to which no `put` writes.
+
+    LLVM can't tell where in memory a place is that was computed, so it doesn't vectorise a loop
+    that also writes, unless it is told that what is written is no table.
+    """
+
+    def generate(context, builder, signature, args):
+        return _looked_up(context, builder, table, *args)
+
+    return table.dtype(table, place), generate
+
+
+@intrinsic
+def put(_, array, place, value):
+    """array[place] = value, in a contiguous array that is no table of `looked_up`."""
+
+    def generate(context, builder, signature, args):
+        store = builder.store(args[2], _element(context, builder, array, args[0], args[1]))
+        store.set_metadata("noalias", _apart(builder))
+        return context.get_dummy_value()
+
+    return types.void(array, place, array.dtype), generate
+
+
+@intrinsic
+def philox(_, c0, c1, c2, c3, key):
+    """The four words of `hhplug.currents.noise.philox`, all uint32; key: two for each round."""
+
+    def generate(context, builder, signature, args):
+        word, twice, half = ir.IntType(32), ir.IntType(64), ir.IntType(64)(32)
+        *c, keys = args
+        for r in range(ROUNDS):
+            k = [
+                _looked_up(context, builder, key, keys, context.get_constant(types.intp, 2 * r + j))
+                for j in range(2)
+            ]
+            products = [
+                builder.mul(builder.zext(x, twice), twice(m))
+                for x, m in zip(c[::2], MULTIPLIERS, strict=True)
+            ]
+            low = [builder.trunc(p, word) for p in products]
+            high = [builder.trunc(builder.lshr(p, half), word) for p in products]
+            c = [
+                builder.xor(builder.xor(high[1], c[1]), k[0]), low[1],
+                builder.xor(builder.xor(high[0], c[3]), k[1]), low[0],
+            ]  # fmt: skip
+        return context.make_tuple(builder, signature.return_type, c)
+
+    return types.UniTuple(types.uint32, 4)(c0, c1, c2, c3, key), generate

@@ -6,10 +6,11 @@ rows do not overlap.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -46,20 +47,31 @@ class Groups:
             n_groups = -(-n_groups // threads) * threads  # equally many groups for each thread
         self.n, self.dtype = n, dtype
         self.width = -(-n // (n_groups * LANES)) * LANES  # neurons per group
-        n_groups = -(-n // self.width)
-        stride = stride_of(max_width, dtype)
-        size = n_groups * n_rows * stride
-        buffer = np.zeros(size + CACHE_LINE // dtype.itemsize, dtype)
-        start = -buffer.ctypes.data % CACHE_LINE // dtype.itemsize
-        self.elements = buffer[start : start + size].reshape(n_groups, n_rows * stride)
-        self._rows = self.elements.reshape(n_groups, n_rows, stride)[:, :, : self.width]
+        self._stride = stride_of(max_width, dtype)
+        self._allocate(-(-n // self.width), n_rows)
+
+    def _allocate(self, n_groups: int, n_rows: int) -> None:
+        size = n_groups * n_rows * self._stride
+        buffer = np.zeros(size + CACHE_LINE // self.dtype.itemsize, self.dtype)
+        start = -buffer.ctypes.data % CACHE_LINE // self.dtype.itemsize
+        self.elements = buffer[start : start + size].reshape(n_groups, n_rows * self._stride)
+        self._rows = self.elements.reshape(n_groups, n_rows, self._stride)[:, :, : self.width]
+
+    def like(self, n_rows: int) -> "Groups":
+        """The same groups with other rows, which are 0."""
+        other = copy(self)
+        other._allocate(len(self), n_rows)
+        return other
 
     def __len__(self) -> int:
         return len(self.elements)
 
-    def cut(self, values: Array | Sequence[Array]) -> Array:
-        """Return the values as (rows, groups, width). A row is one number or a value per neuron."""
-        cut = np.empty((len(values), len(self) * self.width), self.dtype)
+    def cut(self, values: Array | Sequence[Array], dtype: DTypeLike | None = None) -> Array:
+        """Return the values as (rows, groups, width). A row is one number or a value per neuron.
+
+        dtype: by default the groups'.
+        """
+        cut = np.empty((len(values), len(self) * self.width), dtype or self.dtype)
         for row, value in zip(cut, values, strict=True):
             row[: self.n] = value
         cut[:, self.n :] = cut[:, self.n - 1 : self.n]

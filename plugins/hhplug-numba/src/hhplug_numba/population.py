@@ -23,6 +23,7 @@ from hhplug_numba.layout import (
     SLOPE,
     V_BEFORE,
 )
+from hhplug_numba.noise import SIGMA, STEADY, X, begin, draw, follow
 
 fma: Any = intrinsics.fma  # pyright doesn't know that Numba supplies its first argument
 
@@ -115,6 +116,15 @@ def note_invalid(g, stride, k, first, neurons, invalid):
     return new
 
 
+@njit(**INLINE)
+def take_noisy_current(g, stride, p, width):
+    """The row STEADY plus the noise over C_m."""
+    for i in range(width):
+        g[i + I_EXT * stride] = fma(
+            p[i + SIGMA * stride], p[i + X * stride], p[i + STEADY * stride]
+        )
+
+
 def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[..., Any]:
     """The compiled function `advance` for a membrane's step.
 
@@ -126,13 +136,16 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
         g, scalars, first, neurons, start, stop,
         gain, waveform, array, outs, sample, every, chosen, column, lane,
         threshold, per_step, count, neuron, step, fraction, found,
-        invalid, origin,
+        invalid, origin, p, neurons_of_p, noise,
     ):  # fmt: skip
         """The step that a group reached, the spikes noted so far, whether one became invalid."""
         newly_invalid = False
         width = (neurons + LANES - 1) // LANES * LANES
         row = max(0, -((sample - start) // every))  # of the next sample, and …
         sample += row * every  # … its step
+        if len(p) and noise.begins and start == 0:
+            draw(p, stride, neurons_of_p, noise, origin, width)
+            begin(p, stride, origin & 3, noise.first, width)
         for k in range(start, stop):
             if len(neuron) and found + neurons > len(neuron):
                 return k, found, newly_invalid
@@ -144,14 +157,23 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
                     )  # fmt: skip
                 row += 1
                 sample += every
+            new = k == start
             if len(array):
                 take_array_current(g, stride, k, array, first, neurons)
             else:
-                new = k == start
                 for j in range(len(gain)):
                     new |= waveform[k, j] != waveform[k - 1, j]
                 if new:
                     take_current(g, stride, k, gain, waveform, width)
+            if len(p):
+                if new:
+                    for i in range(width):
+                        p[i + STEADY * stride] = g[i + I_EXT * stride]
+                take_noisy_current(g, stride, p, width)
+                following = origin + k + 1
+                if k == start or following & 3 == 0:
+                    draw(p, stride, neurons_of_p, noise, following, width)
+                follow(p, stride, following & 3, width)
             crossed, unstable = take_step(g, scalars, threshold, width)
             if crossed and len(count):
                 found = note_spikes(
@@ -167,7 +189,7 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
         groups, scalars, N, width, group, share, k, stop,
         gain, waveform, array, outs, sample, every, starts, column, lane,
         threshold, per_step, count, neuron, step, fraction,
-        invalid, origin,
+        invalid, origin, noise,
     ):  # fmt: skip
         """Take a group, and every share-th after it, from step k of a block to its end, `stop`.
 
@@ -186,7 +208,7 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
         count (N): upward crossings are added; or empty. neuron, step, fraction: the spikes; or
         empty. per_step: makes of slopes mV per step.
         invalid (N): the first step at which a neuron was invalid, −1 for none. origin: the number
-        of the block's first step.
+        of the block's first step. noise: a NoiseArrays.
         """
         found, newly_invalid = 0, False
         while group < len(groups):
@@ -195,12 +217,14 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
             mine = slice(0, 0)
             if len(starts):
                 mine = slice(starts[group], starts[group + 1])
+            of_noise = min(group, len(noise.process) - 1)  # without noise there is one, of 0 rows
+            p, neurons_of_p = noise.process[of_noise], noise.neurons[of_noise]
             k, found, one_new = advance_group(
                 groups[group], scalars, first, neurons, k, stop,
                 gain[group], waveform, array, outs, sample, every,
                 len(starts) > 0, column[mine], lane[mine],
                 threshold, per_step, count, neuron, step, fraction, found,
-                invalid, origin,
+                invalid, origin, p, neurons_of_p, noise,
             )  # fmt: skip
             newly_invalid |= one_new
             if k < stop:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hhplug.backend import Backend, Block, Recorded, Session
 from hhplug.checks import PerNeuron
 from hhplug.crossings import crossing
+from hhplug.currents.noise import Process
 from hhplug.machine import cpu_name
 from hhplug.problem import Problem
 from hhplug.state import State
@@ -22,6 +23,7 @@ from hhplug_numpy.kernels import Array, Step, Stepper, aligned
 # A step touches 24 rows of a group. float32 rows of 24, 40 and 80 kB reach 6 %, 100 % and 97 % of
 # the best speed at 10,000 neurons (AMD EPYC, 1 MB of L2 per core).
 ROW_BYTES = 48 * 1024
+NOISE_STEPS = 64  # steps whose noise is computed together, a multiple of 4, since four share words
 LANES = 16  # a group's width is a multiple of this: a loop's remainder may round differently
 
 
@@ -40,6 +42,8 @@ class Group:
     most_open: Array  # … and the largest `conductance` of a stable step
     columns: slice | NDArray[np.intp]  # the group's columns in the samples
     recorded: slice | NDArray[np.intp]  # neurons of these columns, counted from first
+    process: Process | None  # of the noise; its values are (steps, last - first)
+    sigma: Array  # of the noise, times per_C_m
 
 
 class NumpyBackend(Backend):
@@ -60,6 +64,7 @@ class NumpySession(Session):
         self._width = -(-problem.n_neurons // (n_groups * LANES)) * LANES
         self._stepper = Stepper(problem.membrane, self._width, problem.dt, self._dtype)
         self._product, self._V_before = aligned(2, self._width, self._dtype)
+        self._product[:] = 0.0  # beyond the last group's neurons
         self._stepper.I_ext[:] = 0.0
         self._below, self._crossed, self._stable = np.empty((3, self._width), bool)
         self._threshold = np.array(problem.spike_threshold, self._dtype)
@@ -82,7 +87,12 @@ class NumpySession(Session):
 
     def state(self) -> State:
         rows = [group.state[:, : group.last - group.first] for group in self._groups]
-        return State(np.concatenate(rows, axis=1))
+        variables, noise = np.concatenate(rows, axis=1), self.problem.current.noise
+        if not noise:
+            return State(variables)
+        values = [group.process.at(np.array([self._step]))[0]
+                  for group in self._groups if group.process]  # fmt: skip
+        return State(variables, noise.carry(np.concatenate(values)))
 
     def _group(self, first: int, last: int) -> Group:
         problem, current = self.problem, self.problem.current
@@ -107,7 +117,9 @@ class NumpySession(Session):
         state = aligned(len(program.states), self._width, self._dtype)
         for target, given in zip(state, problem.initial_state[:, first:last], strict=True):
             target[:] = row(given)
-        gains = current.separable.gain if current.separable else np.empty((0, 1))
+        noise = current.noise
+        separable = noise.separable if noise else current.separable
+        gains = separable.gain if separable else np.empty((0, 1))
         columns, recorded = slice(first, last), slice(0, last - first)
         if problem.record_neurons is not None:
             columns = np.flatnonzero(
@@ -129,13 +141,16 @@ class NumpySession(Session):
             most_open=rows["most_open"],
             columns=columns,
             recorded=recorded,
+            process=noise.process(slice(first, last)) if noise else None,
+            sigma=row(mine(noise.sigma if noise else 0.0) * formulas["per_C_m"]),
         )
 
     def _rows(self, first: int, count: int) -> NDArray[Any]:
         """The waveforms of a separable current, (count, J), or the rows of any other."""
         current = self.problem.current
-        if current.separable:
-            return current.separable.waveform(first, count).astype(self._dtype)
+        separable = current.noise.separable if current.noise else current.separable
+        if separable:
+            return separable.waveform(first, count).astype(self._dtype)
         assert current.array
         return current.array.chunk(first, count)
 
@@ -147,7 +162,7 @@ class NumpySession(Session):
         steps = range(first, first + count)
         find_spikes = problem.spikes != "off"
         row, upward = 0, []
-        for k, _ in zip(steps, self._currents(group, rows), strict=True):
+        for k, _ in zip(steps, self._currents(group, rows, first), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
                     samples[row, group.columns] = state[states.index(name)][group.recorded]
@@ -163,17 +178,22 @@ class NumpySession(Session):
         if upward:
             self._add_spikes(upward, out)
 
-    def _currents(self, group: Group, rows: NDArray[Any]) -> Iterator[None]:
-        """Set the stepper's current, I_ext · per_C_m + leak, for each row."""
+    def _currents(self, group: Group, rows: NDArray[Any], first: int) -> Iterator[None]:
+        """Set the stepper's current, I_ext · per_C_m + leak, for each row; `first` is its step."""
         I_ext, product = self._stepper.I_ext, self._product
-        if self.problem.current.separable:
+        if group.process:
+            values = self._noise(group.process, first, len(rows))
+            for waveform, x in zip(rows, values, strict=True):
+                self._sum_waveforms(group, waveform)
+                product[: group.last - group.first] = x
+                multiply(product, group.sigma, product)
+                add(I_ext, product, I_ext)
+                yield
+        elif self.problem.current.separable:
             changed = np.any(rows[1:] != rows[:-1], axis=1).tolist()
             for waveform, new in zip(rows, [True, *changed], strict=True):
                 if new:
-                    np.copyto(I_ext, group.leak)
-                    for gain, w in zip(group.gain, waveform, strict=True):
-                        multiply(gain, w, product)
-                        add(I_ext, product, I_ext)
+                    self._sum_waveforms(group, waveform)
                 yield
         else:
             for values in rows:
@@ -184,6 +204,23 @@ class NumpySession(Session):
                 multiply(I_ext, group.per_C_m, I_ext)
                 add(I_ext, group.leak, I_ext)
                 yield
+
+    def _sum_waveforms(self, group: Group, waveform: Array) -> None:
+        I_ext, product = self._stepper.I_ext, self._product
+        np.copyto(I_ext, group.leak)
+        for gain, w in zip(group.gain, waveform, strict=True):
+            multiply(gain, w, product)
+            add(I_ext, product, I_ext)
+
+    def _noise(self, process: Process, first: int, count: int) -> Iterator[Array]:
+        """The values of a process in each of so many steps, (neurons,)."""
+        end = first + count
+        while first < end:
+            # The process draws for the steps after these, so that this ends with a counter's four.
+            stop = min(end, (first // NOISE_STEPS + 1) * NOISE_STEPS - 1)
+            stop = stop if stop > first else min(end, stop + NOISE_STEPS)
+            yield from process.at(np.arange(first, stop))
+            first = stop
 
     def _note_invalid(self, group: Group, k: int, out: Recorded) -> None:
         new = ~self._stable & group.valid

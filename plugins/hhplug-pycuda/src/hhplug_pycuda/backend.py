@@ -4,6 +4,7 @@ import numpy as np
 import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
 from hhplug.backend import Backend, Session
+from hhplug.currents.noise import round_keys
 from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
 from hhplug.device.cuda_driver import devices
 from hhplug.problem import Problem
@@ -36,12 +37,14 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
+        with_noise = self.noise is not None
         threads, unroll, blocks = shape(self.dtype.name, n)
         module = self.device.module(
             source(self.problem.membrane, self.dtype.name),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,
+            NOISE=with_noise,
             LATENCY=n < FEW,
             UNROLL=unroll,
             THREADS=threads,
@@ -55,7 +58,7 @@ class PyCudaSession(DeviceSession):
         """Return the kernel's argument with the fields that are the same for every launch."""
         problem, arrays = self.problem, self.arrays
         scalars = self.program.scalar_values(problem.dt)
-        b = np.zeros((), block_type(self.dtype, len(self.program.states), len(scalars)))
+        b = np.zeros((), self._block_type(len(scalars)))
         b["N"], b["scalars"] = problem.n_neurons, list(scalars.values())
         b["rows"], b["rows_per_neuron"] = arrays["rows"].address, self.rows_per_neuron
         b["constants"] = arrays["constants"].address
@@ -69,7 +72,19 @@ class PyCudaSession(DeviceSession):
             b["samples"]["column"] = arrays["column"].address
         b["spikes"]["threshold"], b["spikes"]["room"] = problem.spike_threshold, self.room
         b["spikes"]["per_step"] = self.program.per_step(problem.dt)
+        if self.noise:
+            noise = b["noise"]
+            noise["quantiles"] = arrays["quantiles"].address
+            noise["process"] = arrays["process"].address
+            noise["per_neuron"] = self.process_per_neuron
+            noise["neurons"] = arrays["neurons"].address if arrays["neurons"].size else 0
+            noise["first_neuron"] = self.first_neuron
+            noise["first"], noise["stream"] = self.noise.recursion.first, self.noise.stream
+            noise["keys"] = round_keys(self.noise.seed)
         return b
+
+    def _block_type(self, n_scalars: int) -> np.dtype:
+        return block_type(self.dtype, len(self.program.states), n_scalars, self.noise is not None)
 
     def launch(self, work: Launch) -> None:
         b = self._common_arguments.copy()
@@ -87,4 +102,6 @@ class PyCudaSession(DeviceSession):
         if work.invalid:
             b["validity"]["any"] = work.invalid.any.address
             b["validity"]["first"] = work.invalid.first.address
+        if self.noise:
+            b["noise"]["step"], b["noise"]["begins"] = work.first_step, self.noise_begins(work)
         self._kernel(b[()], stream=self.stream.handle, **self._launch_shape)

@@ -9,6 +9,7 @@
 //   REAL64   1: float64, 0: float32
 //   RECORD   1: states are recorded
 //   ARRAY    1: the current is an array, 0: a sum of gain × waveform
+//   NOISE    1: sigma × a random process is added to the sum (noise.cuh)
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
 //   BLOCKS   that shall fit on a multiprocessor, which bounds the registers; 0: any number
@@ -112,6 +113,7 @@ DEVICE real exp2_(real x) {
 #endif
 
 #include "membrane.cuh"
+#include "noise.cuh"
 
 struct Current {
   const real* gain;      // (J, N) or (J, 1), over C_m
@@ -149,7 +151,7 @@ struct Validity {
 
 struct Block {
   long long N;
-  real* state;            // (N_STATES, N), in and out
+  real* state;            // (N_STATES, N), in and out; with noise, x is one row more
   const real* rows;       // (N_ROWS, N) or (N_ROWS, 1)
   const real* constants;  // (N_CONSTANTS)
   Current current;
@@ -159,6 +161,9 @@ struct Block {
   Scalars scalars;
   int steps;
   int rows_per_neuron;    // 1: rows are (N_ROWS, N), 0: (N_ROWS, 1)
+#if NOISE
+  Noise noise;
+#endif
 };
 
 DEVICE void take_samples(const Samples& s, long long row, int column, const State& y) {
@@ -206,7 +211,8 @@ DEVICE real I_at(const Current& c, int k, long long i, long long N, real gain, r
 }
 
 template <bool HELD>
-DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_invalid) {
+DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_invalid,
+                 Process& noise) {
   Rows p;
 #define READ(k, x) p.x = b.rows[b.rows_per_neuron ? k * b.N + i : k];
   ROWS(READ)
@@ -229,9 +235,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
   long long sample = 0;
 #endif
 
-  constexpr int body = UNROLL;
-#pragma unroll body
-  for (int k = 0; k < b.steps; ++k) {
+  const auto take_step = [&](int k) {
 #if ARRAY
     const real I = fma_(I_next, p.per_C_m, p.leak);
     row += row_length;
@@ -247,29 +251,68 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
     }
 #endif
     const real V = y.V;
+#if NOISE
+    const Step done = step(y, fma_(noise.sigma, noise.x, I), p, b.scalars, c);
+#else
     const Step done = step(y, I, p, b.scalars, c);
+#endif
     y = done.after;
     if (!done.valid) *first_invalid = min(*first_invalid, k);
     if (V < b.spikes.threshold && y.V >= b.spikes.threshold) {
       ++*spikes;
       note_spike(b.spikes, i, k, V, done);
     }
+  };
+
+#if NOISE
+  for (int k = 0; k < b.steps; ++k) {
+    const long long next = b.noise.step + k + 1;
+    unsigned four = (unsigned)(next >> 2);
+    if ((next & 3) == 0) {
+#pragma unroll 1
+      for (; k + 4 <= b.steps; k += 4) {
+        const Words w = words_of(b.noise, noise, four++);
+        take_step(k), follow(noise, w.w0);
+        take_step(k + 1), follow(noise, w.w1);
+        take_step(k + 2), follow(noise, w.w2);
+        take_step(k + 3), follow(noise, w.w3);
+      }
+      if (k == b.steps) break;
+    }
+    // At the ends of a block.
+    take_step(k), follow(noise, word_of(words_of(b.noise, noise, four), next));
   }
+#else
+  constexpr int body = UNROLL;
+#pragma unroll body
+  for (int k = 0; k < b.steps; ++k) take_step(k);
+#endif
   return y;
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) {
   const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
+#if NOISE
+  const Piece* pieces = shared_pieces(b.noise.quantiles);
+#endif
   if (i >= b.N) return;
   State y;
 #define LOAD(k, x) y.x = b.state[k * b.N + i];
   STATES(LOAD)
   int spikes = 0, first_invalid = b.steps;
-#if ARRAY
-  y = run<false>(b, i, y, &spikes, &first_invalid);
+#if NOISE
+  Process noise = process_of(b.noise, pieces, i, b.N, b.state[N_STATES * b.N + i]);
 #else
-  y = b.current.held ? run<true>(b, i, y, &spikes, &first_invalid)
-                     : run<false>(b, i, y, &spikes, &first_invalid);
+  Process noise;
+#endif
+#if ARRAY
+  y = run<false>(b, i, y, &spikes, &first_invalid, noise);
+#else
+  y = b.current.held ? run<true>(b, i, y, &spikes, &first_invalid, noise)
+                     : run<false>(b, i, y, &spikes, &first_invalid, noise);
+#endif
+#if NOISE
+  b.state[N_STATES * b.N + i] = noise.x;
 #endif
 #define STORE(k, x) b.state[k * b.N + i] = y.x;
   STATES(STORE)

@@ -7,7 +7,9 @@ import numpy as np
 
 
 @cache
-def block_type(dtype: np.dtype, n_states: int, n_scalars: int) -> np.dtype:
+def block_type(
+    dtype: np.dtype, n_states: int, n_scalars: int, with_noise: bool = False
+) -> np.dtype:
     """Return the dtype of struct Block in hh.cu, for states of this dtype."""
 
     def struct(**fields: Any) -> np.dtype:
@@ -26,9 +28,13 @@ def block_type(dtype: np.dtype, n_states: int, n_scalars: int) -> np.dtype:
         threshold=dtype, per_step=dtype, room=np.uint32,
     )  # fmt: skip
     validity = struct(any=pointer, first=pointer)
+    noise = struct(
+        quantiles=pointer, neurons=pointer, process=pointer, first_neuron=index, step=index,
+        first=dtype, stream=np.uint32, keys=(np.uint32, 20), per_neuron=count, begins=count,
+    )  # fmt: skip
     return struct(
         N=index, state=pointer, rows=pointer, constants=pointer,
         current=current, samples=samples, spikes=spikes, validity=validity,
         scalars=(dtype, n_scalars),
-        steps=count, rows_per_neuron=count,
+        steps=count, rows_per_neuron=count, **({"noise": noise} if with_noise else {}),
     )  # fmt: skip

@@ -27,5 +27,8 @@ SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers
 
 
 def shape(dtype: str, n_neurons: int) -> Shape:
-    """The shape for a number of neurons; dtype is "float32" or "float64"."""
+    """The shape for a number of neurons; dtype is "float32" or "float64".
+
+    With noise the loop has four steps, whatever `unroll` is.
+    """
     return (SHAPE_OF_FEW if n_neurons < FEW else SHAPE_OF_MANY)[dtype]

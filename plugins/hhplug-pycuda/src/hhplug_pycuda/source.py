@@ -1,4 +1,4 @@
-"""The text that is compiled for a membrane: hh.cu with the membrane's step printed into it."""
+"""The text that is compiled for a membrane: hh.cu, noise.cuh and the membrane's step in one."""
 
 from functools import cache
 from importlib.resources import files
@@ -7,7 +7,8 @@ from hhplug.lowering.lower import lower
 from hhplug.membranes.membrane import Membrane
 from hhplug_pycuda.equations import Equations
 
-HEADER = '#include "membrane.cuh"\n'
+MEMBRANE = '#include "membrane.cuh"\n'
+NOISE = '#include "noise.cuh"\n'
 
 
 @cache
@@ -19,5 +20,8 @@ def equations(membrane: Membrane, dtype: str) -> Equations:
 @cache
 def source(membrane: Membrane, dtype: str) -> str:
     """The CUDA C text of the kernel; dtype is "float32" or "float64"."""
-    kernel = files("hhplug_pycuda").joinpath("hh.cu").read_text(encoding="utf-8")
-    return kernel.replace(HEADER, equations(membrane, dtype).header)
+    kernel, noise = (
+        files("hhplug_pycuda").joinpath(name).read_text(encoding="utf-8")
+        for name in ("hh.cu", "noise.cuh")
+    )
+    return kernel.replace(MEMBRANE, equations(membrane, dtype).header).replace(NOISE, noise)

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 import triton
 
@@ -105,6 +106,8 @@ class TritonSession(DeviceSession):
         scalars = printed.program.scalar_values(problem.dt)
         about = problem.spike_threshold, printed.program.per_step(problem.dt)
         table = [*about, *scalars.values(), *printed.constants]
+        if problem.current.noise:
+            table.append(float(problem.current.noise.recursion.first))
         super().__init__(device, problem, max_steps, printed.program, table)
         self._printed = printed
 
@@ -139,14 +142,31 @@ class TritonSession(DeviceSession):
             "num_warps": shape.warps,
             "enable_fp_fusion": False,
             **({"maxnreg": shape.maxnreg} if fast else {}),
+            **self._noise_arguments(),
         }
         for held in _held_values(problem):
             kernel = (program.digest, problem.spikes, held, self.array_current, shape, block)
-            kernel += (bool(problem.record),)
+            kernel += (bool(problem.record), self.noise is not None)
             if kernel not in self.device.compiled:
                 # A launch of no steps compiles the kernel.
                 self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
                 self.device.compiled.add(kernel)
+
+    def _noise_arguments(self) -> dict[str, Any]:
+        """The arguments of the kernel that say what the noise is; empty without one."""
+        if not self.noise:
+            return {}
+        return {
+            "NOISE": True,
+            "process": self.arrays["process"],
+            "process_per_neuron": int(self.process_per_neuron),
+            "quantiles": self.arrays["quantiles"],
+            "neurons": self.arrays["neurons"],
+            "some_neurons": int(len(self.arrays["neurons"]) > 0),
+            "first_neuron": self.first_neuron,
+            "seed": int(np.uint64(self.noise.seed).astype(np.int64)),
+            "stream": int(np.uint32(self.noise.stream).astype(np.int32)),
+        }
 
     def launch(self, work: Launch) -> None:
         arrays, states = self.arrays, self.program.states
@@ -174,6 +194,8 @@ class TritonSession(DeviceSession):
                 any_invalid=invalid.any,
                 first_invalid=invalid.first,
                 **spikes,
+                **({"begins": int(self.noise_begins(work))} if self.noise else {}),
+                first_step=work.first_step,
                 **self._common_arguments,
             )
 
@@ -187,9 +209,11 @@ def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:
 
 def _held_values(problem: Problem) -> tuple[bool, ...]:
     """Return the values that `Launch.held` may take in blocks of this run."""
-    if problem.current.array:
+    current = problem.current
+    if current.array:
         return (False,)
-    whole_run = problem.current.constant_over(problem.start_step, problem.n_steps)
+    steady = current.noise.separable if current.noise else current
+    whole_run = steady.constant_over(problem.start_step, problem.n_steps)
     return (True,) if whole_run else (True, False)
 
 

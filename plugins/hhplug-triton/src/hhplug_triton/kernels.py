@@ -161,19 +161,49 @@ def note_spikes(
     return spikes
 
 
+@triton.jit
+def deviate(word, quantiles):
+    """The standard normal deviate of a word, as `hhplug.currents.noise` describes it."""
+    f = ((word & 0x7FFFFFFF) | 1).to(tl.float32)
+    piece = (f.to(tl.int32, bitcast=True) >> 18) - (127 << 5)
+    # A and B of a piece by one access; its lower half is A.
+    both = tl.load(quantiles.to(tl.pointer_type(tl.int64)) + piece)
+    A = both.to(tl.int32).to(tl.float32, bitcast=True)
+    B = (both >> 32).to(tl.int32).to(tl.float32, bitcast=True)
+    x = A + B * f
+    return (x.to(tl.uint32, bitcast=True) ^ (word & 0x80000000)).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def words_of(step, low, high, seed, stream):
+    """The words of the four steps that share a counter with this one."""
+    four = tl.zeros_like(low) + (step >> 2).to(tl.int32)
+    return tl.philox(seed, four, low, high, tl.zeros_like(low) + stream)
+
+
+@triton.jit
+def word_of(step, words):
+    """That of the four words which is the step's."""
+    w0, w1, w2, w3 = words
+    j = (step & 3).to(tl.int32)
+    return tl.where(j < 2, tl.where(j == 0, w0, w1), tl.where(j == 2, w2, w3))
+
+
 # What Triton must not compile anew for: 1 and multiples of 16, and addresses that are such.
 NOT_SPECIALIZED = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
 NOT_SPECIALIZED += ["recorded", "before", "some", "columns", "first", "every", "room"]
+NOT_SPECIALIZED += ["process_per_neuron", "some_neurons", "first_neuron", "seed", "stream"]
+NOT_SPECIALIZED += ["first_step", "begins"]
 
 
 @triton.jit(do_not_specialize=NOT_SPECIALIZED, do_not_specialize_on_alignment=["current"])
 def hh(
     N: tl.int64,
     steps: tl.int32,
-    state,  # (STATES, N), in and out
+    state,  # (STATES, N), in and out; with noise, its process x is one row more
     rows,  # (ROWS, N) or (ROWS, 1), of which leak, per_C_m and most_open are the first three
     per_neuron: tl.int32,  # 1: (ROWS, N), 0: (ROWS, 1)
-    table,  # the threshold, what makes of slopes mV per step, SCALARS and CONSTANTS
+    table,  # threshold, what makes of slopes mV per step, SCALARS, CONSTANTS, with noise its first
     gain,  # (J, N) or (J, 1), over C_m
     gain_per_neuron: tl.int32,
     J: tl.int32,
@@ -204,6 +234,17 @@ def hh(
     FAST: tl.constexpr,
     UNROLL: tl.constexpr,
     BLOCK: tl.constexpr,
+    NOISE: tl.constexpr = False,  # sigma × a random process is added to the waveforms
+    process=None,  # (3, N) or (3, 1): decay, kick, and sigma over C_m
+    process_per_neuron: tl.int32 = 0,  # 1: (3, N), 0: (3, 1)
+    quantiles=None,  # (pieces, 2) float32: A and B
+    neurons=None,  # (2, N): low and high words of the neurons' numbers
+    some_neurons: tl.int32 = 0,  # 1: as `neurons` says, 0: first_neuron + i
+    first_neuron: tl.int64 = 0,
+    seed: tl.int64 = 0,  # the bits of the unsigned number
+    stream: tl.int32 = 0,  # likewise
+    first_step: tl.int64 = 0,  # the block's, counted from time zero
+    begins: tl.int32 = 0,  # 1: a run begins, 0: x is in the state
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < N
@@ -224,6 +265,22 @@ def hh(
         gain_0 = tl.load(gains, mask=inside)
         waveform = current
         I = separable(waveform, leak, gain_0, gains, gain_row, J, inside)  # noqa: E741
+    if NOISE:
+        own_process = loaded(
+            process + i * process_per_neuron, tl.where(process_per_neuron != 0, N, 1), 3, inside
+        )
+        decay, kick, sigma = own_process
+        number = first_neuron + i
+        low, high = number.to(tl.int32), (number >> 32).to(tl.int32)
+        if some_neurons != 0:
+            low = tl.load(neurons + i, mask=inside, other=0)
+            high = tl.load(neurons + N + i, mask=inside, other=0)
+        x = tl.load(state + STATES * N + i, mask=inside)
+        if begins != 0:
+            word = word_of(first_step, words_of(first_step, low, high, seed, stream))
+            scale = tl.load(table + 2 + SCALARS + CONSTANTS)
+            x = scale * deviate(word, quantiles).to(x.dtype)
+        w0, w1, w2, w3 = words_of(first_step + 1, low, high, seed, stream)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.load(column + i, mask=inside, other=-1).to(tl.int64)
@@ -248,8 +305,15 @@ def hh(
                         tl.store(samples[s] + at, y[s], mask=sampled)
                 at += columns
                 next_sample += every
-        V = y[0]
-        y, slope, end_slope, conductance = membrane_step(y, I, own, scalars, constants, FAST)
+        V, I_ext = y[0], I
+        if NOISE:
+            I_ext = tl.fma(sigma, x, I)
+            next_step = first_step + k + 1
+            if (next_step & 3) == 0:
+                w0, w1, w2, w3 = words_of(next_step, low, high, seed, stream)
+            word = word_of(next_step, (w0, w1, w2, w3))
+            x = decay * x + kick * deviate(word, quantiles).to(x.dtype)
+        y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
         # The comparison is false for NaN.
         invalid_from = tl.where(conductance <= most_open, invalid_from, tl.minimum(invalid_from, k))
         if neuron is not None:
@@ -262,6 +326,8 @@ def hh(
 
     for s in tl.static_range(STATES):
         tl.store(state + s * N + i, y[s], mask=inside)
+    if NOISE:
+        tl.store(state + STATES * N + i, x, mask=inside)
     if spike_count is not None:
         tl.store(spike_count + i, spikes, mask=inside)
     if any_invalid is not None:
