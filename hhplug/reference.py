@@ -21,8 +21,9 @@ from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
 from hhplug.membranes.equations import Equations
 from hhplug.plugins.hookspecs import hookimpl
-from hhplug.problem import Problem
+from hhplug.problem import METHODS, Problem
 from hhplug.state import State
+from hhplug.stiff import stiff_step
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,8 @@ class ReferenceBlock(Block):
         equations, parameters = problem.membrane.equations, dict(problem.parameters)
         for k, I_ext in enumerate(problem.current.rows(self._first, self._count), self._first):
             before = session.now
-            after, slopes = rk4_step(equations, before, I_ext, problem.dt, parameters)
+            step = stiff_step if problem.method == "stiff" else rk4_step
+            after, slopes = step(equations, before, I_ext, problem.dt, parameters)
             out.step(k, before, after, slopes, equations.open_conductance(before, parameters))
             session.now = after
 
@@ -99,6 +101,8 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api=API,
             summary="the equations of any membrane in float64, written for clarity",
             priority=-10,
-            capabilities=Capabilities(dtypes=("float64",), membranes="any", fork=True),
+            capabilities=Capabilities(
+                dtypes=("float64",), membranes="any", methods=METHODS, fork=True
+            ),
         )
     ]

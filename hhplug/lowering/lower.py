@@ -13,6 +13,7 @@ from hhplug.lowering.reciprocals import divided, merged, renamed
 from hhplug.lowering.targets import TARGETS, Target
 from hhplug.lowering.values import Shared
 from hhplug.membranes.membrane import Membrane
+from hhplug.validity import STABILITY_LIMITS
 
 PLANS_TRIED = 6  # the ways to share exponentials that look cheapest
 SHORT_DT = 1e-6  # ms: all stages of a step have nearly the same V, so that sizes are those at V
@@ -95,7 +96,7 @@ def _cost(membrane: Membrane, formulas: Formulas, target: Target, shared: Shared
 def _written(
     membrane: Membrane, formulas: Formulas, target: Target, shared: Shared, method: str
 ) -> tuple[Program, Derivative, dict[Operand, tuple[Operand, float]]]:
-    derivative = Derivative(formulas, target, shared)
+    derivative = Derivative(formulas, target, shared, STABILITY_LIMITS[method])
     outputs = METHODS[method](derivative)
     values = derivative.values
     kept = _needed(

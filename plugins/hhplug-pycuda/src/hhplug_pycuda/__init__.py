@@ -17,7 +17,9 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             requires=("pycuda>=2024.1",),
             probe="hhplug_pycuda.probe:probe",
             priority=40,
-            capabilities=Capabilities(membranes="any", device_index=True, device_arrays=True),
+            capabilities=Capabilities(
+                membranes="any", methods=("rk4", "stiff"), device_index=True, device_arrays=True
+            ),
             install_hint="pip install './plugins/hhplug-pycuda[cuda]' (builds PyCUDA: needs nvcc)",
             source="hhplug_pycuda.source:source",
         )

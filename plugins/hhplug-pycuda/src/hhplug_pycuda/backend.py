@@ -27,7 +27,7 @@ class PyCudaBackend(Backend):
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype
-        step = equations(problem.membrane, problem.dtype)
+        step = equations(problem.membrane, problem.dtype, problem.method)
         return PyCudaSession(self.gpu, problem, max_steps, step.program, step.constants).open()
 
 
@@ -38,7 +38,7 @@ class PyCudaSession(DeviceSession):
         n = self.problem.n_neurons
         threads, unroll, blocks = shape(self.program, self.dtype.name, n)
         module = self.device.module(
-            source(self.problem.membrane, self.dtype.name),
+            source(self.problem.membrane, self.dtype.name, self.problem.method),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,

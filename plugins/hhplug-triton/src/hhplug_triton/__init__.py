@@ -17,7 +17,9 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             requires=("torch>=2.10", "triton>=3.6"),
             probe="hhplug_triton.probe:probe",
             priority=30,
-            capabilities=Capabilities(membranes="any", device_index=True, device_arrays=True),
+            capabilities=Capabilities(
+                membranes="any", methods=("rk4", "stiff"), device_index=True, device_arrays=True
+            ),
             install_hint="pip install --upgrade ./plugins/hhplug-triton (in a checkout of hhplug)",
             source="hhplug_triton.equations:source",
         )
