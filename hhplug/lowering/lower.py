@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 from hhplug.lowering.cache import kept
+from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
@@ -114,7 +115,8 @@ def _written(
         target=target.name,
         states=membrane.states,
         rows={name: row for row, name in values.rows.items() if name in used},
-        scalars={name: row for row, name in values.scalars.items() if name in used},
+        scalars={name: row for row, name in values.scalars.items() if name in used}
+        or {"dt": symbol("dt")},  # a struct or a tuple of none is a special case in many languages
         ops=tuple(kept),
         outputs=outputs,
         stages=stages,

@@ -52,7 +52,7 @@ class Program:
 
     `leak`, `per_C_m` and `most_open` are always the first three.
     """
-    scalars: Mapping[str, Sum]  # what is computed once a run: formulas of dt
+    scalars: Mapping[str, Sum]  # what is computed once a run: formulas of dt, at least one
     ops: tuple[Op, ...]
     outputs: Mapping[str, Operand]  # each state's value at the step's end
     stages: tuple[int, ...]  # the index in ops at which each evaluation of the derivative begins
