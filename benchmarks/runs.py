@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import BackendUnavailable, InvalidInput, Simulator, Stimulus
+from hhplug.problem import Method
 
 from .contestants import ALSO, ENTRIES, ON_GPU, Work, names_in
 from .inputs import DT, LENGTHS, Population
@@ -34,14 +35,19 @@ def absent(name: str, reason: object) -> Exception:
     return NotImplementedError(str(reason))
 
 
-def population_simulator(name: str, dtype: str | None, population: Population) -> Simulator:
-    """Return a simulator; raises NotImplementedError if the backend or its dtype is unavailable."""
+def population_simulator(
+    name: str, dtype: str | None, population: Population, method: Method = "rk4"
+) -> Simulator:
+    """Return a simulator.
+
+    Raises NotImplementedError if the backend, its dtype or the method is unavailable.
+    """
     try:
         Simulator(name)
     except (BackendUnavailable, InvalidInput) as error:
         raise absent(name, error) from None
     try:
-        return Simulator(name, dtype, population.parameters)
+        return Simulator(name, dtype, population.parameters, method=method)
     except InvalidInput as error:
         raise NotImplementedError(str(error)) from None
 
@@ -78,11 +84,14 @@ def checked_run(
 class TimedRuns:
     """Runs of a backend or a peer with n neurons, which are timed and checked.
 
-    current: one of `Population.current`. Raises NotImplementedError, with the reason, if it is
-    unavailable or would take too long.
+    current: one of `Population.current`. method: that of a backend; a peer has its own.
+
+    Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
     """
 
-    def __init__(self, name: str, dtype: str, n: int, current: str = "held"):
+    def __init__(
+        self, name: str, dtype: str, n: int, current: str = "held", method: Method = "rk4"
+    ):
         entry = ENTRIES[name]
         work = entry.work() if callable(entry.work) else entry.work
         if work and n > work.neurons:
@@ -91,7 +100,7 @@ class TimedRuns:
         if entry.peer:
             self._run = self._peer(name, entry.peer, dtype)
         else:
-            self._run = self._backend(name, dtype, self._population.current(current))
+            self._run = self._backend(name, dtype, self._population.current(current), method)
         self._warm: set[int] = set()
         if work:
             slower = FLOAT64_TIMES if name in ON_GPU and dtype == "float64" else 1
@@ -99,8 +108,13 @@ class TimedRuns:
         else:
             self._short, self._long = self._lengths_by_trial()
 
-    def _backend(self, name: str, dtype: str, stimulus: Stimulus) -> Callable[[int], float]:
-        sim, population = population_simulator(name, dtype, self._population), self._population
+    def _backend(
+        self, name: str, dtype: str, stimulus: Stimulus, method: Method
+    ) -> Callable[[int], float]:
+        sim, population = (
+            population_simulator(name, dtype, self._population, method),
+            self._population,
+        )
         return lambda steps: checked_run(sim, population, steps, stimulus=stimulus)[1].timing.run
 
     def _peer(self, name: str, make: MakePeer, dtype: str) -> Callable[[int], float]:

@@ -25,6 +25,23 @@ class Step:
         clock.add(timed_runs(name, dtype, n).seconds_per_step() / n * 1e6)
 
 
+class StiffStep:
+    """The same by method="stiff", at the same dt."""
+
+    params = (BACKENDS, DTYPES, SIZES)
+    param_names = ("backend", "dtype", "neurons")
+    version = "1"
+    timeout = 300
+    timer = clock
+    number, repeat, rounds, warmup_time = 1, 6, 2, 0
+
+    def setup(self, name: str, dtype: str, n: int) -> None:
+        timed_runs(name, dtype, n, "stiff")
+
+    def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
+        clock.add(timed_runs(name, dtype, n, "stiff").seconds_per_step() / n * 1e6)
+
+
 class OverPeer:
     """The time of a step over that of a peer, in float32, measured in turn in one process."""
 

@@ -14,6 +14,7 @@ however a run is divided into blocks, whatever is recorded, and whatever index t
 
 A backend computes the squid membrane, whose states are V m h n and whose parameters are C_m, g_Na,
 g_K, g_L, E_Na, E_K and E_L. One that declares `membranes="any"` computes every `problem.membrane`.
+Its method is classic RK4; one that declares more `methods` computes by `problem.method`.
 """
 
 import re
@@ -28,9 +29,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
-from hhplug.problem import DTYPES, DType, Problem
+from hhplug.problem import DTYPES, METHODS, DType, Method, Problem
 from hhplug.state import State
-from hhplug.validity import STABILITY_LIMIT
+from hhplug.validity import STABILITY_LIMITS
 
 API = "2.0"
 """Version of this contract. A plugin's must have the same major and no later minor number."""
@@ -42,6 +43,7 @@ class Capabilities:
 
     dtypes: tuple[DType, ...] = DTYPES
     membranes: Literal["squid", "any"] = "squid"  # the membranes that it computes
+    methods: tuple[Method, ...] = ("rk4",)  # the methods of integration that it has
     noise: bool = False  # it computes currents of the form `noise`
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
@@ -54,6 +56,12 @@ class Capabilities:
             raise InvalidInput(f"dtypes must be some of {DTYPES}, got {self.dtypes!r}")
         if self.membranes not in ("squid", "any"):
             raise InvalidInput(f"membranes must be 'squid' or 'any', got {self.membranes!r}")
+        if (
+            isinstance(self.methods, str)
+            or not self.methods
+            or not set(self.methods) <= set(METHODS)
+        ):
+            raise InvalidInput(f"methods must be a tuple, some of {METHODS}, got {self.methods!r}")
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,8 @@ class Recorded:
         before, after: the states of all neurons at the step's begin and end, (n_states, n_neurons),
             in the order of problem.membrane.states.
         slopes: dV/dt in the stages of the step, mV/ms, (n_neurons,) each. The first is that at the
-            step's begin, and the last that at its end, which give V within the step.
+            step's begin, and the last that at its end, both with the current of this step, which
+            give V within the step.
         conductance: of all open channels at the step's begin, mS/cm²: (n_neurons,).
 
         Call this method once for every step of the block, in order.
@@ -166,7 +175,7 @@ class Recorded:
         self, k: int, before: NDArray[Any], conductance: NDArray[Any] | float
     ) -> None:
         problem = self.problem
-        limit = STABILITY_LIMIT / problem.dt * problem.parameters["C_m"]
+        limit = STABILITY_LIMITS[problem.method] / problem.dt * problem.parameters["C_m"]
         # The comparison is false for NaN.
         valid = np.asarray(conductance <= limit) & np.isfinite(before).all(axis=0)
         if self._valid is not None:
@@ -192,8 +201,8 @@ class Recorded:
 
         neuron: index of each.
         step: the first step of the block, counted from time zero, at whose begin the neuron's state
-            isn't finite, or its open conductance times dt over C_m exceeds STABILITY_LIMIT of
-            `hhplug.validity`.
+            isn't finite, or its open conductance times dt over C_m exceeds the method's of
+            STABILITY_LIMITS of `hhplug.validity`.
 
         A neuron that was invalid in an earlier block may be added again or be left out. The arrays
         aren't copied.

@@ -27,9 +27,11 @@ from hhplug.validity import NONE_INVALID, Invalid
 
 DType = Literal["float32", "float64"]
 SpikeMode = Literal["times", "counts", "off"]
+Method = Literal["rk4", "stiff"]
 
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
+METHODS: tuple[Method, ...] = ("rk4", "stiff")
 
 MOST_BYTES = 2**63 - 1  # of the state of all neurons, (n_states, n) float64, which fit an int64
 
@@ -62,6 +64,7 @@ class Problem:
     start_step: int
     dt: float  # ms
     dtype: DType | None  # None until a backend is chosen
+    method: Method  # of integration
     membrane: Membrane
     parameters: ParameterValues  # each a float or an (n_neurons,) float64 array, by name
     initial: State  # float64
@@ -99,6 +102,7 @@ class Problem:
         device_arrays: bool = False,
         resume: Resumable | None = None,
         membrane: Membrane | None = None,
+        method: Method = "rk4",
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = whole_steps(checks.positive("T", T, "ms"), dt)
@@ -128,6 +132,7 @@ class Problem:
             "start_step": start_step,
             "dt": dt,
             "dtype": checked_dtype(dtype),
+            "method": checked_method(method),
             "membrane": membrane,
             "parameters": values,
             "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
@@ -269,6 +274,7 @@ class Problem:
         return {
             "T": self.T,
             "dt": self.dt,
+            "method": self.method,
             "batch_size": self.n_neurons,
             "stimulus": stimulus if isinstance(stimulus, Stimulus) else np.asarray(stimulus),
             "membrane": self.membrane,
@@ -428,6 +434,11 @@ def checked_dtype(dtype: DTypeLike | None) -> DType | None:
         name = dtype
     shown = dtype if isinstance(dtype, str) and name not in DTYPES else name
     return cast(DType, checks.choice("dtype", shown, DTYPES))
+
+
+def checked_method(method: Method) -> Method:
+    """The name of a method of integration. Raises InvalidInput for others."""
+    return cast(Method, checks.choice("method", method, METHODS))
 
 
 def _checked_record(record: Sequence[str], membrane: Membrane) -> tuple[str, ...]:

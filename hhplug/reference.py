@@ -21,8 +21,9 @@ from hhplug.checks import PerNeuron
 from hhplug.machine import cpu_name
 from hhplug.membranes.equations import Equations
 from hhplug.plugins.hookspecs import hookimpl
-from hhplug.problem import Problem
+from hhplug.problem import METHODS, Problem
 from hhplug.state import State
+from hhplug.stiff import stiff_step
 
 Array = NDArray[np.float64]
 
@@ -79,11 +80,12 @@ def _step(
 
     parts: the neurons that are computed together, and their parameters.
     """
+    step = stiff_step if problem.method == "stiff" else rk4_step
     equations, done = problem.membrane.equations, []
     for part, parameters in parts:
         state = before[:, part]
         current = I_ext[part] if len(I_ext) > 1 else I_ext
-        after, slopes = rk4_step(equations, state, current, problem.dt, parameters)
+        after, slopes = step(equations, state, current, problem.dt, parameters)
         conductance = equations.open_conductance(state, parameters)
         done.append((after, *slopes, np.broadcast_to(conductance, state.shape[1])))
     after, *slopes, conductance = map(_joined, zip(*done, strict=True))
@@ -128,6 +130,8 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api=API,
             summary="the equations of any membrane in float64, written for clarity",
             priority=-10,
-            capabilities=Capabilities(dtypes=("float64",), membranes="any", fork=True),
+            capabilities=Capabilities(
+                dtypes=("float64",), membranes="any", methods=METHODS, fork=True
+            ),
         )
     ]

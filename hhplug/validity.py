@@ -5,6 +5,7 @@ conductances over C_m, times dt, exceed the stability limit of the method of int
 V may stay finite, but it swings by hundreds of mV and spikes that no membrane has are counted.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 STABILITY_LIMIT = 2.785
 """That of classic RK4: the largest z at which |1 − z + z²/2 − z³/6 + z⁴/24| ≤ 1, rounded down."""
+
+STABILITY_LIMITS = {"rk4": STABILITY_LIMIT, "stiff": math.inf}
+"""That of each method of integration. Crank and Nicolson's rule has none."""
 
 VALID = -1  # first invalid step of a valid neuron
 

@@ -11,9 +11,9 @@ from hhplug.membranes import squid
 
 def test_run_takes_the_arguments_of_a_problem_with_the_same_defaults():
     ours, theirs = (dict(signature(f).parameters) for f in (Simulator.run, Problem))
-    for name in ("self", "progress"):  # a Simulator has the membrane and the precision
+    for name in ("self", "progress"):  # a Simulator has the membrane, the precision, the method
         del ours[name]
-    for name in ("membrane", "parameters", "dtype"):
+    for name in ("membrane", "parameters", "dtype", "method"):
         del theirs[name]
     # The order of the first four may matter, because they are often given by position.
     assert list(ours.values())[:4] == list(theirs.values())[:4]
@@ -36,6 +36,7 @@ def test_a_problem_is_made_again_from_its_arguments():
         spike_threshold=-5.0,
         initial_state=[-60, 0.1, 0.5, 0.3],
         start_step=7,
+        method="stiff",
     )
     arguments = made.arguments()
     shortcuts = {"record_all", "resume", "device_arrays"}

@@ -220,3 +220,6 @@ def test_a_shorter_dt_loses_no_neurons_as_the_warning_says():
         simulator.run(20.0, 0.05, **arguments)
     (dt,) = re.findall(r"; use dt=(\S+)", str(warned[0].message))
     assert simulator.run(20.0, float(dt), **arguments).valid.all()
+    (method,) = re.findall(r'method="(\w+)"', str(warned[0].message))
+    stiff = Simulator("numpy", parameters=HHParameters(g_Na=1000.0), method=method)
+    assert stiff.run(20.0, 0.05, **arguments).valid.all()

@@ -27,6 +27,7 @@ FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 STEP = "step.Step.time_million_neuron_steps"
+STIFF_STEP = "step.StiffStep.time_million_neuron_steps"
 OVER_PEER = "step.OverPeer.track_time_over_peer"
 OVER_HELD = "currents.OverHeld.track_time_over_held"
 TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
@@ -71,6 +72,7 @@ def speed(seconds: float) -> str:
 
 TOPICS = (
     Topic(STEP, "Neuron-steps a second, by number of neurons", speed),
+    Topic(STIFF_STEP, '… by method="stiff"', speed),
     Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
     Topic(OVER_HELD, "Time of a step over that with a held current, float32", "{:.3g}".format),
     Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),

@@ -2,6 +2,7 @@
 
 import argparse
 
+from hhplug.backend import Capabilities
 from hhplug.checks import whole
 from hhplug.cli.arguments import Commands
 from hhplug.errors import InvalidInput, MissingExtra
@@ -37,8 +38,11 @@ def _test_backend(options: argparse.Namespace) -> int:
         from hhplug.testing import varied
 
         spec = discovery.entry(options.name).spec if options.name else None
-        any_membrane = spec is not None and spec.capabilities.membranes == "any"
-        for number, row in enumerate(varied.rows(options.horizon == "short", any_membrane)):
+        capabilities = spec.capabilities if spec else Capabilities()
+        found = varied.rows(
+            options.horizon == "short", capabilities.membranes == "any", capabilities.methods
+        )
+        for number, row in enumerate(found):
             print(f"{number:3}  {varied.described(row)}")
         return 0
     if options.name is None:

@@ -27,6 +27,7 @@ def summary(result: Result) -> dict[str, object]:
         "device": result.device,
         "dtype": result.dtype,
         "membrane": result.membrane.name,
+        "method": result.problem.method,
         "neurons": result.problem.n_neurons,
         "steps": result.problem.n_steps,
         "dt_ms": result.problem.dt,

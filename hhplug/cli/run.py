@@ -34,6 +34,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("--duration", type=float, default=300.0, help="ms (default 300)")
     parser.add_argument("--dt", type=float, default=0.01, help="ms (default 0.01)")
     parser.add_argument(
+        "--method",
+        default="rk4",
+        help="rk4 (default), or stiff, which is stable at every dt, for large conductances",
+    )
+    parser.add_argument(
         "--current",
         type=_range,
         default=(0.0, 20.0),
@@ -110,7 +115,12 @@ def _run(options: argparse.Namespace) -> int:
         plotting.check_file(options.plot)
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
-    simulator = Simulator(options.backend, options.dtype, membrane=membrane(options.membrane))
+    simulator = Simulator(
+        options.backend,
+        options.dtype,
+        membrane=membrane(options.membrane),
+        method=options.method,
+    )
     code = 0
     try:
         result = simulator.run(

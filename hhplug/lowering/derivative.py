@@ -1,14 +1,15 @@
 """The derivative of a membrane's states, as operations."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from hhplug.lowering.canonical import ZERO, Sum, canonical, symbol
+from hhplug.lowering.canonical import ZERO, Sum, as_sum, canonical, symbol
 from hhplug.lowering.program import Operand
 from hhplug.lowering.targets import Target
 from hhplug.lowering.values import Env, Shared, Values
 from hhplug.membranes.equations import Equations
-from hhplug.membranes.reading import GateEquation, Reading
+from hhplug.membranes.reading import Reading
 from hhplug.validity import STABILITY_LIMIT
 
 C_M = symbol("C_m")
@@ -55,9 +56,14 @@ class Formulas:
 
 
 class Derivative:
-    """Writes the derivative at a state. `step` scales it if the target asks for that."""
+    """Writes the derivative at a state. `step` scales it if the target asks for that.
 
-    def __init__(self, formulas: Formulas, target: Target, shared: Shared):
+    limit: the stability limit of the method, see `hhplug.validity`.
+    """
+
+    def __init__(
+        self, formulas: Formulas, target: Target, shared: Shared, limit: float = STABILITY_LIMIT
+    ):
         reading = formulas.reading
         self.reading, self.formulas, self.target = reading, formulas, target
         varying = frozenset(("V", *reading.gates, *reading.pools))
@@ -76,17 +82,19 @@ class Derivative:
         self.scale = self.half_step if target.scaled_by_step else symbol("dt") ** 0
         self.values.rows[self._leak() * self.scale] = "leak"
         self.values.rows.setdefault(C * self.scale, "per_C_m")
-        self.values.rows[self._most_open() * self.scale] = "most_open"
+        self.values.rows[self._most_open(limit)] = "most_open"
 
     def at(self, env: Env) -> dict[str, Operand]:
         """dx/dt of every state x; times dt/2 if the target scales slopes by the step."""
         self.stages.append(len(self.values.operations.list))
         slopes, currents = self._voltage(env)
+        if not self.slopes:
+            self._note_conductance(env)
         for name, gate in self.reading.gates.items():
             if not gate.instantaneous:
-                slopes[name] = self._gate(name, gate, env)
+                slopes[name] = self._gate(name, env)
         for name in self.reading.pools:
-            slopes[name] = self._pool(name, env, currents)
+            slopes[name] = self.pool(name, env, currents)
         self.slopes.append(slopes["V"])
         for state in self.reading.states:
             self._label(slopes[state], f"d{state}")
@@ -96,6 +104,13 @@ class Derivative:
         """Call the result of an operation by a name of the equations, in this stage."""
         if isinstance(operand, str):
             self.labels.setdefault(operand, f"{name}_{len(self.stages)}")
+
+    def labelled(self, after: dict[str, Operand]) -> dict[str, Operand]:
+        """The states after the step, whose operations are now called so."""
+        for state, operand in after.items():
+            if isinstance(operand, str):
+                self.labels.setdefault(operand, f"{state}_next")
+        return after
 
     def speed(self, state: str) -> Sum:
         """The factor of a gate's slope, which `at` leaves to the method; 1 for other states."""
@@ -118,26 +133,29 @@ class Derivative:
         """Σ g·E/C_m of the leaks, mV/ms."""
         return sum((self.formulas.g[n] * self.formulas.E[n] / C_M for n in self._leaks()), ZERO)
 
-    def _most_open(self) -> Sum:
-        """The open conductance over C_m at which a step is just stable, less that of the leaks."""
-        limit = Fraction(str(STABILITY_LIMIT)) / symbol("dt")
-        return limit - sum((self.formulas.g[n] / C_M for n in self._leaks()), ZERO)
+    def leaks(self) -> Sum:
+        """Σ g/C_m of the leaks, 1/ms."""
+        return sum((self.formulas.g[name] / C_M for name in self._leaks()), ZERO)
+
+    def _most_open(self, limit: float) -> Sum:
+        """The open conductance over C_m at which a step is just stable, less that of the leaks.
+
+        Without a limit it is 1, since a method that has none writes 0 for the conductance.
+        """
+        if limit == math.inf:
+            return as_sum(1)
+        return (Fraction(str(limit)) / symbol("dt") - self.leaks()) * self.scale
+
+    def slope_of_V(self, env: Env) -> Operand:
+        """dV/dt, scaled as `at` scales it."""
+        return self._voltage(env)[0]["V"]
 
     def _voltage(self, env: Env) -> tuple[dict[str, Operand], dict[str, Operand]]:
         """dV/dt, and the currents over C_m of the channels that feed pools."""
-        V, values = env["V"], self.values
-        slope: Operand = "I"
-        open_: list[Operand] = []
-        leaks = sum((self.formulas.g[name] for name in self._leaks()), ZERO)
-        if leaks.terms:
-            g, _ = values.fixed(leaks / C_M * self.scale)
-            slope = self.op("fnma", g, V, slope)
+        V = env["V"]
+        slope = self.without_open_channels(V)
         currents: dict[str, Operand] = {}
-        for names in self._groups():
-            G = self._conductance(names, env)
-            open_.append(G)
-            E = self.formulas.E[names[0]]
-            reversal = values.value(E, env) if E.names & values.varying else values.row(E)
+        for names, G, reversal in self.open_channels(env):
             drive = self.op("sub", V, reversal)
             if names[0] in self._names_of_pools:
                 current = self.op("mul", G, drive)
@@ -146,15 +164,41 @@ class Derivative:
                 slope = self.op("sub", slope, current)
             else:
                 slope = self.op("fnma", G, drive, slope)
-        if not self.slopes:
-            total = open_[0] if open_ else 0.0
-            for state in ("V", *self.reading.pools):  # gates are factors of the conductance
-                total = self.op("fma", env[state], 0.0, total)
-            for G in open_[1:]:
-                total = self.op("add", total, G)
-            self.conductance = total
-            self._label(total, "g_open")
         return {"V": slope}, currents
+
+    def without_open_channels(self, V: Operand) -> Operand:
+        """dV/dt by the leaks and the current given."""
+        leaks = self.leaks()
+        if not leaks.terms:
+            return "I"
+        g, _ = self.values.fixed(leaks * self.scale)
+        return self.op("fnma", g, V, "I")
+
+    def open_channels(self, env: Env) -> Iterator[tuple[list[str], Operand, Operand]]:
+        """Channels with one reversal potential, their conductance over C_m, and that potential.
+
+        The leaks are left out.
+        """
+        values = self.values
+        for names in self._groups():
+            G = self._conductance(names, env)
+            E = self.formulas.E[names[0]]
+            yield names, G, values.value(E, env) if E.names & values.varying else values.row(E)
+
+    def feeds_a_pool(self, channel: str) -> bool:
+        """Whether a pool takes the current of a channel."""
+        return channel in self._names_of_pools
+
+    def _note_conductance(self, env: Env) -> None:
+        """Write the sum of the open conductances, which is NaN if V or a pool isn't finite."""
+        first, *others = [G for _, G, _ in self.open_channels(env)] or [0.0]
+        total = first
+        for state in ("V", *self.reading.pools):  # gates are factors of the conductance
+            total = self.op("fma", env[state], 0.0, total)
+        for G in others:
+            total = self.op("add", total, G)
+        self.conductance = total
+        self._label(total, "g_open")
 
     def _groups(self) -> list[list[str]]:
         """Channels that share a reversal potential, one group each; those that feed pools alone."""
@@ -200,23 +244,32 @@ class Derivative:
         self._label(first, name)
         return first
 
-    def _gate(self, name: str, gate: GateEquation, env: Env) -> Operand:
-        """alpha − (alpha + beta)·x, or (inf − x)/tau."""
+    def gate_rates(self, name: str, env: Env) -> tuple[Operand, Operand]:
+        """alpha and alpha + beta, or inf and 1/tau; a scaled rate has the gate's speed in it."""
         first, second = self.formulas.first[name], self.formulas.second[name]
+        by_rates = self.by_rates(name)
         if self.target.scaled_by_step:
             scale = self.half_step * self.formulas.speed(name)
             second = _each(second, scale)
-            first = _each(first, scale) if gate.alpha is not None else first
+            first = _each(first, scale) if by_rates else first
         a = self.values.value(first, env)
         b = self.values.value(second, env)
-        by_rates = gate.alpha is not None
         self._label(a, f"{'alpha' if by_rates else 'inf'}_{name}")
         self._label(b, f"{'alpha_beta' if by_rates else 'per_tau'}_{name}")
-        if by_rates:
+        return a, b
+
+    def by_rates(self, gate: str) -> bool:
+        """Whether a gate is given by alpha and beta, not by inf and tau."""
+        return self.reading.gates[gate].alpha is not None
+
+    def _gate(self, name: str, env: Env) -> Operand:
+        """alpha − (alpha + beta)·x, or (inf − x)/tau."""
+        a, b = self.gate_rates(name, env)
+        if self.by_rates(name):
             return self.op("fnma", b, env[name], a)
         return self.op("mul", self.op("sub", a, env[name]), b)
 
-    def _pool(self, name: str, env: Env, currents: dict[str, Operand]) -> Operand:
+    def pool(self, name: str, env: Env, currents: dict[str, Operand]) -> Operand:
         """−per_current·I − (x − rest)/tau, where the currents are over C_m."""
         pool, values = self.formulas.pools[name], self.values
         channels = self.reading.pools[name].channels

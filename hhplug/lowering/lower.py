@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 from hhplug.lowering.cache import kept
+from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
@@ -13,6 +14,7 @@ from hhplug.lowering.reciprocals import divided, merged, renamed
 from hhplug.lowering.targets import TARGETS, Target
 from hhplug.lowering.values import Shared
 from hhplug.membranes.membrane import Membrane
+from hhplug.validity import STABILITY_LIMITS
 
 PLANS_TRIED = 6  # the ways to share exponentials that look cheapest
 SHORT_DT = 1e-6  # ms: all stages of a step have nearly the same V, so that sizes are those at V
@@ -95,7 +97,7 @@ def _cost(membrane: Membrane, formulas: Formulas, target: Target, shared: Shared
 def _written(
     membrane: Membrane, formulas: Formulas, target: Target, shared: Shared, method: str
 ) -> tuple[Program, Derivative, dict[Operand, tuple[Operand, float]]]:
-    derivative = Derivative(formulas, target, shared)
+    derivative = Derivative(formulas, target, shared, STABILITY_LIMITS[method])
     outputs = METHODS[method](derivative)
     values = derivative.values
     kept = _needed(
@@ -113,7 +115,8 @@ def _written(
         target=target.name,
         states=membrane.states,
         rows={name: row for row, name in values.rows.items() if name in used},
-        scalars={name: row for row, name in values.scalars.items() if name in used},
+        scalars={name: row for row, name in values.scalars.items() if name in used}
+        or {"dt": symbol("dt")},  # a struct or a tuple of none is a special case in many languages
         ops=tuple(kept),
         outputs=outputs,
         stages=stages,

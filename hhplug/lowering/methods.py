@@ -5,6 +5,7 @@ from fractions import Fraction
 from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative
 from hhplug.lowering.program import Operand
+from hhplug.lowering.stiff import stiff
 
 DT = symbol("dt")
 
@@ -30,7 +31,7 @@ def rk4(derivative: Derivative) -> dict[str, Operand]:
     total = {state: op("fma", k2[state], 2.0, k1[state]) for state in y}
     total = {state: op("fma", k3[state], 2.0, total[state]) for state in y}
     total = {state: op("add", total[state], k4[state]) for state in y}
-    return _labelled(derivative, moved(sixth, total))
+    return derivative.labelled(moved(sixth, total))
 
 
 def _rk4_of_increments(derivative: Derivative) -> dict[str, Operand]:
@@ -50,14 +51,7 @@ def _rk4_of_increments(derivative: Derivative) -> dict[str, Operand]:
     k4 = derivative.at(sum_of(y, twice))
     total = sum_of(sum_of(total, twice), k4)
     third = {state: op("mul", total[state], 1.0 / 3.0) for state in y}
-    return _labelled(derivative, sum_of(y, third))
+    return derivative.labelled(sum_of(y, third))
 
 
-def _labelled(derivative: Derivative, after: dict[str, Operand]) -> dict[str, Operand]:
-    for state, operand in after.items():
-        if isinstance(operand, str):
-            derivative.labels.setdefault(operand, f"{state}_next")
-    return after
-
-
-METHODS = {"rk4": rk4}
+METHODS = {"rk4": rk4, "stiff": stiff}

@@ -52,16 +52,18 @@ class Program:
 
     `leak`, `per_C_m` and `most_open` are always the first three.
     """
-    scalars: Mapping[str, Sum]  # what is computed once a run: formulas of dt
+    scalars: Mapping[str, Sum]  # what is computed once a run: formulas of dt, at least one
     ops: tuple[Op, ...]
     outputs: Mapping[str, Operand]  # each state's value at the step's end
     stages: tuple[int, ...]  # the index in ops at which each evaluation of the derivative begins
-    slopes: tuple[Operand, ...]  # dV/dt in each stage, mV/ms; see per_step
+    slopes: tuple[Operand, ...]
+    """dV/dt, mV/ms, see per_step: in each stage of RK4, or at both ends of the step."""
     conductance: Operand
     """Of the open channels but the leaks, over C_m, at the step's begin, 1/ms.
 
     The neuron is invalid unless it is at most the row `most_open`. It is NaN if V or a pool isn't
-    finite; a gate's value is a factor of it.
+    finite; a gate's value is a factor of it. Of a method without a stability limit it is 0, and NaN
+    if any state isn't finite.
     """
     scaled_by_step: bool  # whether slopes and conductance are multiplied by dt/2
     notes: tuple[str, ...]  # what the optimizer did, in words

@@ -54,6 +54,19 @@ class _Gate:
         alpha, beta = self._rates(values)
         return alpha / (alpha + beta)
 
+    def linear(self, values: Values) -> tuple[Any, Any]:
+        """(a, b) of dx/dt = a − b·x, 1/ms."""
+        if self.by_rates:
+            alpha, beta = self._rates(values)
+            a, b = alpha, alpha + beta
+        else:
+            b = 1.0 / self.functions["tau"](values)
+            a = b * self.functions["inf"](values)
+        if self.usual_speed:
+            return a, b
+        speed = self.functions["speed"](values)
+        return speed * a, speed * b
+
     def slope(self, x: Any, values: Values) -> Any:
         """dx/dt, 1/ms."""
         if self.by_rates:
@@ -112,6 +125,11 @@ class Equations:
             for name, pool in reading.pools.items()
         }
 
+    @property
+    def linear_in_V(self) -> bool:
+        """Whether dV/dt is linear in V while the gates are held, and nothing else moves then."""
+        return not self._instantaneous and not self._pools
+
     def derivative(self, state: Array, I_ext: Any, parameters: Values) -> Array:
         """Time derivatives of all states: of V in mV/ms, of gates in 1/ms, of pools in mM/ms.
 
@@ -150,6 +168,35 @@ class Equations:
             yield _total({name: c.open(values) for name, c in self._channels.items()})
 
         return Tape(conductance, (*self.states, *self.reading.parameters))
+
+    def linear_gates(self, state: Array, parameters: Values) -> dict[str, tuple[Any, Any]]:
+        """(a, b) of dx/dt = a − b·x, 1/ms, for each gate that isn't instantaneous.
+
+        state: (states, n), of which V and the pools count.
+        """
+        values = {**parameters, **dict(zip(self.states, state, strict=True))}
+        gates = self._gates.items()
+        return {name: gate.linear(values) for name, gate in gates if not gate.instantaneous}
+
+    def linear_membrane(
+        self, state: Array, I_ext: Any, parameters: Values
+    ) -> dict[str, tuple[Any, Any]]:
+        """(a, b) of dx/dt = a − b·x for V and each pool x; a in mV/ms or mM/ms, b in 1/ms.
+
+        Conductances and reversal potentials, and the currents into pools, are those of a state
+        (states, n).
+        """
+        values = {**parameters, **dict(zip(self.states, state, strict=True))}
+        currents = self._currents(values)
+        open_ = {name: channel.open(values) for name, channel in self._channels.items()}
+        driven = {name: g * self._channels[name].E(values) for name, g in open_.items()}
+        C_m = values["C_m"]
+        found = {"V": ((I_ext + _total(driven)) / C_m, _total(open_) / C_m)}
+        for name, pool in self._pools.items():
+            b = 1.0 / pool["tau"](values)
+            inflow = pool["per_current"](values) * self._inflow(name, currents)
+            found[name] = pool["rest"](values) * b - inflow, b
+        return found
 
     def needed_for_current(self, channel: str) -> tuple[str, ...]:
         """The states that determine the current of a channel, V first."""
@@ -246,9 +293,12 @@ class Equations:
 
     def _pool_slope(self, name: str, values: Values, currents: Values) -> Any:
         pool = self._pools[name]
-        inflow = _total({c: currents[c] for c in self.reading.pools[name].channels})
         decay = (values[name] - pool["rest"](values)) / pool["tau"](values)
-        return -pool["per_current"](values) * inflow - decay
+        return -pool["per_current"](values) * self._inflow(name, currents) - decay
+
+    def _inflow(self, pool: str, currents: Values) -> Any:
+        """The sum of the currents that feed a pool, µA/cm²."""
+        return _total({c: currents[c] for c in self.reading.pools[pool].channels})
 
     @cached_property
     def defaults(self) -> dict[str, float]:

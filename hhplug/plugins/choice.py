@@ -16,7 +16,7 @@ from hhplug.plugins import discovery
 from hhplug.plugins.containment import kept_settings
 from hhplug.plugins.entry import Entry
 from hhplug.plugins.loading import named_interruption
-from hhplug.problem import DType, Problem
+from hhplug.problem import DType, Method, Problem
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -52,16 +52,17 @@ def choose(
     dtype: DType | None = None,
     device: int | None = None,
     membrane: Membrane = squid,
+    method: Method = "rk4",
 ) -> OpenedBackend:
     """Open the backend of this name, or for "auto" the available one of highest priority.
 
-    Raises InvalidInput for an unknown name, or a dtype, device or membrane that the backend doesn't
-    have; BackendUnavailable for a backend that cannot run here.
+    Raises InvalidInput for an unknown name, or a dtype, device, membrane or method that the backend
+    doesn't have; BackendUnavailable for a backend that cannot run here.
     """
     if device is not None:
         device = checks.whole("device", device, 0)
     if name == "auto":
-        return _best(dtype, device, membrane)
+        return _best(dtype, device, membrane, method)
     entry = discovery.entry(name)
     spec = entry.spec
     if entry.unavailable or spec is None:
@@ -69,6 +70,7 @@ def choose(
     if dtype:
         refuse_dtype(spec, dtype)
     refuse_membrane(spec, membrane)
+    refuse_method(spec, method)
     if device is not None and not spec.capabilities.device_index:
         raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
     return _opened(entry, spec, device)
@@ -127,13 +129,26 @@ def refuse_membrane(spec: BackendSpec, membrane: Membrane) -> None:
     )
 
 
+def refuse_method(spec: BackendSpec, method: Method) -> None:
+    """Raise InvalidInput for a method of integration that the backend doesn't have."""
+    if method in spec.capabilities.methods:
+        return
+    able = [e.name for e in discovery.known() if e.spec and method in e.spec.capabilities.methods]
+    raise InvalidInput(
+        f"backend {spec.name!r} integrates by {' and '.join(spec.capabilities.methods)}, got "
+        f"method={method!r}; use one that has it: {', '.join(able)}"
+    )
+
+
 def _raisable(entry: Entry) -> BackendUnavailable:
     """A copy of the entry's exception, since a raised one keeps its callers' frames alive."""
     found = entry.unavailable or BackendUnavailable("no_backend", "it has no spec")
     return found.of(entry.name)
 
 
-def _best(dtype: DType | None, device: int | None, membrane: Membrane) -> OpenedBackend:
+def _best(
+    dtype: DType | None, device: int | None, membrane: Membrane, method: Method
+) -> OpenedBackend:
     problems = []
     for entry in discovery.backends():
         spec = entry.spec
@@ -141,7 +156,7 @@ def _best(dtype: DType | None, device: int | None, membrane: Membrane) -> Opened
             continue
         if device is not None and not spec.capabilities.device_index:
             continue
-        if not computes(spec, membrane):
+        if not computes(spec, membrane) or method not in spec.capabilities.methods:
             continue
         if entry.unavailable:
             problems.append(entry.unavailable)
@@ -158,6 +173,7 @@ def _best(dtype: DType | None, device: int | None, membrane: Membrane) -> Opened
     wanted = "" if dtype is None else f" in {dtype}"
     wanted += "" if device is None else f" on device {device}"
     wanted += "" if membrane is squid else f" for the membrane {membrane.name}"
+    wanted += "" if method == "rk4" else f" by method={method!r}"
     tried = "; ".join(f"{p.backend} [{p.code}] {p.reason}" for p in problems)
     raise BackendUnavailable(
         "none_available",

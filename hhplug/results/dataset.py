@@ -74,7 +74,11 @@ def of_result(result: "Result") -> xarray.Dataset:
     else:
         stimulus = f"array of {result.stimulus.dtype}"
     coordinates["stimulus"] = (), stimulus
-    attributes = result.origin() | {"dt_ms": problem.dt, "membrane": result.membrane.name}
+    attributes = result.origin() | {
+        "dt_ms": problem.dt,
+        "method": problem.method,
+        "membrane": result.membrane.name,
+    }
     return xarray.Dataset(data, coordinates, attributes)
 
 

@@ -25,6 +25,7 @@ ALIKE = (
     "n_neurons",
     "membrane",
     "dt",
+    "method",
     "dtype",
     "record",
     "record_every",
@@ -42,7 +43,7 @@ def concat(results: "Iterable[Result]") -> "Result":
     of every step, so that a repetition in float32 may round differently.
 
     Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
-    ended, or if the runs differ in their neurons, dt, precision or what they record.
+    ended, or if the runs differ in their neurons, dt, method, precision or what they record.
     """
     parts = _checked("concat", results)
     for number, (before, after) in enumerate(pairwise(parts), 1):

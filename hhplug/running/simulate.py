@@ -47,13 +47,13 @@ def simulate(
     A problem in float32 runs in float64 on a backend that has no float32.
 
     Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
-    backend without float64, for a membrane that the backend doesn't compute, or for a device
-    together with an opened backend. Ctrl-C raises Interrupted, which has a Result of the steps
-    done, after the enqueued blocks have been read; a second Ctrl-C doesn't wait for them.
+    backend without float64, for a membrane or a method that the backend doesn't have, or for a
+    device together with an opened backend. Ctrl-C raises Interrupted, which has a Result of the
+    steps done, after the enqueued blocks have been read; a second Ctrl-C doesn't wait for them.
     """
     if not isinstance(backend, OpenedBackend):
         dtype = problem.dtype if backend == "auto" else None
-        backend = choice.choose(backend, dtype, device, problem.membrane)
+        backend = choice.choose(backend, dtype, device, problem.membrane, problem.method)
     elif device is not None:
         raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
     return run(problem, backend, Workspace(), progress)
@@ -74,6 +74,7 @@ def run(
     began = perf_counter()
     backend.refuse_fork()
     choice.refuse_membrane(backend.spec, problem.membrane)
+    choice.refuse_method(backend.spec, problem.method)
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "

@@ -10,7 +10,15 @@ from hhplug.currents.stimulus import Stimulus
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, checked_parameters
 from hhplug.plugins import choice
-from hhplug.problem import Problem, Resumable, SpikeMode, checked_dtype, checked_membrane
+from hhplug.problem import (
+    Method,
+    Problem,
+    Resumable,
+    SpikeMode,
+    checked_dtype,
+    checked_membrane,
+    checked_method,
+)
 from hhplug.results.result import Result
 from hhplug.running.progress import Progress
 from hhplug.running.simulate import run
@@ -18,7 +26,7 @@ from hhplug.running.workspace import Workspace
 
 
 class Simulator:
-    """Runs simulations with one backend, one precision, one membrane and its parameters.
+    """Runs simulations with one backend, precision, membrane, its parameters, and one method.
 
     backend: a name from `hhplug backends`, or "auto" for the fastest that is available here.
     dtype: "float32" or "float64"; None is float32 if the backend has it.
@@ -27,10 +35,12 @@ class Simulator:
         The arrays are copied.
     device: index of the device, for backends that have several.
     membrane: a Membrane, by default the squid's.
+    method: "rk4", the classic Runge-Kutta method; or "stiff", which is also of fourth order, costs
+        more at the same dt, and is stable at every dt, for large conductances.
 
-    Raises InvalidInput for an unknown backend or dtype, for impossible parameters and for a
-    membrane that the backend doesn't compute, and BackendUnavailable for a backend that cannot run
-    here.
+    Raises InvalidInput for an unknown backend, dtype or method, for impossible parameters and for a
+    membrane or a method that the backend doesn't have, and BackendUnavailable for a backend that
+    cannot run here.
     """
 
     @known_arguments
@@ -41,11 +51,13 @@ class Simulator:
         parameters: Given = None,
         device: int | None = None,
         membrane: Membrane | None = None,
+        method: Method = "rk4",
     ):
         self.dtype = checked_dtype(dtype)
         self.membrane = checked_membrane(membrane)
         self.parameters = checked_parameters(parameters, self.membrane)
-        self._opened = choice.choose(backend, self.dtype, device, self.membrane)
+        self.method: Method = checked_method(method)
+        self._opened = choice.choose(backend, self.dtype, device, self.membrane, self.method)
         self._workspace = Workspace()
         self._device = device
 
@@ -57,6 +69,7 @@ class Simulator:
             self.parameters,
             self._device,
             self.membrane,
+            self.method,
         )
 
     @property
@@ -76,7 +89,8 @@ class Simulator:
     def __repr__(self) -> str:
         return (
             f"Simulator(backend={self.backend!r}, dtype={self.dtype!r}, "
-            f"membrane={self.membrane.name}, parameters={self.parameters!r})  # on {self.device}"
+            f"membrane={self.membrane.name}, method={self.method!r}, "
+            f"parameters={self.parameters!r})  # on {self.device}"
         )
 
     @known_arguments
@@ -132,6 +146,7 @@ class Simulator:
             batch_size=batch_size,
             stimulus=stimulus,
             membrane=self.membrane,
+            method=self.method,
             parameters=self.parameters,
             dtype=self.dtype,
             record=record,

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from hhplug.errors import warn
 from hhplug.problem import Problem
-from hhplug.validity import STABILITY_LIMIT, Invalid
+from hhplug.validity import STABILITY_LIMITS, Invalid
 
 
 def warn_of_invalid(problem: Problem, invalid: Invalid) -> None:
@@ -21,7 +21,7 @@ def warn_of_invalid(problem: Problem, invalid: Invalid) -> None:
     if stable < dt:
         reason = (
             f"dt={dt:g} ms is too long for their conductances, so that V, spikes and rates mean "
-            f"nothing from then on; use dt={stable:g}"
+            f'nothing from then on; use dt={stable:g} or Simulator(method="stiff")'
         )
     else:
         reason = (
@@ -39,6 +39,6 @@ def _stable_dt(problem: Problem, neurons: NDArray[np.int64]) -> float:
     parameters = problem.parameters.take(neurons)
     channels = problem.membrane.equations.conductances(parameters).values()
     total = sum(conductance for conductance, _ in channels) / parameters["C_m"]  # 1/ms
-    times_too_long = problem.dt * float(np.max(total)) / STABILITY_LIMIT
+    times_too_long = problem.dt * float(np.max(total)) / STABILITY_LIMITS[problem.method]
     halvings = np.ceil(np.log2(times_too_long)) if 1.0 < times_too_long < np.inf else 0
     return problem.dt / 2.0**halvings

@@ -4,10 +4,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from hhplug.backend import Capabilities
 from hhplug.plugins import discovery
 from hhplug.testing.kit import Kit
 from hhplug.testing.plugin import HORIZON, NAME, rules
 from hhplug.testing.topics.currents import CurrentTests
+from hhplug.testing.topics.methods import MethodTests
 from hhplug.testing.topics.noise import NoiseTests
 from hhplug.testing.topics.numerics import NumericsTests
 from hhplug.testing.topics.populations import PopulationTests
@@ -36,6 +38,7 @@ TOPICS = (
     SideBySideTests,
     ProcessTests,
     NumericsTests,
+    MethodTests,
 )
 
 
@@ -83,9 +86,10 @@ class BackendSuite(*TOPICS):
             metafunc.parametrize("dtype", dtypes, scope="class")
         if "row" in metafunc.fixturenames:
             spec = discovery.entry(cls._name(metafunc.config)).spec
-            any_membrane = spec is not None and spec.capabilities.membranes == "any"
+            capabilities = spec.capabilities if spec else Capabilities()
             short = metafunc.config.getoption(HORIZON) == "short"
-            metafunc.parametrize("row", rows(short, any_membrane))
+            any_membrane = capabilities.membranes == "any"
+            metafunc.parametrize("row", rows(short, any_membrane, capabilities.methods))
 
 
 class TestBackend(BackendSuite):

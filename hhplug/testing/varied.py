@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
 from hhplug.membranes.squid import squid
-from hhplug.problem import DType, Problem
+from hhplug.problem import DType, Method, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
 from hhplug.testing.membranes import MEMBRANES
 
@@ -50,15 +50,20 @@ TRIPLES = [
 
 
 @cache
-def rows(short: bool, any_membrane: bool = False) -> list[Row]:
+def rows(
+    short: bool, any_membrane: bool = False, methods: tuple[Method, ...] = ("rk4",)
+) -> list[Row]:
     """The problems, small populations first: every pair of levels, or for short every level.
 
     Every level of the other factors occurs with a noise. any_membrane: the membrane is varied too,
-    for a backend that computes any.
+    for a backend that computes any. methods: those of the backend, which are varied if there are
+    several.
     """
     factors = dict(FACTORS)
     if any_membrane:
         factors["membrane"] = list(MEMBRANES)
+    if len(methods) > 1:
+        factors["method"] = list(methods)
     with_noise = factors | {"current": NOISES}
     if short:
         found = covering_array(factors | {"current": [*FACTORS["current"], *NOISES]}, 1)
@@ -102,6 +107,7 @@ class Varied:
             spike_threshold=float(row["threshold"]),
             initial_state=self._state(),
             start_step=self._start,
+            method=row.get("method", "rk4"),  # type: ignore[arg-type]
         )
 
     def _drawn(self, low: float, high: float) -> NDArray[np.float64]:

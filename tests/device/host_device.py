@@ -225,7 +225,7 @@ class HostBackend(Backend):
         self._host = host
 
     def prepare(self, problem, max_steps):
-        program = lower(problem.membrane, f"gpu-{problem.dtype}")
+        program = lower(problem.membrane, f"gpu-{problem.dtype}", problem.method)
         constants = [
             problem.spike_threshold,
             problem.dt,

@@ -30,6 +30,8 @@ class Fault:
         return f"sabotaged.{topic}:{self.name}"
 
 
+STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
+
 FAULTS = [
     Fault(
         "UnguardedSingularity",
@@ -648,6 +650,43 @@ FAULTS = [
         fails=("test_voltages_far_above_those_of_a_spike_are_computed_too",),
         passes=("test_the_rates_are_within_bounds",),
         says="V is off by",
+    ),
+    Fault(
+        "StiffIsRk4",
+        fails=(
+            "test_the_stiff_method_is_that_of_the_reference",
+            "test_a_varied_problem_is_right_and_obeys_every_law",
+        ),
+        passes=("test_a_long_run_stays_finite",),
+        spec=STIFF,
+    ),
+    Fault(
+        "WrongExtrapolation",
+        fails=(
+            "test_the_stiff_method_is_of_fourth_order",
+            "test_the_stiff_method_is_that_of_the_reference",
+        ),
+        passes=("test_the_order_of_convergence_is_four",),
+        spec=STIFF,
+    ),
+    Fault(
+        "CubicOfTheNextStepsCurrent",
+        fails=("test_the_stiff_method_is_that_of_the_reference",),
+        passes=("test_the_stiff_method_is_of_fourth_order",),
+        spec=STIFF,
+        says="a spike is ",
+    ),
+    Fault(
+        "StateBetweenBlocksInFloat32",
+        fails=("test_a_stiff_run_does_not_depend_on_how_it_is_cut",),
+        passes=("test_a_long_run_stays_finite",),
+        spec=STIFF,
+    ),
+    Fault(
+        "LimitOfRk4",
+        fails=("test_of_the_stiff_method_only_states_that_are_not_finite_are_invalid",),
+        passes=("test_invalid_neurons_are_told_with_their_first_invalid_step",),
+        spec=STIFF,
     ),
     Fault(
         "InvalidNeverTold",

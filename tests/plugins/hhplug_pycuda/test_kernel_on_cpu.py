@@ -14,6 +14,7 @@ from trial_membranes import MEMBRANES, SINGULAR, SWITCHED
 
 from hhplug.crossings import crossing
 from hhplug.reference import rk4_step
+from hhplug.stiff import stiff_step
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.validity import STABILITY_LIMIT
 from hhplug_pycuda.source import equations, source
@@ -43,11 +44,11 @@ def compiled():
     """The kernel as a shared library, by membrane, dtype and other choices."""
     libraries = {}
 
-    def library(membrane, dtype, array=0, latency=0):
-        key = membrane, dtype, array, latency
+    def library(membrane, dtype, array=0, latency=0, method="rk4"):
+        key = membrane, dtype, array, latency, method
         if key not in libraries:
             defined = choices(dtype, array=array, latency=latency)
-            libraries[key] = built(source(membrane, dtype), defined)
+            libraries[key] = built(source(membrane, dtype, method), defined)
         return libraries[key]
 
     return library
@@ -67,8 +68,8 @@ def settled(membrane, parameters, V=-65.0):
 class Run:
     """A run of a membrane on the CPU in blocks of steps, with its arrays."""
 
-    def __init__(self, membrane, dtype, parameters, state, room=10**5):
-        self.equations = equations(membrane, dtype)
+    def __init__(self, membrane, dtype, parameters, state, room=10**5, method="rk4"):
+        self.equations = equations(membrane, dtype, method)
         self.parameters, self._kept = parameters, []
         program, n = self.equations.program, state.shape[1]
         self.state = np.array(state, dtype)
@@ -112,7 +113,7 @@ class Run:
         return samples
 
 
-def described(membrane, parameters, state, I_ext):
+def described(membrane, parameters, state, I_ext, step=rk4_step):
     """A run by the description in float64.
 
     Returns the states before each step and after the last, (states, k + 1, n), and dV/dt at the
@@ -120,7 +121,7 @@ def described(membrane, parameters, state, I_ext):
     """
     y, kept, begins, ends = state, [state], [], []
     for now in I_ext:
-        y, slopes = rk4_step(membrane.equations, y, now, DT, parameters)
+        y, slopes = step(membrane.equations, y, now, DT, parameters)
         kept.append(y)
         begins.append(slopes[0])
         ends.append(slopes[-1])
@@ -247,6 +248,42 @@ def test_the_first_invalid_step_is_that_of_the_description(compiled, name, dtype
     assert run.any_invalid[0] == 1
     # Near the limit V swings, and rounding in float32 decides which swing passes it.
     assert np.abs(run.first_invalid - expected).max() <= (5 if dtype == "float32" else 0)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("squid", "float32"), ("WB", "float64")])
+def test_the_stiff_method_is_that_of_the_description(compiled, name, dtype):
+    membrane, n = MEMBRANES[name], 9
+    parameters = spread(membrane, n)
+    state = np.broadcast_to(settled(membrane, parameters), (len(membrane.states), n)).copy()
+    waveform = np.where(np.arange(N_STEPS) % 50 < 25, 1.0, 0.5)[:, np.newaxis]
+    current = np.linspace(10.0, 30.0, n)
+    states, *slopes = described(membrane, parameters, state, waveform * current, stiff_step)
+    run = Run(membrane, dtype, parameters, state, method="stiff")
+    samples = run.advance(compiled(membrane, dtype, method="stiff"), waveform, current[np.newaxis])
+    error = np.abs(samples - states[:, :-1])
+    assert error.max() < BOUNDS[dtype].V_5_ms
+    neuron, time = crossings(states[0], *slopes)
+    found = run.total[0]
+    order = np.lexsort([run.step[:found], run.neuron[:found]])
+    np.testing.assert_array_equal(run.neuron[:found][order], neuron)
+    late = (run.step[:found] + run.fraction[:found])[order] - time
+    assert found >= n
+    assert np.abs(late).max() * DT < BOUNDS[dtype].spike_time
+    assert run.any_invalid[0] == 0
+
+
+def test_of_the_stiff_method_only_states_that_are_not_finite_are_invalid(compiled):
+    membrane, n, dtype = MEMBRANES["squid"], 17, "float32"
+    parameters = spread(membrane, n)
+    parameters["g_Na"] = parameters["g_Na"] * np.geomspace(1.0, 60.0, n)
+    state = np.broadcast_to(settled(membrane, parameters), (len(membrane.states), n)).copy()
+    state[0, 3], state[2, 5], state[1, 7] = np.inf, np.nan, -np.inf
+    run = Run(membrane, dtype, parameters, state, method="stiff")
+    run.advance(compiled(membrane, dtype, method="stiff"), np.ones((50, 1)), np.full((1, n), 20.0))
+    assert run.any_invalid[0] == 1
+    expected = np.zeros(n)
+    expected[[3, 5, 7]] = 1  # counted from 1
+    np.testing.assert_array_equal(run.first_invalid, expected)
 
 
 def test_spikes_without_room_are_counted_and_nothing_is_overwritten(compiled):

@@ -118,6 +118,7 @@ ODD = membranes.LTS.replace(
     exp2=0.5,
 )  # fmt: skip
 MEMBRANES = {name: getattr(membranes, name) for name in membranes.__all__} | {"odd": ODD}
+STIFF = ("squid", "WB")  # membranes whose step is also taken by the method "stiff"
 
 
 V_T = membranes.RS.parameters["V_T"].value
@@ -198,6 +199,10 @@ def keep_all(folder):
             state, I_ext, parameters = population(membrane, N)
             after = one_step(lower(membrane, f"gpu-{dtype}"), state, I_ext, parameters, DT)
             np.save(folder / f"step-{name}-{dtype}.npy", after)
+            if name in STIFF:
+                program = lower(membrane, f"gpu-{dtype}", "stiff")
+                after = one_step(program, state, I_ext, parameters, DT)
+                np.save(folder / f"stiff-{name}-{dtype}.npy", after)
         with patch("hhplug.running.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")

@@ -47,7 +47,7 @@ class LimitChanged(Faultless):
         raise NotImplementedError
 
     def read(self, session, steps, out):
-        with patch("hhplug.backend.STABILITY_LIMIT", self.limit(session.problem)):
+        with patch.dict("hhplug.backend.STABILITY_LIMITS", rk4=self.limit(session.problem)):
             super().read(session, steps, out)
 
 

@@ -23,7 +23,9 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api="2.0",
             summary="loops that LLVM vectorises, on all cores of the CPU",
             requires=("numba>=0.61",),
-            capabilities=Capabilities(membranes="any", noise=True, fork=True),
+            capabilities=Capabilities(
+                membranes="any", methods=("rk4", "stiff"), noise=True, fork=True
+            ),
             priority=20,
             install_hint="pip install --upgrade ./plugins/hhplug-numba (in a checkout of hhplug)",
         )

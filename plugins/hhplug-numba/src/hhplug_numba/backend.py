@@ -48,7 +48,7 @@ class NumbaSession(Session):
         self.problem, self._pool = problem, _pool(os.getpid(), backend.threads)
         self.dtype = np.dtype(problem.dtype)
         self._step = problem.start_step
-        self._kernel = kernel(problem.membrane, self.dtype.name)
+        self._kernel = kernel(problem.membrane, self.dtype.name, problem.method)
         program, rows = self._kernel.program, self._kernel.source.rows
         self._groups = groups = Groups(
             problem.n_neurons, self._kernel.source.n_rows, self.dtype, backend.threads

@@ -9,6 +9,7 @@ import numpy as np
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import Program
 from hhplug.membranes.membrane import Membrane
+from hhplug.problem import Method
 from hhplug_numba import intrinsics
 from hhplug_numba.compiler import digest_of, executed
 from hhplug_numba.equations import Source, source
@@ -26,9 +27,9 @@ class Kernel:
 
 
 @cache
-def kernel(membrane: Membrane, dtype: str) -> Kernel:
+def kernel(membrane: Membrane, dtype: str, method: Method = "rk4") -> Kernel:
     """Return the kernel of a membrane, which is compiled or read from a file when first called."""
-    program = lower(membrane, f"cpu-{dtype}")
+    program = lower(membrane, f"cpu-{dtype}", method)
     written = source(program, dtype)
     step, stride, digest = compiled_step(written, np.dtype(dtype))
     return Kernel(program, written, population(step, stride, dtype, digest))

@@ -15,7 +15,9 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             api="2.0",
             summary="in-place NumPy on cache-sized blocks, one core of any CPU",
             requires=("numpy>=2.0",),
-            capabilities=Capabilities(membranes="any", noise=True, fork=True),
+            capabilities=Capabilities(
+                membranes="any", methods=("rk4", "stiff"), noise=True, fork=True
+            ),
             priority=10,
             install_hint="pip install 'numpy>=2.0'",
         )

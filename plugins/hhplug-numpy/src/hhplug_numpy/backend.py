@@ -62,7 +62,9 @@ class NumpySession(Session):
         self._step = problem.start_step
         n_groups = -(-problem.n_neurons * self._dtype.itemsize // ROW_BYTES)
         self._width = -(-problem.n_neurons // (n_groups * LANES)) * LANES
-        self._stepper = Stepper(problem.membrane, self._width, problem.dt, self._dtype)
+        self._stepper = Stepper(
+            problem.membrane, self._width, problem.dt, self._dtype, problem.method
+        )
         self._product, self._V_before = aligned(2, self._width, self._dtype)
         self._product[:] = 0.0  # beyond the last group's neurons
         self._stepper.I_ext[:] = 0.0

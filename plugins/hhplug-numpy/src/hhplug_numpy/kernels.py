@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import Program
 from hhplug.membranes.membrane import Membrane
+from hhplug.problem import Method
 from hhplug_numpy.equations import Source, exp2_is_vectorised, source, views
 
 Array = NDArray[Any]
@@ -44,9 +45,11 @@ def guard(u: Array, width: Array, near: Array, far: Array, out: Array) -> None:
 
 
 @cache
-def written(membrane: Membrane, dtype: str) -> tuple[Program, Source, CodeType]:
+def written(
+    membrane: Membrane, dtype: str, method: Method = "rk4"
+) -> tuple[Program, Source, CodeType]:
     """Return a membrane's program in a precision, its source, and that compiled."""
-    program = lower(membrane, f"numpy-{dtype}")
+    program = lower(membrane, f"numpy-{dtype}", method)
     return program, *compiled(program, exp2_is_vectorised())
 
 
@@ -70,8 +73,10 @@ class Step(NamedTuple):
 class Stepper:
     """Room for one group of `width` neurons at work: few rows, so that they stay in the cache."""
 
-    def __init__(self, membrane: Membrane, width: int, dt: float, dtype: np.dtype):
-        self.program, self._text, self._code = written(membrane, dtype.name)
+    def __init__(
+        self, membrane: Membrane, width: int, dt: float, dtype: np.dtype, method: Method = "rk4"
+    ):
+        self.program, self._text, self._code = written(membrane, dtype.name, method)
         self._dtype = dtype
         self.I_ext = aligned(1, width, dtype)[0]
         self._names: dict[str, Any] = {name: getattr(np, name) for name in FUNCTIONS}

@@ -18,7 +18,11 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             probe="hhplug_pycuda.probe:probe",
             priority=40,
             capabilities=Capabilities(
-                membranes="any", noise=True, device_index=True, device_arrays=True
+                membranes="any",
+                methods=("rk4", "stiff"),
+                noise=True,
+                device_index=True,
+                device_arrays=True,
             ),
             install_hint="pip install './plugins/hhplug-pycuda[cuda]' (builds PyCUDA: needs nvcc)",
             source="hhplug_pycuda.source:source",

@@ -28,7 +28,7 @@ class PyCudaBackend(Backend):
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype
-        step = equations(problem.membrane, problem.dtype)
+        step = equations(problem.membrane, problem.dtype, problem.method)
         return PyCudaSession(self.gpu, problem, max_steps, step.program, step.constants).open()
 
 
@@ -37,14 +37,13 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        with_noise = self.noise is not None
         threads, unroll, blocks = shape(self.dtype.name, n)
         module = self.device.module(
-            source(self.problem.membrane, self.dtype.name),
+            source(self.problem.membrane, self.dtype.name, self.problem.method),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
             ARRAY=self.array_current,
-            NOISE=with_noise,
+            NOISE=self.noise is not None,
             LATENCY=n < FEW,
             UNROLL=unroll,
             THREADS=threads,

@@ -18,7 +18,11 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             probe="hhplug_triton.probe:probe",
             priority=30,
             capabilities=Capabilities(
-                membranes="any", noise=True, device_index=True, device_arrays=True
+                membranes="any",
+                methods=("rk4", "stiff"),
+                noise=True,
+                device_index=True,
+                device_arrays=True,
             ),
             install_hint="pip install --upgrade ./plugins/hhplug-triton (in a checkout of hhplug)",
             source="hhplug_triton.equations:source",

@@ -77,7 +77,7 @@ class TritonBackend(Backend):
 def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
     """The opened session of a problem."""
     assert problem.dtype
-    printed = equations(problem.membrane, problem.dtype)
+    printed = equations(problem.membrane, problem.dtype, problem.method)
     return TritonSession(device, problem, max_steps, printed).open()
 
 

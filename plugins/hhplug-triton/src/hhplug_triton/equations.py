@@ -16,6 +16,7 @@ import numpy as np
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import Op, Operand, Program
 from hhplug.membranes.membrane import Membrane
+from hhplug.problem import Method
 
 # A product that is to be fused with a sum is a `tl.fma`, and the compiler fuses no other
 # (`enable_fp_fusion=False`), so that all variants of the kernel round alike.
@@ -44,14 +45,14 @@ TAKEN = frozenset(
 )
 
 
-def equations(membrane: Membrane, dtype: str) -> "Equations":
+def equations(membrane: Membrane, dtype: str, method: Method = "rk4") -> "Equations":
     """A membrane's step in a precision, "float32" or "float64"."""
-    return Equations(lower(membrane, f"gpu-{dtype}"))
+    return Equations(lower(membrane, f"gpu-{dtype}", method))
 
 
-def source(membrane: Membrane, dtype: str) -> str:
+def source(membrane: Membrane, dtype: str, method: Method = "rk4") -> str:
     """The text of the module that Triton compiles."""
-    return equations(membrane, dtype).source
+    return equations(membrane, dtype, method).source
 
 
 @dataclass(frozen=True)
