@@ -111,10 +111,8 @@ class TimedRuns:
     def _backend(
         self, name: str, dtype: str, stimulus: Stimulus, method: Method
     ) -> Callable[[int], float]:
-        sim, population = (
-            population_simulator(name, dtype, self._population, method),
-            self._population,
-        )
+        population = self._population
+        sim = population_simulator(name, dtype, population, method)
         return lambda steps: checked_run(sim, population, steps, stimulus=stimulus)[1].timing.run
 
     def _peer(self, name: str, make: MakePeer, dtype: str) -> Callable[[int], float]:
