@@ -166,7 +166,7 @@ class TritonSession(DeviceSession):
             "some_neurons": int(len(self.arrays["neurons"]) > 0),
             "first_neuron": self.first_neuron,
             "seed": int(np.uint64(self.noise.seed).astype(np.int64)),
-            "stream": int(np.uint32(self.noise.stream).astype(np.int32)),
+            "noise_stream": int(np.uint32(self.noise.stream).astype(np.int32)),
         }
 
     def launch(self, work: Launch) -> None:

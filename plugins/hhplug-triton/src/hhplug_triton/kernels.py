@@ -192,7 +192,7 @@ def word_of(step, words):
 # What Triton must not compile anew for: 1 and multiples of 16, and addresses that are such.
 NOT_SPECIALIZED = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
 NOT_SPECIALIZED += ["recorded", "before", "some", "columns", "first", "every", "room"]
-NOT_SPECIALIZED += ["process_per_neuron", "some_neurons", "first_neuron", "seed", "stream"]
+NOT_SPECIALIZED += ["process_per_neuron", "some_neurons", "first_neuron", "seed", "noise_stream"]
 NOT_SPECIALIZED += ["first_step", "begins"]
 
 
@@ -242,7 +242,7 @@ def hh(
     some_neurons: tl.int32 = 0,  # 1: as `neurons` says, 0: first_neuron + i
     first_neuron: tl.int64 = 0,
     seed: tl.int64 = 0,  # the bits of the unsigned number
-    stream: tl.int32 = 0,  # likewise
+    noise_stream: tl.int32 = 0,  # likewise
     first_step: tl.int64 = 0,  # the block's, counted from time zero
     begins: tl.int32 = 0,  # 1: a run begins, 0: x is in the state
 ):  # fmt: skip
@@ -277,10 +277,10 @@ def hh(
             high = tl.load(neurons + N + i, mask=inside, other=0)
         x = tl.load(state + STATES * N + i, mask=inside)
         if begins != 0:
-            word = word_of(first_step, words_of(first_step, low, high, seed, stream))
+            word = word_of(first_step, words_of(first_step, low, high, seed, noise_stream))
             scale = tl.load(table + 2 + SCALARS + CONSTANTS)
             x = scale * deviate(word, quantiles).to(x.dtype)
-        w0, w1, w2, w3 = words_of(first_step + 1, low, high, seed, stream)
+        w0, w1, w2, w3 = words_of(first_step + 1, low, high, seed, noise_stream)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.load(column + i, mask=inside, other=-1).to(tl.int64)
@@ -310,7 +310,7 @@ def hh(
             I_ext = tl.fma(sigma, x, I)
             next_step = first_step + k + 1
             if (next_step & 3) == 0:
-                w0, w1, w2, w3 = words_of(next_step, low, high, seed, stream)
+                w0, w1, w2, w3 = words_of(next_step, low, high, seed, noise_stream)
             word = word_of(next_step, (w0, w1, w2, w3))
             x = decay * x + kick * deviate(word, quantiles).to(x.dtype)
         y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
