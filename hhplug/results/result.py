@@ -165,8 +165,8 @@ class Result:
         """The step from which on each neuron's values mean nothing, −1 if there is none: (n,).
 
         It is the first at which the state isn't finite, or at which the open conductances over
-        C_m, times dt, exceed 2.785, the stability limit of RK4. A resumed run keeps the steps of
-        the run before.
+        C_m, times dt, exceed 2.785, the stability limit of RK4; method="stiff" has no limit. A
+        resumed run keeps the steps of the run before.
         """
         return self.invalid.first_steps(self.problem.n_neurons)
 

@@ -260,3 +260,15 @@ choice.choose("numba")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "BackendUnavailable: backend 'numba' cannot run here: [jit_disabled] " in done.stderr
+
+
+def test_no_two_kernels_have_a_function_of_one_name():
+    # The linker would take either, where both come from files that two processes have compiled.
+    both = [kernels.kernel(squid, "float32", method) for method in ("rk4", "stiff")]
+    names = [
+        {cell.cell_contents.py_func.__qualname__ for cell in k.advance.py_func.__closure__
+         if hasattr(cell.cell_contents, "py_func")}
+        for k in both
+    ]  # fmt: skip
+    assert all("advance_group" in "".join(found) for found in names)
+    assert not names[0] & names[1]

@@ -70,6 +70,11 @@ def named(function: Callable[..., Any], digest: str) -> Callable[..., Any]:
     return function
 
 
+def named_njit(digest: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator `njit(**options)` for a function with a symbol of its own."""
+    return lambda function: njit(**options)(named(function, digest))
+
+
 def cached_njit(name: str, digest: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator `njit(cache=True, **options)`, with the cache above."""
 
@@ -90,8 +95,8 @@ def executed(text: str, name: str, digest: str, words: Mapping[str, Any]) -> dic
     space = {
         **words,
         "__name__": __name__,  # a module that can be imported, since Numba's cache does that
-        "inline": lambda function: njit(**INLINE)(named(function, digest)),
-        "kernel": lambda function: njit(**HOT)(named(function, digest)),
+        "inline": named_njit(digest, **INLINE),
+        "kernel": named_njit(digest, **HOT),
     }
     exec(compile(text, path, "exec"), space)
     return space

@@ -10,7 +10,7 @@ from numba import njit
 
 from hhplug.crossings import NEWTON_STEPS
 from hhplug_numba import intrinsics
-from hhplug_numba.compiler import HOT, INLINE, cached_njit
+from hhplug_numba.compiler import HOT, INLINE, cached_njit, named_njit
 from hhplug_numba.layout import (
     CONDUCTANCE,
     END_SLOPE,
@@ -131,7 +131,7 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
     name and digest: of its file in the cache, and of all that the compiled code depends on.
     """
 
-    @njit(**HOT)
+    @named_njit(digest, **HOT)
     def advance_group(
         g, scalars, first, neurons, start, stop,
         gain, waveform, array, outs, sample, every, chosen, column, lane,
