@@ -10,7 +10,7 @@ from numba import njit
 
 from hhplug.crossings import NEWTON_STEPS
 from hhplug_numba import intrinsics
-from hhplug_numba.compiler import HOT, INLINE, cached_njit
+from hhplug_numba.compiler import HOT, INLINE, cached_njit, named
 from hhplug_numba.layout import (
     CONDUCTANCE,
     END_SLOPE,
@@ -121,7 +121,6 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
     name and digest: of its file in the cache, and of all that the compiled code depends on.
     """
 
-    @njit(**HOT)
     def advance_group(
         g, scalars, first, neurons, start, stop,
         gain, waveform, array, outs, sample, every, chosen, column, lane,
@@ -162,6 +161,8 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
                 newly_invalid |= note_invalid(g, stride, origin + k, first, neurons, invalid)
         return stop, found, newly_invalid
 
+    compiled_group: Any = njit(**HOT)(named(advance_group, digest))
+
     @cached_njit(name, digest, **HOT)
     def advance(
         groups, scalars, N, width, group, share, k, stop,
@@ -195,7 +196,7 @@ def population(take_step: Any, stride: int, name: str, digest: str) -> Callable[
             mine = slice(0, 0)
             if len(starts):
                 mine = slice(starts[group], starts[group + 1])
-            k, found, one_new = advance_group(
+            k, found, one_new = compiled_group(
                 groups[group], scalars, first, neurons, k, stop,
                 gain[group], waveform, array, outs, sample, every,
                 len(starts) > 0, column[mine], lane[mine],
