@@ -51,7 +51,7 @@ def test_a_membrane_is_computed_as_the_reference_does(name, dtype):
 
 
 def compiled_by(dispatcher):
-    """Yield the functions that a kernel is compiled from, by walking through what each refers to."""
+    """Yield a compiled function and those that it calls, as Python functions."""
     function = dispatcher.py_func
     yield function
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
