@@ -25,6 +25,8 @@ SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 PICTURED = ("index.html", "gallery/fi_curve.html", "reference/simulating.html",
             "start/which-backend.html", "speed.html")  # fmt: skip
 SOUGHT = {"rheobase": "gallery/strength_duration", "ornstein_uhlenbeck": "reference/currents"}
+LISTINGS = "_modules/"  # pages of source code, of which one is opened in the browser
+A_LISTING = "_modules/hhplug/backend.html"
 ASV = "asv"  # its pages are made by a script, and tests/benchmarks/test_site.py has their tests
 
 
@@ -37,7 +39,7 @@ class Anchors(HTMLParser):
         self.links: list[str] = []
         self.feed(file.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         for name, value in attrs:
             if name == "id" and value:
                 self.ids.add(value)
@@ -89,20 +91,21 @@ def opened(page: Page, address: str, name: str) -> list[str]:
 
 
 def broken_pages(browser: Browser, address: str, pictures: Path | None) -> Iterator[str]:
-    for size, (width, height) in SIZES.items():
-        context = browser.new_context(viewport={"width": width, "height": height})
-        for name in (*pages(), f"{ASV}/index.html"):
-            if name.startswith(ASV) and not (SITE / name).exists():
-                continue
-            page = context.new_page()
-            yield from (f"{name}: {what}" for what in opened(page, address, name))
+    names = [name for name in pages() if not name.startswith(LISTINGS) or name == A_LISTING]
+    if (SITE / ASV).exists():
+        names.append(f"{ASV}/index.html")
+    for name in names:
+        page = browser.new_page()
+        yield from (f"{name}: {what}" for what in opened(page, address, name))
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width and not name.startswith(ASV):
                 yield f"{name}: is {wide} pixels wide on a {size}, which has {width}"
             if pictures and name in PICTURED:
                 file = f"{name.removesuffix('.html').replace('/', '-')}-{size}.png"
                 page.screenshot(path=pictures / file)
-            page.close()
+        page.close()
 
 
 def failed_searches(browser: Browser, address: str) -> Iterator[str]:

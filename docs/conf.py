@@ -43,8 +43,7 @@ suppress_warnings = ["myst.domains"]  # sphinx-argparse's domain has no names th
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
+autodoc_typehints = "none"  # docstrings say it in words; NumPy's ArrayLike has a page of its own
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 maximum_signature_line_length = 88
@@ -90,6 +89,7 @@ html_static_path = ["static"]
 html_css_files = ["hhplug.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "hhplug"},
     "navbar_align": "left",

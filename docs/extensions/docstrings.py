@@ -1,6 +1,7 @@
 """Docstrings of hhplug, which are written as plain text with Markdown's backticks, as Sphinx's RST.
 
-A paragraph of lines "name: what it is", whose further lines are indented, becomes a list of fields.
+A paragraph of lines "name: what it is", whose further lines are indented, becomes a list of
+definitions.
 Names in single backticks become links where the site documents them, by Sphinx's default role.
 """
 
@@ -32,15 +33,15 @@ def escaped(line: str) -> str:
     return "".join(parts)
 
 
-def fields_of(paragraph: list[str]) -> list[str] | None:
-    """Return the fields of a paragraph that lists arguments, or None for any other paragraph."""
+def definitions_of(paragraph: list[str]) -> list[str] | None:
+    """Return the definitions in a paragraph of arguments, or None for any other paragraph."""
     if not ARGUMENT.fullmatch(paragraph[0]):
         return None
     lines: list[str] = []
     for line in paragraph:
         found = ARGUMENT.fullmatch(line)
         if found:
-            lines.append(f":{found[1]}: {escaped(found[2])}")
+            lines += [f"**{found[1]}**", f"    {escaped(found[2])}"]
         elif line.startswith("    "):
             lines.append(f"    {escaped(line.strip())}")
         else:
@@ -61,7 +62,7 @@ def as_rst(lines: list[str]) -> list[str]:
         if all(line.startswith("    ") for line in paragraph):
             text = ["::", "", *paragraph]  # an example, as it stands
         else:
-            text = fields_of(paragraph) or list(map(escaped, paragraph))
+            text = definitions_of(paragraph) or list(map(escaped, paragraph))
         written += [*text, ""]
     return written
 

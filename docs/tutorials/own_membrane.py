@@ -4,8 +4,8 @@ A membrane of your own
 
 A membrane is described by its channels, and each channel by its gates. hhplug makes the code of
 every backend from this description. This tutorial adds an M current, a slow K current that opens
-near the threshold, to the interneuron of Wang & Buzsáki (*J. Neurosci.* 16 (1996), 6402–6413), and shows
-what such a current does: the neuron adapts.
+near the threshold, to the interneuron of Wang & Buzsáki (*J. Neurosci.* 16 (1996), 6402–6413), and
+shows what such a current does: the neuron adapts.
 """
 
 # %%

@@ -47,8 +47,8 @@ threshold = above  # µA/cm²
 # Weiss (*Arch. Ital. Biol.* 35 (1901), 413–446) found that the threshold charge grows linearly with
 # the duration, so that the threshold is :math:`I = I_r (1 + t_c / t)` with the rheobase :math:`I_r`
 # and the chronaxie :math:`t_c`. Lapicque derived :math:`I = I_r / (1 - e^{-t / \tau})` for a leaky
-# capacitor with a fixed threshold, where :math:`t_c = \tau \ln 2`. Here the rheobase is the threshold of the longest
-# pulse, and the chronaxie is read from the simulated curve.
+# capacitor with a fixed threshold, where :math:`t_c = \tau \ln 2`. Here the rheobase is the
+# threshold of the longest pulse, and the chronaxie is read from the simulated curve.
 
 rheobase = threshold[-1]
 # The threshold falls with the duration, and np.interp wants rising values.
