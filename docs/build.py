@@ -1,8 +1,9 @@
 """Build the site into docs/site.
 
 Install docs/requirements.txt before. Sphinx runs the tutorials, and any warning is an error. asv's
-pages are made of the results in benchmarks/results. They need git's branch main, and npm for the scripts that asv takes
-from content delivery networks, so that the site needs no network; --without-asv leaves them out.
+pages are made of the results in benchmarks/results. They need git's branch main, and npm for the
+scripts that asv takes from content delivery networks, so that the site needs no network;
+--without-asv leaves them out.
 """
 
 import argparse
