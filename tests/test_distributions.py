@@ -116,6 +116,31 @@ def test_a_plugin_requires_the_core_of_this_minor_version(name):
     assert admits_this_minor_alone(core, hhplug.__version__)
 
 
+def test_the_extra_cpu_is_the_plugins_for_the_cpu():
+    extras = project("hhplug")["optional-dependencies"]
+    assert sorted(extras["cpu"]) == sorted(extras["numpy"] + extras["numba"])
+
+
+def test_the_version_of_the_citation_is_the_cores():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {hhplug.__version__}\n" in citation
+
+
+def pins(file):
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if "==" in line}
+
+
+def test_what_the_site_and_the_tests_need_has_the_same_versions():
+    """CI installs both into one environment."""
+    by_name = {}
+    for line in pins("requirements-dev.txt") | pins("docs/requirements.txt"):
+        name, _, version = line.partition("==")
+        by_name.setdefault(name, set()).add(version)
+    assert len(pins("requirements-dev.txt") & pins("docs/requirements.txt")) > 5
+    assert all(len(versions) == 1 for versions in by_name.values())
+
+
 @pytest.mark.parametrize("backend", FIRST_PARTY)
 def test_an_extra_of_the_core_is_the_plugin_of_this_minor_version(backend):
     (plugin,) = project("hhplug")["optional-dependencies"][backend]

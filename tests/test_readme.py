@@ -1,28 +1,27 @@
-"""The README's code, commands, links and options work."""
+"""The code, commands, links and options of the README and of the site's pages work."""
 
 import re
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from documents import PAGES, ROOT, WITH_PYTHON, blocks_of, text_of
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def test_the_readme_and_the_guide_have_code():
+    guide = {page for page in WITH_PYTHON if page.startswith("docs/guide/")}
+    assert {"README.md", "docs/index.md", "docs/start/first-simulation.md"} < {*WITH_PYTHON}
+    assert len(guide) == 4
 
 
-def test_the_readmes_python_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("document", WITH_PYTHON)
+def test_the_python_of_a_document_runs(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert blocks("python")
     namespace = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), namespace)
+    for block in blocks_of(document, "python"):
+        exec(compile(block, document, "exec"), namespace)
 
 
 def test_the_readmes_first_two_commands_are_one_line_each():
-    install, test = (block.strip() for block in blocks("sh")[:2])
+    install, test = (block.strip() for block in blocks_of("README.md", "sh")[:2])
     assert "pip install . ./plugins/hhplug-numpy" in install
     assert install.endswith("hhplug run")
     assert "-r requirements-dev.txt" in test
@@ -43,15 +42,25 @@ def test_ci_runs_the_readmes_two_commands_before_it_installs_anything_else():
     assert places[-1] < min(found.start() for found in re.finditer(r"apt-get|pip\W|npm|venv/", ci))
 
 
-def test_the_readmes_pictures_and_links_exist():
-    links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+def test_the_pictures_and_links_of_the_documents_exist():
+    """A link to a page of the gallery leads to what is made of a tutorial."""
+    checked = 0
+    for document in PAGES:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text_of(document)):
+            target = (ROOT / document).parent / re.sub(
+                r"gallery/(\w+)\.rst$", r"tutorials/\1.py", link
+            )
+            is_gallery = link.endswith("gallery/index.rst")
+            assert is_gallery or target.exists(), f"{document}: {link}"
+            checked += 1
+    assert checked > 50
 
 
-@pytest.mark.parametrize("option", sorted(set(re.findall(r"--[a-z][a-z-]+", README))))
-def test_its_options_exist(option):
+OPTIONS = {option for page in PAGES for option in re.findall(r"--[a-z][a-z-]+", text_of(page))}
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+def test_their_options_exist(option):
     ours = [*(ROOT / "hhplug" / "cli").glob("*.py"), ROOT / "benchmarks" / "tools" / "gate.py"]
     known = "".join(file.read_text(encoding="utf-8") for file in ours)
     asvs = (ROOT / ".ci" / "run").read_text(encoding="utf-8")  # CI runs asv's commands

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from documents import WITH_PYTHON, blocks_of
 
 import hhplug
 from hhplug.plugins.scaffold import new_backend
@@ -17,18 +18,13 @@ SCRIPT = Path(__file__).with_name("typed_script.py")
 CORE = Path(hhplug.__file__).parent
 
 
-def python_of(document):
-    """Return the Python of a document, without the files of the generated plugin."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
-
-
 def test_mypy_accepts_them_all(tmp_path, request):
     pytest.importorskip("mypy", reason="mypy is not installed; requirements-dev.txt has it")
     plugin = new_backend("two-words", tmp_path)
-    for document in ("README.md", "plugins/README.md"):
+    documents = (*WITH_PYTHON, "plugins/README.md")
+    for document in documents:
         file = tmp_path / f"{document.replace('/', '_').removesuffix('.md')}.py"
-        file.write_text(python_of(document), encoding="utf-8")
+        file.write_text("\n".join(blocks_of(document, "python")), encoding="utf-8")
     checked = [SCRIPT, *tmp_path.glob("*.py"), plugin / "src", plugin / "tests"]
     done = subprocess.run(
         # mypy's cache of NumPy's types and of others saves six seconds.
@@ -42,7 +38,7 @@ def test_mypy_accepts_them_all(tmp_path, request):
         text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Success: no issues found in 6 source files" in done.stdout
+    assert f"Success: no issues found in {len(documents) + 4} source files" in done.stdout
 
 
 def test_the_script_runs(tmp_path):

@@ -1,7 +1,7 @@
 """Measure which error the methods leave at which dt, for usual and for strong conductances.
 
-`python -m benchmarks.tools.methods` prints the table of README.md and draws docs/methods.png. It
-takes a minute. Nothing here depends on the machine's speed: work is counted in operations.
+`python -m benchmarks.tools.methods` prints the table of docs/guide/runs.md and draws
+docs/methods.png. It takes a minute. Nothing here depends on the machine's speed: work is counted in operations.
 """
 
 import warnings
@@ -19,7 +19,7 @@ from hhplug.membranes.membrane import Membrane
 from hhplug.problem import METHODS, Method
 
 PICTURE = TOP / "docs" / "methods.png"
-BACKEND, DTYPE = "numba", "float64"
+BACKEND, DTYPE = "auto", "float64"
 T = 200.0  # ms
 EXACT_DT = 0.001  # ms, of RK4
 DTS = (0.005, 0.01, 0.02, 0.025, 0.04, 0.05, 0.08, 0.1)  # ms

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and benchmarks/README.md from the recorded results.
+"""Write the tables of README.md, benchmarks/README.md and the site from the recorded results.
 
 `python -m benchmarks.tools.tables` writes each between its marks, `<!-- table NAME -->` and
 `<!-- end -->`.
@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from benchmarks.contestants import BACKENDS, ENTRIES, ON_GPU, PEERS
@@ -23,7 +24,13 @@ from benchmarks.tools.recorded import (
     values,
 )
 
-FILES = (TOP / "README.md", TOP / "benchmarks" / "README.md")
+FILES = (
+    TOP / "README.md",
+    TOP / "benchmarks" / "README.md",
+    TOP / "docs" / "start" / "which-backend.md",
+    TOP / "docs" / "start" / "precision.md",
+    TOP / "docs" / "validation.md",
+)
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 STEP = "step.Step.time_million_neuron_steps"
@@ -32,7 +39,10 @@ OVER_PEER = "step.OverPeer.track_time_over_peer"
 OVER_HELD = "currents.OverHeld.track_time_over_held"
 TRACE_ERROR = "accuracy.TraceError.track_V_over_50_ms"
 RATE_ERROR = "accuracy.RateError.track_rate"
+SPIKE_TIME_ERROR = "accuracy.SpikeTimeError.track_spike_time_over_200_ms"
 WORK_PRECISION = "accuracy.WorkPrecision.track_V_over_10_ms"
+FIRST_RESULT = "start.FirstResult.time_first_result"
+FIRST_RESULT_EVER = "start.FirstResultEver.track_first_result_ever"
 
 LAST_OF = {  # the last commit of the work on each
     "the core and NumPy": "16149676",
@@ -76,8 +86,8 @@ TOPICS = (
     Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
     Topic(OVER_HELD, "Time of a step over that with a held current, float32", "{:.3g}".format),
     Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),
-    Topic("start.FirstResult.time_first_result", "First result of a process", milliseconds),
-    Topic("start.FirstResultEver.track_first_result_ever", "… nothing cached", milliseconds),
+    Topic(FIRST_RESULT, "First result of a process", milliseconds),
+    Topic(FIRST_RESULT_EVER, "… nothing cached", milliseconds),
     Topic("start.Package.time_import", "`import hhplug`", milliseconds),
     Topic("start.Package.time_discovery", "`hhplug backends`", milliseconds),
     Topic(
@@ -88,7 +98,7 @@ TOPICS = (
     Topic("memory.Device.track_bytes_a_neuron", "Bytes of the GPU a neuron", "{:.0f}".format),
     Topic(TRACE_ERROR, "Worst error of V over 50 ms", millivolts),
     Topic(
-        "accuracy.SpikeTimeError.track_spike_time_over_200_ms",
+        SPIKE_TIME_ERROR,
         "Worst error of a spike time over 200 ms",
         lambda error: f"{scientific(error)} ms",
     ),
@@ -162,6 +172,34 @@ def step_sizes(folder: Path) -> str:
     return markdown(["dt", "time", *DTYPES], rows)
 
 
+def start_times(folder: Path) -> str:
+    """Return a table of the time to the first result of a process, of each backend."""
+    on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
+    rows = []
+    for name in BACKENDS:
+        here = on_gpu if name in ON_GPU else on_cpu
+        cells = [cell(here, (b, name), milliseconds) for b in (FIRST_RESULT, FIRST_RESULT_EVER)]
+        rows.append([f"`{name}`", "H100" if name in ON_GPU else "CPU", *cells])
+    return markdown(["", "on", "first result of a process", "nothing cached"], rows)
+
+
+def error_budget(folder: Path) -> str:
+    """Return a table of the worst errors of each backend against the reference."""
+    on_cpu, on_gpu = (newest(machine, folder) for machine in cpu_and_gpu(folder))
+    rows = []
+    for name, dtype in product(BACKENDS, DTYPES):
+        here = on_gpu if name in ON_GPU else on_cpu
+        cells = [
+            cell(here, (TRACE_ERROR, name, dtype), millivolts),
+            cell(here, (SPIKE_TIME_ERROR, name, dtype), lambda error: f"{scientific(error)} ms"),
+            cell(here, (RATE_ERROR, name, dtype), scientific),
+        ]
+        if any(cells):
+            rows.append([f"`{name}` {dtype}", *cells])
+    header = ["", "V over 50 ms", "a spike time over 200 ms", "a rate, relative"]
+    return markdown(header, rows)
+
+
 def cell(found: Values, key: tuple[str, ...], written: Callable[[float], str]) -> str:
     return written(found[key]) if key in found else ""
 
@@ -230,7 +268,9 @@ def table(name: str, folder: Path = RESULTS) -> str:
 
 NAMED: dict[str, Callable[[Path], str]] = {
     "backends": backends,
+    "error-budget": error_budget,
     "history": history,
+    "start-times": start_times,
     "step-sizes": step_sizes,
 }
 

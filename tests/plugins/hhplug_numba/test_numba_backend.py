@@ -17,7 +17,7 @@ from under_test import seconds_to_first_result
 
 from hhplug import BackendUnavailable, Channel, Gate, HHParameters, Simulator, Stimulus
 from hhplug.lowering.lower import lower
-from hhplug.membranes import squid
+from hhplug.membranes import FS, squid
 from hhplug.plugins import choice
 from hhplug.testing import membranes
 from hhplug.testing.accuracy import BOUNDS
@@ -48,6 +48,28 @@ def test_a_membrane_is_computed_as_the_reference_does(name, dtype):
     assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_5_ms
     for state in membrane.states[1:]:
         assert np.abs(ours[state] - expected[state]).max() < BOUNDS[dtype].V_5_ms
+
+
+def compiled_by(dispatcher):
+    """Yield a compiled function and those that it calls, as Python functions."""
+    function = dispatcher.py_func
+    yield function
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    for value in [*cells, *map(function.__globals__.get, function.__code__.co_names)]:
+        if hasattr(value, "py_func"):
+            yield from compiled_by(value)
+
+
+def test_functions_of_two_membranes_have_the_same_symbol_only_if_they_are_the_same():
+    """Two kernels read from the cache would else share one: FS fired no spike after the squid."""
+    membranes_of_four_states = squid, FS
+    by_name, other = (
+        {f"{f.__module__}.{f.__qualname__}": f for f in compiled_by(kernel.advance)}
+        for kernel in (kernels.kernel(m, "float32") for m in membranes_of_four_states)
+    )
+    shared = by_name.keys() & other.keys()
+    assert len(shared) < len(by_name) > 8
+    assert all(by_name[name] is other[name] for name in shared)
 
 
 def test_no_value_of_a_membrane_takes_a_name_that_the_source_uses():
