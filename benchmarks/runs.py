@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hhplug import BackendUnavailable, InvalidInput, Simulator
 
 from .contestants import ALSO, ENTRIES, ON_GPU, Work, names_in
-from .inputs import DT, LENGTHS, Population
+from .inputs import DT, Population
 from .peers import MakePeer
 
 REQUIRE = "HHPLUG_BENCH_REQUIRE"  # comma-separated names that must be available
@@ -41,7 +41,7 @@ def population_simulator(name: str, dtype: str | None, population: Population) -
     except (BackendUnavailable, InvalidInput) as error:
         raise absent(name, error) from None
     try:
-        return Simulator(name, dtype, population.parameters)
+        return Simulator(name, dtype, **population.model)
     except InvalidInput as error:
         raise NotImplementedError(str(error)) from None
 
@@ -64,7 +64,7 @@ def checked_run(
     """
     arguments = {
         "stimulus": population.stimulus,
-        "initial_state": population.row("state"),
+        "initial_state": population.initial_state,
         "record": (),
         "spikes": "counts",
     }
@@ -81,12 +81,12 @@ class TimedRuns:
     Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
     """
 
-    def __init__(self, name: str, dtype: str, n: int):
+    def __init__(self, name: str, dtype: str, n: int, population: Population | None = None):
         entry = ENTRIES[name]
         work = entry.work() if callable(entry.work) else entry.work
         if work and n > work.neurons:
             raise NotImplementedError(f"{n:,} neurons would take {name} too long")
-        self._population = Population(n, varied=not entry.peer)
+        self._population = population or Population(n, varied=not entry.peer)
         if entry.peer:
             self._run = self._peer(name, entry.peer, dtype)
         else:
@@ -94,7 +94,7 @@ class TimedRuns:
         self._warm: set[int] = set()
         if work:
             slower = FLOAT64_TIMES if name in ON_GPU and dtype == "float64" else 1
-            self._short, self._long = _lengths(work, slower, n)
+            self._short, self._long = _lengths(work, slower, self._population)
         else:
             self._short, self._long = self._lengths_by_trial()
 
@@ -120,14 +120,15 @@ class TimedRuns:
 
     def _lengths_by_trial(self) -> tuple[int, int]:
         """Return the steps of a short run and of the first one that is long enough."""
-        for short, long in pairwise((0, *LENGTHS)):
+        lengths = self._population.lengths
+        for short, long in pairwise((0, *lengths)):
             seconds = self._seconds(long)
             if seconds > TOO_LONG:
                 n = self._population.n
                 raise NotImplementedError(f"{long} steps of {n:,} neurons take {seconds:.0f} s")
             if short and seconds > LONG_ENOUGH:
                 return short, long
-        return LENGTHS[-2], LENGTHS[-1]
+        return lengths[-2], lengths[-1]
 
     def seconds_per_step(self) -> float:
         """Return the seconds per step, without the fixed cost of a run.
@@ -144,10 +145,11 @@ class TimedRuns:
         return self._run(steps)
 
 
-def _lengths(work: Work, slower: int, n: int) -> tuple[int, int]:
-    """Return the steps of a short and a long run of n neurons; `slower` divides the work."""
-    most = max(LENGTHS[1], min(work.neuron_steps // slower // n, work.steps))
-    short, long = [length for length in LENGTHS if length <= most][-2:]
+def _lengths(work: Work, slower: int, population: Population) -> tuple[int, int]:
+    """Return the steps of a short and a long run of a population; `slower` divides the work."""
+    lengths = population.lengths
+    most = max(lengths[1], min(work.neuron_steps // slower // population.n, work.steps))
+    short, long = [length for length in lengths if length <= most][-2:]
     return short, long
 
 
