@@ -19,9 +19,9 @@ class OverHeld:
 
     def setup(self, name: str, current: str, n: int) -> None:
         for kind in (current, "held"):
-            timed_runs(name, "float32", n, kind)
+            timed_runs(name, "float32", n, current=kind)
 
     def track_time_over_held(self, name: str, current: str, n: int) -> float:
-        ours, held = (timed_runs(name, "float32", n, kind) for kind in (current, "held"))
+        ours, held = (timed_runs(name, "float32", n, current=kind) for kind in (current, "held"))
         times = [(ours.seconds_per_step(), held.seconds_per_step()) for _ in range(self.TURNS)]
         return median(mine for mine, _ in times) / median(other for _, other in times)

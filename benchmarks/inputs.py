@@ -4,6 +4,7 @@ Only append to them, because results of different years are compared.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ EXACT_T = 10.0  # ms
 
 CURRENTS = ("ornstein_uhlenbeck", "white_noise", "recorded")  # compared with a held current
 CURRENT_SIZES = (10_000, 8_000_000)  # neurons with these
+MEMBRANES = ("RS", "LTS")  # of the library, which are measured beside the squid
+MEMBRANE_SIZES = (10_000, 8_000_000)  # neurons
 
 _BASE: dict[str, Any] = json.loads(Path(__file__).with_name("population.json").read_text())
+_OF_MEMBRANES: dict[str, Any] = json.loads(Path(__file__).with_name("membranes.json").read_text())
 
 
 class Population:
@@ -38,13 +42,25 @@ class Population:
     If varied, each of the hundred has its own g_Na and g_K, otherwise they have the model's.
     """
 
+    lengths: tuple[int, ...] = LENGTHS
+    values: Mapping[str, Any] = _BASE  # of the hundred, by the names of `row`
+
     def __init__(self, n: int, varied: bool = True):
         self.n, self._which = n, "varied" if varied else "default"
 
     def row(self, name: str) -> NDArray[np.float64]:
         """Return I_ext (µA/cm²), g_Na or g_K (mS/cm²), (n,), or "state" for V m h n, (4, n)."""
-        values = np.array(_BASE[name])
+        values = np.array(self.values[name])
         return np.take(values, np.arange(self.n) % values.shape[-1], axis=-1)
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The arguments of `Simulator` besides the backend and the precision."""
+        return {"parameters": self.parameters}
+
+    @property
+    def initial_state(self) -> NDArray[np.float64] | None:
+        return self.row("state")
 
     @property
     def stimulus(self) -> Stimulus:
@@ -74,3 +90,32 @@ class Population:
         """Return the reference's number of spikes of each neuron, (n,); steps is one of LENGTHS."""
         counts = np.array(_BASE["spike_count"][self._which][str(steps)])
         return counts[np.arange(self.n) % len(counts)]
+
+
+class MembranePopulation(Population):
+    """n neurons of a membrane of the library, which repeat the same hundred; all fire.
+
+    Each of the hundred has its own g_M and V_T, and begins at −65 mV.
+
+    spike_counts: the reference's number of spikes of the hundred, (100,), by the steps of a run.
+    """
+
+    lengths = LENGTHS[:-1]
+
+    def __init__(self, name: str, n: int, spike_counts: Mapping[int, NDArray[np.int64]]):
+        super().__init__(n)
+        self.name, self.values, self._counts = name, _OF_MEMBRANES[name], spike_counts
+
+    @property
+    def model(self) -> dict[str, Any]:
+        from hhplug import membranes  # which early commits don't have
+
+        parameters = {name: self.row(name) for name in ("g_M", "V_T")}
+        return {"parameters": parameters, "membrane": getattr(membranes, self.name)}
+
+    @property
+    def initial_state(self) -> None:
+        return None
+
+    def spike_count(self, steps: int) -> NDArray[np.int64]:
+        return np.resize(self._counts[steps], self.n)

@@ -13,7 +13,7 @@ from hhplug import BackendUnavailable, InvalidInput, Simulator, Stimulus
 from hhplug.problem import Method
 
 from .contestants import ALSO, ENTRIES, ON_GPU, Work, names_in
-from .inputs import DT, LENGTHS, Population
+from .inputs import DT, Population
 from .peers import MakePeer
 
 REQUIRE = "HHPLUG_BENCH_REQUIRE"  # comma-separated names that must be available
@@ -47,7 +47,7 @@ def population_simulator(
     except (BackendUnavailable, InvalidInput) as error:
         raise absent(name, error) from None
     try:
-        return Simulator(name, dtype, population.parameters, method=method)
+        return Simulator(name, dtype, **population.model, method=method)
     except InvalidInput as error:
         raise NotImplementedError(str(error)) from None
 
@@ -70,7 +70,7 @@ def checked_run(
     """
     arguments = {
         "stimulus": population.stimulus,
-        "initial_state": population.row("state"),
+        "initial_state": population.initial_state,
         "record": (),
         "spikes": "counts",
     }
@@ -85,18 +85,26 @@ class TimedRuns:
     """Runs of a backend or a peer with n neurons, which are timed and checked.
 
     current: one of `Population.current`. method: that of a backend; a peer has its own.
+    population: by default `Population(n)`.
 
     Raises NotImplementedError, with the reason, if it is unavailable or would take too long.
     """
 
     def __init__(
-        self, name: str, dtype: str, n: int, current: str = "held", method: Method = "rk4"
+        self,
+        name: str,
+        dtype: str,
+        n: int,
+        *,
+        current: str = "held",
+        method: Method = "rk4",
+        population: Population | None = None,
     ):
         entry = ENTRIES[name]
         work = entry.work() if callable(entry.work) else entry.work
         if work and n > work.neurons:
             raise NotImplementedError(f"{n:,} neurons would take {name} too long")
-        self._population = Population(n, varied=not entry.peer)
+        self._population = population or Population(n, varied=not entry.peer)
         if entry.peer:
             self._run = self._peer(name, entry.peer, dtype)
         else:
@@ -104,7 +112,7 @@ class TimedRuns:
         self._warm: set[int] = set()
         if work:
             slower = FLOAT64_TIMES if name in ON_GPU and dtype == "float64" else 1
-            self._short, self._long = _lengths(work, slower, n)
+            self._short, self._long = _lengths(work, slower, self._population)
         else:
             self._short, self._long = self._lengths_by_trial()
 
@@ -133,14 +141,15 @@ class TimedRuns:
 
     def _lengths_by_trial(self) -> tuple[int, int]:
         """Return the steps of a short run and of the first one that is long enough."""
-        for short, long in pairwise((0, *LENGTHS)):
+        lengths = self._population.lengths
+        for short, long in pairwise((0, *lengths)):
             seconds = self._seconds(long)
             if seconds > TOO_LONG:
                 n = self._population.n
                 raise NotImplementedError(f"{long} steps of {n:,} neurons take {seconds:.0f} s")
             if short and seconds > LONG_ENOUGH:
                 return short, long
-        return LENGTHS[-2], LENGTHS[-1]
+        return lengths[-2], lengths[-1]
 
     def seconds_per_step(self) -> float:
         """Return the seconds per step, without the fixed cost of a run.
@@ -157,10 +166,11 @@ class TimedRuns:
         return self._run(steps)
 
 
-def _lengths(work: Work, slower: int, n: int) -> tuple[int, int]:
-    """Return the steps of a short and a long run of n neurons; `slower` divides the work."""
-    most = max(LENGTHS[1], min(work.neuron_steps // slower // n, work.steps))
-    short, long = [length for length in LENGTHS if length <= most][-2:]
+def _lengths(work: Work, slower: int, population: Population) -> tuple[int, int]:
+    """Return the steps of a short and a long run of a population; `slower` divides the work."""
+    lengths = population.lengths
+    most = max(lengths[1], min(work.neuron_steps // slower // population.n, work.steps))
+    short, long = [length for length in lengths if length <= most][-2:]
     return short, long
 
 

@@ -36,10 +36,10 @@ class StiffStep:
     number, repeat, rounds, warmup_time = 1, 6, 2, 0
 
     def setup(self, name: str, dtype: str, n: int) -> None:
-        timed_runs(name, dtype, n, "stiff")
+        timed_runs(name, dtype, n, method="stiff")
 
     def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
-        clock.add(timed_runs(name, dtype, n, "stiff").seconds_per_step() / n * 1e6)
+        clock.add(timed_runs(name, dtype, n, method="stiff").seconds_per_step() / n * 1e6)
 
 
 class OverPeer:

@@ -1,7 +1,8 @@
 """Measure which error the methods leave at which dt, for usual and for strong conductances.
 
 `python -m benchmarks.tools.methods` prints the table of docs/guide/runs.md and draws
-docs/methods.png. It takes a minute. Nothing here depends on the machine's speed: work is counted in operations.
+docs/methods.png. It takes a minute. Nothing here depends on the machine's speed: work is counted in
+operations.
 """
 
 import warnings

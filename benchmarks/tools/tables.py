@@ -83,6 +83,11 @@ def speed(seconds: float) -> str:
 TOPICS = (
     Topic(STEP, "Neuron-steps a second, by number of neurons", speed),
     Topic(STIFF_STEP, '… by method="stiff"', speed),
+    Topic(
+        "membranes.MembraneStep.time_million_neuron_steps",
+        "Neuron-steps a second of membranes of the library, by number of neurons",
+        speed,
+    ),
     Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
     Topic(OVER_HELD, "Time of a step over that with a held current, float32", "{:.3g}".format),
     Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),

@@ -53,7 +53,9 @@ def test_timed_runs_give_the_time_of_a_step(name):
 
 @pytest.mark.parametrize("current", CURRENTS)
 def test_noise_and_a_recorded_waveform_are_as_weak_as_the_counts_of_spikes_need(current):
-    TimedRuns("numpy", "float32", 10, current).seconds_per_step()  # raises InvalidRun otherwise
+    TimedRuns(
+        "numpy", "float32", 10, current=current
+    ).seconds_per_step()  # raises InvalidRun otherwise
 
 
 def test_the_recorded_waveform_changes_in_float32_so_that_it_is_not_held():
