@@ -19,7 +19,7 @@ from hhplug.state import side_by_side
 from hhplug.validity import Invalid, earliest
 
 if TYPE_CHECKING:
-    from hhplug.results.result import Result
+    from hhplug.results.result import Result, Timing
 
 ALIKE = (
     "n_neurons",
@@ -51,10 +51,10 @@ def concat(results: "Iterable[Result]") -> "Result":
     return replace(
         first,
         problem=_whole_problem([part.problem for part in parts]),
-        backend=_named([part.backend for part in parts]),
-        backend_version=_named([part.backend_version for part in parts]),
-        device=_named([part.device for part in parts]),
-        timing=_summed_timing(parts),
+        backend=named([part.backend for part in parts]),
+        backend_version=named([part.backend_version for part in parts]),
+        device=named([part.device for part in parts]),
+        timing=summed_timing([part.timing for part in parts]),
         written=last.written,
         outcome=_end_to_end([part.outcome for part in parts]),
         final=last.final,
@@ -143,15 +143,14 @@ def _whole_train(trains: Sequence[Spikes]) -> Spikes:
     return Spikes(neuron[order], time[order], np.logical_and.reduce([t.valid for t in trains]))
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _summed_timing(parts: "Sequence[Result]") -> Any:
-    """The sum of the parts' times."""
-    first = parts[0].timing
-    totals = {name: sum(vars(part.timing)[name] for part in parts) for name in vars(first)}
-    return replace(first, **totals)
+def summed_timing(timings: "Sequence[Timing]") -> "Timing":
+    """The sum of the times of parts."""
+    totals = {name: sum(vars(timing)[name] for timing in timings) for name in vars(timings[0])}
+    return replace(timings[0], **totals)
 
 
 def _checked(what: str, results: Any) -> "list[Result]":
@@ -202,11 +201,11 @@ def join(results: "Iterable[Result]") -> "Result":
     columns, record_neurons = _columns([part.problem for part in parts], recorded)
     return replace(
         first,
-        problem=_whole_population([part.problem for part in parts], order, record_neurons),
-        backend=_named([part.backend for part in parts]),
-        backend_version=_named([part.backend_version for part in parts]),
-        device=_named([part.device for part in parts]),
-        timing=_summed_timing(parts),
+        problem=whole_population([part.problem for part in parts], order, record_neurons),
+        backend=named([part.backend for part in parts]),
+        backend_version=named([part.backend_version for part in parts]),
+        device=named([part.device for part in parts]),
+        timing=summed_timing([part.timing for part in parts]),
         written=max(part.written for part in parts),
         outcome=Outcome(
             samples={
@@ -223,7 +222,7 @@ def join(results: "Iterable[Result]") -> "Result":
                 if first.outcome.spike_count is None
                 else np.concatenate([part.spike_count for part in parts])[order]
             ),
-            invalid=_invalid_side_by_side([part.invalid for part in parts], begins, place),
+            invalid=invalid_side_by_side([part.invalid for part in parts], begins, place),
         ),
         final=side_by_side([part.final for part in parts], order),
     )
@@ -261,7 +260,7 @@ def _trains_side_by_side(
     return Spikes(neuron[by_neuron], time[by_neuron], valid[order])
 
 
-def _invalid_side_by_side(
+def invalid_side_by_side(
     parts: Sequence[Invalid], begins: NDArray[np.int64], place: NDArray[np.int64]
 ) -> Invalid:
     """The invalid neurons of several populations together; begins, place: as in `join`."""
@@ -269,7 +268,7 @@ def _invalid_side_by_side(
     return earliest([(place[begin + part.neuron], part.step) for begin, part in numbered])
 
 
-def _whole_population(
+def whole_population(
     problems: Sequence[Problem],
     order: NDArray[np.int64],
     record_neurons: NDArray[np.int64] | None,
@@ -310,7 +309,7 @@ def _whole_population(
         n_neurons=len(order),
         parameters=ParameterValues(first.membrane, parameters),
         initial=side_by_side([problem.initial for problem in problems], order),
-        invalid=_invalid_side_by_side([problem.invalid for problem in problems], begins, place),
+        invalid=invalid_side_by_side([problem.invalid for problem in problems], begins, place),
         stimulus=stimulus,
         record_neurons=record_neurons,
     )

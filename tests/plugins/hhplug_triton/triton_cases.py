@@ -183,7 +183,11 @@ def keep_all(folder):
             state, I_ext, parameters = population(membrane, N)
             after = one_step(lower(membrane, f"gpu-{dtype}"), state, I_ext, parameters, DT)
             np.save(folder / f"step-{name}-{dtype}.npy", after)
-        with patch("hhplug.running.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
+        with (
+            patch("hhplug.running.preparing.BLOCK_STEPS", BLOCK_STEPS),
+            no_room,
+            replayed as replay,
+        ):
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")
