@@ -46,6 +46,7 @@ class StoreRecorder:
         self._invalid = problem.invalid
         self._seconds = before.timing if before else Timing(0.0, 0.0, 0.0)
         self.step = problem.start_step  # the end of the last block that was enqueued
+        self._committed_step = problem.start_step
         self._segments: deque[MemoryRecorder] = deque()  # those with blocks that aren't collected
         self._ends: deque[int] = deque()  # the step at which each such block ends
         self._writer = ThreadPoolExecutor(1, "hhplug-writer")
@@ -72,8 +73,9 @@ class StoreRecorder:
 
     @property
     def due(self) -> bool:
-        """Whether a commit should be made now."""
-        return self.at_boundary and perf_counter() - self._committed >= self._interval
+        """Whether a commit should be made now, of blocks enqueued since the last one."""
+        new = self.step > self._committed_step
+        return new and self.at_boundary and perf_counter() - self._committed >= self._interval
 
     def block(self, first: int, count: int) -> Recorded:
         """The arrays for the samples and spikes of steps first ≤ k < first + count."""
@@ -143,6 +145,6 @@ class StoreRecorder:
         count, invalid, now = self._spike_count, self._invalid, datetime.now(UTC)
         with self._in_words():
             self._shard.commit(Committed(segments, state, count, invalid, seconds, now))
-        self._committed = perf_counter()
+        self._committed, self._committed_step = perf_counter(), self.step
         took = self._committed - began
         self._interval = min(max(LEAST_SECONDS, took / COMMIT_SHARE), COMMIT_SECONDS)
