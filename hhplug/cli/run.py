@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.cli import display
-from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, population
+from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, on_terminal, population
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput
@@ -128,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
             record=("V",) if options.plot or all_V else (),
             record_neurons=None if all_V else plotting.spread(neurons, plotting.TRACES),
             record_every=whole("--record-every", options.record_every, 1),
-            progress=_on_terminal() if options.progress is None else options.progress,
+            progress=on_terminal() if options.progress is None else options.progress,
             store=options.store,
         )
     except Interrupted as stop:
@@ -146,10 +145,6 @@ def _run(options: argparse.Namespace) -> int:
         written = [path for path in (options.plot, options.save, options.store) if path]
         display.print_summary(result, written)
     return code
-
-
-def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:

@@ -12,7 +12,6 @@ from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result
 from hhplug.results.spikes import Arrays, Spikes
 from hhplug.state import side_by_side
-from hhplug.stores.arrays import read
 from hhplug.stores.samples import StoredSamples
 from hhplug.stores.shard import Committed, Shard
 from hhplug.stores.store import RunStore
@@ -88,9 +87,7 @@ def _outcome(
         return neuron, time
 
     return Outcome(
-        samples={
-            name: StoredSamples(read(store.zarr, name), rows, columns) for name in whole.record
-        },
+        samples={name: StoredSamples(store.array(name), rows, columns) for name in whole.record},
         spikes=Spikes.unsorted(in_order, invalid.valid(whole.n_neurons))
         if whole.spikes == "times"
         else None,

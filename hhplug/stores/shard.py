@@ -114,7 +114,7 @@ class Shard:
         if problem.record:
             columns = self._columns(problem)
             ids = self.neurons.start + problem.neurons
-            read(store.zarr, "neuron")[columns] = ids
+            self.store.array("neuron")[columns] = ids
         try:  # written last: from now on, the shard has begun
             attributes = {"origin": {name: origin[name] for name in ORIGIN}, "arrays": list(arrays)}
             zarr.create_group(store.zarr, path=self._begun, zarr_format=3, attributes=attributes)
@@ -152,7 +152,7 @@ class Shard:
         rows, columns = grid.rows(segment), self._columns(problem)
         for name, samples in outcome.samples.items():
             if samples.size:
-                read(store, name)[rows, columns] = samples
+                self.store.array(name)[rows, columns] = samples
         if outcome.spikes is not None:
             folder = self._spikes(segment)
             neuron = outcome.spikes.neuron + self.neurons.start
@@ -201,19 +201,19 @@ class Shard:
     def _shown(self) -> int:
         """The segments that the store's progress shows of this shard."""
         own = slice(self.number, self.number + 1)
-        return int(np.asarray(read(self.store.zarr, "progress")[own])[0])
+        return int(np.asarray(self.store.array("progress")[own])[0])
 
     def _show_progress(self) -> None:
         if self._shown() < self._known:
-            read(self.store.zarr, "progress")[self.number] = self._known
+            self.store.array("progress")[self.number] = self._known
 
     def _write_totals(self, done: Committed) -> None:
         store, neurons = self.store, self.neurons
         if store.problem["spikes"] != "off":
-            read(store.zarr, "spike_count")[neurons] = done.spike_count
+            self.store.array("spike_count")[neurons] = done.spike_count
         first_steps = done.invalid.first_steps(neurons.stop - neurons.start)
-        read(store.zarr, "first_invalid_step")[neurons] = first_steps
-        read(store.zarr, "final_state")[:, neurons] = done.state.variables
+        self.store.array("first_invalid_step")[neurons] = first_steps
+        self.store.array("final_state")[:, neurons] = done.state.variables
 
     def _write_checkpoint(self, done: Committed) -> None:
         fields = {

@@ -38,6 +38,7 @@ class RunStore:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.zarr = LocalStore(self.path)
+        self._opened: dict[str, zarr.Array[Any]] = {}
         try:
             attributes = zarr.open_group(self.zarr, mode="r", zarr_format=3).attrs
             plan: Any = attributes[PLAN]
@@ -62,9 +63,15 @@ class RunStore:
         """The variables that the store has an array of."""
         return tuple(self.problem["record"])
 
+    def array(self, name: str) -> zarr.Array[Any]:
+        """An array of all shards, which is opened once."""
+        if name not in self._opened:
+            self._opened[name] = read(self.zarr, name)
+        return self._opened[name]
+
     def segments_done(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The segments that are committed of each shard, at least: (n_shards,)."""
-        return np.asarray(read(self.zarr, "progress")[:])
+        return np.asarray(self.array("progress")[:])
 
 
 def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
