@@ -31,5 +31,5 @@ def needs_store() -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtra(
-            "a store needs zarr and xarray: pip install 'hhplug[store]' or both"
+            "a store needs zarr 3.1.6 or later and xarray: pip install 'hhplug[store]'"
         ) from error

@@ -40,6 +40,7 @@ from hhplug import (
     hookimpl,
     load_result,
     membranes,
+    open_result,
     simulate,
 )
 from hhplug.backend import BackendSpec
@@ -153,6 +154,8 @@ def parts_and_files(result: Result) -> None:
     assert_type(problem.n_neurons, int)
     result.save(Path("run.npz"))
     assert_type(load_result("run.npz"), Result)
+    simulate(parts[0], backend="reference", store=Path("run.zarr"))
+    assert_type(open_result("run.zarr"), Result)
 
 
 def errors() -> None:

@@ -324,3 +324,9 @@ def test_a_process_killed_by_the_system_loses_nothing(store):
     assert subprocess.run(command).returncode == -signal.SIGKILL
     assert open_result(store).problem.n_steps >= SEGMENT
     assert_same(run(store), run())
+
+
+def test_without_zarr_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hhplug.running.stored", None)
+    with pytest.raises(hhplug.MissingExtra, match=r"needs zarr .*hhplug\[store\]"):
+        run(tmp_path / "run.zarr")
