@@ -86,9 +86,10 @@ class Shard:
         path = self.store.path
         for name, stored in self.store.problem.items():
             _refuse_other(path, name, stored, described[name])
-        if not self._attributes:
-            self._write_problem(problem, arrays, origin)
         attributes = self._attributes
+        if not attributes and self._write_problem(problem, arrays, origin):
+            return None
+        attributes = attributes or self._attributes
         for name, called in ORIGIN.items():
             if (before := attributes["origin"][name]) != origin[name]:
                 raise InvalidInput(
@@ -101,12 +102,14 @@ class Shard:
             self._refuse_other_values(name, values)
         committed = self.committed()
         self._known = committed.segments if committed else 0
-        self._show_progress()
+        if self._shown() < self._known:  # the process ended between these two writes
+            self.store.array("progress")[self.number] = self._known
         return committed
 
     def _write_problem(
         self, problem: Problem, arrays: packing.Arrays, origin: Mapping[str, str]
-    ) -> None:
+    ) -> bool:
+        """Write the problem, and return whether no other owner has done so meanwhile."""
         store = self.store
         for name, values in arrays.items():
             dims = [f"{name}/{axis}" for axis in range(values.ndim)]
@@ -118,8 +121,9 @@ class Shard:
         try:  # written last: from now on, the shard has begun
             attributes = {"origin": {name: origin[name] for name in ORIGIN}, "arrays": list(arrays)}
             zarr.create_group(store.zarr, path=self._begun, zarr_format=3, attributes=attributes)
-        except ContainsGroupError:  # another owner was faster
-            pass
+        except ContainsGroupError:
+            return False
+        return True
 
     def _columns(self, problem: Problem) -> slice:
         """The columns of the shard's recorded neurons in the arrays of samples."""
@@ -196,16 +200,12 @@ class Shard:
             self._write_totals(done)
         self._write_checkpoint(done)
         self._known = done.segments
-        self._show_progress()
+        self.store.array("progress")[self.number] = self._known
 
     def _shown(self) -> int:
         """The segments that the store's progress shows of this shard."""
         own = slice(self.number, self.number + 1)
         return int(np.asarray(self.store.array("progress")[own])[0])
-
-    def _show_progress(self) -> None:
-        if self._shown() < self._known:
-            self.store.array("progress")[self.number] = self._known
 
     def _write_totals(self, done: Committed) -> None:
         store, neurons = self.store, self.neurons

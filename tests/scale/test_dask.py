@@ -24,9 +24,9 @@ IDLE_SECONDS = 1.0  # s; a worker is idle so soon after a run was cancelled
 
 @pytest.fixture(scope="module")
 def processes():
-    """A client with two workers that are processes."""
+    """A client with a worker that is a process, and that is replaced if it dies."""
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(1, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client

@@ -10,7 +10,7 @@ from scale.power import Killed, counted_writes, full_disk
 from hhplug import InvalidInput, open_result
 from hhplug.stores.shard import Shard
 
-EVERY = 1 if os.environ.get("HHPLUG_KILL_AT_EVERY_WRITE") else 9  # CI tries each write
+EVERY = 1 if os.environ.get("HHPLUG_KILL_AT_EVERY_WRITE") else 13  # CI tries each write
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of a torn object's values
 
