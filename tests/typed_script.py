@@ -143,6 +143,7 @@ def draw(result: Result) -> None:
     assert_type(result.plot_fi(start=5.0, method="count"), Axes)
     assert_type(result.to_xarray(), Dataset)
     assert_type(result.spikes.to_xarray(), Dataset)
+    result.to_neo()
 
 
 def parts_and_files(result: Result) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorstore
 import xarray
+from device.host_device import HostDevice, backend_on
+from device.host_problems import blocks_of
 from interrupted_runs import at
 from numpy.testing import assert_array_equal
 from scale.cells import DT, NOISE, SEGMENT, STATE, N, T, assert_same, run, segments_of
@@ -108,6 +110,16 @@ def test_simulate_takes_a_store_too(store, in_memory):
 
 
 OTHER_MEAN = Stimulus.ornstein_uhlenbeck(np.linspace(1.0, 40.0, N), 9.0, tau=1.0, seed=20)
+
+
+def test_a_device_goes_on_after_each_commit_as_if_there_was_none(store):
+    problem = Problem(T, DT, stimulus=NOISE, dtype="float64", initial_state=STATE)
+    with blocks_of(5), segments_of(SEGMENT):
+        expected = hhplug.simulate(problem, backend_on(HostDevice()))
+        assert_same(hhplug.simulate(problem, backend_on(HostDevice()), store=store), expected)
+    assert (RunStore(store).grid.n_segments, len(expected.spikes)) == (3, N)
+
+
 REFUSED = {
     "T=2.0, and this has 2.5": {"T": 2.5},
     "another stimulus": {"stimulus": WAVES},
