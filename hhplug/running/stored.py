@@ -33,8 +33,8 @@ def run_on_store(
     store = RunStore(path) if Path(path).exists() else lay_out(path, problem, n, n)
     if store.grid.n_neurons != n or store.grid.n_shards != 1:
         raise InvalidInput(
-            f"{path} holds another run: {store.grid.n_neurons:,} neurons in "
-            f"{store.grid.n_shards} shards, and this has {n:,} in one; name a new store"
+            f"{path} holds another run: it has {store.grid.n_neurons:,} neurons, computed "
+            f"{store.grid.shard:,} together, and this has {n:,}; name a new store"
         )
     shard = Shard(store, 0)
     with Interruption() as interruption:

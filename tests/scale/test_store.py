@@ -126,7 +126,7 @@ REFUSED = {
     "stimulus 0 mean has other values": {"stimulus": OTHER_MEAN},
     r"record=\['V'\], and this has \['V', 'h'\]": {"record": ("V", "h")},
     "record_neurons has other values": {"record_neurons": [0, 2, 5]},
-    "7 neurons in 1 shards, and this has 3": {"stimulus": WAVES.take([0, 5, 2])} | {
+    "7 neurons, computed 7 together, and this has 3": {"stimulus": WAVES.take([0, 5, 2])} | {
         "record_neurons": None
     },
     "spikes='times', and this has 'off'": {"spikes": "off"},
