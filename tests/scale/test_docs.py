@@ -27,7 +27,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     (commands,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for command in commands.splitlines():
         assert cli.main(shlex.split(command)[1:]) == 0
-    assert "8 of 8 shards are complete" in capsys.readouterr().out
+    assert "4 of 4 shards are complete" in capsys.readouterr().out
     counts = [open_result(f"{name}.zarr").spike_count for name in ("run", "counts")]
-    assert (counts[0] == counts[1]).all()  # in shards of 125 and of 250 neurons
+    assert (counts[0] == counts[1]).all()  # in shards of 250 and of 500 neurons
     assert counts[0].sum() > 1000

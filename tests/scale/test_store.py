@@ -302,11 +302,11 @@ memory = []
 def report(done):
     memory.append((done, psutil.Process().memory_info().rss))
 with patch("hhplug.stores.grid.SEGMENT_BYTES", 2**20):
-    Simulator("numpy").run(400.0, 0.05, stimulus=Stimulus.constant([10.0] * 1000),
+    Simulator("numpy").run(200.0, 0.05, stimulus=Stimulus.constant([10.0] * 1000),
                            store=sys.argv[1], progress=report)
 print((max(rss for _, rss in memory) - max(rss for done, rss in memory if done < 1 / 8)) / 1e6)
 """
-MORE_MEMORY = 10.0  # MB; after the first eighth, 28 MB more are recorded
+MORE_MEMORY = 8.0  # MB; after the first eighth, 14 MB more are recorded
 
 
 def test_memory_stays_flat_as_the_recording_grows(store):
