@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hhplug.results.result import Result
     from hhplug.running.simulate import simulate
     from hhplug.running.simulator import Simulator
+    from hhplug.stores import open_result
 
 __all__ = [
     "BackendUnavailable",
@@ -59,6 +60,7 @@ __all__ = [
     "hookimpl",
     "load_result",
     "membranes",
+    "open_result",
     "simulate",
 ]
 
@@ -78,6 +80,7 @@ _MODULES = {
     "concat": "results.join",
     "hookimpl": "plugins.hookspecs",
     "load_result": "results.loading",
+    "open_result": "stores",
     "simulate": "running.simulate",
 }
 

@@ -1,5 +1,7 @@
 """Optional packages: what needs one gets it here, or an error that says how to install it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hhplug.errors import MissingExtra
@@ -20,3 +22,14 @@ def require_matplotlib() -> "type[Figure]":
             "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
         ) from error
     return Figure
+
+
+@contextmanager
+def needs_store() -> Iterator[None]:
+    """Context manager that raises MissingExtra if an import in it fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            "a store needs zarr 3.1.6 or later and xarray: pip install 'hhplug[store]'"
+        ) from error

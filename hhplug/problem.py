@@ -321,6 +321,16 @@ class Problem:
             n_steps, stimulus if isinstance(stimulus, Stimulus) else stimulus[:n_steps]
         )
 
+    def between(self, first: int, end: int) -> "Problem":
+        """The steps first ≤ k < end of the same problem, in the state with which that begins.
+
+        An array stimulus becomes a view of its rows. `continuing` sets the right state.
+        """
+        stimulus = self.stimulus
+        if not isinstance(stimulus, Stimulus):
+            stimulus = stimulus[first - self.start_step : end - self.start_step]
+        return self._with(start_step=first, n_steps=end - first, stimulus=stimulus)
+
     def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
         """The same problem for n_steps of a stimulus, which is not checked."""
         return self._with(n_steps=n_steps, stimulus=stimulus)

@@ -123,7 +123,7 @@ def test_two_consecutive_runs_equal_one_long_run(n, n_steps, kind, seed, data):
 def test_blocks_of_any_length_give_the_same_run(n, n_steps, kind, seed, length):
     population = Population(n, n_steps, kind, seed)
     whole = population.run(record_every=3)
-    with patch("hhplug.running.simulate.BLOCK_STEPS", length):
+    with patch("hhplug.running.preparing.BLOCK_STEPS", length):
         assert_same(population.run(record_every=3), whole)
 
 

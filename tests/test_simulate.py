@@ -234,7 +234,7 @@ def test_the_next_block_is_enqueued_before_one_is_read_and_two_at_most_wait(log)
 
 
 def test_blocks_stay_within_their_bytes(log):
-    with patch("hhplug.running.simulate.BLOCK_BYTES", 4 * 2 * 100 * 7):
+    with patch("hhplug.running.preparing.BLOCK_BYTES", 4 * 2 * 100 * 7):
         recorded = log(T=10.0, batch_size=100, record=("V", "m"))
         thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
         current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())

@@ -40,6 +40,7 @@ from hhplug import (
     hookimpl,
     load_result,
     membranes,
+    open_result,
     simulate,
 )
 from hhplug.backend import BackendSpec
@@ -143,6 +144,7 @@ def draw(result: Result) -> None:
     assert_type(result.plot_fi(start=5.0, method="count"), Axes)
     assert_type(result.to_xarray(), Dataset)
     assert_type(result.spikes.to_xarray(), Dataset)
+    result.to_neo()
 
 
 def parts_and_files(result: Result) -> None:
@@ -154,6 +156,8 @@ def parts_and_files(result: Result) -> None:
     assert_type(problem.n_neurons, int)
     result.save(Path("run.npz"))
     assert_type(load_result("run.npz"), Result)
+    simulate(parts[0], backend="reference", store=Path("run.zarr"))
+    assert_type(open_result("run.zarr"), Result)
 
 
 def errors() -> None:

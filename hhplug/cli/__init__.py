@@ -1,4 +1,4 @@
-"""The command line: `hhplug run | show | backends | bench | new-backend | test-backend`.
+"""The command line: `hhplug run | layout | advance | status | show | backends | bench | …`.
 
 The exit code is 0 on success; 1 if a backend fails its tests or the output is closed before it is
 read; 2 for bad input; 3 for an unavailable backend; 130 after Ctrl-C, when `run` still prints and
@@ -14,7 +14,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from hhplug._version import __version__
-from hhplug.cli import bench, certifying, listing, new_backend, run, show
+from hhplug.cli import (
+    advance,
+    bench,
+    certifying,
+    layout,
+    listing,
+    new_backend,
+    run,
+    show,
+    status,
+)
 from hhplug.cli.arguments import Parser
 from hhplug.cli.exits import BAD_INPUT, INTERRUPTED, UNAVAILABLE, UNREAD, fail
 from hhplug.cli.json_output import json_output
@@ -68,6 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hhplug {__version__}")
     parser.set_defaults(advice="")  # added to the message of a MemoryError
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (run, show, listing, bench, new_backend, certifying):
+    for command in (
+        run,
+        layout,
+        advance,
+        status,
+        show,
+        listing,
+        bench,
+        new_backend,
+        certifying,
+    ):
         command.add(commands)
     return parser

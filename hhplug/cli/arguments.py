@@ -2,6 +2,9 @@
 
 import argparse
 import runpy
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn, TypeAlias
 
 from hhplug import membranes
@@ -9,10 +12,14 @@ from hhplug.checks import hint, whole
 from hhplug.cli.exits import BAD_INPUT
 from hhplug.errors import InvalidInput
 from hhplug.membranes.membrane import Membrane
+from hhplug.problem import Problem
 from hhplug.running import memory_check
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+POPULATION_HELP = (
+    "a function of a slice of neurons that returns their Problem, as MODULE:NAME or FILE.py:NAME"
+)
 MEMBRANE_HELP = "a name of hhplug.membranes, or FILE.py:NAME"
 
 
@@ -54,3 +61,40 @@ def membrane(text: str) -> Membrane:
             f"{', '.join(names) or 'none'}.{hint(name, names)}"
         )
     return names[name]
+
+
+def population_function(text: str) -> Callable[[slice], Problem]:
+    """The function NAME of MODULE:NAME or of FILE.py:NAME."""
+    place, _, name = text.rpartition(":")
+    if not place:
+        raise InvalidInput(f"expected MODULE:NAME or FILE.py:NAME of a function, got {text!r}")
+    if place.endswith(".py"):
+        names = runpy.run_path(place)
+    else:
+        if "" not in sys.path:
+            sys.path.insert(0, "")  # the current folder, as for python -m
+        try:
+            names = vars(import_module(place))
+        except ModuleNotFoundError as error:
+            raise InvalidInput(f"{error}, for {text!r}") from error
+    if not callable(names.get(name)):
+        raise InvalidInput(f"no function {name!r} in {place}.{hint(name, names)}")
+    return names[name]
+
+
+def count(text: str) -> int:
+    """A whole number, which may be written as 1e9."""
+    try:
+        value = float(text)
+        if value < 1 or value % 1:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number above 0, such as 1000 or 1e9, got {text!r}"
+        ) from None
+    return int(text) if text.isdecimal() else int(value)
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.cli import display
-from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, population
+from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, on_terminal, population
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput
@@ -74,11 +73,17 @@ def add(commands: Commands) -> None:
         "--save", type=Path, metavar="FILE", help="write V and the spikes to an .npz file"
     )
     parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="FOLDER",
+        help="write V and the spikes to a folder while they are computed; run again, it goes on",
+    )
+    parser.add_argument(
         "--record-every",
         type=int,
         default=1,
         metavar="N",
-        help="keep every N-th step in --save and --plot (default 1)",
+        help="keep every N-th step in --save, --store and --plot (default 1)",
     )
     parser.add_argument(
         "--progress",
@@ -113,6 +118,7 @@ def _run(options: argparse.Namespace) -> int:
             raise InvalidInput(f"{path} is a folder; give the name of a file")
     if options.plot:
         plotting.check_file(options.plot)
+    all_V = options.save or options.store
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
     simulator = Simulator(
@@ -128,10 +134,11 @@ def _run(options: argparse.Namespace) -> int:
             dt=options.dt,
             batch_size=neurons,
             stimulus=_stimulus(options.stimulus, amplitude, options.duration),
-            record=("V",) if options.plot or options.save else (),
-            record_neurons=None if options.save else plotting.spread(neurons, plotting.TRACES),
+            record=("V",) if options.plot or all_V else (),
+            record_neurons=None if all_V else plotting.spread(neurons, plotting.TRACES),
             record_every=whole("--record-every", options.record_every, 1),
-            progress=_on_terminal() if options.progress is None else options.progress,
+            progress=on_terminal() if options.progress is None else options.progress,
+            store=options.store,
         )
     except Interrupted as stop:
         result = stop.result
@@ -145,12 +152,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         options.print_json(display.summary(result))
     else:
-        display.print_summary(result, [path for path in (options.plot, options.save) if path])
+        written = [path for path in (options.plot, options.save, options.store) if path]
+        display.print_summary(result, written)
     return code
-
-
-def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _stimulus(text: str, amplitude: PerNeuron, T: float) -> Stimulus:

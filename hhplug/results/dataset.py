@@ -35,8 +35,8 @@ def of_result(result: "Result") -> xarray.Dataset:
     data: dict[str, Any] = {
         name: (
             ("time", "neuron"),
-            array,
-            _attributes(result.membrane, name),
+            _lazy(array),
+            state_attributes(result.membrane, name),
         )
         for name, array in result.on_host().samples.items()
     }
@@ -82,7 +82,7 @@ def of_result(result: "Result") -> xarray.Dataset:
     return xarray.Dataset(data, coordinates, attributes)
 
 
-def _attributes(membrane: Membrane, state: str) -> dict[str, str]:
+def state_attributes(membrane: Membrane, state: str) -> dict[str, str]:
     """The unit and the long name of a state."""
     if state == "V":
         return {"units": "mV", "long_name": "membrane potential"}
@@ -133,6 +133,29 @@ def _sampled_current(problem: Problem) -> Any:
         if rows.ndim == 1 or problem.record_neurons is None:
             return rows
     return indexing.LazilyIndexedArray(SampledCurrent(problem))
+
+
+def _lazy(array: Any) -> Any:
+    """An array as a variable of a Dataset, which reads one that is on disk when it is used."""
+    if isinstance(array, np.ndarray) or not hasattr(array, "outer"):
+        return array
+    return indexing.LazilyIndexedArray(SamplesOnDisk(array))
+
+
+class SamplesOnDisk(BackendArray):
+    """Samples that are read from files when they are used.
+
+    array: has a shape, a dtype, and a method `outer` that reads some rows and some columns.
+    """
+
+    def __init__(self, array: Any):
+        self._array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        outer = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, outer, lambda keys: self._array.outer(*keys)
+        )
 
 
 class SampledCurrent(BackendArray):

@@ -19,7 +19,7 @@ from hhplug.state import side_by_side
 from hhplug.validity import Invalid, earliest
 
 if TYPE_CHECKING:
-    from hhplug.results.result import Result
+    from hhplug.results.result import Result, Timing
 
 ALIKE = (
     "n_neurons",
@@ -52,11 +52,11 @@ def concat(results: "Iterable[Result]") -> "Result":
     return replace(
         first,
         problem=_whole_problem([part.problem for part in parts]),
-        backend=_named([part.backend for part in parts]),
-        backend_version=_named([part.backend_version for part in parts]),
-        device=_named([part.device for part in parts]),
-        timing=_summed_timing(parts),
-        noise_from=_named([part.noise_from for part in parts if part.noise_from]),
+        backend=named([part.backend for part in parts]),
+        backend_version=named([part.backend_version for part in parts]),
+        device=named([part.device for part in parts]),
+        timing=summed_timing([part.timing for part in parts]),
+        noise_from=named([part.noise_from for part in parts if part.noise_from]),
         written=last.written,
         outcome=_end_to_end([part.outcome for part in parts]),
         final=last.final,
@@ -145,15 +145,14 @@ def _whole_train(trains: Sequence[Spikes]) -> Spikes:
     return Spikes(neuron[order], time[order], np.logical_and.reduce([t.valid for t in trains]))
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _summed_timing(parts: "Sequence[Result]") -> Any:
-    """The sum of the parts' times."""
-    first = parts[0].timing
-    totals = {name: sum(vars(part.timing)[name] for part in parts) for name in vars(first)}
-    return replace(first, **totals)
+def summed_timing(timings: "Sequence[Timing]") -> "Timing":
+    """The sum of the times of parts."""
+    totals = {name: sum(vars(timing)[name] for timing in timings) for name in vars(timings[0])}
+    return replace(timings[0], **totals)
 
 
 def _checked(what: str, results: Any) -> "list[Result]":
@@ -204,12 +203,12 @@ def join(results: "Iterable[Result]") -> "Result":
     columns, record_neurons = _columns([part.problem for part in parts], recorded)
     return replace(
         first,
-        problem=_whole_population([part.problem for part in parts], order, record_neurons),
-        backend=_named([part.backend for part in parts]),
-        backend_version=_named([part.backend_version for part in parts]),
-        device=_named([part.device for part in parts]),
-        timing=_summed_timing(parts),
-        noise_from=_named([part.noise_from for part in parts if part.noise_from]),
+        problem=whole_population([part.problem for part in parts], order, record_neurons),
+        backend=named([part.backend for part in parts]),
+        backend_version=named([part.backend_version for part in parts]),
+        device=named([part.device for part in parts]),
+        timing=summed_timing([part.timing for part in parts]),
+        noise_from=named([part.noise_from for part in parts if part.noise_from]),
         written=max(part.written for part in parts),
         outcome=Outcome(
             samples={
@@ -226,7 +225,7 @@ def join(results: "Iterable[Result]") -> "Result":
                 if first.outcome.spike_count is None
                 else np.concatenate([part.spike_count for part in parts])[order]
             ),
-            invalid=_invalid_side_by_side([part.invalid for part in parts], begins, place),
+            invalid=invalid_side_by_side([part.invalid for part in parts], begins, place),
         ),
         final=side_by_side([part.final for part in parts], order),
     )
@@ -264,7 +263,7 @@ def _trains_side_by_side(
     return Spikes(neuron[by_neuron], time[by_neuron], valid[order])
 
 
-def _invalid_side_by_side(
+def invalid_side_by_side(
     parts: Sequence[Invalid], begins: NDArray[np.int64], place: NDArray[np.int64]
 ) -> Invalid:
     """The invalid neurons of several populations together; begins, place: as in `join`."""
@@ -272,7 +271,7 @@ def _invalid_side_by_side(
     return earliest([(place[begin + part.neuron], part.step) for begin, part in numbered])
 
 
-def _whole_population(
+def whole_population(
     problems: Sequence[Problem],
     order: NDArray[np.int64],
     record_neurons: NDArray[np.int64] | None,
@@ -313,7 +312,7 @@ def _whole_population(
         n_neurons=len(order),
         parameters=ParameterValues(first.membrane, parameters),
         initial=side_by_side([problem.initial for problem in problems], order),
-        invalid=_invalid_side_by_side([problem.invalid for problem in problems], begins, place),
+        invalid=invalid_side_by_side([problem.invalid for problem in problems], begins, place),
         stimulus=stimulus,
         record_neurons=record_neurons,
     )

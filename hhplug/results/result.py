@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import NotRecorded
+from hhplug.errors import MissingExtra, NotRecorded
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
@@ -24,6 +24,7 @@ from hhplug.state import State
 from hhplug.validity import Invalid
 
 if TYPE_CHECKING:
+    import neo
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -364,6 +365,20 @@ class Result:
         with needs_xarray():
             from hhplug.results import dataset
         return dataset.of_result(self)
+
+    def to_neo(self) -> "neo.Block":
+        """A Block of Neo with one Segment: an AnalogSignal for each variable, and SpikeTrains.
+
+        The signals have units, and the neurons' indices as array annotations. There is a SpikeTrain
+        (ms) for each neuron, recorded or not, if spike times were kept. What is on disk is read.
+
+        Raises MissingExtra if Neo isn't installed.
+        """
+        try:
+            from hhplug.results import neo_block
+        except ImportError as error:
+            raise MissingExtra("to_neo needs Neo: pip install 'hhplug[neo]' or neo") from error
+        return neo_block.block_of(self)
 
     @known_arguments
     def save(self, path: str | Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from hhplug.backend import Session
 from hhplug.errors import ContractViolation
 from hhplug.problem import Problem
-from hhplug.running.recorder import Recorder
+from hhplug.running.recorder import BlockRecorder
 from hhplug.state import State
 
 UNREAD = 2  # largest number of blocks unread: one is computed while the one before it is read
@@ -33,20 +33,27 @@ class Lengths(Protocol):
 def step_through(
     problem: Problem,
     session: Session,
-    recorder: Recorder,
+    recorder: BlockRecorder,
     lengths: Lengths,
     report: Callable[[float], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    first: int | None = None,
+    end_of_block: Callable[[int], int] | None = None,
 ) -> int:
     """Do the steps of a run and return the step reached, which is its end unless it was stopped.
+
+    first: the step at which the session is, by default the run's first.
+    end_of_block: the latest step at which a block may end that begins at a given step.
 
     Once `stopped()` is true, no more blocks are enqueued, and those that were are read. `report` is
     called with the fraction of the steps done.
     """
-    unread, step = deque(), problem.start_step
+    unread, step = deque(), problem.start_step if first is None else first
     while True:
         while step < problem.end_step and len(unread) < UNREAD and not stopped():
-            count = min(lengths.steps, problem.end_step - step)
+            end = end_of_block(step) if end_of_block else problem.end_step
+            count = min(lengths.steps, end - step)
             unread.append((session.advance(count), recorder.block(step, count), count))
             step += count
         if not unread:

@@ -1,6 +1,8 @@
 """Whether the arrays of a run fit into the free memory, and what would fit instead."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from hhplug.problem import Problem
 from hhplug.running.buffer_pool import BufferPool
 
 MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
+_own_share: ContextVar[float] = ContextVar("_own_share", default=1.0)  # of the machine's memory
 # Numbers per neuron and state that the Numba backend holds besides samples and spikes. The others
 # hold fewer.
 ROWS = 10
@@ -65,12 +68,29 @@ def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool)
     )
 
 
+@contextmanager
+def share_of_memory(share: float) -> Iterator[None]:
+    """Context manager: runs in it take this share of the memory that they would take otherwise.
+
+    It is for processes and threads that run on one machine at the same time.
+    """
+    token = _own_share.set(share)
+    try:
+        yield
+    finally:
+        _own_share.reset(token)
+
+
+def _own_free_memory() -> int:
+    return int(free_memory() * _own_share.get())
+
+
 def free_for(needed: float, pool: BufferPool) -> int:
     """Free memory in bytes. The pool is released first if the rest is too little."""
-    free = free_memory()
+    free = _own_free_memory()
     if needed > free * MEMORY_SHARE:
         pool.release()
-        free = free_memory()
+        free = _own_free_memory()
     return free
 
 

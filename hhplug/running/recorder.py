@@ -1,4 +1,4 @@
-"""The interface of a recorder, which keeps what the blocks of one run record."""
+"""The interfaces of a recorder, which keeps what the blocks of one run record."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from hhplug.results.outcome import Outcome
 from hhplug.state import State
 
 
-class Recorder(Protocol):
+class BlockRecorder(Protocol):
     """Hands out the arrays that each block of a run writes to, and collects the blocks in order."""
 
     def block(self, first: int, count: int) -> Recorded:
@@ -19,6 +19,10 @@ class Recorder(Protocol):
 
     def collect(self, block: Recorded) -> None:
         """Keep what a backend wrote to a block. It is called once for each block, in order."""
+
+
+class Recorder(BlockRecorder, Protocol):
+    """A recorder whose run has one outcome."""
 
     def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, once their blocks have been collected.

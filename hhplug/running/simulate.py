@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
-from hhplug.backend import Backend, Session
 from hhplug.checks import known_arguments
-from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import Interrupted, InvalidInput, NotEnoughMemory
+from hhplug.errors import Interrupted, InvalidInput
+from hhplug.extras import needs_store
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
-from hhplug.problem import DType, Problem
+from hhplug.problem import Problem
 from hhplug.results.result import Result, Timing
 from hhplug.running.block_length import BlockLength
 from hhplug.running.buffer_pool import BufferPool
@@ -20,15 +20,11 @@ from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
 from hhplug.running.loop import final_state, step_through
 from hhplug.running.memory_recorder import MemoryRecorder
+from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, run_dtype
 from hhplug.running.progress import Progress, reporter
 from hhplug.running.recorder import Recorder
 from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
-
-# Largest size of a block's samples, and of the rows that it reads of an array stimulus. Two blocks
-# are in memory at a time.
-BLOCK_BYTES = 2**26
-BLOCK_STEPS = 2**16  # most steps of a block
 
 
 @known_arguments
@@ -37,12 +33,14 @@ def simulate(
     backend: str | OpenedBackend = "auto",
     device: int | None = None,
     progress: Progress = None,
+    store: str | Path | None = None,
 ) -> Result:
     """Run a problem and return its Result.
 
     backend: a name, or an opened backend that `choice.choose` returned.
     device: index of the device, for a backend that has several and is given by name.
     progress: True for a bar, or a function of the fraction done.
+    store: a folder to which the run is written while it goes on, as for `Simulator.run`.
 
     A problem in float32 runs in float64 on a backend that has no float32.
 
@@ -56,7 +54,23 @@ def simulate(
         backend = choice.choose(backend, dtype, device, problem.membrane, problem.method)
     elif device is not None:
         raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
-    return run(problem, backend, Workspace(), progress)
+    return run_anywhere(problem, backend, Workspace(), progress, store)
+
+
+def run_anywhere(
+    problem: Problem,
+    backend: OpenedBackend,
+    workspace: Workspace,
+    progress: Progress,
+    store: str | Path | None,
+) -> Result:
+    """Run a problem in memory, or on a store."""
+    if store is None:
+        return run(problem, backend, workspace, progress)
+    with needs_store():
+        from hhplug.running.stored import run_on_store
+    with reporter(progress) as report:
+        return run_on_store(problem, backend, workspace, store, report)
 
 
 def run(
@@ -80,15 +94,15 @@ def run(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
             "or choose a backend on a GPU"
         )
-    problem = problem.with_dtype(_dtype(problem, backend))
+    problem = problem.with_dtype(run_dtype(problem, backend))
     recorder = recorder_for(problem, workspace.buffers)
     given = backend.given(problem)
-    max_steps = _max_steps(given)
+    max_steps = max_steps_of(given)
     with Interruption() as interruption:
         with (
             reporter(progress) as report,
             np.errstate(all="ignore"),
-            _prepared(backend.backend, given, max_steps) as session,
+            prepared_session(backend.backend, given, max_steps) as session,
         ):
             prepared = perf_counter()
             lengths = BlockLength(
@@ -121,7 +135,7 @@ def run(
             device=backend.backend.device,
             outcome=outcome._replace(samples=on_device or outcome.samples),
             final=final,
-            noise_from=_noise_from(given),
+            noise_from=noise_from(given),
             written=datetime.now(UTC),
             timing=Timing(prepared - began, ran - prepared, perf_counter() - began),
         )
@@ -141,54 +155,3 @@ def _how_to_go_on(problem: Problem, done: Problem) -> str:
         f"interrupted after {done.T:g} of {problem.T:g} ms; {kept}, and the same call with "
         f"T={left * problem.dt:.15g}, resume=result{rows} goes on"
     )
-
-
-def _dtype(problem: Problem, opened: OpenedBackend) -> DType:
-    """The problem's dtype, or float64 if that is float32 and the backend has no float32.
-
-    Raises InvalidInput if the problem is in float64 and the backend has no float64.
-    """
-    if problem.dtype is None:
-        return default_dtype(opened)
-    dtypes = opened.spec.capabilities.dtypes
-    if problem.dtype in dtypes:
-        return problem.dtype
-    if "float64" in dtypes:
-        return "float64"
-    raise InvalidInput(
-        f"backend {opened.entry.name!r} computes in {' and '.join(dtypes)}, and the problem is in "
-        f"{problem.dtype}; use problem.with_dtype({dtypes[0]!r}), or choose another backend"
-    )
-
-
-def default_dtype(chosen: OpenedBackend) -> DType:
-    """float32 if the backend has it, else the first dtype that it has."""
-    dtypes = chosen.spec.capabilities.dtypes
-    return "float32" if "float32" in dtypes else dtypes[0]
-
-
-def _noise_from(given: Problem) -> str:
-    """Who computes the noise of a problem that a backend is given, as a Result says it."""
-    if given.current.noise:
-        return "backend"
-    return "core" if isinstance(given.stimulus, Stimulus) and given.stimulus.seeds else ""
-
-
-def _prepared(backend: Backend, problem: Problem, max_steps: int) -> Session:
-    try:
-        return backend.prepare(problem, max_steps)
-    except NotEnoughMemory:
-        raise
-    except MemoryError as error:
-        raise NotEnoughMemory(
-            f"no room for {problem.n_neurons:,} neurons: {error}", "a smaller batch_size"
-        ) from error
-
-
-def _max_steps(problem: Problem) -> int:
-    """Steps of the longest block whose samples and rows of current are each within BLOCK_BYTES."""
-    itemsize = np.dtype(problem.dtype).itemsize
-    recorded = 0 if problem.device_arrays else len(problem.record)
-    sample = itemsize * recorded * problem.n_recorded / problem.record_every
-    fits = BLOCK_BYTES / max(sample, problem.current.bytes_per_step(itemsize), 1)
-    return max(1, min(problem.n_steps, BLOCK_STEPS, int(fits)))

@@ -1,6 +1,7 @@
 """The Simulator, which runs simulations on one backend."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike, DTypeLike
@@ -21,7 +22,7 @@ from hhplug.problem import (
 )
 from hhplug.results.result import Result
 from hhplug.running.progress import Progress
-from hhplug.running.simulate import run
+from hhplug.running.simulate import run_anywhere
 from hhplug.running.workspace import Workspace
 
 
@@ -111,6 +112,7 @@ class Simulator:
         progress: Progress = None,
         device_arrays: bool = False,
         resume: Resumable | None = None,
+        store: str | Path | None = None,
     ) -> Result:
         """Simulate T ms in steps of dt ms and return the Result.
 
@@ -135,10 +137,16 @@ class Simulator:
         resume: a Result that this run continues: it begins with that final state, at that time.
             Two such runs one after the other equal one long run bit for bit. An array stimulus
             has the rows of this run alone.
+        store: a folder to which everything recorded is written while the run goes on, in the
+            format Zarr. The memory needed doesn't grow with the run. If the folder has a part of
+            the same run, the run goes on from its last commit, on the same backend and kind of
+            device. The result reads samples and spikes when they are used.
 
         Raises InvalidInput, which names the argument, and NotEnoughMemory if the recorded variables
         don't fit. Both are raised before anything is allocated. Ctrl-C raises Interrupted, which
-        has a Result of the steps done.
+        has a Result of the steps done. With a store, it has the steps that are committed. Then the
+        errors are also MissingExtra if Zarr isn't installed, and OSError if a file can't be
+        written; what is committed stays.
         """
         problem = Problem(
             T=T,
@@ -160,4 +168,4 @@ class Simulator:
             device_arrays=device_arrays,
             resume=resume,
         )
-        return run(problem, self._opened, self._workspace, progress)
+        return run_anywhere(problem, self._opened, self._workspace, progress, store)

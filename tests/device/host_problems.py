@@ -47,7 +47,7 @@ EVERYTHING = {"record_all": True, "initial_state": STATES, "batch_size": N}
 def blocks_of(n_steps):
     """Make all blocks this many steps long, however fast they are."""
     with (
-        patch("hhplug.running.simulate.BLOCK_STEPS", n_steps),
+        patch("hhplug.running.preparing.BLOCK_STEPS", n_steps),
         patch.multiple(
             "hhplug.running.block_length", FIRST_STEPS=n_steps, BLOCK_SECONDS=1e9, LEAST_BLOCKS=1
         ),

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from hhplug.running.memory_recorder import MemoryRecorder
-from hhplug.running.simulate import BLOCK_STEPS
+from hhplug.running.preparing import BLOCK_STEPS
 from hhplug.testing.kit import Kit, Run, assert_same
 from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, DT, Population

@@ -203,7 +203,11 @@ def keep_all(folder):
                 program = lower(membrane, f"gpu-{dtype}", "stiff")
                 after = one_step(program, state, I_ext, parameters, DT)
                 np.save(folder / f"stiff-{name}-{dtype}.npy", after)
-        with patch("hhplug.running.simulate.BLOCK_STEPS", BLOCK_STEPS), no_room, replayed as replay:
+        with (
+            patch("hhplug.running.preparing.BLOCK_STEPS", BLOCK_STEPS),
+            no_room,
+            replayed as replay,
+        ):
             for name in RUNS:
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")

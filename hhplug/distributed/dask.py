@@ -1,0 +1,105 @@
+"""Compute the shards of a store on the workers of a Dask client."""
+
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, Event, get_worker, wait
+from distributed.system import MEMORY_LIMIT
+
+from hhplug.distributed.shards import Population, advance_shard, layout, unfinished
+from hhplug.running.memory_check import share_of_memory
+from hhplug.running.progress import Progress, reporter
+from hhplug.stores.store import RunStore
+
+POLL_SECONDS = 0.2  # s; how often the client looks at its workers, and a worker at the client
+
+
+def run_on_workers(
+    population: Population,
+    client: Client,
+    n_neurons: int,
+    store: str | Path,
+    shard: int | None = None,
+    backend: str = "auto",
+    progress: Progress = None,
+) -> Path:
+    """Compute a population, as `hhplug.distributed.run` documents it."""
+    store = Path(store).absolute()
+    if shard is None and not store.exists():
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        shard = ceil(n_neurons / max(1, workers))
+    plan = layout(store, population, n_neurons, shard, backend)
+    done = dict(enumerate(plan.segments_done() / plan.grid.n_segments))
+    topic = f"hhplug-{uuid4()}"
+    client.subscribe_topic(topic, lambda event: done.update([event[1]]))
+    stop = Event(topic, client=client)
+    tasks = client.map(
+        _compute,
+        unfinished(plan),
+        store=plan,
+        population=population,
+        backend=backend,
+        topic=topic,
+        key=topic,
+        pure=False,
+    )
+    try:
+        with reporter(progress) as report:
+            waiting = set(tasks)
+            while waiting:
+                with suppress(TimeoutError):
+                    found: Any = wait(waiting, POLL_SECONDS, "FIRST_COMPLETED")
+                    waiting = found.not_done
+                    for task in found.done:
+                        task.result()  # raises what it raised
+                report(sum(done.values()) / len(done))
+            report(1.0)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        client.cancel(tasks)
+        client.unsubscribe_topic(topic)
+    return store
+
+
+def _compute(
+    number: int, store: RunStore, population: Population, backend: str, topic: str
+) -> bool:
+    """Compute a shard on a worker, until it is complete or the client stops.
+
+    topic: of the events by which progress is told, and the name of the Event that stops.
+    """
+    worker, stop, last = get_worker(), Event(topic), {"told": 0.0, "asked": 0.0}
+
+    def passed(what: str) -> bool:
+        """Whether it is time to do this again."""
+        if monotonic() - last[what] < POLL_SECONDS:
+            return False
+        last[what] = monotonic()
+        return True
+
+    def report(fraction: float) -> None:
+        if passed("told") or fraction == 1.0:
+            worker.log_event(topic, (number, fraction))
+
+    stopping = False
+
+    def stopped() -> bool:
+        nonlocal stopping
+        if not stopping and passed("asked"):
+            stopping = bool(stop.is_set())
+        return stopping
+
+    with share_of_memory(_share(worker)):
+        return advance_shard(store, population, number, backend, report=report, stopped=stopped)
+
+
+def _share(worker: Any) -> float:
+    """The share of the machine's memory that a task of a worker may take."""
+    limit = worker.memory_manager.memory_limit or MEMORY_LIMIT
+    return min(1.0, limit / MEMORY_LIMIT) / worker.state.nthreads

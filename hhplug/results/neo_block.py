@@ -1,0 +1,52 @@
+"""A result as a Block of Neo. Importing this module imports Neo and quantities."""
+
+from typing import TYPE_CHECKING, Any
+
+import neo
+import numpy as np
+import quantities as pq
+
+from hhplug.membranes.membrane import Membrane
+
+if TYPE_CHECKING:
+    from hhplug.results.result import Result
+
+
+def block_of(result: "Result") -> neo.Block:
+    """The Block of `Result.to_neo`."""
+    problem = result.problem
+    begin, end = (step * problem.dt * pq.ms for step in (problem.start_step, problem.end_step))
+    block = neo.Block(name=f"hhplug, {result.membrane.name}", **result.origin())
+    segment = neo.Segment(name="run")
+    block.segments.append(segment)
+    for name, samples in result.on_host().samples.items():
+        signal: Any = neo.AnalogSignal(
+            np.asarray(samples),
+            units=_unit(result.membrane, name),
+            sampling_period=problem.record_every * problem.dt * pq.ms,
+            t_start=result.time[0] * pq.ms if len(result.time) else begin,
+            name=name,
+        )
+        signal.array_annotate(neuron=result.neurons, valid=result.valid[result.neurons])
+        segment.analogsignals.append(signal)
+    if result.outcome.spikes is not None:
+        spikes, valid = result.spikes, result.valid
+        ends = np.searchsorted(spikes.neuron, np.arange(problem.n_neurons + 1))
+        for neuron in range(problem.n_neurons):
+            train = neo.SpikeTrain(
+                spikes.time[ends[neuron] : ends[neuron + 1]] * pq.ms,
+                t_start=begin,
+                t_stop=end,
+                neuron=neuron,
+                valid=bool(valid[neuron]),
+            )
+            segment.spiketrains.append(train)
+    return block
+
+
+def _unit(membrane: Membrane, state: str) -> pq.Quantity:
+    if state == "V":
+        return pq.mV
+    if state in membrane.reading.pools:
+        return pq.Quantity(1.0, "mM")
+    return pq.dimensionless

@@ -1,0 +1,276 @@
+"""One shard of a store: its problem, its cells, and the commits from which it goes on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.errors import ArrayNotFoundError, ContainsGroupError, GroupNotFoundError
+
+from hhplug.errors import ContractViolation, InvalidInput, warn
+from hhplug.problem import Problem
+from hhplug.results import packing
+from hhplug.results.outcome import Outcome
+from hhplug.results.result import Timing
+from hhplug.state import State
+from hhplug.stores.arrays import pieces, put, read
+from hhplug.stores.store import RunStore, describe
+from hhplug.validity import Invalid, invalid_neurons
+
+ORIGIN = {
+    "backend": "backend",
+    "backend_version": "version of the backend",
+    "device": "device",
+    "hhplug": "version of hhplug",
+    "noise_from": "source of noise",
+}
+"""What must be the same when a shard goes on, for equal bits, and how a message calls it."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a shard has computed, as of its last commit."""
+
+    segments: int
+    state: State  # after them
+    spike_count: NDArray[np.int64]  # (n,)
+    invalid: Invalid
+    timing: Timing  # of all runs that took part
+    written: datetime  # UTC
+
+
+class Shard:
+    """A shard of a store. Its owner writes cells in order and commits now and then.
+
+    Everything that an owner writes is a function of the cell alone, apart from times. Two owners
+    of one shard therefore compute it twice, and neither spoils what the other wrote.
+    """
+
+    def __init__(self, store: RunStore, number: int):
+        self.store, self.number = store, number
+        self.neurons = store.grid.neurons(number)
+        self._folder = f"shards/{number:06}"
+        self._begun = f"{self._folder}/begun"  # an empty group, made when the problem is written
+        self._known = 0  # segments that this owner knows to be committed
+        self._alone = True
+
+    @property
+    def problem(self) -> Problem:
+        """The problem, as it was when the shard began. Its arrays are read."""
+        described = {**self.store.problem, "batch_size": self.neurons.stop - self.neurons.start}
+        arrays = {name: np.asarray(self._stored(name)[:]) for name in self._attributes["arrays"]}
+        return packing.unpack(described, arrays)
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """The backend, device and versions that compute the shard, which has begun."""
+        return self._attributes["origin"]
+
+    @property
+    def _attributes(self) -> dict[str, Any]:
+        """The origin and the names of the problem's arrays; empty if the shard hasn't begun."""
+        try:
+            return dict(zarr.open_group(self.store.zarr, path=self._begun, mode="r").attrs)
+        except GroupNotFoundError:
+            return {}
+
+    def begin(self, problem: Problem, origin: Mapping[str, str]) -> Committed | None:
+        """Write the problem, or check that it is the one with which the shard began.
+
+        Returns the last commit, or None. Raises InvalidInput for another problem than the store's
+        or the shard's, and for another backend, kind of device or version than the shard's.
+        """
+        described, arrays = describe(problem)
+        path = self.store.path
+        for name, stored in self.store.problem.items():
+            _refuse_other(path, name, stored, described[name])
+        attributes = self._attributes
+        if not attributes and self._write_problem(problem, arrays, origin):
+            return None
+        attributes = attributes or self._attributes
+        for name, called in ORIGIN.items():
+            if (before := attributes["origin"][name]) != origin[name]:
+                raise InvalidInput(
+                    f"{path} was begun with the {called} {before}, and this is {origin[name]}; go "
+                    "on with that one, since others give other bits, or name a new store"
+                )
+        if attributes["arrays"] != list(arrays):
+            raise InvalidInput(f"{path} holds another run: another state before; name a new store")
+        for name, values in arrays.items():
+            self._refuse_other_values(name, values)
+        committed = self.committed()
+        self._known = committed.segments if committed else 0
+        if self._shown() < self._known:  # the process ended between these two writes
+            self.store.array("progress")[self.number] = self._known
+        return committed
+
+    def _write_problem(
+        self, problem: Problem, arrays: packing.Arrays, origin: Mapping[str, str]
+    ) -> bool:
+        """Write the problem, and return whether no other owner has done so meanwhile."""
+        store = self.store
+        for name, values in arrays.items():
+            dims = [f"{name}/{axis}" for axis in range(values.ndim)]
+            put(store.zarr, f"{self._folder}/problem/{name}", values, dims)
+        if problem.record:
+            columns = self._columns(problem)
+            ids = self.neurons.start + problem.neurons
+            self.store.array("neuron")[columns] = ids
+        try:  # written last: from now on, the shard has begun
+            attributes = {"origin": {name: origin[name] for name in ORIGIN}, "arrays": list(arrays)}
+            zarr.create_group(store.zarr, path=self._begun, zarr_format=3, attributes=attributes)
+        except ContainsGroupError:
+            return False
+        return True
+
+    def _columns(self, problem: Problem) -> slice:
+        """The columns of the shard's recorded neurons in the arrays of samples."""
+        width = self.store.grid.width
+        if problem.n_recorded > width:
+            raise InvalidInput(
+                f"shard {self.number} of {self.store.path} records {problem.n_recorded} neurons, "
+                f"and there is room for the {width} that the first shard records"
+            )
+        begin = self.number * width
+        return slice(begin, begin + problem.n_recorded)
+
+    def _stored(self, name: str) -> zarr.Array[Any]:
+        return read(self.store.zarr, f"{self._folder}/problem/{name}")
+
+    def _refuse_other_values(self, name: str, values: NDArray[Any]) -> None:
+        stored = self._stored(name)
+        same = stored.shape == values.shape and all(
+            np.array_equal(stored[piece], values[piece], equal_nan=True) for piece in pieces(values)
+        )
+        if not same:
+            raise InvalidInput(
+                f"{self.store.path} holds another run: its {name.replace('/', ' ')} has other "
+                "values; name a new store"
+            )
+
+    def write(self, segment: int, problem: Problem, outcome: Outcome) -> None:
+        """Write what a segment recorded. It isn't committed yet."""
+        grid, store = self.store.grid, self.store.zarr
+        rows, columns = grid.rows(segment), self._columns(problem)
+        for name, samples in outcome.samples.items():
+            if samples.size:
+                self.store.array(name)[rows, columns] = samples
+        if outcome.spikes is not None:
+            folder = self._spikes(segment)
+            neuron = outcome.spikes.neuron + self.neurons.start
+            narrow = "u4" if grid.n_neurons <= 2**32 else "u8"
+            put(
+                store,
+                f"{folder}/neuron",
+                neuron.astype(narrow),
+                ("spike",),
+                {"long_name": "index of the neuron", "instance_dimension": "all_neurons"},
+            )
+            attributes = {"units": "ms", "long_name": "time of the spike"}
+            put(store, f"{folder}/time", outcome.spikes.time, ("spike",), attributes)
+
+    def _spikes(self, segment: int) -> str:
+        return f"{self._folder}/spikes/{segment:06}"
+
+    def spikes(self, segment: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Neuron and time (ms) of a segment's spikes, sorted by neuron, then time."""
+        neuron, time = (
+            read(self.store.zarr, f"{self._spikes(segment)}/{name}")[:]
+            for name in ("neuron", "time")
+        )
+        return np.asarray(neuron).astype(np.int64), np.asarray(time)
+
+    def commit(self, done: Committed) -> None:
+        """Write the state from which the shard goes on, in one object, once its cells are written.
+
+        If another owner has committed more, that stays. A warning says that there are two.
+        """
+        found = self._shown()
+        if found != self._known and self._alone:
+            self._alone = False
+            warn(
+                f"another process computes shard {self.number} of {self.store.path} too; the "
+                "results stay right, but the work is done twice"
+            )
+        if found > done.segments:
+            return
+        if done.segments == self.store.grid.n_segments:
+            self._write_totals(done)
+        self._write_checkpoint(done)
+        self._known = done.segments
+        self.store.array("progress")[self.number] = self._known
+
+    def _shown(self) -> int:
+        """The segments that the store's progress shows of this shard."""
+        own = slice(self.number, self.number + 1)
+        return int(np.asarray(self.store.array("progress")[own])[0])
+
+    def _write_totals(self, done: Committed) -> None:
+        store, neurons = self.store, self.neurons
+        if store.problem["spikes"] != "off":
+            self.store.array("spike_count")[neurons] = done.spike_count
+        first_steps = done.invalid.first_steps(neurons.stop - neurons.start)
+        self.store.array("first_invalid_step")[neurons] = first_steps
+        self.store.array("final_state")[:, neurons] = done.state.variables
+
+    def _write_checkpoint(self, done: Committed) -> None:
+        fields = {
+            "segments": np.array([done.segments]),
+            "seconds": np.array([done.timing.prepare, done.timing.run, done.timing.total]),
+            "written": np.array([done.written.timestamp()]),
+            "spike_count": done.spike_count,
+            "first_invalid_step": done.invalid.first_steps(len(done.spike_count)),
+            "variables": done.state.variables,
+            **{f"carry/{name}": values for name, values in done.state.carry.items()},
+        }
+        listed = [[name, values.dtype.str, list(values.shape)] for name, values in fields.items()]
+        content = np.concatenate(
+            [np.ascontiguousarray(values).reshape(-1).view(np.uint8) for values in fields.values()]
+        )
+        path = f"{self._folder}/checkpoint"
+        try:
+            array = read(self.store.zarr, path)
+        except ArrayNotFoundError:
+            attributes = {"fields": listed, "long_name": "the bytes of the fields"}
+            put(self.store.zarr, path, content, ("byte",), attributes, compressed=False)
+            return
+        if array.attrs["fields"] != listed:
+            raise ContractViolation(
+                "what a session carries in state() must have the same names and shapes each time"
+            )
+        array[:] = content
+
+    def committed(self) -> Committed | None:
+        """What the last commit holds, or None if there was none."""
+        try:
+            array = read(self.store.zarr, f"{self._folder}/checkpoint")
+        except ArrayNotFoundError:
+            return None
+        content, fields, begin = np.asarray(array[:]), {}, 0
+        listed: Any = array.attrs["fields"]
+        for name, dtype, shape in listed:
+            end = begin + np.dtype(dtype).itemsize * int(np.prod(shape))
+            fields[name] = content[begin:end].view(dtype).reshape(shape).copy()  # aligned
+            begin = end
+        if not fields["segments"][0]:  # the array was made, but not yet written
+            return None
+        return Committed(
+            segments=int(fields["segments"][0]),
+            state=State(fields["variables"], packing.carried("carry", fields)),
+            spike_count=fields["spike_count"],
+            invalid=invalid_neurons(fields["first_invalid_step"]),
+            timing=Timing(*map(float, fields["seconds"])),
+            written=datetime.fromtimestamp(fields["written"][0], UTC),
+        )
+
+
+def _refuse_other(path: Any, name: str, stored: Any, given: Any) -> None:
+    """Raise InvalidInput, which shows both values if they are short, unless they are equal."""
+    if stored == given:
+        return
+    plain = not isinstance(stored, dict | list) or name == "record"
+    values = f"{name}={stored!r}, and this has {given!r}" if plain else f"another {name}"
+    raise InvalidInput(f"{path} holds another run: it has {values}; name a new store")
