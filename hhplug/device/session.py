@@ -229,6 +229,15 @@ class DeviceSession(Session):
         rows = separable.waveform(first, count).astype(self.dtype)
         return rows if rows.size else np.zeros((count, 1), self.dtype)
 
+    def held_values(self) -> tuple[bool, ...]:
+        """The values that `Launch.held` may take in blocks of this run."""
+        problem, current = self.problem, self.problem.current
+        if current.array:
+            return (False,)
+        steady = current.noise.separable if current.noise else current
+        whole_run = steady.constant_over(problem.start_step, problem.n_steps)
+        return (True,) if whole_run else (True, False)
+
     @abstractmethod
     def make_ready(self) -> None:
         """Compile the kernel and do all that must precede the first launch."""

@@ -22,7 +22,7 @@ def block(equations, put, state, rows, scalars, steps):
     b["constants"] = put(np.array(equations.constants, dtype))
     b["spikes"]["threshold"] = np.inf
     b["current"]["gain"] = b["current"]["waveform"] = put(np.zeros(1, dtype))
-    b["current"]["J"] = b["current"]["held"] = 1
+    b["current"]["J"] = 1
     return b
 
 

@@ -17,6 +17,7 @@ from hhplug.reference import rk4_step
 from hhplug.stiff import stiff_step
 from hhplug.testing.accuracy import BOUNDS
 from hhplug.validity import STABILITY_LIMIT
+from hhplug_pycuda.layout import ARRAY, HELD, WAVEFORM, WAVEFORMS
 from hhplug_pycuda.source import equations, source
 
 DTYPES = ("float32", "float64")
@@ -26,11 +27,11 @@ DT, N_STEPS = 0.01, 800  # ms; 8 ms
 needs_nvcc = pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc on this machine")
 
 
-def choices(dtype, record=1, array=0, latency=0, unroll=1, threads=64, noise=0):
+def choices(dtype, record=1, current=WAVEFORMS, latency=0, unroll=1, threads=64, noise=0):
     return [
         f"-DREAL64={int(dtype == 'float64')}",
         f"-DRECORD={record}",
-        f"-DARRAY={array}",
+        f"-DCURRENT={current}",
         f"-DLATENCY={latency}",
         f"-DUNROLL={unroll}",
         f"-DTHREADS={threads}",
@@ -44,10 +45,10 @@ def compiled():
     """The kernel as a shared library, by membrane, dtype and other choices."""
     libraries = {}
 
-    def library(membrane, dtype, array=0, latency=0, method="rk4"):
-        key = membrane, dtype, array, latency, method
+    def library(membrane, dtype, current=WAVEFORMS, latency=0, method="rk4"):
+        key = membrane, dtype, current, latency, method
         if key not in libraries:
-            defined = choices(dtype, array=array, latency=latency)
+            defined = choices(dtype, current=current, latency=latency)
             libraries[key] = built(source(membrane, dtype, method), defined)
         return libraries[key]
 
@@ -99,7 +100,6 @@ class Run:
             b["current"]["gain"] = self.put(np.ascontiguousarray(over_C_m, dtype))
             b["current"]["waveform"] = self.put(np.ascontiguousarray(waveform, dtype))
             b["current"]["J"], b["current"]["gain_per_neuron"] = len(gain), 1
-            b["current"]["held"] = bool((waveform == waveform[0]).all())
         samples = np.full((len(program.states), steps, n), np.nan, dtype)
         b["samples"]["state"] = [a.ctypes.data for a in samples]
         b["samples"]["columns"], b["samples"]["every"] = n, 1
@@ -166,13 +166,13 @@ def test_rates_are_within_bounds(compiled, name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("name", "n", "as_array"),
+    ("name", "n", "form"),
     [
-        *(("squid", n, as_array) for n in SIZES for as_array in (0, 1)),
-        *((name, 33, 0) for name in MEMBRANES if name != "squid"),
+        *(("squid", n, form) for n in SIZES for form in (WAVEFORMS, ARRAY)),
+        *((name, 33, WAVEFORMS) for name in MEMBRANES if name != "squid"),
     ],
 )
-def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_array):
+def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, form):
     membrane = MEMBRANES[name]
     parameters = spread(membrane, n)
     state = np.broadcast_to(settled(membrane, parameters), (len(membrane.states), n))
@@ -182,8 +182,8 @@ def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_arr
     I_ext = waveform @ gain
     expected, *slopes = described(membrane, parameters, state, I_ext)
     run = Run(membrane, dtype, parameters, state)
-    current = {"array": I_ext} if as_array else {"waveform": waveform, "gain": gain}
-    samples = run.advance(compiled(membrane, dtype, as_array), **current)
+    current = {"array": I_ext} if form == ARRAY else {"waveform": waveform, "gain": gain}
+    samples = run.advance(compiled(membrane, dtype, form), **current)
     for state_name, ours, theirs in zip(membrane.states, samples, expected, strict=True):
         assert np.abs(ours - theirs[:-1]).max() < BOUNDS[dtype].V_50_ms, state_name
     assert np.abs(run.state - expected[:, -1]).max() < BOUNDS[dtype].V_50_ms
@@ -198,7 +198,7 @@ def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, as_arr
 
 
 @pytest.mark.parametrize("name", MEMBRANES)
-def test_a_cut_a_current_of_rows_and_the_form_for_few_neurons_change_no_bit(compiled, name):
+def test_a_cut_the_form_of_the_current_and_the_form_for_few_neurons_change_no_bit(compiled, name):
     membrane, n = MEMBRANES[name], 9
     parameters = spread(membrane, n)
     state = np.broadcast_to(settled(membrane, parameters, -50.0), (len(membrane.states), n))
@@ -209,6 +209,19 @@ def test_a_cut_a_current_of_rows_and_the_form_for_few_neurons_change_no_bit(comp
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), samples)
     few.advance(compiled(membrane, "float32", latency=1), waveform, gain)
     np.testing.assert_array_equal(few.state, whole.state)
+
+
+def test_one_waveform_and_a_held_one_are_computed_as_a_sum_of_waveforms_is(compiled):
+    membrane, n = MEMBRANES["squid"], 9
+    parameters = spread(membrane, n)
+    state = np.broadcast_to(settled(membrane, parameters, -50.0), (len(membrane.states), n))
+    gain, changing, held = np.full((1, n), 12.0), np.sin(np.arange(300.0))[:, np.newaxis], [[1.0]]
+    for form, waveform in ((WAVEFORM, changing), (HELD, np.repeat(held, 300, axis=0))):
+        general, special = (Run(membrane, "float32", parameters, state) for _ in range(2))
+        samples = general.advance(compiled(membrane, "float32"), waveform, gain)
+        np.testing.assert_array_equal(
+            special.advance(compiled(membrane, "float32", form), waveform, gain), samples
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -306,7 +319,7 @@ def ptx(request, tmp_path_factory):
             request.param,
             [
                 (source(MEMBRANES["squid"], dtype), choices(dtype, *rest))
-                for rest in itertools.product((0, 1), (0, 1), (0, 1))
+                for rest in itertools.product((0, 1), (HELD, WAVEFORM, WAVEFORMS, ARRAY), (0, 1))
             ],
         )
         for dtype in DTYPES

@@ -18,6 +18,7 @@ from under_test import NAMES
 from hhplug import BackendUnavailable, HHParameters, Simulator, Stimulus
 from hhplug.plugins import choice
 from hhplug.testing.accuracy import BOUNDS
+from hhplug_pycuda.layout import HELD
 from hhplug_pycuda.probe import compiler
 from hhplug_pycuda.source import equations, source
 
@@ -34,7 +35,7 @@ def test_rates_are_within_bounds(name, dtype, latency):
     import pycuda.driver as cuda
 
     gpu, membrane, kept = choice.choose("pycuda").backend.gpu, MEMBRANES[name], {}
-    choices = {"RECORD": 0, "ARRAY": 0, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
+    choices = {"RECORD": 0, "CURRENT": HELD, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
     choices |= {"BLOCKS": 0, "NOISE": 0}
 
     def put(array):

@@ -1,5 +1,7 @@
 """The PyCUDA backend, which launches the kernel of hh.cu in the sessions of `hhplug.device`."""
 
+from typing import Any
+
 import numpy as np
 import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
@@ -10,8 +12,8 @@ from hhplug.device.cuda_driver import devices
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
 from hhplug_pycuda.gpu import Gpu, gpu
-from hhplug_pycuda.layout import block_type
-from hhplug_pycuda.shape import FEW, shape
+from hhplug_pycuda.layout import ARRAY, HELD, WAVEFORM, WAVEFORMS, block_type
+from hhplug_pycuda.shape import FEW, Shape, shape
 from hhplug_pycuda.source import equations, source
 
 
@@ -37,21 +39,31 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        threads, unroll, blocks = shape(self.dtype.name, n)
+        launched = shape(self.dtype.name, n)
+        self._kernels = {held: self._kernel(held, launched) for held in self.held_values()}
+        threads = launched.threads
+        self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
+        self._common_arguments = self._make_common_arguments()
+
+    def _kernel(self, held: bool, launched: Shape) -> Any:
+        """The kernel for blocks whose current is held, or for the others."""
         module = self.device.module(
             source(self.problem.membrane, self.dtype.name, self.problem.method),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
-            ARRAY=self.array_current,
+            CURRENT=HELD if held else self._changing_current(),
             NOISE=self.noise is not None,
-            LATENCY=n < FEW,
-            UNROLL=unroll,
-            THREADS=threads,
-            BLOCKS=blocks,
+            LATENCY=self.problem.n_neurons < FEW,
+            UNROLL=launched.unroll,
+            THREADS=launched.threads,
+            BLOCKS=launched.blocks,
         )
-        self._kernel = module.get_function("hh")
-        self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
-        self._common_arguments = self._make_common_arguments()
+        return module.get_function("hh")
+
+    def _changing_current(self) -> int:
+        if self.array_current:
+            return ARRAY
+        return WAVEFORM if self.J == 1 else WAVEFORMS
 
     def _make_common_arguments(self) -> np.ndarray:
         """Return the kernel's argument with the fields that are the same for every launch."""
@@ -89,7 +101,6 @@ class PyCudaSession(DeviceSession):
         b = self._common_arguments.copy()
         b["steps"], b["state"] = work.n_steps, work.state.address
         b["current"]["array" if self.array_current else "waveform"] = work.current.address
-        b["current"]["held"] = work.held
         b["samples"]["first"] = work.first_sample
         for name, array in work.samples.items():
             b["samples"]["state"][self.program.states.index(name)] = array.address
@@ -103,4 +114,4 @@ class PyCudaSession(DeviceSession):
             b["validity"]["first"] = work.invalid.first.address
         if self.noise:
             b["noise"]["step"], b["noise"]["begins"] = work.first_step, self.noise_begins(work)
-        self._kernel(b[()], stream=self.stream.handle, **self._launch_shape)
+        self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)

@@ -35,7 +35,8 @@ TAKEN = frozenset(
     short signed sizeof static static_assert static_cast struct switch template this thread_local
     throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while
     xor xor_eq typeof linux unix NULL NAN INFINITY EOF HUGE real
-    DEVICE KEPT STATES ROWS SCALARS N_STATES N_SCALARS N_CONSTANTS REAL64 RECORD ARRAY LATENCY
+    DEVICE KEPT STATES ROWS SCALARS N_STATES N_SCALARS N_CONSTANTS REAL64 RECORD CURRENT LATENCY
+    HELD WAVEFORM WAVEFORMS ARRAY
     UNROLL THREADS BOUNDS
     """.split()  # noqa: SIM905 (a list of 120 strings is not readable)
 )

@@ -8,7 +8,8 @@
 // Compiled once for each membrane and choice of
 //   REAL64   1: float64, 0: float32
 //   RECORD   1: states are recorded
-//   ARRAY    1: the current is an array, 0: a sum of gain × waveform
+//   CURRENT  HELD: it is the same in all steps of the block, WAVEFORM: gain × waveform, WAVEFORMS: a
+//            sum of such, ARRAY: an array
 //   NOISE    1: sigma × a random process is added to the sum (noise.cuh)
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
@@ -18,6 +19,11 @@
 // (-fmad=false): all choices round alike.
 //
 // Units: mV, ms, µA/cm², mS/cm², µF/cm². Conductances and currents are over C_m.
+
+#define HELD 0
+#define WAVEFORM 1
+#define WAVEFORMS 2
+#define ARRAY 3
 
 #if REAL64
 typedef double real;
@@ -120,7 +126,6 @@ struct Current {
   const real* waveform;  // (steps, J)
   const real* array;     // (steps, N) or (steps, 1)
   int J;
-  int held;              // 1: the rows of waveform are all alike
   int gain_per_neuron;   // 1: (J, N), 0: (J, 1)
   int array_per_neuron;  // 1: (steps, N), 0: (steps, 1)
 };
@@ -199,18 +204,35 @@ DEVICE void note_spike(const Spikes& s, long long i, int k, real V, const Step& 
                             step.end_slope * s.per_step);
 }
 
-// The current during step k plus the leak.
-DEVICE real I_at(const Current& c, int k, long long i, long long N, real gain, real leak) {
-  real I = fma_(gain, c.waveform[(long long)k * c.J], leak);
+// The first value that the current of step k is made of.
+DEVICE real first_of(const Current& c, int k, long long i, long long N) {
+#if CURRENT == ARRAY
+  return c.array[c.array_per_neuron ? k * N + i : k];
+#elif CURRENT == WAVEFORMS
+  return c.waveform[(long long)k * c.J];
+#else
+  return c.waveform[k];
+#endif
+}
+
+// The current of step k, whose first value is given, plus the leak. gain: of the first waveform.
+DEVICE real I_of(const Current& c, real first, int k, long long i, long long N, real gain,
+                 const Rows& p) {
+#if CURRENT == ARRAY
+  return fma_(first, p.per_C_m, p.leak);
+#else
+  real I = fma_(gain, first, p.leak);
+#if CURRENT != WAVEFORM
 #pragma unroll 1
   for (int j = 1; j < c.J; ++j) {
     const real next = c.gain_per_neuron ? c.gain[j * N + i] : c.gain[j];
     I = fma_(next, c.waveform[(long long)k * c.J + j], I);
   }
+#endif
   return I;
+#endif
 }
 
-template <bool HELD>
 DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_invalid,
                  Process& noise) {
   Rows p;
@@ -221,13 +243,14 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
 #pragma unroll
   for (int k = 0; k < N_CONSTANTS; ++k) c[k] = b.constants[k];
 #endif
-#if ARRAY
-  const real* row = b.current.array + (b.current.array_per_neuron ? i : 0);
-  const long long row_length = b.current.array_per_neuron ? b.N : 1;
-  real I_next = row[0];
+#if CURRENT == ARRAY
+  const real gain = 0;
 #else
   const real gain = b.current.gain[b.current.gain_per_neuron ? i : 0];
-  real I = I_at(b.current, 0, i, b.N, gain, p.leak);
+#endif
+  real first = first_of(b.current, 0, i, b.N);
+#if CURRENT == HELD
+  const real I = I_of(b.current, first, 0, i, b.N, gain, p);
 #endif
 #if RECORD
   const int column = b.samples.column ? b.samples.column[i] : (int)i;
@@ -236,12 +259,9 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
 #endif
 
   const auto take_step = [&](int k) {
-#if ARRAY
-    const real I = fma_(I_next, p.per_C_m, p.leak);
-    row += row_length;
-    if (k + 1 < b.steps) I_next = *row;  // on its way while this step is computed
-#else
-    if (!HELD) I = I_at(b.current, k, i, b.N, gain, p.leak);
+#if CURRENT != HELD
+    const real I = I_of(b.current, first, k, i, b.N, gain, p);
+    if (k + 1 < b.steps) first = first_of(b.current, k + 1, i, b.N);  // while this is computed
 #endif
 #if RECORD
     if (k == next_sample) {
@@ -305,12 +325,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) 
 #else
   Process noise;
 #endif
-#if ARRAY
-  y = run<false>(b, i, y, &spikes, &first_invalid, noise);
-#else
-  y = b.current.held ? run<true>(b, i, y, &spikes, &first_invalid, noise)
-                     : run<false>(b, i, y, &spikes, &first_invalid, noise);
-#endif
+  y = run(b, i, y, &spikes, &first_invalid, noise);
 #if NOISE
   b.state[N_STATES * b.N + i] = noise.x;
 #endif

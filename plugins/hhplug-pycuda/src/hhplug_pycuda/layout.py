@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+HELD, WAVEFORM, WAVEFORMS, ARRAY = range(4)
+"""The values of the macro CURRENT in hh.cu."""
+
 
 @cache
 def block_type(
@@ -18,7 +21,7 @@ def block_type(
     pointer, index, count = np.uint64, np.int64, np.int32
     current = struct(
         gain=pointer, waveform=pointer, array=pointer,
-        J=count, held=count, gain_per_neuron=count, array_per_neuron=count,
+        J=count, gain_per_neuron=count, array_per_neuron=count,
     )  # fmt: skip
     samples = struct(
         state=(pointer, n_states), column=pointer, columns=index, first=count, every=count

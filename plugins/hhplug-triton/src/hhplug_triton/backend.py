@@ -144,7 +144,7 @@ class TritonSession(DeviceSession):
             **({"maxnreg": shape.maxnreg} if fast else {}),
             **self._noise_arguments(),
         }
-        for held in _held_values(problem):
+        for held in self.held_values():
             kernel = (program.digest, problem.spikes, held, self.array_current, shape, block)
             kernel += (bool(problem.record), self.noise is not None)
             if kernel not in self.device.compiled:
@@ -205,16 +205,6 @@ def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:
         return SHAPE_OF_MANY[dtype]
     shape = SHAPE_OF_FEW[dtype]
     return shape if len(program.ops) <= MOST_OPERATIONS else replace(shape, unroll=1)
-
-
-def _held_values(problem: Problem) -> tuple[bool, ...]:
-    """Return the values that `Launch.held` may take in blocks of this run."""
-    current = problem.current
-    if current.array:
-        return (False,)
-    steady = current.noise.separable if current.noise else current
-    whole_run = steady.constant_over(problem.start_step, problem.n_steps)
-    return (True,) if whole_run else (True, False)
 
 
 def is_nvidia(device: torch.device) -> bool:
