@@ -178,7 +178,7 @@ def test_a_simulator_keeps_its_membrane_when_it_is_pickled_and_shows_it():
     again = pickle.loads(pickle.dumps(simulator))
     assert again.membrane == SLOW
     assert again.parameters == simulator.parameters
-    assert "membrane=slow, parameters=ParameterValues(C_m=1.0" in repr(again)
+    assert "membrane=slow, method='rk4', parameters=ParameterValues(C_m=1.0" in repr(again)
 
 
 def test_parts_of_a_population_join_to_the_whole():

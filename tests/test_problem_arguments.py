@@ -11,7 +11,11 @@ from hhplug.membranes import squid
 
 def test_run_takes_the_arguments_of_a_problem_with_the_same_defaults():
     ours, theirs = (dict(signature(f).parameters) for f in (Simulator.run, Problem))
-    for name in ("self", "progress"):  # a Simulator has the membrane, the precision, the method
+    for name in (
+        "self",
+        "progress",
+        "store",
+    ):  # a Simulator has the membrane, the precision, the method
         del ours[name]
     for name in ("membrane", "parameters", "dtype", "method"):
         del theirs[name]

@@ -57,6 +57,7 @@ def test_the_pictures_and_links_of_the_documents_exist():
 
 
 OPTIONS = {option for page in PAGES for option in re.findall(r"--[a-z][a-z-]+", text_of(page))}
+OPTIONS -= {"--array", "--gres", "--requeue", "--wrap"}  # of SLURM's sbatch
 
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
