@@ -290,6 +290,7 @@ class Stimulus:
         """The stimulus in steps of dt (ms), as backends see it.
 
         The other arguments are used if it isn't separable, and are those of `ComputedCurrent`.
+
         neurons: by default 0, 1, 2, …
         noise: whether the backend can compute noise itself. It does if there is one, and if the
             other terms are separable.
