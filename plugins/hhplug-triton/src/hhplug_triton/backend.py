@@ -195,7 +195,8 @@ class TritonSession(DeviceSession):
                 first_invalid=invalid.first,
                 **spikes,
                 **({"begins": int(self.noise_begins(work))} if self.noise else {}),
-                first_step=work.first_step,
+                first_four=int(np.uint32(work.first_step // 4 % 2**32).astype(np.int32)),
+                phase=work.first_step % 4,
                 **self._common_arguments,
             )
 

@@ -175,17 +175,17 @@ def deviate(word, quantiles):
 
 
 @triton.jit
-def words_of(step, low, high, seed, stream):
-    """The words of the four steps that share a counter with this one."""
-    four = tl.zeros_like(low) + (step >> 2).to(tl.int32)
-    return tl.philox(seed, four, low, high, tl.zeros_like(low) + stream)
+def words_of(four, low, high, seed, stream):
+    """The words of four steps that share a counter, 4·four and the next ones."""
+    zero = tl.zeros_like(low)
+    return tl.philox(seed, zero + four, low, high, zero + stream)
 
 
 @triton.jit
 def word_of(step, words):
     """That of the four words which is the step's."""
     w0, w1, w2, w3 = words
-    j = (step & 3).to(tl.int32)
+    j = step & 3
     return tl.where(j < 2, tl.where(j == 0, w0, w1), tl.where(j == 2, w2, w3))
 
 
@@ -193,7 +193,7 @@ def word_of(step, words):
 NOT_SPECIALIZED = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neuron", "J"]
 NOT_SPECIALIZED += ["recorded", "before", "some", "columns", "first", "every", "room"]
 NOT_SPECIALIZED += ["process_per_neuron", "some_neurons", "first_neuron", "seed", "noise_stream"]
-NOT_SPECIALIZED += ["first_step", "begins"]
+NOT_SPECIALIZED += ["first_four", "phase", "begins"]
 
 
 @triton.jit(do_not_specialize=NOT_SPECIALIZED, do_not_specialize_on_alignment=["current"])
@@ -243,7 +243,8 @@ def hh(
     first_neuron: tl.int64 = 0,
     seed: tl.int64 = 0,  # the bits of the unsigned number
     noise_stream: tl.int32 = 0,  # likewise
-    first_step: tl.int64 = 0,  # the block's, counted from time zero
+    first_four: tl.int32 = 0,  # the block's first step over 4, its low 32 bits …
+    phase: tl.int32 = 0,  # … and the remainder
     begins: tl.int32 = 0,  # 1: a run begins, 0: x is in the state
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -277,10 +278,10 @@ def hh(
             high = tl.load(neurons + N + i, mask=inside, other=0)
         x = tl.load(state + STATES * N + i, mask=inside)
         if begins != 0:
-            word = word_of(first_step, words_of(first_step, low, high, seed, noise_stream))
+            word = word_of(phase, words_of(first_four, low, high, seed, noise_stream))
             scale = tl.load(table + 2 + SCALARS + CONSTANTS)
             x = scale * deviate(word, quantiles).to(x.dtype)
-        w0, w1, w2, w3 = words_of(first_step + 1, low, high, seed, noise_stream)
+        w0, w1, w2, w3 = words_of(first_four + ((phase + 1) >> 2), low, high, seed, noise_stream)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.load(column + i, mask=inside, other=-1).to(tl.int64)
@@ -308,10 +309,11 @@ def hh(
         V, I_ext = y[0], I
         if NOISE:
             I_ext = tl.fma(sigma, x, I)
-            next_step = first_step + k + 1
-            if (next_step & 3) == 0:
-                w0, w1, w2, w3 = words_of(next_step, low, high, seed, noise_stream)
-            word = word_of(next_step, (w0, w1, w2, w3))
+            after = phase + k + 1
+            if (after & 3) == 0:
+                four = first_four + (after >> 2)
+                w0, w1, w2, w3 = words_of(four, low, high, seed, noise_stream)
+            word = word_of(after, (w0, w1, w2, w3))
             x = decay * x + kick * deviate(word, quantiles).to(x.dtype)
         y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
         # The comparison is false for NaN.
