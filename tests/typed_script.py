@@ -124,6 +124,7 @@ def read(result: Result) -> None:
     assert_type(result.spike_count, NDArray[np.int64])
     assert_type(result.valid, NDArray[np.bool_])
     assert_type(result.first_invalid_step, NDArray[np.int64])
+    assert_type(result.features["isi_mean"], NDArray[np.float64])
     assert_type(result.neurons, NDArray[np.int64])
     assert_type(result.timing.run + result.neuron_steps_per_second, float)
     assert_type(result.next_step + len(result.spikes), int)

@@ -30,6 +30,8 @@ def problem_of_store(problem: Problem, backend: OpenedBackend) -> Problem:
     choice.refuse_method(backend.spec, problem.method)
     if problem.device_arrays:
         raise InvalidInput("a store holds what is recorded; leave device_arrays out")
+    if problem.features:
+        raise InvalidInput("a store keeps no features; leave features or store out")
     return problem.with_dtype(run_dtype(problem, backend))
 
 
