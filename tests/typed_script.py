@@ -20,6 +20,7 @@ from hhplug import (
     CalciumPool,
     Channel,
     ContractViolation,
+    FeatureSimulator,
     Gate,
     HHParameters,
     HHPlugError,
@@ -102,11 +103,23 @@ def run() -> Result:
         spikes="times",
         initial_state="rest",
         progress=print,
+        features=("isi_mean",),
     )
     more = simulator.run(
-        20.0, 0.05, record_all=True, record_every=2, record_neurons=[2, 0], resume=result
+        20.0,
+        0.05,
+        record_all=True,
+        record_every=2,
+        record_neurons=[2, 0],
+        resume=result,
+        features="isi_mean",
     )
     simulator.release_memory()
+    other = assert_type(simulator.with_parameters({"g_Na": np.full(3, 100.0)}), Simulator)
+    draws = FeatureSimulator(other, ("g_K",), 5.0, features=("V_max",), dt=0.05)
+    g_K: Floats = np.full((3, 1), 36.0)
+    assert_type(draws(g_K), Floats)
+    assert_type((draws.names, draws.features), tuple[tuple[str, ...], tuple[str, ...]])
     return assert_type(concat([result, more]), Result)
 
 

@@ -1,7 +1,6 @@
 """The arrays of a result: what a run recorded, and which neurons became invalid."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,4 +23,4 @@ class Outcome(NamedTuple):
     spikes: Spikes | None  # None unless spike times were kept
     spike_count: NDArray[np.int64] | None  # (n,); None if spikes were off
     invalid: Invalid  # those of the runs that this one continues too
-    features: Mapping[str, NDArray[np.float64]] = MappingProxyType({})  # (n,) each
+    features: Mapping[str, NDArray[np.float64]] = {}  # by name, (n,) each; never changed

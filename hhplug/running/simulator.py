@@ -1,6 +1,7 @@
 """The Simulator, which runs simulations on one backend."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,6 +73,16 @@ class Simulator:
             self.membrane,
             self.method,
         )
+
+    def with_parameters(self, parameters: Mapping[str, ArrayLike]) -> "Simulator":
+        """A Simulator on the same opened backend, some of whose parameters have other values.
+
+        Raises InvalidInput for a name that the membrane doesn't have and for impossible values.
+        """
+        other = copy.copy(self)
+        values: dict[str, Any] = {**self.parameters, **parameters}
+        other.parameters = checked_parameters(values, self.membrane)
+        return other
 
     @property
     def backend(self) -> str:
