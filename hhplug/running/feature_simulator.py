@@ -105,10 +105,9 @@ class FeatureSimulator:
             label = f"{self._seed} {self._calls} {seed} ".encode()
             return int.from_bytes(blake2b(label + values.tobytes(), digest_size=8).digest())
 
-        terms: list[Any] = list(self._stimulus.terms)
-        return Stimulus(
-            tuple(
-                replace(term, seed=new(term.seed)) if isinstance(term, NoiseTerm) else term
-                for term in terms
-            )
-        )
+        terms = []
+        for term in self._stimulus.terms:
+            if isinstance(term, NoiseTerm):
+                term = replace(term, seed=new(term.seed))  # type: ignore[type-var]
+            terms.append(term)
+        return Stimulus(tuple(terms))
