@@ -34,7 +34,7 @@ def assert_same_features(one, other):
         assert_array_equal(one[name], other[name], name)
 
 
-@pytest.mark.parametrize("threshold", [0.0, -50.0])
+@pytest.mark.parametrize("threshold", [0.0, -62.0])
 @pytest.mark.parametrize("backend", [name for name in NAMES if name != "triton"])
 def test_features_are_those_of_the_trace_and_the_spikes(backend, threshold):
     result = simulate(problem(record=("V",), spike_threshold=threshold), backend)
