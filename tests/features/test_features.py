@@ -70,7 +70,7 @@ def test_what_is_recorded_changes_no_feature_and_features_change_no_record(backe
 )
 def test_cuts_in_time_and_in_the_population_change_no_bit(backend, window, steps, monkeypatch):
     whole = simulate(problem(T=steps * DT, window=window), backend)
-    monkeypatch.setattr(BlockLength, "_possible", lambda _: 7)
+    monkeypatch.setattr(BlockLength, "_possible", lambda _: 37)
     part, done = None, 0
     for end in (203, 411, steps):
         begun = {} if part is None else {"resume": part}
