@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hhplug.results.join import concat
     from hhplug.results.loading import load_result
     from hhplug.results.result import Result
+    from hhplug.running.feature_simulator import FeatureSimulator
     from hhplug.running.simulate import simulate
     from hhplug.running.simulator import Simulator
     from hhplug.stores import open_result
@@ -40,6 +41,7 @@ __all__ = [
     "CalciumPool",
     "Channel",
     "ContractViolation",
+    "FeatureSimulator",
     "Gate",
     "HHParameters",
     "HHPlugError",
@@ -68,6 +70,7 @@ __all__ = [
 _MODULES = {
     "CalciumPool": "membranes.description",
     "Channel": "membranes.description",
+    "FeatureSimulator": "running.feature_simulator",
     "Gate": "membranes.description",
     "HHParameters": "membranes.hh_parameters",
     "Membrane": "membranes.membrane",

@@ -29,6 +29,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
+from hhplug.features.sums import FeatureSums
 from hhplug.problem import DTYPES, METHODS, DType, Method, Problem
 from hhplug.state import State
 from hhplug.validity import STABILITY_LIMITS
@@ -47,6 +48,7 @@ class Capabilities:
     noise: bool = False  # it computes currents of the form `noise`
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
+    features: bool = False  # its blocks give every sample of V to `Recorded.features`
     fork: bool = False  # it also runs in a process forked after it was opened
 
     def __post_init__(self) -> None:
@@ -129,6 +131,13 @@ class Recorded:
     invalid: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_invalid`."""
 
+    features: FeatureSums | None = None
+    """The running sums of the run's features, or None if the core doesn't ask for them.
+
+    A backend with the capability `features` gives them V at the begin of every step, which `step`
+    does. Their spikes are those of `add_spikes`.
+    """
+
     _row: int = field(default=0, init=False, repr=False)  # row of the next sample
     _valid: NDArray[np.bool_] | None = field(default=None, init=False, repr=False)
 
@@ -157,6 +166,8 @@ class Recorded:
             for name, samples in self.samples.items():
                 samples[self._row] = before[states.index(name)][problem.neurons]
             self._row += 1
+        if self.features is not None:
+            self.features.samples(k, before[:1])
         self._find_invalid(k, before, conductance)
         if problem.spikes == "off":
             return

@@ -18,6 +18,7 @@ from hhplug.currents.current import ArrayCurrent, Current
 from hhplug.currents.given import checked_stimulus
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
+from hhplug.features.asked import checked_features, checked_window
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, ParameterValues, checked_parameters
@@ -32,6 +33,8 @@ Method = Literal["rk4", "stiff"]
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
 METHODS: tuple[Method, ...] = ("rk4", "stiff")
+
+SUMS = "features"  # the name in a State's carry of the features' sums, (sums, n)
 
 MOST_BYTES = 2**63 - 1  # of the state of all neurons, (n_states, n) float64, which fit an int64
 
@@ -76,6 +79,9 @@ class Problem:
     spikes: SpikeMode
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
+    features: tuple[str, ...]  # names of hhplug.features.definitions.FEATURES
+    window: tuple[float, float] | None  # ms; of the features, as given
+    window_steps: tuple[int, int]  # the same in steps: first ≤ k < end
     # These are None unless the problem is a part of a population.
     _ids: NDArray[np.int64] | None  # see neuron_ids
     _ranks: NDArray[np.int64] | None  # see record_ranks
@@ -103,6 +109,8 @@ class Problem:
         resume: Resumable | None = None,
         membrane: Membrane | None = None,
         method: Method = "rk4",
+        features: Sequence[str] = (),
+        window: tuple[float, float] | None = None,
     ):
         dt = checks.positive("dt", dt, "ms")
         n_steps = whole_steps(checks.positive("T", T, "ms"), dt)
@@ -148,6 +156,7 @@ class Problem:
             "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
             "device_arrays": bool(device_arrays),
         }
+        fields |= self._features(features, window, fields, resume)
         fields |= {
             "_ids": resume.problem._ids if resume else None,
             "_ranks": None,
@@ -156,6 +165,49 @@ class Problem:
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    @staticmethod
+    def _features(
+        features: Sequence[str],
+        window: tuple[float, float] | None,
+        fields: dict[str, Any],
+        resume: Resumable | None,
+    ) -> dict[str, Any]:
+        """The fields that say which features are computed, and of which steps."""
+        names, dt, start = checked_features(features), fields["dt"], fields["start_step"]
+        if window is not None and not names:
+            raise InvalidInput('window is that of features; give features=("spike_count", …) too')
+        steps = checked_window(window, dt)
+        before = resume.problem if resume else None
+        if before and names and SUMS in fields["initial"].carry:
+            same = (names, dt, fields["spike_threshold"], window and steps) == (
+                before.features,
+                before.dt,
+                before.spike_threshold,
+                before.window and before.window_steps,
+            )
+            if same:
+                return {"features": names, "window": window, "window_steps": before.window_steps}
+        carry = {n: each for n, each in fields["initial"].carry.items() if n != SUMS}
+        if window is None:
+            steps = (start if names else 0, steps[1])
+        elif steps[0] < start:
+            raise InvalidInput(
+                f"window begins at {steps[0] * dt:.15g} ms, before this run, which begins at "
+                f"{start * dt:.15g} ms; a run that resumes one with the same features, window, dt "
+                "and spike_threshold goes on with its features"
+            )
+        elif steps[0] >= start + fields["n_steps"]:
+            raise InvalidInput(
+                f"window begins at {steps[0] * dt:.15g} ms, when this run has ended, at "
+                f"{(start + fields['n_steps']) * dt:.15g} ms"
+            )
+        return {
+            "features": names,
+            "window": window,
+            "window_steps": steps,
+            "initial": State(fields["initial"].variables, carry),
+        }
 
     @cached_property
     def current(self) -> Current:
@@ -287,7 +339,7 @@ class Problem:
             "spike_threshold": self.spike_threshold,
             "initial_state": state[:, :1] if state.strides[1] == 0 else state,  # one for all
             "start_step": self.start_step,
-        }
+        } | ({"features": self.features, "window": self.window} if self.features else {})
 
     def with_dtype(self, dtype: DType) -> "Problem":
         """The same problem with another dtype."""
@@ -309,6 +361,27 @@ class Problem:
         noise: whether the backend computes noise. Its current then has the form `noise` if it can.
         """
         return self._with(_noise=noise)
+
+    def with_features(
+        self,
+        features: Sequence[str],
+        window: tuple[float, float] | None,
+        window_steps: tuple[int, int],
+    ) -> "Problem":
+        """The same problem with other features, whose window isn't compared with the run."""
+        return self._with(
+            features=tuple(features),
+            window=None if window is None else tuple(window),
+            window_steps=tuple(window_steps),
+        )
+
+    def recording(self, record: tuple[str, ...]) -> "Problem":
+        """The same problem, which records every step of these states of all neurons."""
+        return self._with(record=record, record_every=1, record_neurons=None, _ranks=None)
+
+    def with_spikes(self, spikes: SpikeMode) -> "Problem":
+        """The same problem with another value of spikes."""
+        return self._with(spikes=spikes)
 
     def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem with another value of device_arrays."""

@@ -20,6 +20,7 @@ from hhplug import (
     CalciumPool,
     Channel,
     ContractViolation,
+    FeatureSimulator,
     Gate,
     HHParameters,
     HHPlugError,
@@ -102,11 +103,23 @@ def run() -> Result:
         spikes="times",
         initial_state="rest",
         progress=print,
+        features=("isi_mean",),
     )
     more = simulator.run(
-        20.0, 0.05, record_all=True, record_every=2, record_neurons=[2, 0], resume=result
+        20.0,
+        0.05,
+        record_all=True,
+        record_every=2,
+        record_neurons=[2, 0],
+        resume=result,
+        features="isi_mean",
     )
     simulator.release_memory()
+    other = assert_type(simulator.with_parameters({"g_Na": np.full(3, 100.0)}), Simulator)
+    draws = FeatureSimulator(other, ("g_K",), 5.0, features=("V_max",), dt=0.05)
+    g_K: Floats = np.full((3, 1), 36.0)
+    assert_type(draws(g_K), Floats)
+    assert_type((draws.names, draws.features), tuple[tuple[str, ...], tuple[str, ...]])
     return assert_type(concat([result, more]), Result)
 
 
@@ -124,6 +137,7 @@ def read(result: Result) -> None:
     assert_type(result.spike_count, NDArray[np.int64])
     assert_type(result.valid, NDArray[np.bool_])
     assert_type(result.first_invalid_step, NDArray[np.int64])
+    assert_type(result.features["isi_mean"], NDArray[np.float64])
     assert_type(result.neurons, NDArray[np.int64])
     assert_type(result.timing.run + result.neuron_steps_per_second, float)
     assert_type(result.next_step + len(result.spikes), int)

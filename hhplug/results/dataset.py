@@ -13,6 +13,7 @@ from xarray.core import indexing
 from hhplug.checks import PerNeuron
 from hhplug.currents.stimulus import Stimulus
 from hhplug.currents.terms import UNIT, kind_of
+from hhplug.features.definitions import FEATURES
 from hhplug.membranes.membrane import Membrane
 from hhplug.problem import Problem
 
@@ -62,6 +63,9 @@ def of_result(result: "Result") -> xarray.Dataset:
             data["spike_count"] = per_neuron(
                 result.outcome.spike_count, long_name="spikes of the run"
             )
+    for name, values in result.outcome.features.items():
+        feature = FEATURES[name]
+        data[name] = per_neuron(values, units=feature.unit, long_name=feature.meaning)
     for name, parameter in result.membrane.parameters.items():
         coordinates[name] = per_neuron(result.parameters[name], units=parameter.unit or "1")
     coordinates["drive"] = per_neuron(

@@ -31,6 +31,8 @@ ALIKE = (
     "record_every",
     "spikes",
     "spike_threshold",
+    "features",
+    "window_steps",
 )
 
 
@@ -86,7 +88,10 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
     carried = before.final.carry, other.initial.carry
     if not np.array_equal(other.initial_state, before.final_state, equal_nan=True) or not (
         carried[0].keys() == carried[1].keys()
-        and all(np.array_equal(values, carried[1][name]) for name, values in carried[0].items())
+        and all(
+            np.array_equal(values, carried[1][name], equal_nan=True)
+            for name, values in carried[0].items()
+        )
     ):
         raise InvalidInput(
             f"result {number} doesn't begin in the state in which result {number - 1} ended; run "
@@ -135,6 +140,7 @@ def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
         spikes=_whole_train(trains) if trains else None,
         spike_count=np.sum(counts, axis=0) if counts else None,
         invalid=earliest([outcome.invalid for outcome in outcomes]),
+        features=outcomes[-1].features,
     )
 
 
@@ -226,6 +232,10 @@ def join(results: "Iterable[Result]") -> "Result":
                 else np.concatenate([part.spike_count for part in parts])[order]
             ),
             invalid=invalid_side_by_side([part.invalid for part in parts], begins, place),
+            features={
+                name: np.concatenate([part.features[name] for part in parts])[order]
+                for name in first.outcome.features
+            },
         ),
         final=side_by_side([part.final for part in parts], order),
     )

@@ -69,6 +69,7 @@ def _unpacked(metadata: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Resu
             spikes=spikes,
             spike_count=arrays.get("spike_count"),
             invalid=invalid,
+            features={name: arrays[f"feature/{name}"] for name in problem.features},
         ),
         final=final,
         noise_from=metadata.get("noise_from", ""),
@@ -82,6 +83,7 @@ def _check_arrays(problem: Problem, arrays: dict[str, NDArray[Any]]) -> None:
         name: ("f", (len(steps), problem.n_recorded)) for name in problem.record
     }
     wanted["final_state"] = "f", (len(problem.membrane.states), problem.n_neurons)
+    wanted |= {f"feature/{name}": ("f", (problem.n_neurons,)) for name in problem.features}
     if problem.spikes != "off":
         wanted["spike_count"] = "i", (problem.n_neurons,)
     if problem.spikes == "times":

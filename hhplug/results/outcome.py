@@ -23,3 +23,4 @@ class Outcome(NamedTuple):
     spikes: Spikes | None  # None unless spike times were kept
     spike_count: NDArray[np.int64] | None  # (n,); None if spikes were off
     invalid: Invalid  # those of the runs that this one continues too
+    features: Mapping[str, NDArray[np.float64]] = {}  # by name, (n,) each; never changed

@@ -47,9 +47,10 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
     for name, array in problem.initial.carry.items():
         put(f"initial_carry/{name}", array)
     part = {"neuron_ids": problem._ids, "record_ranks": problem.record_ranks}
-    return {name: put(name, value) for name, value in problem.arguments().items()} | {
-        "part": {name: put(name, value) for name, value in part.items()}
-    }
+    packed = {name: put(name, value) for name, value in problem.arguments().items()}
+    if problem.features:
+        packed["window_steps"] = problem.window_steps
+    return packed | {"part": {name: put(name, value) for name, value in part.items()}}
 
 
 def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Problem:
@@ -58,7 +59,7 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     def get(value: Any) -> Any:
         return arrays[value["array"]] if isinstance(value, dict) else value
 
-    nested = ("parameters", "part", "membrane")
+    nested = ("parameters", "part", "membrane", "features", "window", "window_steps")
     arguments = {name: get(value) for name, value in packed.items() if name not in nested}
     parameters, part = (
         {name: get(value) for name, value in packed[key].items()} for key in ("parameters", "part")
@@ -80,7 +81,13 @@ def unpack(packed: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Proble
     initial = State(state, carried("initial_carry", arrays))
     before = arrays.get("invalid_before")
     invalid = NONE_INVALID if before is None else invalid_neurons(before)
-    return problem.continuing(initial, invalid).as_part(**part)
+    problem = problem.continuing(initial, invalid).as_part(**part)
+    if "features" in packed:
+        # Problem() would refuse the window of a run that continues another.
+        problem = problem.with_features(
+            packed["features"], packed["window"], packed["window_steps"]
+        )
+    return problem
 
 
 def carried(folder: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:

@@ -147,6 +147,16 @@ class Result:
         return self.outcome.spike_count
 
     @property
+    def features(self) -> Mapping[str, NDArray[np.float64]]:
+        """The features that the run computed, name → (n,); NaN for a neuron that has none.
+
+        Every feature of an invalid neuron is NaN. Raises NotRecorded if the run had no features.
+        """
+        if not self.problem.features:
+            raise NotRecorded('no features were computed; run with features=("spike_count", …)')
+        return self.outcome.features
+
+    @property
     def final_state(self) -> NDArray[Any]:
         """The states after the last step, in the order of `membrane.states`: (n_states, n)."""
         return self.final.variables

@@ -28,6 +28,7 @@ def write(result: "Result", path: str | Path) -> None:
         "first_invalid_step": result.first_invalid_step,
         **{f"carry/{name}": array for name, array in result.final.carry.items()},
     }
+    arrays |= {f"feature/{name}": values for name, values in result.outcome.features.items()}
     if result.outcome.spikes is not None:
         arrays |= {
             "spike_neuron": result.outcome.spikes.neuron,

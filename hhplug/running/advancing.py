@@ -17,6 +17,7 @@ from hhplug.running.store_recorder import StoreRecorder
 from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
 from hhplug.stores.shard import Shard
+from hhplug.stores.store import refuse_features
 
 FINISH_SECONDS = 0.3  # s; a run that is stopped goes on to the segment's end if that is so near
 
@@ -24,12 +25,13 @@ FINISH_SECONDS = 0.3  # s; a run that is stopped goes on to the segment's end if
 def problem_of_store(problem: Problem, backend: OpenedBackend) -> Problem:
     """The problem with the dtype in which the backend computes it.
 
-    Raises InvalidInput for what the backend doesn't compute, and for device_arrays.
+    Raises InvalidInput for what the backend doesn't compute, device_arrays and features.
     """
     choice.refuse_membrane(backend.spec, problem.membrane)
     choice.refuse_method(backend.spec, problem.method)
     if problem.device_arrays:
         raise InvalidInput("a store holds what is recorded; leave device_arrays out")
+    refuse_features(problem)
     return problem.with_dtype(run_dtype(problem, backend))
 
 

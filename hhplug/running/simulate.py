@@ -16,6 +16,7 @@ from hhplug.problem import Problem
 from hhplug.results.result import Result, Timing
 from hhplug.running.block_length import BlockLength
 from hhplug.running.buffer_pool import BufferPool
+from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
 from hhplug.running.loop import final_state, step_through
@@ -95,8 +96,12 @@ def run(
             "or choose a backend on a GPU"
         )
     problem = problem.with_dtype(run_dtype(problem, backend))
-    recorder = recorder_for(problem, workspace.buffers)
-    given = backend.given(problem)
+    recorder, asked = recorder_for(problem, workspace.buffers), problem
+    if problem.features:
+        capabilities, pool = backend.spec.capabilities, workspace.buffers
+        recorder = FeatureRecorder(problem, capabilities, recorder, pool)
+        asked = recorder.asked
+    given = backend.given(asked)
     max_steps = max_steps_of(given)
     with Interruption() as interruption:
         with (
@@ -120,6 +125,8 @@ def run(
         workspace.block_length = lengths
         n_steps = step - problem.start_step
         outcome = recorder.finish(n_steps, final)
+        if isinstance(recorder, FeatureRecorder):
+            final = recorder.carried(final)
         warn_of_invalid(problem, outcome.invalid)
         if outcome.spikes is not None and not interruption.pending:
             outcome.spikes.sort()  # not after Ctrl-C, since it takes seconds for many spikes

@@ -1,6 +1,7 @@
 """The Simulator, which runs simulations on one backend."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,6 +74,16 @@ class Simulator:
             self.method,
         )
 
+    def with_parameters(self, parameters: Mapping[str, ArrayLike]) -> "Simulator":
+        """A Simulator on the same opened backend, some of whose parameters have other values.
+
+        Raises InvalidInput for a name that the membrane doesn't have and for impossible values.
+        """
+        other = copy.copy(self)
+        values: dict[str, Any] = {**self.parameters, **parameters}
+        other.parameters = checked_parameters(values, self.membrane)
+        return other
+
     @property
     def backend(self) -> str:
         """Name of the backend, for example "numba"."""
@@ -113,6 +124,8 @@ class Simulator:
         device_arrays: bool = False,
         resume: Resumable | None = None,
         store: str | Path | None = None,
+        features: Sequence[str] = (),
+        window: tuple[float, float] | None = None,
     ) -> Result:
         """Simulate T ms in steps of dt ms and return the Result.
 
@@ -141,6 +154,10 @@ class Simulator:
             format Zarr. The memory needed doesn't grow with the run. If the folder has a part of
             the same run, the run goes on from its last commit, on the same backend and kind of
             device. The result reads samples and spikes when they are used.
+        features: names of features to compute while the run goes on, such as "spike_count",
+            "isi_cv" or "V_mean", which `result.features` has; traces needn't be recorded for them.
+        window: (start, stop) in ms, of the features; by default the whole run. A run that resumes
+            one with the same features and window goes on with them.
 
         Raises InvalidInput, which names the argument, and NotEnoughMemory if the recorded variables
         don't fit. Both are raised before anything is allocated. Ctrl-C raises Interrupted, which
@@ -167,5 +184,7 @@ class Simulator:
             start_step=start_step,
             device_arrays=device_arrays,
             resume=resume,
+            features=features,
+            window=window,
         )
         return run_anywhere(problem, self._opened, self._workspace, progress, store)

@@ -82,12 +82,20 @@ def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
     return json.loads(json.dumps(described)), arrays
 
 
+def refuse_features(problem: Problem) -> None:
+    """Raise InvalidInput for a problem with features, which a store doesn't keep."""
+    if problem.features:
+        raise InvalidInput("a store keeps no features; leave features or store out")
+
+
 def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> RunStore:
     """Make the store of a population, whose first shard is the problem, with nothing computed.
 
     It appears under its name when it is complete. If another process makes the same store
-    meanwhile, that one is returned. Raises InvalidInput if the shard is too large, and OSError.
+    meanwhile, that one is returned. Raises InvalidInput if the shard is too large or the problem
+    has features, and OSError.
     """
+    refuse_features(problem)
     if shard > MOST_IN_SHARD:
         raise InvalidInput(f"a shard must be at most {MOST_IN_SHARD:,} neurons, got {shard:,}")
     path = Path(path)

@@ -39,6 +39,7 @@ class Run:
     spikes: Any  # Spikes, or None unless the problem keeps spike times
     spike_count: Any  # (n,), or None if the problem has spikes off
     invalid: Invalid
+    features: Mapping[str, NDArray[Any]]  # empty unless the recorder computes them
     final: State
 
     @property

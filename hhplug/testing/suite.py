@@ -9,6 +9,7 @@ from hhplug.plugins import discovery
 from hhplug.testing.kit import Kit
 from hhplug.testing.plugin import HORIZON, NAME, rules
 from hhplug.testing.topics.currents import CurrentTests
+from hhplug.testing.topics.features import FeatureTests
 from hhplug.testing.topics.methods import MethodTests
 from hhplug.testing.topics.noise import NoiseTests
 from hhplug.testing.topics.numerics import NumericsTests
@@ -31,6 +32,7 @@ TOPICS = (
     PopulationTests,
     CurrentTests,
     NoiseTests,
+    FeatureTests,
     RecordingTests,
     SpikeTests,
     ValidityTests,

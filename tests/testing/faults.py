@@ -447,6 +447,30 @@ FAULTS = [
         says="membrane: calcium",
     ),
     Fault(
+        "SamplesOfTheNextStep",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "SamplesShiftedBy65",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "NeuronsBackward",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "FeaturesOnlyWhereNothingIsRecorded",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
         "NoiseByPosition",
         fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
         passes=("test_the_spec_is_complete",),

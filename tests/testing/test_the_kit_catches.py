@@ -85,7 +85,12 @@ def test_without_a_fault_all_that_a_short_horizon_runs_passes_and_nothing_is_ski
     bench.offer(
         "faultless",
         "sabotaged.faultless:KeepsSamplesOnDevice",
-        capabilities={"device_arrays": True, "methods": ("rk4", "stiff"), "noise": True},
+        capabilities={
+            "device_arrays": True,
+            "methods": ("rk4", "stiff"),
+            "noise": True,
+            "features": True,
+        },
         probe="sabotaged.faultless:probe_that_answers",
     )
     outcome = bench.suite("faultless")

@@ -27,7 +27,7 @@ class Faultless(ReferenceBackend):
     def read(self, session: "FaultySession", steps: range, out: Recorded) -> None:
         # What the session understood of the problem decides what its block records.
         understood = Recorded(
-            session.problem, out.samples, out.spike_count, out.spikes, out.invalid
+            session.problem, out.samples, out.spike_count, out.spikes, out.invalid, out.features
         )
         ReferenceBlock(session, steps.start, len(steps)).read(understood)
 
@@ -123,7 +123,9 @@ class KeepsSamplesOnDevice(ComputesNoise):
             shape = len(problem.sample_steps(steps.start, len(steps))), problem.n_recorded
             samples = {name: np.empty(shape) for name in problem.record}
             session.kept.append(samples)
-            out = Recorded(out.problem, samples, out.spike_count, out.spikes, out.invalid)
+            out = Recorded(
+                out.problem, samples, out.spike_count, out.spikes, out.invalid, out.features
+            )
         super().read(session, steps, out)
 
 

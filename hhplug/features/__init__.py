@@ -1,0 +1,1 @@
+"""Features of spikes and of V, computed while a run goes on."""

@@ -1,0 +1,47 @@
+"""Checks of the features and of the window that a run is asked for."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hhplug import checks
+from hhplug.clock import MOST_STEPS
+from hhplug.errors import InvalidInput
+from hhplug.features.definitions import FEATURES
+
+
+def checked_features(features: Any) -> tuple[str, ...]:
+    """The names of features, of which there may be none. Raises InvalidInput for other names."""
+    if not isinstance(features, Iterable):
+        raise InvalidInput(f"features must be names of {', '.join(FEATURES)}, got {features!r}")
+    names = (features,) if isinstance(features, str) else tuple(features)
+    for name in names:
+        checks.choice("feature", name, FEATURES)
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"features must name each feature once, got {names}")
+    return names
+
+
+def checked_window(window: Any, dt: float) -> tuple[int, int]:
+    """The steps first ≤ k < end of a window (start, stop) in ms, or all steps for None.
+
+    Raises InvalidInput unless it has a whole step at or after time zero.
+    """
+    if window is None:
+        return 0, MOST_STEPS
+    try:
+        start, stop = window
+    except (TypeError, ValueError):
+        raise InvalidInput(f"window must be (start, stop) in ms, got {window!r}") from None
+    times = (
+        checks.number("start of window", start, "ms"),
+        checks.number("stop of window", stop, "ms"),
+    )
+    if times[0] < 0.0 or times[1] / dt > MOST_STEPS:
+        raise InvalidInput(f"window must lie between 0 and the last possible step, got {window}")
+    first, end = (round(time / dt) for time in times)
+    if first >= end:
+        raise InvalidInput(
+            f"window must stop at least a step of {dt:g} ms after it starts, "
+            f"got {times[0]:g} to {times[1]:g} ms"
+        )
+    return first, end

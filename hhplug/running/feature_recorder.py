@@ -1,0 +1,96 @@
+"""A recorder that computes features beside what another recorder keeps.
+
+A backend with the capability `features` gives its samples of V to the sums itself. Of any other the
+recorder asks for V at every step, in arrays of the length of a block, which it gives to the sums.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from hhplug.backend import Capabilities, Recorded
+from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.features.definitions import of_group
+from hhplug.features.sums import FeatureSums
+from hhplug.problem import SUMS, Problem
+from hhplug.results.outcome import Outcome
+from hhplug.running.buffer_pool import BufferPool
+from hhplug.running.recorder import Recorder
+from hhplug.state import State
+
+
+class FeatureRecorder:
+    """It is a `Recorder`, of the blocks of `asked`, the problem that the backend is given.
+
+    kept: the recorder of what the user asked for. Raises InvalidInput if samples that stay on the
+    device would be needed, and NotEnoughMemory if the sums don't fit.
+    """
+
+    def __init__(
+        self, problem: Problem, capabilities: Capabilities, kept: Recorder, pool: BufferPool
+    ):
+        self._problem, self._kept, self._pool = problem, kept, pool
+        needs_V = of_group(problem.features, "mean", "range", "shape")
+        self._buffered = needs_V and not capabilities.features
+        self.asked = problem
+        if of_group(problem.features, "spikes"):
+            self.asked = self.asked.with_spikes("times")
+        if self._buffered:
+            if problem.device_arrays:
+                raise InvalidInput(
+                    "this backend computes features of V from samples on the host; leave "
+                    "device_arrays or these features out"
+                )
+            self.asked = self.asked.recording(tuple(dict.fromkeys(("V", *problem.record))))
+        self._unread: deque[tuple[int, Recorded]] = deque()
+        try:
+            self._sums = FeatureSums(
+                problem.features,
+                problem.window_steps,
+                problem.n_neurons,
+                problem.spike_threshold,
+                problem.dt,
+                problem.initial.carry.get(SUMS),
+            )
+        except MemoryError as error:
+            raise NotEnoughMemory(
+                f"no room for the features of {problem.n_neurons:,} neurons: {error}",
+                "fewer features, or a smaller batch_size",
+            ) from error
+
+    def block(self, first: int, count: int) -> Recorded:
+        """The arrays that a backend writes the steps first ≤ k < first + count to."""
+        kept, asked = self._kept.block(first, count), self.asked
+        self._unread.append((first, kept))
+        samples = kept.samples
+        if self._buffered:
+            shape, dtype = (count, asked.n_neurons), np.dtype(asked.dtype)
+            samples = {name: self._pool.empty(shape, dtype) for name in asked.record}
+        own = None if self._buffered else self._sums
+        return Recorded(asked, samples, kept.spike_count, features=own)
+
+    def collect(self, block: Recorded) -> None:
+        """Give the sums what they need of a block, and the other recorder what it keeps."""
+        first, kept = self._unread.popleft()
+        if self._buffered:
+            self._sums.samples(first, block.samples["V"])
+            steps = self._problem.sample_steps(first, len(block.samples["V"]))
+            rows = slice(steps.start - first, None, steps.step)
+            for name, samples in kept.samples.items():
+                samples[:] = block.samples[name][rows][:, self._problem.neurons]
+        self._sums.spikes(block.spikes)
+        kept.invalid = block.invalid
+        if self._problem.spikes == "times":
+            kept.spikes = block.spikes
+        self._kept.collect(kept)
+
+    def finish(self, n_steps: int, final: State) -> Outcome:
+        """What the first n_steps steps recorded, and their features."""
+        outcome = self._kept.finish(n_steps, final)
+        step, n = self._problem.start_step + n_steps, self._problem.n_neurons
+        values = self._sums.values(step, outcome.invalid.valid(n))
+        return outcome._replace(features=values)
+
+    def carried(self, final: State) -> State:
+        """The final state, with what the features of a run that resumes this one need."""
+        return State(final.variables, {**final.carry, SUMS: self._sums.rows})

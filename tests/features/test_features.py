@@ -1,0 +1,165 @@
+"""Features that are computed while a run goes on, against their definitions and each other."""
+
+import numpy as np
+import pytest
+from features.described import features as described
+from numpy.testing import assert_allclose, assert_array_equal
+from under_test import NAMES
+
+import hhplug
+from hhplug import InvalidInput, NotRecorded, Problem, Result, Simulator, Stimulus, simulate
+from hhplug.features.definitions import FEATURES
+from hhplug.plugins import choice
+from hhplug.running.block_length import BlockLength
+
+DT = 0.025  # ms
+STEPS = 1600
+N = 9
+ALL = tuple(FEATURES)
+WINDOW = (5.0, 37.5)  # ms
+# From silent to 3 spikes, and V crosses the threshold in the noise.
+NOISY = Stimulus.ornstein_uhlenbeck(np.linspace(0.0, 24.0, N), 6.0, 2.0, seed=4)
+RELATIVE = 1e-9  # of float64 sums, whose order differs
+ROUNDING = 5e-12  # mV, ms; the same of values near zero
+
+
+def problem(**changes):
+    given = {"T": STEPS * DT, "dt": DT, "stimulus": NOISY, "features": ALL, "window": WINDOW}
+    return Problem(**{**given, "record": ()} | changes)
+
+
+def assert_same_features(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert_array_equal(one[name], other[name], name)
+
+
+@pytest.mark.parametrize("threshold", [0.0, -62.0])
+@pytest.mark.parametrize("backend", [name for name in NAMES if name != "triton"])
+def test_features_are_those_of_the_trace_and_the_spikes(backend, threshold):
+    result = simulate(problem(record=("V",), spike_threshold=threshold), backend)
+    assert result.spike_count.max() > 3
+    for i in range(N):
+        spikes = result.spikes.time[result.spikes.neuron == i]
+        steps = tuple(round(time / DT) for time in WINDOW)
+        expected = described(result.V[:, i], DT, spikes, steps, threshold)
+        assert tuple(expected) == ALL
+        for name, value in expected.items():
+            assert_allclose(result.features[name][i], value, RELATIVE, ROUNDING, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", [name for name in NAMES if name != "triton"])
+def test_what_is_recorded_changes_no_feature_and_features_change_no_record(backend):
+    plain = simulate(problem(features=(), window=None, record=("n", "V")), backend)
+    kept = {"record": ("n", "V"), "record_every": 3, "record_neurons": [7, 2]}
+    some = simulate(problem(**kept), backend)
+    assert_array_equal(some.V, plain.V[::3, [7, 2]])
+    assert_array_equal(some["n"], plain["n"][::3, [7, 2]])
+    assert_array_equal(some.spikes.time, plain.spikes.time)
+    assert_array_equal(some.final_state, plain.final_state)
+    off = simulate(problem(spikes="off"), backend)
+    assert_same_features(off.features, some.features)
+    assert not off.samples
+    with pytest.raises(NotRecorded):
+        _ = off.spike_count
+
+
+@pytest.mark.parametrize(
+    ("backend", "window", "steps"),
+    [("numpy", WINDOW, STEPS), ("numpy", None, STEPS), ("reference", WINDOW, 420)],
+)
+def test_cuts_in_time_and_in_the_population_change_no_bit(backend, window, steps, monkeypatch):
+    whole = simulate(problem(T=steps * DT, window=window), backend)
+    monkeypatch.setattr(BlockLength, "_possible", lambda _: 37)
+    part, done = None, 0
+    for end in (203, 411, steps):
+        begun = {} if part is None else {"resume": part}
+        part = simulate(problem(T=(end - done) * DT, window=window, **begun), backend)
+        done = end
+    assert_same_features(part.features, whole.features)
+    parts = [simulate(problem(T=steps * DT, window=window).take(some), backend)
+             for some in ([8, 1, 3], slice(4, 8), [2, 0])]  # fmt: skip
+    assert_same_features(Result.join(parts).features, whole.features)
+
+
+def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
+    whole = simulate(problem(window=None), "numpy")
+    first = simulate(problem(T=600 * DT, window=None), "numpy")
+    first.save(tmp_path / "first.npz")
+    first = hhplug.load_result(tmp_path / "first.npz")
+    second = simulate(problem(T=(STEPS - 600) * DT, window=None, resume=first), "numpy")
+    second.save(tmp_path / "second.npz")
+    second = hhplug.load_result(tmp_path / "second.npz")
+    assert_same_features(second.features, whole.features)
+    assert second.problem.window_steps == whole.problem.window_steps
+    assert_same_features(hhplug.concat([first, second]).features, whole.features)
+    assert_same_features(simulate(second.problem, "numpy").features, whole.features)
+
+
+def test_a_run_after_one_without_features_begins_its_window_anew():
+    settled = simulate(problem(features=(), window=None), "numpy")
+    after = simulate(problem(resume=settled, window=None, T=20.0), "numpy")
+    begins = settled.next_step * DT
+    firsts = [after.spikes.time[after.spikes.neuron == i].min(initial=np.inf) for i in range(N)]
+    latency = np.nan_to_num(after.features["latency"], nan=np.inf)
+    assert_allclose(latency, np.array(firsts) - begins, RELATIVE)
+    other = simulate(problem(resume=after, features=("V_max",), window=None, T=1.0), "numpy")
+    assert (other.features["V_max"] < after.features["V_max"].max()).all()
+    with pytest.raises(InvalidInput, match="before this run, which begins at 40 ms"):
+        problem(resume=settled)
+
+
+def test_the_features_of_an_invalid_neuron_are_nan():
+    stiff = {"parameters": {"g_Na": np.where(np.arange(N) == 2, 4000.0, 120.0)}}
+    with pytest.warns(RuntimeWarning, match="1 of 9 neurons became invalid"):
+        result = simulate(problem(**stiff), "numpy")
+    assert not result.valid[2]
+    for values in result.features.values():
+        assert np.isnan(values[2])
+    assert np.isfinite(result.features["V_mean"][result.valid]).all()
+
+
+def test_a_dataset_has_the_features_with_their_units():
+    pytest.importorskip("xarray")
+    result = simulate(problem(), "numpy")
+    data = result.to_xarray()
+    assert_array_equal(data.isi_mean, result.features["isi_mean"])
+    assert data.isi_mean.units == "ms"
+    assert data.V_std.units == "mV"
+
+
+def test_a_simulator_computes_features_without_keeping_a_trace():
+    result = Simulator("numpy").run(20.0, DT, stimulus=NOISY, record=(), features="V_max")
+    trace = Simulator("numpy").run(20.0, DT, stimulus=NOISY)
+    assert_array_equal(result.features["V_max"], trace.V.max(axis=0))
+    with pytest.raises(NotRecorded, match="no features were computed"):
+        _ = trace.features
+
+
+def test_every_wrong_request_is_refused_by_name(tmp_path):
+    refused = {
+        "unknown feature 'isi_vc'": {"features": ("isi_vc",)},
+        "features must name each feature once": {"features": ("V_min", "V_min")},
+        "features must be names of spike_count": {"features": 3},
+        r"window must be \(start, stop\)": {"window": 3.0},
+        "start of window must be a finite number of ms": {"window": (np.nan, 3.0)},
+        "window must lie between": {"window": (-1.0, 3.0)},
+        "must stop at least a step": {"window": (3.0, 3.0)},
+        "when this run has ended, at 40 ms": {"window": (40.0, 50.0)},
+        "window is that of features": {"features": ()},
+    }
+    for message, changes in refused.items():
+        with pytest.raises(InvalidInput, match=message):
+            problem(**changes)
+    with pytest.raises(InvalidInput, match="a store keeps no features"):
+        simulate(problem(), "numpy", store=tmp_path / "run.zarr")
+
+
+def test_a_backend_that_gives_v_to_the_sums_records_nothing_for_them():
+    opened = choice.choose("reference")
+    assert opened.spec.capabilities.features
+    given = []
+    prepare = opened.backend.prepare
+    object.__setattr__(opened.backend, "prepare", lambda p, m: given.append(p) or prepare(p, m))
+    simulate(problem(T=1.0, window=None), opened)
+    assert given[0].record == ()
