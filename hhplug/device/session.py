@@ -4,17 +4,17 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, Recorded, Session
+from hhplug.backend import Block, Session
 from hhplug.currents.noise import quantiles
-from hhplug.currents.noisy import Noise
+from hhplug.device.block import DeviceBlock
+from hhplug.device.inputs import concatenated, gain_over_C_m, process, words_of_neurons
 from hhplug.device.interface import Array, Arrays, Device, Event
 from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom
 from hhplug.lowering.program import Program
@@ -26,10 +26,8 @@ SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neur
 # Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
 
-ALIGNMENT = 64  # elements; each input begins at a multiple of it
 INT = np.dtype(np.int32)
 SINGLE = np.dtype(np.float32)
-UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host, since it may exceed 2**31
 
 SHARED = ("inputs", "column", "replay", "quantiles", "neurons")  # arrays of the whole session
 
@@ -103,20 +101,20 @@ class DeviceSession(Session):
         device.transfers.refuse_fork()
         rows = self.program.row_values(problem.parameters, problem.dt)
         self.rows_per_neuron = rows["leak"].size > 1
-        gain = _gain(problem)
+        gain = gain_over_C_m(problem)
         self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
-        process, self._neurons = _process(problem), _words_of_neurons(self.noise)
-        self.process_per_neuron = process.shape[1] > 1
+        of_process, self._neurons = process(problem), words_of_neurons(self.noise)
+        self.process_per_neuron = of_process.shape[1] > 1
         self.first_neuron = int(self.noise.neurons[0]) if self.noise else 0
         array = problem.current.array
         self.row_length = array.row_length if array else self.J
-        inputs, slices = _concatenated(
+        inputs, slices = concatenated(
             {
                 "state": [problem.initial_state, *self._carried_noise()],
                 "constants": [np.array(self._constants)],
                 "rows": list(rows.values()),
                 "gain": [gain],
-                "process": list(process),
+                "process": list(of_process),
             }
         )
         self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
@@ -320,119 +318,3 @@ class DeviceSession(Session):
     def _end_stream(self) -> None:
         self.stream.synchronize()
         del self.stream
-
-
-class DeviceBlock(Block):
-    """The enqueued steps first ≤ k < first + count."""
-
-    def __init__(self, session: DeviceSession, first: int, count: int, slot: Slot):
-        self._session, self._first, self._slot = session, first, slot
-        rows = session.current(first, count)
-        held = not session.array_current and bool((rows == rows[0]).all())
-        session.upload(slot.current, rows[:1] if held else rows)
-        first_sample = session.problem.sample_steps(first, count).start - first
-        self._work = session.work(count, slot, first_sample, held)
-        if slot.start is not None:
-            session.stream.copy(slot.start, session.arrays["state"])
-        slot.done = session.enqueue(self._work)
-
-    def read(self, out: Recorded) -> None:
-        session, slot = self._session, self._slot
-        assert slot.done
-        total, any_invalid = np.zeros(1, UNSIGNED), np.zeros(1, INT)
-        copies = [(array, slot.samples[name]) for name, array in out.samples.items()]
-        copies.append((any_invalid, slot.invalid.any))
-        if slot.spike_count is not None:
-            copies.append((session.spike_count, slot.spike_count))
-        if slot.spikes:
-            copies.append((total.view(INT), slot.spikes.total))
-        with session.device.current():
-            session.device.transfers.to_host(slot.done, copies)
-            if slot.spike_count is not None:
-                out.spike_count += session.spike_count
-            if total[0] > session.room:
-                self._replay(out)
-            elif slot.spikes and total[0]:
-                self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first)
-            if any_invalid[0]:
-                self._give_invalid(out, slot.invalid, slot.done)
-
-    def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
-        first = np.empty(self._session.problem.n_neurons, INT)
-        self._session.device.transfers.to_host(ready, [(first, invalid.first)])
-        self._session.stream.zero(invalid.first)
-        neuron = np.flatnonzero(first)
-        out.add_invalid(neuron, first[neuron] + np.int64(self._first - 1))
-
-    def _give_spikes(
-        self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int
-    ) -> None:
-        """Copy the spikes of a launch that began with step `first` to the host and add them."""
-        neuron, step = np.empty((2, total), INT)
-        fraction = np.empty(total, self._session.dtype)
-        copies = [(neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)]
-        self._session.device.transfers.to_host(ready, copies)
-        out.add_spikes(neuron, step + np.int64(first), fraction)
-
-    def _replay(self, out: Recorded) -> None:
-        """Repeat the block from its saved start, for the spikes only, in launches whose spikes fit.
-
-        There is room for one spike of each neuron, so that a launch of one step always fits.
-        """
-        session, whole, spikes = self._session, self._work, self._work.spikes
-        start, end = self._slot.start, session.arrays["replay"]
-        assert spikes
-        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None)
-        done, steps = 0, max(1, whole.n_steps // 2)
-        while done < whole.n_steps:
-            steps = min(steps, whole.n_steps - done)
-            current = whole.current if whole.held else whole.current[done * session.row_length :]
-            session.stream.copy(end, start)
-            first = self._first + done
-            ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
-            total = np.empty(1, UNSIGNED)
-            session.device.transfers.to_host(ready, [(total.view(INT), spikes.total)])
-            if total[0] > session.room:
-                steps = max(1, steps // 2)
-                continue
-            if total[0]:
-                self._give_spikes(out, spikes, ready, int(total[0]), first)
-            session.stream.copy(start, end)
-            done += steps
-
-
-def _concatenated(
-    inputs: Mapping[str, Sequence[NDArray[Any]]],
-) -> tuple[list[NDArray[Any]], dict[str, slice]]:
-    """Return all arrays with padding between, to be copied as one, and name → its elements."""
-    rows, slices, end = [], {}, 0
-    for name, arrays in inputs.items():
-        size = sum(array.size for array in arrays)
-        slices[name] = slice(end, end + size)
-        rows += [*arrays, np.zeros(-size % ALIGNMENT)]
-        end += size + rows[-1].size
-    return rows, slices
-
-
-def _gain(problem: Problem) -> NDArray[Any]:
-    """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
-    gain = problem.current.gain_over(problem.parameters["C_m"])
-    return gain if len(gain) else np.zeros((1, 1))
-
-
-def _process(problem: Problem) -> NDArray[np.float64]:
-    """Return decay, kick and sigma over C_m of the noise, (3, N) or (3, 1); (0, 1) without one."""
-    noise = problem.current.noise
-    if not noise:
-        return np.empty((0, 1))
-    of = noise.recursion
-    rows = of.decay, of.kick, np.atleast_1d(noise.sigma / problem.parameters["C_m"])
-    return np.stack(np.broadcast_arrays(*rows))
-
-
-def _words_of_neurons(noise: Noise | None) -> NDArray[np.int32]:
-    """Return low and high words of the neurons' numbers, (2, N); empty if they are consecutive."""
-    if not noise or (np.diff(noise.neurons) == 1).all():
-        return np.empty((2, 0), np.int32)
-    words = noise.neurons & 0xFFFFFFFF, noise.neurons >> 32
-    return np.stack(words).astype(np.uint32).view(np.int32)

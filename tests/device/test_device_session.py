@@ -19,6 +19,7 @@ from host_problems import (
 )
 
 from hhplug import HHParameters, Stimulus, simulate
+from hhplug.device import block as device_block
 from hhplug.device import session as device_session
 from hhplug.membranes import LTS
 from hhplug.running.memory_recorder import MemoryRecorder
@@ -125,11 +126,11 @@ def expected_of_replayed(kind):
 def replays(monkeypatch):
     """The list of replayed blocks, with a capacity of one spike per neuron in a block."""
     seen = []
-    replay = device_session.DeviceBlock._replay
+    replay = device_block.DeviceBlock._replay
     monkeypatch.setattr(device_session, "SPIKES_PER_MS", 0.0)
     monkeypatch.setattr(device_session, "LEAST_ROOM", 0)
     monkeypatch.setattr(
-        device_session.DeviceBlock,
+        device_block.DeviceBlock,
         "_replay",
         lambda self, out: (seen.append(self), replay(self, out)),
     )

@@ -17,6 +17,7 @@ from under_test import NAMES
 
 import hhplug
 from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus
+from hhplug.device import block as device_block
 from hhplug.device import session as device_session
 from hhplug.plugins import choice
 
@@ -79,9 +80,9 @@ def test_spikes_beyond_the_capacity_are_found_by_a_replay(monkeypatch, backend, 
     monkeypatch.setattr(device_session, "SPIKES_PER_MS", 0.0)
     monkeypatch.setattr(device_session, "LEAST_ROOM", 0)
     replays = []
-    replay = device_session.DeviceBlock._replay
+    replay = device_block.DeviceBlock._replay
     monkeypatch.setattr(
-        device_session.DeviceBlock, "_replay", lambda *args: (replays.append(1), replay(*args))
+        device_block.DeviceBlock, "_replay", lambda *args: (replays.append(1), replay(*args))
     )
     scarce = Simulator(backend, dtype).run(T, stimulus=current, record=())
     assert replays

@@ -17,6 +17,7 @@ from lowering.program_steps import DT, population
 from noise_cases import NUMBERS
 
 from hhplug import Problem, Simulator, Stimulus, membranes, simulate
+from hhplug.device import block as device_block
 from hhplug.device import session as device_session
 from hhplug.lowering.lower import lower
 from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
@@ -187,10 +188,10 @@ def rates(membrane, dtype, V, **on):
 def keep_all(folder):
     no_room = patch.multiple(device_session, SPIKES_PER_MS=0.0, LEAST_ROOM=0)
     replayed = patch.object(
-        device_session.DeviceBlock,
+        device_block.DeviceBlock,
         "_replay",
         autospec=True,
-        side_effect=device_session.DeviceBlock._replay,
+        side_effect=device_block.DeviceBlock._replay,
     )
     for dtype in DTYPES:
         for name, membrane in MEMBRANES.items():

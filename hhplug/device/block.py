@@ -1,0 +1,95 @@
+"""A block of steps on a device: its launch, and how its samples and spikes are read."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hhplug.backend import Block, Recorded
+from hhplug.device.interface import Event
+from hhplug.device.launch import InvalidRoom, Slot, SpikeRoom
+
+if TYPE_CHECKING:
+    from hhplug.device.session import DeviceSession
+
+INT = np.dtype(np.int32)
+UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host, since it may exceed 2**31
+
+
+class DeviceBlock(Block):
+    """The enqueued steps first ≤ k < first + count."""
+
+    def __init__(self, session: "DeviceSession", first: int, count: int, slot: Slot):
+        self._session, self._first, self._slot = session, first, slot
+        rows = session.current(first, count)
+        held = not session.array_current and bool((rows == rows[0]).all())
+        session.upload(slot.current, rows[:1] if held else rows)
+        first_sample = session.problem.sample_steps(first, count).start - first
+        self._work = session.work(count, slot, first_sample, held)
+        if slot.start is not None:
+            session.stream.copy(slot.start, session.arrays["state"])
+        slot.done = session.enqueue(self._work)
+
+    def read(self, out: Recorded) -> None:
+        session, slot = self._session, self._slot
+        assert slot.done
+        total, any_invalid = np.zeros(1, UNSIGNED), np.zeros(1, INT)
+        copies = [(array, slot.samples[name]) for name, array in out.samples.items()]
+        copies.append((any_invalid, slot.invalid.any))
+        if slot.spike_count is not None:
+            copies.append((session.spike_count, slot.spike_count))
+        if slot.spikes:
+            copies.append((total.view(INT), slot.spikes.total))
+        with session.device.current():
+            session.device.transfers.to_host(slot.done, copies)
+            if slot.spike_count is not None:
+                out.spike_count += session.spike_count
+            if total[0] > session.room:
+                self._replay(out)
+            elif slot.spikes and total[0]:
+                self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first)
+            if any_invalid[0]:
+                self._give_invalid(out, slot.invalid, slot.done)
+
+    def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
+        first = np.empty(self._session.problem.n_neurons, INT)
+        self._session.device.transfers.to_host(ready, [(first, invalid.first)])
+        self._session.stream.zero(invalid.first)
+        neuron = np.flatnonzero(first)
+        out.add_invalid(neuron, first[neuron] + np.int64(self._first - 1))
+
+    def _give_spikes(
+        self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int
+    ) -> None:
+        """Copy the spikes of a launch that began with step `first` to the host and add them."""
+        neuron, step = np.empty((2, total), INT)
+        fraction = np.empty(total, self._session.dtype)
+        copies = [(neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)]
+        self._session.device.transfers.to_host(ready, copies)
+        out.add_spikes(neuron, step + np.int64(first), fraction)
+
+    def _replay(self, out: Recorded) -> None:
+        """Repeat the block from its saved start, for the spikes only, in launches whose spikes fit.
+
+        There is room for one spike of each neuron, so that a launch of one step always fits.
+        """
+        session, whole, spikes = self._session, self._work, self._work.spikes
+        start, end = self._slot.start, session.arrays["replay"]
+        assert spikes
+        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None)
+        done, steps = 0, max(1, whole.n_steps // 2)
+        while done < whole.n_steps:
+            steps = min(steps, whole.n_steps - done)
+            current = whole.current if whole.held else whole.current[done * session.row_length :]
+            session.stream.copy(end, start)
+            first = self._first + done
+            ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
+            total = np.empty(1, UNSIGNED)
+            session.device.transfers.to_host(ready, [(total.view(INT), spikes.total)])
+            if total[0] > session.room:
+                steps = max(1, steps // 2)
+                continue
+            if total[0]:
+                self._give_spikes(out, spikes, ready, int(total[0]), first)
+            session.stream.copy(start, end)
+            done += steps
