@@ -21,7 +21,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Capabilities:
     membranes: Literal["squid", "any"] = "squid"  # the membranes that it computes
     methods: tuple[Method, ...] = ("rk4",)  # the methods of integration that it has
     noise: bool = False  # it computes currents of the form `noise`
+    ordered_spikes: bool = False  # its sessions implement ordered_spikes
     device_index: bool = False  # the factory accepts device=0, 1, …
     device_arrays: bool = False  # its sessions implement device_samples
     features: bool = False  # its blocks give every sample of V to `Recorded.features`
@@ -105,6 +106,19 @@ class BackendSpec:
                 raise InvalidInput(f"not a requirement: {requirement!r} ({error})") from None
 
 
+class OrderedSpikes(NamedTuple):
+    """The spikes of all blocks of a run."""
+
+    counts: NDArray[np.int64]
+    """Spikes of each neuron, (n_neurons,)."""
+
+    times: tuple[NDArray[np.int64], NDArray[np.float64]] | None
+    """Neuron and time (ms) of each spike, sorted by neuron, then time; None for counts alone.
+
+    The time is (step + fraction) · dt, in float64.
+    """
+
+
 @dataclass
 class Recorded:
     """The arrays that a block writes its samples and spikes to. They become the user's Result.
@@ -123,10 +137,16 @@ class Recorded:
     """
 
     spike_count: NDArray[np.int64]
-    """Spikes of each neuron, (n_neurons,). A block adds its own, unless problem.spikes is "off"."""
+    """Spikes of each neuron, (n_neurons,). A block adds its own, unless problem.spikes is "off".
+
+    Nor does it if problem.ordered_spikes is true.
+    """
 
     spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_spikes`."""
+
+    n_kept_spikes: int = 0
+    """Spikes of the block whose times are kept for `Session.ordered_spikes`. The block sets it."""
 
     invalid: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_invalid`."""
@@ -258,6 +278,15 @@ class Session(ABC):
         """
         raise NotImplementedError
 
+    def ordered_spikes(self) -> OrderedSpikes:
+        """Return the spikes of all blocks, in order.
+
+        Only a backend with the capability ordered_spikes implements it. It is called once, after
+        state(), if problem.ordered_spikes is true; blocks then have no spikes. The arrays are
+        copies on the host.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:  # noqa: B027 (many backends have nothing to free)
         """Free what the session holds. It may be called twice."""
 
@@ -280,3 +309,6 @@ class Backend(ABC):
 
         problem.dtype is one of the dtypes in the spec's capabilities.
         """
+
+    def release_memory(self) -> None:  # noqa: B027 (many backends keep nothing)
+        """Free the memory that is kept for the next session, if there is any."""

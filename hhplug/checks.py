@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hhplug.errors import InvalidInput, UnknownArgument
 from hhplug.quantities import PURE, in_unit, is_labelled
+from hhplug.threads import of_parts
 
 PerNeuron = float | NDArray[np.float64]
 """One value for all neurons, or an (n,) array."""
@@ -197,7 +198,12 @@ def within(
 def _all_within(values: PerNeuron, least: float, most: float) -> bool:
     """Whether least ≤ value ≤ most for all values. NaN is outside. It allocates nothing."""
     if isinstance(values, np.ndarray):
-        return bool(least <= values.min() and values.max() <= most)
+        return all(
+            of_parts(
+                lambda part: bool(least <= values[part].min() and values[part].max() <= most),
+                len(values),
+            )
+        )
     return least <= values <= most
 
 

@@ -86,7 +86,9 @@ class Problem:
     _ids: NDArray[np.int64] | None  # see neuron_ids
     _ranks: NDArray[np.int64] | None  # see record_ranks
     _columns: NDArray[np.int64] | None  # column of each neuron in an array stimulus
-    _noise: bool  # whether the backend that is given the problem computes noise
+    # What the backend does that is given the problem.
+    ordered_spikes: bool  # it returns spikes at the run's end, by Session.ordered_spikes
+    _noise: bool  # it computes noise
 
     @checks.known_arguments
     def __init__(
@@ -161,6 +163,7 @@ class Problem:
             "_ids": resume.problem._ids if resume else None,
             "_ranks": None,
             "_columns": None,
+            "ordered_spikes": False,
             "_noise": False,
         }
         for name, value in fields.items():
@@ -355,12 +358,14 @@ class Problem:
         variables = np.broadcast_to(variables, (len(variables), self.n_neurons))
         return self._with(initial=State(variables, state.carry), invalid=invalid)
 
-    def for_backend(self, noise: bool) -> "Problem":
+    def for_backend(self, noise: bool, ordered_spikes: bool = False) -> "Problem":
         """The same problem as a backend is given it.
 
         noise: whether the backend computes noise. Its current then has the form `noise` if it can.
+        ordered_spikes: whether the backend returns the spikes, if there are any, at the run's end.
         """
-        return self._with(_noise=noise)
+        ordered = ordered_spikes and self.spikes != "off"
+        return self._with(_noise=noise, ordered_spikes=ordered)
 
     def with_features(
         self,

@@ -21,6 +21,9 @@ class State:
     The core passes them on to the run that resumes this one, and doesn't look into them.
     """
 
+    known_finite: bool = False
+    """Whether all variables are known to be finite, so that nobody need look."""
+
     def take(self, neurons: Any) -> "State":
         """The state of some neurons, a slice or an array of indices."""
         carry = {name: array[..., neurons] for name, array in self.carry.items()}

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.threads import of_parts
+
 STABILITY_LIMIT = 2.785
 """That of classic RK4: the largest z at which |1 − z + z²/2 − z³/6 + z⁴/24| ≤ 1, rounded down."""
 
@@ -78,7 +80,12 @@ def finite(state: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 def nonfinite_neurons(state: NDArray[np.floating]) -> NDArray[np.intp]:
     """Indices of the neurons whose state, a column of (n_states, n), isn't finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(state.sum()):  # one pass, without a temporary array
-            return np.zeros(0, np.intp)
+
+    def all_finite(part: slice) -> bool:
+        with np.errstate(over="ignore", invalid="ignore"):
+            # One pass, without a temporary array.
+            return bool(np.isfinite(state[:, part].sum()))
+
+    if all(of_parts(all_finite, state.shape[1])):
+        return np.zeros(0, np.intp)
     return np.flatnonzero(~finite(state))

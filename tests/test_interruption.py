@@ -248,13 +248,13 @@ def test_a_session_is_closed_after_an_interruption():
 def test_an_interrupted_run_does_not_wait_for_its_spikes_to_be_sorted():
     simulator, stimulus = Simulator("reference"), Stimulus.constant([10.0, 30.0])
     whole = simulator.run(20.0, stimulus=stimulus)
-    sort, sorted_ = hhplug.running.memory_recorder._sort, []
+    sort, sorted_ = hhplug.spike_order._sort, []
 
     def noted(*arguments):
         sorted_.append(1)
         return sort(*arguments)
 
-    with patch("hhplug.running.memory_recorder._sort", noted):
+    with patch("hhplug.spike_order._sort", noted):
         with blocks_of(100), interrupting(3), pytest.raises(Interrupted) as stop:
             simulator.run(20.0, stimulus=stimulus)
         assert sorted_ == []

@@ -234,7 +234,9 @@ def test_the_next_block_is_enqueued_before_one_is_read_and_two_at_most_wait(log)
 
 
 def test_blocks_stay_within_their_bytes(log):
-    with patch("hhplug.running.preparing.BLOCK_BYTES", 4 * 2 * 100 * 7):
+    size = 4 * 2 * 100 * 7
+    bounds = patch("hhplug.running.preparing.ROW_BYTES", size)
+    with bounds, patch("hhplug.running.memory_recorder.MemoryRecorder.sample_bytes", size):
         recorded = log(T=10.0, batch_size=100, record=("V", "m"))
         thinned = log(T=10.0, batch_size=100, record=("V", "m"), record_every=3)
         current = log(T=10.0, stimulus=np.zeros((1000, 100), np.float32), record=())

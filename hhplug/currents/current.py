@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hhplug.checks import PerNeuron
 from hhplug.currents.pieces import Steps, pieces
 from hhplug.currents.terms import ROUNDING, Constant, Term
 
@@ -84,20 +86,25 @@ class Current(ABC):
 
 
 class SeparableCurrent(Current):
-    """I_ext[k, i] = Σ_j gain[j, i] · waveform[k, j], summed in the order of j.
+    """I_ext[k, i] = Σ_j gain[j, i] · waveform[k, j], summed in the order of j."""
 
-    gain: (J, n), or (J, 1) where no amplitude is per neuron; µA/cm².
-    """
+    gains: tuple[PerNeuron, ...]
+    """The gain of each waveform, a number or (n,), µA/cm²."""
 
     def __init__(self, terms: tuple[Term, ...], dt: float):
         self.dt = dt
         self._terms = terms
-        gains = [gain for term in terms for gain in term.gains()]
-        width = max((np.size(gain) for gain in gains), default=1)
-        self.gain = np.zeros((len(gains), width))
-        for row, gain in zip(self.gain, gains, strict=True):
+        self.gains = tuple(gain for term in terms for gain in term.gains())
+
+    @cached_property
+    def gain(self) -> NDArray[np.float64]:
+        """The gains, (J, n), or (J, 1) where none is per neuron; µA/cm²."""
+        width = max((np.size(gain) for gain in self.gains), default=1)
+        rows = np.zeros((len(self.gains), width))
+        for row, gain in zip(rows, self.gains, strict=True):
             row[:] = gain
-        self.gain.flags.writeable = False
+        rows.flags.writeable = False
+        return rows
 
     @property
     def separable(self) -> "SeparableCurrent":
@@ -120,7 +127,7 @@ class SeparableCurrent(Current):
         return summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
-        total, size = np.zeros((2, len(self.gain)))
+        total, size = np.zeros((2, len(self.gains)))
         for step, steps in pieces(first, count, self._width()):
             waveform = self.waveform(step, steps)
             total += waveform.sum(axis=0)
@@ -136,13 +143,13 @@ class SeparableCurrent(Current):
         return all((self.waveform(step, steps) == same).all() for step, steps in parts)
 
     def bytes_per_step(self, itemsize: int) -> int:
-        return self._width() * max(self.gain.itemsize, itemsize)
+        return self._width() * max(np.dtype(np.float64).itemsize, itemsize)
 
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         return self.gain / np.asarray(C_m)
 
     def _width(self) -> int:
-        return len(self.gain)
+        return len(self.gains)
 
     def _flowing(self, parts: list[tuple[int, int]], direction: int) -> Iterator[int]:
         for first, count in parts:

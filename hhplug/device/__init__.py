@@ -11,23 +11,28 @@ from hhplug.device.interface import (
     Arrays,
     Device,
     Event,
+    PlacedSpikes,
     Stream,
     chosen_index,
     no_memory_to_begin,
     not_enough_memory,
 )
+from hhplug.device.kept import KeptMemory
 from hhplug.device.launch import InvalidRoom, Launch, SpikeRoom
 from hhplug.device.session import DeviceSession
-from hhplug.device.transfers import Transfers
+from hhplug.device.transfers import Copy, Transfers
 
 __all__ = [
     "Array",
     "Arrays",
+    "Copy",
     "Device",
     "DeviceSession",
     "Event",
     "InvalidRoom",
+    "KeptMemory",
     "Launch",
+    "PlacedSpikes",
     "SpikeRoom",
     "Stream",
     "Transfers",

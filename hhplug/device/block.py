@@ -7,7 +7,8 @@ import numpy as np
 
 from hhplug.backend import Block, Recorded
 from hhplug.device.interface import Event
-from hhplug.device.launch import InvalidRoom, Slot, SpikeRoom
+from hhplug.device.launch import InvalidRoom, Slot, SpikeRoom, Start
+from hhplug.device.transfers import Copy
 
 if TYPE_CHECKING:
     from hhplug.device.session import DeviceSession
@@ -27,33 +28,36 @@ class DeviceBlock(Block):
         first_sample = session.problem.sample_steps(first, count).start - first
         self._work = session.work(count, slot, first_sample, held)
         if slot.start is not None:
-            session.stream.copy(slot.start, session.arrays["state"])
+            self._copy(slot.start, Start(session.arrays["state"], session.arrays["spike_count"]))
         slot.done = session.enqueue(self._work)
 
     def read(self, out: Recorded) -> None:
         session, slot = self._session, self._slot
         assert slot.done
         total, any_invalid = np.zeros(1, UNSIGNED), np.zeros(1, INT)
-        copies = [(array, slot.samples[name]) for name, array in out.samples.items()]
-        copies.append((any_invalid, slot.invalid.any))
-        if slot.spike_count is not None:
-            copies.append((session.spike_count, slot.spike_count))
+        copies = [Copy(array, slot.samples[name]) for name, array in out.samples.items()]
+        copies.append(Copy(any_invalid, slot.invalid.any))
+        counted = session.spike_count.size > 0
+        if counted:
+            assert slot.spike_count is not None
+            copies.append(Copy(session.spike_count, slot.spike_count))
         if slot.spikes:
-            copies.append((total.view(INT), slot.spikes.total))
+            copies.append(Copy(total.view(INT), slot.spikes.total))
         with session.device.current():
             session.device.transfers.to_host(slot.done, copies)
-            if slot.spike_count is not None:
+            if counted:
                 out.spike_count += session.spike_count
             if total[0] > session.room:
                 self._replay(out)
             elif slot.spikes and total[0]:
                 self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first)
+            session.note_validity(not any_invalid[0])
             if any_invalid[0]:
                 self._give_invalid(out, slot.invalid, slot.done)
 
     def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
         first = np.empty(self._session.problem.n_neurons, INT)
-        self._session.device.transfers.to_host(ready, [(first, invalid.first)])
+        self._session.device.transfers.to_host(ready, [Copy(first, invalid.first)])
         self._session.stream.zero(invalid.first)
         neuron = np.flatnonzero(first)
         out.add_invalid(neuron, first[neuron] + np.int64(self._first - 1))
@@ -61,11 +65,13 @@ class DeviceBlock(Block):
     def _give_spikes(
         self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int
     ) -> None:
-        """Copy the spikes of a launch that began with step `first` to the host and add them."""
-        neuron, step = np.empty((2, total), INT)
-        fraction = np.empty(total, self._session.dtype)
-        copies = [(neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)]
-        self._session.device.transfers.to_host(ready, copies)
+        """Give the core the spikes of a launch that began with step `first`, or keep them."""
+        session = self._session
+        if session.problem.ordered_spikes:
+            session.store.add(spikes, ready, total, first)
+            out.n_kept_spikes += total
+            return
+        neuron, step, fraction = session.spikes_at_home(spikes, ready, total)
         out.add_spikes(neuron, step + np.int64(first), fraction)
 
     def _replay(self, out: Recorded) -> None:
@@ -74,22 +80,30 @@ class DeviceBlock(Block):
         There is room for one spike of each neuron, so that a launch of one step always fits.
         """
         session, whole, spikes = self._session, self._work, self._work.spikes
-        start, end = self._slot.start, session.arrays["replay"]
+        start, end = self._slot.start, session.replay
         assert spikes
-        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None)
+        assert start
+        work = replace(
+            whole, state=end.state, spike_count=end.spike_count, samples={}, invalid=None
+        )
         done, steps = 0, max(1, whole.n_steps // 2)
         while done < whole.n_steps:
             steps = min(steps, whole.n_steps - done)
             current = whole.current if whole.held else whole.current[done * session.row_length :]
-            session.stream.copy(end, start)
+            self._copy(end, start)
             first = self._first + done
             ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
             total = np.empty(1, UNSIGNED)
-            session.device.transfers.to_host(ready, [(total.view(INT), spikes.total)])
+            copies = [Copy(total.view(INT), spikes.total)]
+            session.device.transfers.to_host(ready, copies)
             if total[0] > session.room:
                 steps = max(1, steps // 2)
                 continue
             if total[0]:
                 self._give_spikes(out, spikes, ready, int(total[0]), first)
-            session.stream.copy(start, end)
+            self._copy(start, end)
             done += steps
+
+    def _copy(self, target: Start, source: Start) -> None:
+        for to, of in zip(target, source, strict=True):
+            self._session.stream.copy(to, of)

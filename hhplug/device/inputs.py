@@ -1,48 +1,116 @@
 """What a session uploads before its first launch: rows, gains, and what a noise needs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.checks import PerNeuron
+from hhplug.currents.noise import quantiles
 from hhplug.currents.noisy import Noise
+from hhplug.device.transfers import Computed, Source
+from hhplug.lowering.canonical import Sum
+from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 
-ALIGNMENT = 64  # elements; each input begins at a multiple of it
+INT, SINGLE = np.dtype(np.int32), np.dtype(np.float32)
 
 
-def concatenated(
-    inputs: Mapping[str, Sequence[NDArray[Any]]],
-) -> tuple[list[NDArray[Any]], dict[str, slice]]:
-    """Return all arrays with padding between, to be copied as one, and name → its elements."""
-    rows, slices, end = [], {}, 0
-    for name, arrays in inputs.items():
-        size = sum(array.size for array in arrays)
-        slices[name] = slice(end, end + size)
-        rows += [*arrays, np.zeros(-size % ALIGNMENT)]
-        end += size + rows[-1].size
-    return rows, slices
+@dataclass(frozen=True)
+class Input:
+    """An array for the device: its rows, one after another, and the type that they have there.
+
+    sources: the objects and values from which the rows follow, and nothing else; an array on the
+    device that was made of the same needn't be uploaded again. Empty if that can't be said.
+    """
+
+    rows: Sequence[Source]
+    dtype: np.dtype
+    sources: tuple[Any, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return sum(row.size for row in self.rows)
+
+    @property
+    def width(self) -> int:
+        """Elements of each row: N, or 1 for all neurons."""
+        return self.rows[0].size if self.rows else 1
 
 
-def gain_over_C_m(problem: Problem) -> NDArray[Any]:
-    """Return the gain over C_m, (J, N) or (J, 1); zeros, (1, 1), where there is no current."""
-    gain = problem.current.gain_over(problem.parameters["C_m"])
-    return gain if len(gain) else np.zeros((1, 1))
+def inputs_of(problem: Problem, program: Program) -> dict[str, Input]:
+    """The inputs of a run, by the names that `DeviceSession` explains."""
+    real, noise = np.dtype(problem.dtype), problem.current.noise
+    parameters, stimulus = problem.parameters, problem.stimulus
+    computed_from = (parameters, problem.dt, problem.dtype, problem.n_neurons)
+    column = np.empty(0, np.int32)
+    if problem.record_neurons is not None:
+        column = np.full(problem.n_neurons, -1, np.int32)
+        column[problem.record_neurons] = np.arange(problem.n_recorded)
+    table = np.stack(quantiles(), axis=1).reshape(-1) if noise else np.empty(0, np.float32)
+    return {
+        "rows": Input(_rows(problem, program), real, (*computed_from, program.digest)),
+        "gain": Input(_gains(problem), real, (*computed_from, stimulus)),
+        "process": Input(_process(problem), real, (*computed_from, stimulus)),
+        "quantiles": Input([table], SINGLE, ("quantiles",)),
+        "neurons": Input([_words_of_neurons(noise).reshape(-1)], INT),
+        "column": Input([column], INT),
+    }
 
 
-def process(problem: Problem) -> NDArray[np.float64]:
-    """Return decay, kick and sigma over C_m of the noise, (3, N) or (3, 1); (0, 1) without one."""
+def _rows(problem: Problem, program: Program) -> list[Source]:
+    """The program's rows: each (N,), or (1,) if no parameter is per neuron."""
+    values: dict[str, Any] = {**problem.parameters, "dt": problem.dt}
+    if not any(np.size(value) > 1 for value in values.values()):
+        return list(program.row_values(problem.parameters, problem.dt).values())
+
+    def of_part(row: Sum, part: slice) -> NDArray[Any]:
+        return row.value(_part_of(values, part))
+
+    rows = program.rows.values()
+    return [Computed(problem.n_neurons, partial(of_part, row)) for row in rows]
+
+
+def _part_of(values: Mapping[str, Any], part: slice) -> dict[str, Any]:
+    """The values of some of the neurons."""
+    return {
+        name: value[part] if isinstance(value, np.ndarray) and value.size > 1 else value
+        for name, value in values.items()
+    }
+
+
+def _gains(problem: Problem) -> list[Source]:
+    """The gains over C_m: each (N,) or (1,); a single zero where there is no waveform."""
+    current, C_m = problem.current, problem.parameters["C_m"]
+    separable = current.noise.separable if current.noise else current.separable
+    gains = separable.gains if separable else ()
+    width = max(np.size(value) for value in (C_m, *gains))
+    if not gains or width == 1:
+        return [np.atleast_1d(gain) / np.asarray(C_m) for gain in gains or (0.0,)]
+
+    def over_C_m(gain: PerNeuron, part: slice) -> NDArray[Any]:
+        of = _part_of({"gain": gain, "C_m": C_m}, part)
+        return of["gain"] / of["C_m"]
+
+    return [Computed(width, partial(over_C_m, gain)) for gain in gains]
+
+
+def _process(problem: Problem) -> list[Source]:
+    """Decay, kick and sigma over C_m of the noise: each (N,) or (1,); nothing without one."""
     noise = problem.current.noise
     if not noise:
-        return np.empty((0, 1))
+        return []
     of = noise.recursion
     rows = of.decay, of.kick, np.atleast_1d(noise.sigma / problem.parameters["C_m"])
-    return np.stack(np.broadcast_arrays(*rows))
+    return list(np.broadcast_arrays(*rows))
 
 
-def words_of_neurons(noise: Noise | None) -> NDArray[np.int32]:
-    """Return low and high words of the neurons' numbers, (2, N); empty if they are consecutive."""
+def _words_of_neurons(noise: Noise | None) -> NDArray[np.int32]:
+    """Low and high words of the neurons' numbers, (2, N); empty if they are consecutive."""
     if not noise or (np.diff(noise.neurons) == 1).all():
         return np.empty((2, 0), np.int32)
     words = noise.neurons & 0xFFFFFFFF, noise.neurons >> 32

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,23 @@ from hhplug.errors import BackendUnavailable, NotEnoughMemory
 
 Array = Any
 """A one-dimensional array on the device; a slice shares its memory."""
+
+Shapes = dict[Hashable, tuple[int, np.dtype]]
+"""Key of an array → its number of elements and its type."""
+
+
+@dataclass(frozen=True)
+class PlacedSpikes:
+    """The spikes of one launch, each with its place among those of its neuron."""
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ("neuron", "step", "fraction", "ordinal")
+
+    total: int
+    first_step: int  # of the launch, counted from time zero
+    neuron: Array  # (total,) int32
+    step: Array  # (total,) int32: of the launch, from 0
+    fraction: Array  # (total,): of the step
+    ordinal: Array  # (total,) int32: spikes of its neuron before it in the run
 
 
 class Arrays(ABC):
@@ -70,7 +89,13 @@ class Device(ABC):
     """A device that all sessions on it share. Calls other than `current` are made within it."""
 
     transfers: Transfers
-    """Copies to and from the device; __init__ sets Transfers(self.stream(), self.pinned)."""
+    """Copies to and from the device.
+
+    __init__ sets Transfers(self.stream(), self.pinned, self.current).
+    """
+
+    keepers: "WeakSet[Any]"
+    """The KeptMemory of each backend that is open on the device; __init__ sets WeakSet()."""
 
     @abstractmethod
     def current(self) -> AbstractContextManager[None]:

@@ -14,13 +14,23 @@ class SpikeRoom(NamedTuple):
     neuron: Array  # (room,) int32
     step: Array  # (room,) int32: step of the launch, from 0
     fraction: Array  # (room,): fraction of the step before the crossing
+    ordinal: Array  # (room,) int32: spikes of its neuron that spike_count had before it
 
 
 class InvalidRoom(NamedTuple):
     """The arrays in which a launch notes neurons that are invalid during it."""
 
     any: Array  # (1,) int32, 0 at first: 1 if there is one
-    first: Array  # (N,) int32, 0 at first: of an invalid neuron its first invalid step, from 1 on
+    # (N,) int32, 0 at first: of an invalid neuron its first invalid step, from 1 on; the number
+    # of steps + 1 if the state at the end isn't finite
+    first: Array
+
+
+class Start(NamedTuple):
+    """What a block begins with, from which it can be repeated."""
+
+    state: Array  # (states·N)
+    spike_count: Array  # (N,) int32
 
 
 @dataclass
@@ -29,10 +39,10 @@ class Slot:
 
     current: Array  # (max_steps × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
-    spike_count: Array | None  # (N,) int32; None unless spikes are counted
+    spike_count: Array | None  # (N,) int32, added to; None unless spikes are counted
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom
-    start: Array | None  # (states·N): before the block; None unless spike times are kept
+    start: Start | None  # None unless spike times are kept
     done: Event | None = None  # happens when its latest block is done; None before the first
 
 
@@ -47,6 +57,6 @@ class Launch:
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another
     first_sample: int  # first sampled step of this launch; n_steps if none is sampled
-    spike_count: Array | None  # (N,) int32: upward crossings in this launch, or None
+    spike_count: Array | None  # (N,) int32: the launch adds its upward crossings; None: not wanted
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom | None  # None: not wanted

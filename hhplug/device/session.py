@@ -4,19 +4,21 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, Session
-from hhplug.currents.noise import quantiles
+from hhplug.backend import Block, OrderedSpikes, Session
 from hhplug.device.block import DeviceBlock
-from hhplug.device.inputs import concatenated, gain_over_C_m, process, words_of_neurons
-from hhplug.device.interface import Array, Arrays, Device, Event
-from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom
+from hhplug.device.inputs import Input, inputs_of
+from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
+from hhplug.device.kept import Allocation, KeptMemory
+from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom, Start
+from hhplug.device.spike_store import SpikeStore
+from hhplug.device.transfers import SMALL, Copy, Source
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug.state import State
@@ -25,20 +27,17 @@ SLOTS = 2  # blocks that may be enqueued and not yet read
 SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neuron
 # Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
+SPREAD = 2**13  # neurons of a uniform initial state that are uploaded, and copied on the device
 
 INT = np.dtype(np.int32)
-SINGLE = np.dtype(np.float32)
 
-SHARED = ("inputs", "column", "replay", "quantiles", "neurons")  # arrays of the whole session
-
-Shapes = dict[Hashable, tuple[int, np.dtype]]
-"""Key of an array → its number of elements and its type."""
+SHARED = ("state", "constants", "spike_count")  # arrays of the whole session beside the inputs
 
 
 class DeviceSession(Session):
-    """A session whose subclass, in a plugin, implements `make_ready` and `launch`.
+    """A session whose subclass, in a plugin, implements `make_ready`, `launch` and `place_spikes`.
 
-    device: the device, which sessions share.
+    memory: of the device, which the sessions of a backend share.
     program: a step of the problem's membrane, as the kernel computes it.
     constants: numbers that the kernel needs, in its order.
 
@@ -64,16 +63,19 @@ class DeviceSession(Session):
     row_length: int  # numbers that describe the current of one step on the device
     process_per_neuron: bool
     first_neuron: int
+    replay: Start  # where a block is repeated whose spikes didn't fit
+    store: SpikeStore  # if the problem's spikes are ordered at the end
 
     def __init__(
         self,
-        device: Device,
+        memory: KeptMemory,
         problem: Problem,
         max_steps: int,
         program: Program,
         constants: Sequence[float],
     ):
-        self.device, self.problem, self._max_steps = device, problem, max_steps
+        self.device, self.problem, self._max_steps = memory.device, problem, max_steps
+        self._memory = memory
         self.program, self._constants = program, constants
         self.dtype = np.dtype(problem.dtype)
         self.arrays: dict[str, Array] = {}
@@ -86,6 +88,9 @@ class DeviceSession(Session):
         self._step, self._blocks = problem.start_step, 0
         self._steps = problem.sample_steps(problem.start_step, problem.n_steps)
         self._device_samples: dict[str, tuple[Any, Array]] = {}
+        self._valid = False  # whether the last block found no invalid neuron
+        self._spikes: OrderedSpikes | None = None
+        self._sources: dict[str, tuple[Any, ...]] = {}  # of the inputs, once they are uploaded
         self._undo = ExitStack()
 
     def _room(self) -> int:
@@ -97,75 +102,85 @@ class DeviceSession(Session):
 
     def open(self) -> Self:
         """Allocate, upload the inputs and make ready; frees everything if any of it fails."""
+        self.device.transfers.refuse_fork()
+        with self.device.current():
+            try:
+                self._open()
+            except BaseException:
+                self._memory.release()
+                raise
+        return self
+
+    def _open(self) -> None:
         problem, device = self.problem, self.device
-        device.transfers.refuse_fork()
-        rows = self.program.row_values(problem.parameters, problem.dt)
-        self.rows_per_neuron = rows["leak"].size > 1
-        gain = gain_over_C_m(problem)
-        self.J, self.gain_per_neuron = len(gain), gain.shape[1] > 1
-        of_process, self._neurons = process(problem), words_of_neurons(self.noise)
-        self.process_per_neuron = of_process.shape[1] > 1
+        inputs = inputs_of(problem, self.program)
+        self.rows_per_neuron = inputs["rows"].width > 1
+        self.J, self.gain_per_neuron = len(inputs["gain"].rows), inputs["gain"].width > 1
+        self.process_per_neuron = inputs["process"].width > 1
         self.first_neuron = int(self.noise.neurons[0]) if self.noise else 0
         array = problem.current.array
         self.row_length = array.row_length if array else self.J
-        inputs, slices = concatenated(
-            {
-                "state": [problem.initial_state, *self._carried_noise()],
-                "constants": [np.array(self._constants)],
-                "rows": list(rows.values()),
-                "gain": [gain],
-                "process": list(of_process),
-            }
-        )
-        self.spike_count = np.zeros(0 if problem.spikes == "off" else problem.n_neurons, INT)
-        with device.current(), ExitStack() as undo:
+        per_block = problem.spikes != "off" and not problem.ordered_spikes
+        self.spike_count = np.zeros(problem.n_neurons if per_block else 0, INT)
+        with ExitStack() as undo:
             undo.callback(self._device_samples.clear)  # arrays already given out belong to the user
             if problem.device_arrays:
                 shape = (len(self._steps), problem.n_recorded)
                 for name in problem.record:
                     self._device_samples[name] = device.kept(shape, self.dtype)
-            shapes = self._shapes(sum(rows.size for rows in inputs))
-            owned = device.arrays(shapes)
-            undo.callback(owned.free)
-            self.arrays = {name: owned[name] for name in SHARED}
-            self.arrays |= {name: owned["inputs"][part] for name, part in slices.items()}
+            shapes: Shapes = {name: (each.size, each.dtype) for name, each in inputs.items()}
+            given = self._memory.take("inputs", shapes)
+            undo.callback(self._keep_inputs, given)
+            owned = self._memory.take("work", self._shapes())
+            undo.callback(self._memory.put, "work", owned)
+            self.arrays = {name: given.arrays[name] for name in inputs}
+            self.arrays |= {name: owned.arrays[name] for name in SHARED}
             undo.callback(self.arrays.clear)
-            self.slots = [self._slot(owned, number) for number in range(SLOTS)]
+            self.replay = Start._make(owned.arrays["replay", name] for name in Start._fields)
+            self.slots = [self._slot(owned.arrays, number) for number in range(SLOTS)]
             undo.callback(self._forget_slots)
+            if problem.ordered_spikes:
+                self.store = SpikeStore(self, self.arrays["spike_count"])
+                undo.callback(self._drop_store)
             self.stream: Any = device.stream()  # may have attributes beyond Stream's
             undo.callback(self._end_stream)
             for slot in self.slots:
                 self.stream.zero(slot.invalid.first)
-            self._upload_all(inputs)
+            if problem.ordered_spikes:
+                self.stream.zero(self.arrays["spike_count"])
+            self._upload_all(given, inputs)
             self.make_ready()
+            self._sources = {n: each.sources for n, each in inputs.items() if each.sources}
             self._undo = undo.pop_all()
-        return self
 
-    def _shapes(self, inputs: int) -> Shapes:
-        """The arrays to allocate. inputs: number of elements of all inputs together."""
+    def _shapes(self) -> Shapes:
+        """The arrays to allocate beside the inputs."""
         problem, real = self.problem, self.dtype
         n, times = problem.n_neurons, problem.spikes == "times"
-        state = (self._state_rows * n if times else 0, real)
+        counted = 0 if problem.spikes == "off" else n
+        state = (self._state_rows * n, real)
+        at_start = {"state": state if times else (0, real), "spike_count": (n if times else 0, INT)}
         recorded = (-(-self._max_steps // problem.record_every) * problem.n_recorded, real)
         shapes: Shapes = {
-            "inputs": (inputs, real),
-            "column": (0 if problem.record_neurons is None else n, INT),
-            "replay": state,
-            "quantiles": (np.size(quantiles()) if self.noise else 0, SINGLE),
-            "neurons": (self._neurons.size, INT),
+            "state": state,
+            "constants": (len(self._constants), real),
+            "spike_count": (counted, INT),
+            **{("replay", name): shape for name, shape in at_start.items()},
         }
         for slot in range(SLOTS):
             shapes |= {
                 (slot, "current"): (self._max_steps * self.row_length, real),
-                (slot, "start"): state,
-                (slot, "spike_count"): (0 if problem.spikes == "off" else n, INT),
+                **{(slot, "start", name): shape for name, shape in at_start.items()},
                 (slot, "total"): (1, INT),
                 (slot, "neuron"): (self.room, INT),
                 (slot, "step"): (self.room, INT),
                 (slot, "fraction"): (self.room, real),
+                (slot, "ordinal"): (self.room, INT),
                 (slot, "any"): (1, INT),
                 (slot, "first"): (n, INT),
             }
+            if not problem.ordered_spikes:
+                shapes[slot, "spike_count"] = (counted, INT)
             if not problem.device_arrays:
                 shapes |= {(slot, "samples", name): recorded for name in problem.record}
         return shapes
@@ -175,27 +190,45 @@ class DeviceSession(Session):
         names = () if problem.device_arrays else problem.record
         times = problem.spikes == "times"
         room = SpikeRoom._make(owned[number, name] for name in SpikeRoom._fields)
+        start = Start._make(owned[number, "start", name] for name in Start._fields)
+        count = owned["spike_count" if problem.ordered_spikes else (number, "spike_count")]
         return Slot(
             current=owned[number, "current"],
             samples={name: owned[number, "samples", name] for name in names},
-            spike_count=None if problem.spikes == "off" else owned[number, "spike_count"],
+            spike_count=None if problem.spikes == "off" else count,
             spikes=room if times else None,
             invalid=InvalidRoom._make(owned[number, name] for name in InvalidRoom._fields),
-            start=owned[number, "start"] if times else None,
+            start=start if times else None,
         )
 
-    def _upload_all(self, inputs: Sequence[NDArray[Any]]) -> None:
-        problem = self.problem
+    def _upload_all(self, given: Allocation, inputs: Mapping[str, Input]) -> None:
         self.device.transfers.wait(self.stream.record())
-        self.upload(self.arrays["inputs"], *inputs)
-        if problem.record_neurons is not None:
-            column = np.full(problem.n_neurons, -1, np.int32)
-            column[problem.record_neurons] = np.arange(problem.n_recorded)
-            self.upload(self.arrays["column"], column, dtype=INT)
-        if self.noise:
-            self.upload(self.arrays["quantiles"], np.stack(quantiles(), axis=1), dtype=SINGLE)
-            if self._neurons.size:
-                self.upload(self.arrays["neurons"], self._neurons, dtype=INT)
+        missing = {n: each for n, each in inputs.items() if not given.holds(n, each.sources)}
+        given.contents.clear()  # until the uploads are known to be done
+        for name, each in missing.items():
+            if each.size:
+                self.upload(given.arrays[name], *each.rows, dtype=each.dtype)
+        self.upload(self.arrays["constants"], np.array(self._constants))
+        self._upload_state()
+
+    def _upload_state(self) -> None:
+        """Upload the initial state; a state that is the same for all neurons is spread there."""
+        n = self.problem.n_neurons
+        rows = [*self.problem.initial_state, *self._carried_noise()]
+        if n * len(rows) * self.dtype.itemsize <= SMALL or rows[0].strides[0]:
+            self.upload(self.arrays["state"], *rows)
+            return
+        for k, row in enumerate(rows):
+            target = self.arrays["state"][k * n : (k + 1) * n]
+            if row.strides[0]:
+                self.upload(target, row)
+                continue
+            done = min(n, SPREAD)
+            self.upload(target[:done], row[:done])
+            while done < n:
+                more = min(done, n - done)
+                self.stream.copy(target[done : done + more], target[:more])
+                done += more
 
     @property
     def _state_rows(self) -> int:
@@ -206,7 +239,7 @@ class DeviceSession(Session):
         if not self.noise:
             return []
         carried = self.noise.carried
-        return [np.zeros((1, self.problem.n_neurons)) if carried is None else carried[np.newaxis]]
+        return [np.broadcast_to(0.0, self.problem.n_neurons) if carried is None else carried]
 
     def noise_begins(self, work: Launch) -> bool:
         """Whether x of the launch's first step is first · ξ, instead of what the state has."""
@@ -244,13 +277,29 @@ class DeviceSession(Session):
     def launch(self, work: Launch) -> None:
         """Enqueue the kernel on self.stream."""
 
-    def upload(self, target: Array, *rows: NDArray[Any], dtype: np.dtype | None = None) -> None:
+    @abstractmethod
+    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+        """Enqueue on self.stream what puts the spikes of some launches in order.
+
+        arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled, sorted by neuron
+            and then by time; and "places", (N,) int64, which is room for the place of each neuron's
+            first spike: the spikes of all neurons before it, whose counts self.arrays has as
+            "spike_count". A spike's place is its ordinal after that.
+
+        A time is (first_step + step + fraction) · dt, each operation in float64. No part is empty.
+        """
+
+    def upload(self, target: Array, *rows: Source, dtype: np.dtype | None = None) -> None:
         """Copy rows, one after another, to an array, for work enqueued from now on.
 
         dtype: of the array; None is the run's. The rows may be changed after the call: it returns
         when they have been read.
         """
         self.stream.wait(self.device.transfers.to_device(target, rows, dtype or self.dtype))
+
+    def note_validity(self, valid: bool) -> None:
+        """Whether all neurons were valid in the block that was read, its end included."""
+        self._valid = valid
 
     def advance(self, n_steps: int) -> Block:
         with self.device.current():
@@ -260,7 +309,12 @@ class DeviceSession(Session):
         return block
 
     def enqueue(self, work: Launch) -> Event:
-        """Launch a kernel; return an event that happens when its samples and spikes are written."""
+        """Launch a kernel; return an event that happens when its samples and spikes are written.
+
+        Unless the spikes are ordered at the end, spike_count then has those of this launch.
+        """
+        if work.spike_count is not None and not self.problem.ordered_spikes:
+            self.stream.zero(work.spike_count)
         if work.spikes:
             self.stream.zero(work.spikes.total)
         if work.invalid:
@@ -271,10 +325,39 @@ class DeviceSession(Session):
     def state(self) -> State:
         state = np.empty((self._state_rows, self.problem.n_neurons), self.dtype)
         with self.device.current():
-            self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
+            copies = [Copy(state, self.arrays["state"])]
+            if self.problem.ordered_spikes:
+                self._spikes = self.store.ordered(self.problem.spikes == "times", copies)
+            else:
+                self.device.transfers.to_host(self.stream.record(), copies)
         if not self.noise:
-            return State(state)
-        return State(state[:-1], self.noise.carry(state[-1]))
+            return State(state, known_finite=self._valid)
+        variables, x = state[:-1], state[-1]
+        return State(variables, self.noise.carry(x), known_finite=self._valid)
+
+    def ordered_spikes(self) -> OrderedSpikes:
+        spikes, self._spikes = self._spikes, None
+        assert spikes, "state() is called before"
+        return spikes
+
+    def spikes_at_home(
+        self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Copies of neuron, step of the launch, and fraction of `total` spikes, after `ready`."""
+        neuron, step = np.empty((2, total), INT)
+        fraction = np.empty(total, self.dtype)
+        copies = (neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)
+        self.device.transfers.to_host(ready, [Copy(*copy) for copy in copies])
+        return neuron, step, fraction
+
+    def allocate(self, shapes: Shapes) -> Arrays:
+        """Arrays for the session's stream, which waits for those who used their memory before.
+
+        Raises NotEnoughMemory.
+        """
+        arrays = self.device.arrays(shapes)
+        self.stream.wait(self.device.stream().record())
+        return arrays
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}
@@ -306,9 +389,22 @@ class DeviceSession(Session):
         offset = row * self.problem.n_recorded
         return {name: elements[offset:] for name, (_, elements) in self._device_samples.items()}
 
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+        if exception[0]:  # a notebook keeps what the traceback refers to
+            self._memory.release()
+
     def close(self) -> None:
         with self.device.current():
             self._undo.close()
+
+    def _keep_inputs(self, given: Allocation) -> None:
+        given.set_contents(self._sources)
+        self._memory.put("inputs", given)
+
+    def _drop_store(self) -> None:
+        self.store.free()
+        del self.store  # which has this session
 
     def _forget_slots(self) -> None:
         for slot in self.slots:

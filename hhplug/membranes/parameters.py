@@ -25,7 +25,7 @@ class ParameterValues(Mapping[str, PerNeuron]):
     they have the same names and values.
     """
 
-    __slots__ = ("_membrane", "_values")
+    __slots__ = ("__weakref__", "_membrane", "_values")
     _membrane: Membrane
     _values: dict[str, PerNeuron]
 

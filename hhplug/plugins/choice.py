@@ -28,9 +28,13 @@ class OpenedBackend:
     backend: Backend
     process: int = field(default_factory=os.getpid)  # in which it was opened
 
-    def given(self, problem: Problem) -> Problem:
-        """The problem as the backend is given it: with noise to compute, or with rows of it."""
-        return problem.for_backend(self.spec.capabilities.noise)
+    def given(self, problem: Problem, ordered_spikes: bool = False) -> Problem:
+        """The problem as the backend is given it: with noise to compute, or with rows of it.
+
+        ordered_spikes: whether it may return the spikes at the end of the run.
+        """
+        can = self.spec.capabilities
+        return problem.for_backend(can.noise, ordered_spikes and can.ordered_spikes)
 
     def refuse_fork(self) -> None:
         """Raise BackendUnavailable in a forked process, unless the backend declares that it runs.

@@ -8,7 +8,7 @@ from collections import deque
 
 import numpy as np
 
-from hhplug.backend import Capabilities, Recorded
+from hhplug.backend import Capabilities, OrderedSpikes, Recorded
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.features.definitions import of_group
 from hhplug.features.sums import FeatureSums
@@ -25,6 +25,9 @@ class FeatureRecorder:
     kept: the recorder of what the user asked for. Raises InvalidInput if samples that stay on the
     device would be needed, and NotEnoughMemory if the sums don't fit.
     """
+
+    sample_bytes = 2**26  # two blocks are in memory, beside what is kept
+    ordered_spikes = False
 
     def __init__(
         self, problem: Problem, capabilities: Capabilities, kept: Recorder, pool: BufferPool
@@ -83,6 +86,10 @@ class FeatureRecorder:
         if self._problem.spikes == "times":
             kept.spikes = block.spikes
         self._kept.collect(kept)
+
+    def take_spikes(self, spikes: OrderedSpikes) -> None:
+        """Not called, since the sums take the spikes of each block."""
+        raise NotImplementedError
 
     def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, and their features."""

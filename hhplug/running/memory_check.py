@@ -34,7 +34,7 @@ def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool)
     """
     itemsize = np.dtype(problem.dtype).itemsize
     separable = problem.current.separable
-    amplitudes = separable.gain.size if separable else 0
+    amplitudes = sum(map(np.size, separable.gains)) if separable else 0
     rows = ROWS * len(problem.membrane.states)
     states = (rows * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hhplug.backend import Recorded
+from hhplug.backend import OrderedSpikes, Recorded
 from hhplug.results.outcome import Outcome
 from hhplug.state import State
 
@@ -23,6 +23,15 @@ class BlockRecorder(Protocol):
 
 class Recorder(BlockRecorder, Protocol):
     """A recorder whose run has one outcome."""
+
+    sample_bytes: int
+    """Largest size of a block's samples."""
+
+    ordered_spikes: bool
+    """Whether it may be given the spikes at the end of the run, instead of in blocks."""
+
+    def take_spikes(self, spikes: OrderedSpikes) -> None:
+        """Keep the spikes of all blocks. It is called before `finish`, if the backend has them."""
 
     def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, once their blocks have been collected.

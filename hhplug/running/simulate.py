@@ -101,8 +101,8 @@ def run(
         capabilities, pool = backend.spec.capabilities, workspace.buffers
         recorder = FeatureRecorder(problem, capabilities, recorder, pool)
         asked = recorder.asked
-    given = backend.given(asked)
-    max_steps = max_steps_of(given)
+    given = backend.given(asked, recorder.ordered_spikes)
+    max_steps = max_steps_of(given, recorder.sample_bytes)
     with Interruption() as interruption:
         with (
             reporter(progress) as report,
@@ -120,6 +120,8 @@ def run(
             if step == problem.start_step:
                 raise KeyboardInterrupt
             final = final_state(given, session, step)
+            if given.ordered_spikes:
+                recorder.take_spikes(session.ordered_spikes())
             on_device = session.device_samples() if problem.device_arrays else {}
             ran = perf_counter()
         workspace.block_length = lengths

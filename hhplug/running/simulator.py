@@ -95,8 +95,12 @@ class Simulator:
         return self._opened.backend.device
 
     def release_memory(self) -> None:
-        """Return to the system the memory of deleted results, which is kept for the next run."""
+        """Return to the system what is kept for the next run.
+
+        That is the memory of deleted results, and on a GPU that of the last run.
+        """
         self._workspace.buffers.release()
+        self._opened.backend.release_memory()
 
     def __repr__(self) -> str:
         return (

@@ -8,12 +8,21 @@ from collections import deque
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock, local
+from weakref import WeakSet
 
 import numpy as np
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.crossings import crossing
-from hhplug.device import Arrays, Device, DeviceSession, Stream, Transfers, not_enough_memory
+from hhplug.device import (
+    Arrays,
+    Device,
+    DeviceSession,
+    KeptMemory,
+    Stream,
+    Transfers,
+    not_enough_memory,
+)
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import evaluate
 from hhplug.plugins.choice import OpenedBackend
@@ -107,8 +116,11 @@ class HostDevice(Device):
         self.lock, self._entered, self._prompt = RLock(), local(), prompt
         self.free, self.buffers = free, []  # bytes; what is pinned
         self.users = HostStream(self, prompt=False)
+        self.keepers = WeakSet()
         with self.current():
-            self.transfers = Transfers(HostStream(self, prompt == "copies"), self.pinned)
+            self.transfers = Transfers(
+                HostStream(self, prompt == "copies"), self.pinned, self.current
+            )
 
     @contextmanager
     def current(self):
@@ -174,7 +186,8 @@ class HostSession(DeviceSession):
         gain = self.arrays["gain"].reshape(self.J, -1)
         column = np.arange(n) if self.problem.record_neurons is None else self.arrays["column"]
         columns = np.flatnonzero(column >= 0)
-        state, count = work.state.reshape(len(program.states), n), np.zeros(n, np.int32)
+        state = work.state.reshape(len(program.states), n)
+        count = np.zeros(n, np.int32) if work.spike_count is None else work.spike_count
         first_invalid = np.zeros(n, np.int32)
         assert not (work.spikes and work.spikes.total[0])
         for k in range(work.n_steps):
@@ -194,35 +207,49 @@ class HostSession(DeviceSession):
             first_invalid[invalid & (first_invalid == 0)] = k + 1
             V, V_next = before["V"], state[0]
             neuron = np.flatnonzero((V < threshold) & (threshold <= V_next))
-            count[neuron] += 1
             if work.spikes:
                 begin, end = (
                     np.broadcast_to(after[slope], n)[neuron] * per_step
                     for slope in (program.slopes[0], program.slopes[-1])
                 )
                 rise, change = threshold - V[neuron], V_next[neuron] - V[neuron]
-                self._keep_spikes(work.spikes, neuron, k, crossing(rise, change, begin, end))
-        if work.spike_count is not None:
-            work.spike_count[:] = count
+                fraction = crossing(rise, change, begin, end)
+                self._keep_spikes(work.spikes, neuron, k, fraction, count[neuron])
+            count[neuron] += 1
+        first_invalid[(first_invalid == 0) & ~np.isfinite(state).all(axis=0)] = work.n_steps + 1
         if work.invalid and first_invalid.any():
             work.invalid.any[0] = 1
             found = first_invalid > 0
             work.invalid.first[found] = first_invalid[found]
 
-    def _keep_spikes(self, spikes, neuron, k, fraction):
+    def _keep_spikes(self, spikes, neuron, k, fraction, ordinal):
         found = slice(spikes.total[0], spikes.total[0] + len(neuron))
         room = len(spikes.neuron[found])
         spikes.neuron[found] = neuron[:room]
         spikes.step[found] = k
         spikes.fraction[found] = fraction[:room]
+        spikes.ordinal[found] = ordinal[:room]
         spikes.total[0] += len(neuron)
+
+    def place_spikes(self, parts, arrays):
+        self.stream.enqueue(partial(self._place_spikes, parts, arrays))
+
+    def _place_spikes(self, parts, arrays):
+        count = self.arrays["spike_count"]
+        places = arrays["places"]
+        places[:] = np.cumsum(count) - count
+        for part in parts:
+            place = places[part.neuron] + part.ordinal
+            arrays["neuron"][place] = part.neuron
+            step = part.step + np.int64(part.first_step)
+            arrays["time"][place] = np.add(step, part.fraction, dtype=float) * self.problem.dt
 
 
 class HostBackend(Backend):
     device = "NumPy arrays"
 
     def __init__(self, host):
-        self._host = host
+        self._memory = KeptMemory(host)
 
     def prepare(self, problem, max_steps):
         program = lower(problem.membrane, f"gpu-{problem.dtype}", problem.method)
@@ -231,11 +258,14 @@ class HostBackend(Backend):
             problem.dt,
             *program.scalar_values(problem.dt).values(),
         ]
-        return HostSession(self._host, problem, max_steps, program, constants).open()
+        return HostSession(self._memory, problem, max_steps, program, constants).open()
+
+    def release_memory(self):
+        self._memory.release()
 
 
 def backend_on(device):
     """Return a HostBackend on this device, opened for `simulate`."""
-    capabilities = Capabilities(membranes="any", device_arrays=True)
+    capabilities = Capabilities(membranes="any", device_arrays=True, ordered_spikes=True)
     spec = BackendSpec("host", "host_device:HostBackend", API, "a toy", capabilities=capabilities)
     return OpenedBackend(Entry("host", "tests", "", spec), spec, HostBackend(device))

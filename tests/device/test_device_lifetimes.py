@@ -67,7 +67,8 @@ def test_two_threads_may_share_a_device(device):
 def test_close_waits_and_frees_the_memory_once():
     device = HostDevice()
     before = device.free
-    session = HostBackend(device).prepare(problem_of_current("waves", False), BLOCK)
+    backend = HostBackend(device)
+    session = backend.prepare(problem_of_current("waves", False), BLOCK)
     assert device.free < before
     session.advance(BLOCK)
     session.advance(BLOCK)
@@ -77,6 +78,8 @@ def test_close_waits_and_frees_the_memory_once():
     session.close()
     assert done == [True]
     session.close()
+    assert device.free < before  # what the next session takes over
+    backend.release_memory()
     assert device.free == before
 
 

@@ -153,8 +153,8 @@ def test_spikes_beyond_the_capacity_are_found_by_a_replay(device, replays, launc
 def test_a_total_beyond_an_int32_is_replayed_too(device, replays, monkeypatch):
     keep = HostSession._keep_spikes
 
-    def count_on(self, spikes, neuron, k, fraction):
-        keep(self, spikes, neuron, k, fraction)
+    def count_on(self, spikes, neuron, k, *others):
+        keep(self, spikes, neuron, k, *others)
         if k >= REPLAYED_BLOCK // 2:  # no replay is as long
             spikes.total[0] = -(2**31) + 5
 

@@ -105,14 +105,17 @@ def test_two_threads_do_not_disturb_each_other(backend):
 @every_gpu_backend
 def test_close_returns_the_memory_and_may_be_called_twice(backend):
     n = 10**7
-    prepare = choice.choose(backend).backend.prepare
+    opened = choice.choose(backend).backend
     problem = Problem(1.0, batch_size=n, dtype="float64", record=())
-    prepare(problem, 10).close()
+    opened.prepare(problem, 10).close()
+    opened.release_memory()
     before = bytes_taken(backend)
-    session = prepare(problem, 10)
+    session = opened.prepare(problem, 10)
     assert bytes_taken(backend) - before > 4 * 8 * n  # the state
     session.close()
     session.close()
+    assert bytes_taken(backend) > before  # what the next session takes over
+    opened.release_memory()
     assert bytes_taken(backend) == before
 
 
@@ -220,9 +223,11 @@ def test_device_arrays_outlive_other_runs_and_free_their_memory(backend):
     n = 10**6
     simulator = Simulator(backend)
     simulator.run(T=1.0, batch_size=n, record=())
+    simulator.release_memory()
     before = bytes_taken(backend)
     result = simulator.run(T=1.0, batch_size=n, device_arrays=True)
     simulator.run(T=1.0, batch_size=n, record=())
+    simulator.release_memory()
     assert bytes_taken(backend) - before >= 4 * 100 * n  # V of 100 steps
     assert (result.on_host().V[0] == -65.0).all()
     del result

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from host_device import HostDevice
 
-from hhplug.device import transfers
+from hhplug.device import Copy, transfers
 
 SMALL, BUFFER_BYTES = 2**6, 2**10  # 8 and 128 of float64
-SMALL_BUFFERS, BUFFERS = 3, 2
+SMALL_BUFFERS, THREADS = 3, 2
 FLOAT64 = np.dtype(np.float64)
 SPARE = 3  # elements of an array on the device behind those that are copied
 
@@ -35,7 +35,7 @@ def small_buffers():
         "SMALL": SMALL,
         "BUFFER_BYTES": BUFFER_BYTES,
         "SMALL_BUFFERS": SMALL_BUFFERS,
-        "BUFFERS": BUFFERS,
+        "THREADS": THREADS,
         "ThreadPoolExecutor": LateThreads,
     }
     with patch.multiple("hhplug.device.transfers", **settings):
@@ -57,7 +57,7 @@ def copied_there_and_back(device, *arrays):
     """Copy arrays to the device and back, and return the copies."""
     targets = [np.empty_like(array) for array in arrays]
     sources = [np.append(array, np.zeros(SPARE, array.dtype)) for array in arrays]
-    device.transfers.to_host(device.stream().record(), list(zip(targets, sources, strict=True)))
+    device.transfers.to_host(device.stream().record(), list(map(Copy, targets, sources)))
     return targets
 
 
@@ -100,7 +100,7 @@ def test_a_copy_to_the_host_waits_until_the_array_is_ready(device, size):
     stream.enqueue(partial(np.copyto, source, numbers(size)))
     ready = stream.record()
     stream.enqueue(partial(source.fill, -1.0))
-    device.transfers.to_host(ready, [(target, source)])
+    device.transfers.to_host(ready, [Copy(target, source)])
     np.testing.assert_array_equal(target, numbers(size))
 
 
@@ -242,7 +242,7 @@ def test_an_interrupted_copy_leaves_no_thread_that_writes_into_the_next(device, 
     monkeypatch.setattr(transfers, "_convert", convert)
     with monkeypatch.context() as interrupted:
         interrupted.setattr(transfers, "wait", interrupt)
-        for _ in range(BUFFERS):
+        for _ in range(THREADS):
             with pytest.raises(KeyboardInterrupt):
                 device.transfers.to_device(np.empty(100), [before], FLOAT64)
     there = device.transfers.to_device(target, [rows], FLOAT64)
@@ -288,7 +288,7 @@ def test_only_large_copies_make_large_buffers(device):
 
     arrived(device, numbers(8))
     copied_there_and_back(device, numbers(8), numbers(7))
-    small, large = [SMALL] * SMALL_BUFFERS, [BUFFER_BYTES] * BUFFERS
+    small, large = [SMALL] * SMALL_BUFFERS, [BUFFER_BYTES] * THREADS
     assert made() == small
     arrived(device, numbers(9))
     copied_there_and_back(device, numbers(9))

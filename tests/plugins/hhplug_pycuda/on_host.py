@@ -18,6 +18,7 @@ import numpy as np
 from device.host_device import HostDevice
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
+from hhplug.device import KeptMemory
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.entry import Entry
 from hhplug_pycuda.source import equations
@@ -77,12 +78,12 @@ class OnHost(Backend):
     device = "PyCUDA's kernel on the CPU"
 
     def __init__(self):
-        self._device = CpuDevice()
+        self._memory = KeptMemory(CpuDevice())
 
     def prepare(self, problem, max_steps):
         step = equations(problem.membrane, problem.dtype)
         session = backend().PyCudaSession
-        return session(self._device, problem, max_steps, step.program, step.constants).open()
+        return session(self._memory, problem, max_steps, step.program, step.constants).open()
 
 
 @cache

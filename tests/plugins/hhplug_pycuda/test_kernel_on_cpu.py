@@ -75,7 +75,7 @@ class Run:
         program, n = self.equations.program, state.shape[1]
         self.state = np.array(state, dtype)
         self.count, self.total = np.zeros(n, np.int32), np.zeros(1, np.uint32)
-        self.neuron, self.step = np.zeros((2, room), np.int32)
+        self.neuron, self.step, self.ordinal = np.zeros((3, room), np.int32)
         self.fraction = np.zeros(room, dtype)
         self.any_invalid, self.first_invalid = np.zeros(1, np.int32), np.zeros(n, np.int32)
         self.rows = np.stack(list(program.row_values(parameters, DT).values()))
@@ -103,7 +103,7 @@ class Run:
         samples = np.full((len(program.states), steps, n), np.nan, dtype)
         b["samples"]["state"] = [a.ctypes.data for a in samples]
         b["samples"]["columns"], b["samples"]["every"] = n, 1
-        for name in ("count", "total", "neuron", "step", "fraction"):
+        for name in ("count", "total", "neuron", "step", "fraction", "ordinal"):
             b["spikes"][name] = getattr(self, name).ctypes.data
         b["spikes"]["room"], b["spikes"]["threshold"] = self.room, 0.0
         b["spikes"]["per_step"] = program.per_step(DT)
@@ -193,6 +193,8 @@ def test_the_kernel_agrees_with_the_description(compiled, name, dtype, n, form):
     assert total == len(neuron) > 0
     order = np.lexsort([run.step[:total], run.neuron[:total]])
     np.testing.assert_array_equal(run.neuron[order], neuron)
+    before = np.arange(total) - np.searchsorted(neuron, neuron)
+    np.testing.assert_array_equal(run.ordinal[order], before)
     ours = (run.step + run.fraction.astype(np.float64))[order]
     assert np.abs(ours - time).max() * DT < BOUNDS[dtype].spike_time
 

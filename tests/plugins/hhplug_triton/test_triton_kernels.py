@@ -17,6 +17,7 @@ from triton_cases import DTYPES, RUNS, SMALL, WITH_POWER
 
 from hhplug import Problem, Stimulus, load_result
 from hhplug.crossings import NEWTON_STEPS
+from hhplug.device import KeptMemory
 from hhplug.lowering.lower import lower
 from hhplug.membranes import LTS, squid
 from hhplug.problem import SPIKE_MODES
@@ -130,8 +131,8 @@ def prepared(T=1.0, dt=0.01, **arguments):
     """A session for blocks of up to 50 steps; of a small membrane, which is compiled fast."""
     problem = Problem(T, dt, **{"dtype": "float32", "membrane": SMALL} | arguments)
     problem = problem.for_backend(noise=True)
-    device = torch_device(torch.device("cpu"))
-    return backend.session(device, problem, 50)
+    memory = KeptMemory(torch_device(torch.device("cpu")))
+    return backend.session(memory, problem, 50)
 
 
 def reciprocals(membrane, dtype):

@@ -1,5 +1,6 @@
 """The PyCUDA backend, which launches the kernel of hh.cu in the sessions of `hhplug.device`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,15 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 
 from hhplug.backend import Backend, Session
 from hhplug.currents.noise import round_keys
-from hhplug.device import DeviceSession, Launch, chosen_index, no_memory_to_begin
+from hhplug.device import (
+    Arrays,
+    DeviceSession,
+    KeptMemory,
+    Launch,
+    PlacedSpikes,
+    chosen_index,
+    no_memory_to_begin,
+)
 from hhplug.device.cuda_driver import devices
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
@@ -15,6 +24,7 @@ from hhplug_pycuda.gpu import Gpu, gpu
 from hhplug_pycuda.layout import ARRAY, HELD, WAVEFORM, WAVEFORMS, block_type
 from hhplug_pycuda.shape import FEW, Shape, shape
 from hhplug_pycuda.source import equations, source
+from hhplug_pycuda.spikes import place_spikes
 
 
 class PyCudaBackend(Backend):
@@ -27,11 +37,15 @@ class PyCudaBackend(Backend):
             self.gpu = gpu(index)
         except cuda.MemoryError as error:
             raise no_memory_to_begin(self.device, error) from error
+        self._memory = KeptMemory(self.gpu)
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype
         step = equations(problem.membrane, problem.dtype, problem.method)
-        return PyCudaSession(self.gpu, problem, max_steps, step.program, step.constants).open()
+        return PyCudaSession(self._memory, problem, max_steps, step.program, step.constants).open()
+
+    def release_memory(self) -> None:
+        self._memory.release()
 
 
 class PyCudaSession(DeviceSession):
@@ -115,3 +129,7 @@ class PyCudaSession(DeviceSession):
         if self.noise:
             b["noise"]["step"], b["noise"]["begins"] = work.first_step, self.noise_begins(work)
         self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)
+
+    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+        count, dt = self.arrays["spike_count"], self.problem.dt
+        place_spikes(self.device, self.stream, parts, count, dt, arrays)

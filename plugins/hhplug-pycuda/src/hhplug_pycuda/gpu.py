@@ -7,13 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from hhplug.device import Arrays, Device, Stream, Transfers, not_enough_memory
+from hhplug.device import Arrays, Copy, Device, Stream, Transfers, not_enough_memory
 from hhplug_pycuda import probe
 
 ALIGNMENT = 256  # bytes; each array on the device begins at a multiple of it
@@ -84,7 +85,7 @@ class DeviceArray:
         host = np.empty(self.shape, self.dtype)
         with self._gpu.current():
             ready = cuda.Event(cuda.event_flags.DISABLE_TIMING).record()
-            self._gpu.transfers.to_host(ready, [(host, self.elements)])
+            self._gpu.transfers.to_host(ready, [Copy(host, self.elements)])
         return host
 
 
@@ -135,8 +136,9 @@ class Gpu(Device):
         device = cuda.Device(index)
         self._arch = "sm_{}{}".format(*device.compute_capability())
         self._context = device.retain_primary_context()
+        self.keepers: WeakSet[Any] = WeakSet()
         with self.current():
-            self.transfers = Transfers(self.stream(), self.pinned)
+            self.transfers = Transfers(self.stream(), self.pinned, self.current)
 
     @contextmanager
     def current(self) -> Iterator[None]:

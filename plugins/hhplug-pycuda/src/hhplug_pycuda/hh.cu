@@ -20,6 +20,8 @@
 //
 // Units: mV, ms, µA/cm², mS/cm², µF/cm². Conductances and currents are over C_m.
 
+#define NEVER 0x7fffffff  // a step that is later than any
+
 #define HELD 0
 #define WAVEFORM 1
 #define WAVEFORMS 2
@@ -139,11 +141,12 @@ struct Samples {
 };
 
 struct Spikes {
-  int* count;         // (N): in this block; null: not wanted
+  int* count;         // (N), in and out: those of each neuron; null: not wanted
   unsigned* total;    // (1): spikes found, those for which there was no room too
   int* neuron;        // (room); null: times are not wanted
   int* step;          // (room): of the block
   real* fraction;     // (room): of the step
+  int* ordinal;       // (room): how many of its neuron were counted before it
   real threshold;     // mV
   real per_step;      // makes of dV/dt mV per step
   unsigned room;
@@ -151,7 +154,8 @@ struct Spikes {
 
 struct Validity {
   int* any;    // (1): 1 if a neuron is invalid; null: not wanted
-  int* first;  // (N): of such a neuron its first invalid step of the block, from 1 on
+  int* first;  // (N): of such a neuron its first invalid step of the block, from 1 on; the number of
+               // steps + 1 if the state at the end isn't finite
 };
 
 struct Block {
@@ -194,12 +198,13 @@ DEVICE real crossing(real rise, real change, real slope, real end_slope) {
   return s;
 }
 
-DEVICE void note_spike(const Spikes& s, long long i, int k, real V, const Step& step) {
+DEVICE void note_spike(const Spikes& s, long long i, int k, int ordinal, real V, const Step& step) {
   if (!s.neuron) return;
   const unsigned at = atomicAdd(s.total, 1u);
   if (at >= s.room) return;
   s.neuron[at] = (int)i;
   s.step[at] = k;
+  s.ordinal[at] = ordinal;
   s.fraction[at] = crossing(s.threshold - V, step.after.V - V, step.slope * s.per_step,
                             step.end_slope * s.per_step);
 }
@@ -279,8 +284,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
     y = done.after;
     if (!done.valid) *first_invalid = min(*first_invalid, k);
     if (V < b.spikes.threshold && y.V >= b.spikes.threshold) {
-      ++*spikes;
-      note_spike(b.spikes, i, k, V, done);
+      note_spike(b.spikes, i, k, (*spikes)++, V, done);
     }
   };
 
@@ -319,7 +323,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) 
   State y;
 #define LOAD(k, x) y.x = b.state[k * b.N + i];
   STATES(LOAD)
-  int spikes = 0, first_invalid = b.steps;
+  int spikes = b.spikes.count ? b.spikes.count[i] : 0, first_invalid = NEVER;
 #if NOISE
   Process noise = process_of(b.noise, pieces, i, b.N, b.state[N_STATES * b.N + i]);
 #else
@@ -332,7 +336,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) hh(const Block b) 
 #define STORE(k, x) b.state[k * b.N + i] = y.x;
   STATES(STORE)
   if (b.spikes.count) b.spikes.count[i] = spikes;
-  if (first_invalid < b.steps && b.validity.any) {
+  real sum = 0;
+#define ADD(k, x) sum += y.x;
+  STATES(ADD)
+  if (!(sum - sum == 0)) first_invalid = min(first_invalid, b.steps);
+  if (first_invalid <= b.steps && b.validity.any) {
     *b.validity.any = 1;
     b.validity.first[i] = first_invalid + 1;
   }

@@ -28,7 +28,7 @@ def block_type(
     )
     spikes = struct(
         count=pointer, total=pointer, neuron=pointer, step=pointer, fraction=pointer,
-        threshold=dtype, per_step=dtype, room=np.uint32,
+        ordinal=pointer, threshold=dtype, per_step=dtype, room=np.uint32,
     )  # fmt: skip
     validity = struct(any=pointer, first=pointer)
     noise = struct(

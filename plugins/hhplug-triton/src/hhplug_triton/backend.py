@@ -2,6 +2,7 @@
 
 import platform
 import threading
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +14,12 @@ import triton
 from hhplug import BackendUnavailable
 from hhplug.backend import Backend, Session
 from hhplug.device import (
+    Arrays,
     DeviceSession,
     InvalidRoom,
+    KeptMemory,
     Launch,
+    PlacedSpikes,
     SpikeRoom,
     chosen_index,
     no_memory_to_begin,
@@ -69,16 +73,20 @@ class TritonBackend(Backend):
             self.torch_device = torch_device(torch.device(kind, index))
         except torch.OutOfMemoryError as error:
             raise no_memory_to_begin(self.device, error) from error
+        self._memory = KeptMemory(self.torch_device)
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
-        return session(self.torch_device, problem, max_steps)
+        return session(self._memory, problem, max_steps)
+
+    def release_memory(self) -> None:
+        self._memory.release()
 
 
-def session(device: TorchDevice, problem: Problem, max_steps: int) -> "TritonSession":
+def session(memory: KeptMemory, problem: Problem, max_steps: int) -> "TritonSession":
     """The opened session of a problem."""
     assert problem.dtype
     printed = equations(problem.membrane, problem.dtype, problem.method)
-    return TritonSession(device, problem, max_steps, printed).open()
+    return TritonSession(memory, problem, max_steps, printed).open()
 
 
 def _devices() -> tuple[str, list[str]]:
@@ -102,13 +110,13 @@ def _devices() -> tuple[str, list[str]]:
 class TritonSession(DeviceSession):
     device: TorchDevice
 
-    def __init__(self, device: TorchDevice, problem: Problem, max_steps: int, printed: Equations):
+    def __init__(self, memory: KeptMemory, problem: Problem, max_steps: int, printed: Equations):
         scalars = printed.program.scalar_values(problem.dt)
         about = problem.spike_threshold, printed.program.per_step(problem.dt)
         table = [*about, *scalars.values(), *printed.constants]
         if problem.current.noise:
             table.append(float(problem.current.noise.recursion.first))
-        super().__init__(device, problem, max_steps, printed.program, table)
+        super().__init__(memory, problem, max_steps, printed.program, table)
         self._printed = printed
 
     def make_ready(self) -> None:
@@ -199,6 +207,17 @@ class TritonSession(DeviceSession):
                 phase=work.first_step % 4,
                 **self._common_arguments,
             )
+
+    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+        with self.stream.active():
+            count = self.arrays["spike_count"]
+            torch.cumsum(count, 0, dtype=torch.int64, out=arrays["places"])
+            arrays["places"].sub_(count)
+            for part in parts:
+                place = arrays["places"][part.neuron] + part.ordinal
+                step = part.step.double().add_(part.first_step)
+                arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
+                arrays["neuron"][place] = part.neuron.long()
 
 
 def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:

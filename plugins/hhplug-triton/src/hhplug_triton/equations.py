@@ -45,6 +45,7 @@ TAKEN = frozenset(
 )
 
 
+@cache
 def equations(membrane: Membrane, dtype: str, method: Method = "rk4") -> "Equations":
     """A membrane's step in a precision, "float32" or "float64"."""
     return Equations(lower(membrane, f"gpu-{dtype}", method))

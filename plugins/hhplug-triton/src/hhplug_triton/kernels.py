@@ -35,7 +35,7 @@ def separable(row, leak, gain_0, gains, gain_row, J, inside):
 
 # A branch round what is rarely done, which Triton itself cannot say: 7 % at 8 M neurons (H100).
 # $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV per step at both ends, $7
-# i, $8 k; then the arrays and room. `crossing` below is the same in Triton.
+# i, $8 k; then the arrays, room, and the array of ordinals. `crossing` below is the same in Triton.
 NOTE_SPIKE = """{
   .reg .pred up, more, under, inside;
   .reg .b32 at, newton;
@@ -53,6 +53,8 @@ NOTE_SPIKE = """{
   st.global.b32 [place], $7;
   mad.wide.s32 place, at, 4, $11;
   st.global.b32 [place], $8;
+  mad.wide.s32 place, at, 4, $14;
+  st.global.b32 [place], $1;
   sub.real rise, $4, $2;
   sub.real change, $3, $2;
   add.real c, $5, $6;
@@ -129,31 +131,32 @@ def crossing(rise, change, slope, end_slope):
 @triton.jit
 def note_spikes(
     spikes, V, V_next, threshold, slope, end_slope, i, k,
-    total, neuron, step, fraction, room, FAST: tl.constexpr,
+    total, neuron, step, fraction, room, ordinal, FAST: tl.constexpr,
 ):  # fmt: skip
-    """Count those that cross the threshold upwards, and keep neuron, step and fraction of it."""
+    """Count the neurons that cross the threshold upwards, and keep where and when."""
     if FAST and V.dtype == tl.float32:
         spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_32, "=&r,r,f,f,f,f,f,r,r,l,l,l,l,r",
+            NOTE_SPIKE_32, "=&r,r,f,f,f,f,f,r,r,l,l,l,l,r,l",
             [spikes, V, V_next, threshold, slope, end_slope, i, k,
-             total, neuron, step, fraction, room],
+             total, neuron, step, fraction, room, ordinal],
             tl.int32, is_pure=False, pack=1,
         )  # fmt: skip
     elif FAST:
         spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_64, "=&r,r,d,d,d,d,d,r,r,l,l,l,l,r",
+            NOTE_SPIKE_64, "=&r,r,d,d,d,d,d,r,r,l,l,l,l,r,l",
             [spikes, V, V_next, threshold, slope, end_slope, i, k,
-             total, neuron, step, fraction, room],
+             total, neuron, step, fraction, room, ordinal],
             tl.int32, is_pure=False, pack=1,
         )  # fmt: skip
     else:
         crossed = (V < threshold) & (V_next >= threshold)
         if tl.max(crossed.to(tl.int32)) > 0:
-            spikes += crossed.to(tl.int32)
             at = tl.atomic_add(total + tl.zeros_like(i), 1, mask=crossed, sem="relaxed")
             fits = crossed & (at < room)
             tl.store(neuron + at, i, mask=fits)
             tl.store(step + at, k, mask=fits)
+            tl.store(ordinal + at, spikes, mask=fits)
+            spikes += crossed.to(tl.int32)
             # Where V doesn't cross, the quotients may be anything.
             tl.store(
                 fraction + at, crossing(threshold - V, V_next - V, slope, end_slope), mask=fits
@@ -217,12 +220,14 @@ def hh(
     columns: tl.int64,
     first: tl.int32,  # step of the block that is sampled first …
     every: tl.int32,  # … and from one to the next
-    spike_count,  # (N,): in this block; None: not wanted
+    spike_count,  # (N,), in and out: those of each neuron; None: not wanted
     total,  # (1,): spikes found, those for which there was no room too
     neuron, step, fraction,  # (room,): of the population, the block, the step; None: not wanted
+    ordinal,  # (room,): how many of its neuron were counted before it
     room: tl.int32,
     any_invalid,  # (1,): 1 if a neuron is invalid; None: not wanted
-    first_invalid,  # (N,): of such a neuron its first invalid step of the block, from 1 on
+    first_invalid,  # (N,): of such a neuron its first invalid step of the block, from 1 on, …
+    # … or the number of steps + 1 if its state isn't finite at the end
     HELD: tl.constexpr,  # the rows of the waveform are all alike
     ARRAY: tl.constexpr,
     RECORD: tl.constexpr,
@@ -289,7 +294,9 @@ def hh(
     at += before
     next_sample = first
     spikes = tl.zeros([BLOCK], tl.int32)
-    invalid_from = spikes + steps
+    invalid_from = spikes + 0x7FFFFFFF
+    if spike_count is not None:
+        spikes = tl.load(spike_count + i, mask=inside, other=0)
 
     for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
         if ARRAY:
@@ -321,7 +328,7 @@ def hh(
         if neuron is not None:
             spikes = note_spikes(
                 spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
-                i.to(tl.int32), k, total, neuron, step, fraction, room, FAST,
+                i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
             )  # fmt: skip
         elif spike_count is not None:
             spikes += ((V < threshold) & (y[0] >= threshold)).to(tl.int32)
@@ -333,6 +340,11 @@ def hh(
     if spike_count is not None:
         tl.store(spike_count + i, spikes, mask=inside)
     if any_invalid is not None:
-        invalid = inside & (invalid_from < steps)
+        sum_of = y[0]
+        for s in tl.static_range(1, STATES):
+            sum_of += y[s]
+        finite = sum_of - sum_of == 0.0
+        invalid_from = tl.where(finite, invalid_from, tl.minimum(invalid_from, steps))
+        invalid = inside & (invalid_from <= steps)
         tl.store(any_invalid + tl.zeros_like(i), 1, mask=invalid)
         tl.store(first_invalid + i, invalid_from + 1, mask=invalid)

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ TORCH = {
     np.dtype(np.float32): torch.float32,
     np.dtype(np.float64): torch.float64,
     np.dtype(np.int32): torch.int32,
+    np.dtype(np.int64): torch.int64,
 }
 
 
@@ -79,9 +81,10 @@ class TorchDevice(Device):
     def __init__(self, device: torch.device):
         self.device = device
         self._module = torch.get_device_module(device)  # torch.cuda, torch.xpu, torch.cpu
+        self.keepers: WeakSet[Any] = WeakSet()
         self.compiled: set[tuple[Any, ...]] = set()  # keys of the kernel variants that are compiled
         with self.current():
-            self.transfers = Transfers(self.stream(), self.pinned)
+            self.transfers = Transfers(self.stream(), self.pinned, self.current)
 
     def current(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.device.type == "cpu" else self._module.device(self.device)

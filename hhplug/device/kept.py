@@ -1,0 +1,98 @@
+"""Device memory that is kept from one session of a backend to the next.
+
+Allocating takes a large part of a short run, and a run on the parameters of the one before needs
+no upload of what follows from them.
+"""
+
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from hhplug.device.interface import Arrays, Device, Shapes
+from hhplug.errors import NotEnoughMemory
+
+
+@dataclass
+class Allocation:
+    """Arrays that were allocated together, and what was uploaded to some of them."""
+
+    shapes: Shapes
+    arrays: Arrays
+    contents: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+    """Key of an array → what its contents were computed from; objects by weak references."""
+
+    def holds(self, key: Any, source: tuple[Any, ...]) -> bool:
+        """Whether an array has the contents that are computed from the same objects and values."""
+        held = self.contents.get(key, ())
+        return bool(source) and len(held) == len(source) and all(map(_is_same, held, source))
+
+    def set_contents(self, sources: Mapping[Any, tuple[Any, ...]]) -> None:
+        """Note what was uploaded: key of an array → the objects and values it was computed from."""
+        self.contents = {key: tuple(map(_noted, source)) for key, source in sources.items()}
+
+
+class KeptMemory:
+    """The memory of one backend's closed sessions: at most one allocation for each purpose.
+
+    It belongs to the backend, and is freed with it. Calls are made within device.current().
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self._kept: dict[str, Allocation] = {}
+        self._lock = Lock()
+        device.keepers.add(self)
+        # Without the callback's reference to self, which would keep it alive.
+        weakref.finalize(self, _free_all, device, self._kept).atexit = False
+
+    def take(self, purpose: str, shapes: Shapes) -> Allocation:
+        """Arrays of these shapes: those that are kept for this purpose, or new ones.
+
+        Raises NotEnoughMemory, after all that is kept on the device has been freed.
+        """
+        with self._lock:
+            kept = self._kept.pop(purpose, None)
+        if kept and kept.shapes == shapes:
+            return kept
+        if kept:
+            kept.arrays.free()
+        with suppress(NotEnoughMemory):
+            return Allocation(shapes, self.device.arrays(shapes))
+        for keeper in list(self.device.keepers):
+            keeper.release()
+        return Allocation(shapes, self.device.arrays(shapes))
+
+    def put(self, purpose: str, allocation: Allocation) -> None:
+        """Keep arrays, which nothing uses any more, in place of those kept for this purpose."""
+        with self._lock:
+            before = self._kept.pop(purpose, None)
+            self._kept[purpose] = allocation
+        if before:
+            before.arrays.free()
+
+    def release(self) -> None:
+        """Free all that is kept."""
+        with self._lock:
+            kept = dict(self._kept)
+            self._kept.clear()
+        _free_all(self.device, kept)
+
+
+def _free_all(device: Device, kept: dict[str, Allocation]) -> None:
+    with device.current():
+        while kept:
+            kept.popitem()[1].arrays.free()
+
+
+def _noted(item: Any) -> Any:
+    try:
+        return weakref.ref(item)
+    except TypeError:
+        return item
+
+
+def _is_same(held: Any, item: Any) -> bool:
+    return held() is item if isinstance(held, weakref.ref) else held == item

@@ -1,0 +1,108 @@
+"""The spikes of a run, which stay on the device until the run ends and are put in order there."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hhplug.backend import OrderedSpikes
+from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
+from hhplug.device.launch import SpikeRoom
+from hhplug.device.transfers import Copy
+from hhplug.errors import NotEnoughMemory
+from hhplug.spike_order import Ordered, SpikeSorter
+
+if TYPE_CHECKING:
+    from hhplug.device.session import DeviceSession
+
+INT, WIDE, DOUBLE = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64)
+
+MOST_KEPT = 2**26  # spikes on the device; of more, those of later blocks are sorted on the host
+
+
+class SpikeStore:
+    """Keeps the spikes of a session's blocks. count: those of each neuron, (N,) int32."""
+
+    def __init__(self, session: "DeviceSession", count: Array):
+        self._session, self._count = session, count
+        problem = session.problem
+        self._parts: list[tuple[Arrays, PlacedSpikes]] = []
+        self._n_kept = 0
+        self._n_neurons = problem.n_neurons
+        self._sorter = SpikeSorter(
+            problem.n_neurons, problem.start_step, problem.n_steps, problem.dt
+        )
+        self._on_host = False  # whether there was no room on the device
+
+    def add(self, spikes: SpikeRoom, ready: Event, total: int, first: int) -> None:
+        """Keep the spikes of a launch that began with step `first`, after `ready`."""
+        if not self._on_host and self._n_kept + total <= MOST_KEPT:
+            try:
+                self._keep(spikes, total, first)
+                return
+            except NotEnoughMemory:
+                pass
+        self._on_host = True
+        self._sort_on_host(spikes, ready, total, first)
+
+    def _keep(self, spikes: SpikeRoom, total: int, first: int) -> None:
+        session = self._session
+        real = session.dtype
+        arrays = session.allocate(
+            {name: (total, real if name == "fraction" else INT) for name in PlacedSpikes.ARRAYS}
+        )
+        part = PlacedSpikes(total, first, *(arrays[name] for name in PlacedSpikes.ARRAYS))
+        for name in PlacedSpikes.ARRAYS:
+            session.stream.copy(arrays[name], getattr(spikes, name)[:total])
+        self._parts.append((arrays, part))
+        self._n_kept += total
+
+    def _sort_on_host(
+        self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int, first: int
+    ) -> None:
+        neuron, step, fraction = self._session.spikes_at_home(spikes, ready, total)
+        self._sorter.add(neuron, step + np.int64(first), fraction)
+
+    def ordered(self, times: bool, also: Sequence[Copy]) -> OrderedSpikes:
+        """The spikes of all blocks. times: whether their times are wanted.
+
+        also: copies that are made together with those of the spikes, which is faster.
+        """
+        count = np.empty(self._session.problem.n_neurons, np.int64)
+        copies = [*also, Copy(count, self._count, INT)]
+        if times and not self._on_host:
+            try:
+                return OrderedSpikes(count, self._in_order_by_device(copies))
+            except NotEnoughMemory:
+                pass
+        transfers, ready = self._session.device.transfers, self._session.stream.record()
+        transfers.to_host(ready, copies)
+        if not times:
+            return OrderedSpikes(count, None)
+        for _, part in self._parts:
+            self._sort_on_host(part, ready, part.total, part.first_step)
+        return OrderedSpikes(count, self._sorter.in_order())
+
+    def _in_order_by_device(self, copies: Sequence[Copy]) -> Ordered:
+        """Neuron and time of each spike. copies: those that are made together with theirs."""
+        session = self._session
+        n, total = session.problem.n_neurons, self._n_kept
+        arrays = session.allocate(
+            {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
+        )
+        try:
+            neuron, time = np.empty(total, WIDE), np.empty(total, DOUBLE)
+            if total:
+                session.place_spikes([part for _, part in self._parts], arrays)
+            ours = Copy(neuron, arrays["neuron"]), Copy(time, arrays["time"])
+            session.device.transfers.to_host(session.stream.record(), [*copies, *ours])
+        finally:
+            session.stream.synchronize()
+            arrays.free()
+        return neuron, time
+
+    def free(self) -> None:
+        """Free the device's memory. The stream must be done."""
+        for arrays, _ in self._parts:
+            arrays.free()
+        self._parts.clear()

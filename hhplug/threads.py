@@ -1,0 +1,26 @@
+"""Work on large arrays in several threads, since NumPy frees the interpreter while it computes."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
+
+LEAST = 2**20  # elements; of a smaller array, starting threads takes longer than they save
+MOST_THREADS = 8
+
+T = TypeVar("T")
+
+
+def of_parts(compute: Callable[[slice], T], size: int) -> list[T]:
+    """What `compute` returns for the parts of range(size), in order: one for each thread.
+
+    A small range is one part, computed in the calling thread.
+    """
+    threads = min(MOST_THREADS, os.cpu_count() or 1, size // LEAST)
+    if threads < 2:
+        return [compute(slice(0, size))]
+    edges = [size * k // threads for k in range(threads + 1)]
+    parts = [slice(first, end) for first, end in pairwise(edges)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="hhplug-parts") as executor:
+        return list(executor.map(compute, parts))

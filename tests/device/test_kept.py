@@ -1,0 +1,167 @@
+"""What a backend keeps on the device between runs, and spikes that are put in order there."""
+
+import gc
+from functools import partial
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from host_device import HostDevice, HostSession, backend_on
+
+from hhplug import NotEnoughMemory, Problem, Stimulus, simulate
+from hhplug.device import KeptMemory
+from hhplug.device.transfers import Computed
+from hhplug.membranes import squid
+from hhplug.membranes.parameters import checked_parameters
+
+N = 40
+PARAMETERS = checked_parameters({"g_Na": np.linspace(110.0, 130.0, N)}, squid)
+OTHERS = checked_parameters({"g_Na": np.linspace(130.0, 110.0, N)}, squid)
+CURRENT = Stimulus.constant(np.linspace(5.0, 40.0, N))
+
+
+def problem_of(parameters=PARAMETERS, stimulus=CURRENT, **changes):
+    arguments = {"record": (), "parameters": parameters, "stimulus": stimulus, "batch_size": N}
+    return Problem(10.0, 0.05, **(arguments | changes))
+
+
+@pytest.fixture
+def uploads(monkeypatch):
+    """The rows of each upload, other than those of the first block's current."""
+    seen, upload = [], HostSession.upload
+
+    def noted(self, target, *rows, dtype=None):
+        seen.append(sum(row.size for row in rows))
+        return upload(self, target, *rows, dtype=dtype)
+
+    monkeypatch.setattr(HostSession, "upload", noted)
+    return seen
+
+
+def assert_equal(ours, theirs):
+    np.testing.assert_array_equal(ours.spikes.neuron, theirs.spikes.neuron)
+    np.testing.assert_array_equal(ours.spikes.time, theirs.spikes.time)
+    np.testing.assert_array_equal(ours.final_state, theirs.final_state)
+
+
+def test_a_second_run_on_the_same_parameters_and_current_uploads_neither_again(uploads):
+    backend = backend_on(HostDevice())
+    first = simulate(problem_of(), backend)
+    before = sum(uploads)
+    uploads.clear()
+    second = simulate(problem_of(), backend)
+    rows = before - sum(uploads)
+    assert rows >= 8 * N  # rows and gains
+    assert max(uploads, default=0) <= 4 * N  # the initial state
+    assert_equal(second, first)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": OTHERS},
+        {"stimulus": Stimulus.constant(np.linspace(40.0, 5.0, N))},
+        {"dtype": "float32"},
+        {"membrane": squid.at(celsius=16.3)},
+        {"record_neurons": [3, 1], "record": ("V",)},
+    ],
+)
+def test_a_run_with_anything_else_is_as_if_nothing_were_kept(changes):
+    backend = backend_on(HostDevice())
+    simulate(problem_of(), backend)
+    if "membrane" in changes:
+        changes = changes | {"parameters": checked_parameters(PARAMETERS, changes["membrane"])}
+    problem = problem_of(**changes)
+    ours, alone = simulate(problem, backend), simulate(problem, backend_on(HostDevice()))
+    assert_equal(ours, alone)
+    for name in ours.samples:
+        np.testing.assert_array_equal(ours[name], alone[name])
+
+
+def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
+    backend = backend_on(HostDevice())
+    for low in (100.0, 140.0, 60.0):
+        parameters = checked_parameters({"g_Na": np.linspace(low, 150.0, N)}, squid)
+        ours = simulate(problem_of(parameters), backend)
+        assert_equal(ours, simulate(problem_of(parameters), backend_on(HostDevice())))
+        del parameters
+        gc.collect()
+
+
+def test_memory_that_another_backend_keeps_is_freed_before_a_run_fails():
+    alone = HostDevice()
+    before = alone.free
+    simulate(problem_of(), backend := backend_on(alone))
+    needed = before - alone.free
+    del backend
+    device = HostDevice(free=int(1.5 * needed))
+    one, other = backend_on(device), backend_on(device)
+    for backend in (one, other, one):
+        assert len(simulate(problem_of(), backend).spikes)
+    with pytest.raises(NotEnoughMemory):
+        simulate(problem_of(batch_size=100 * N, parameters=None, stimulus=None), other)
+
+
+def test_what_a_backend_keeps_is_freed_with_it():
+    device = HostDevice()
+    before = device.free
+    backend = backend_on(device)
+    simulate(problem_of(), backend)
+    assert device.free < before
+    del backend
+    gc.collect()
+    assert device.free == before
+
+
+@pytest.mark.parametrize("most", [0, 60])
+def test_spikes_for_which_the_device_has_no_room_are_sorted_on_the_host(most):
+    expected = simulate(problem_of(), "reference")
+    with patch("hhplug.device.spike_store.MOST_KEPT", most):
+        ours = simulate(problem_of(), backend_on(HostDevice()))
+    plenty = simulate(problem_of(), backend_on(HostDevice()))
+    assert len(expected.spikes) > 60
+    assert_equal(ours, plenty)
+    np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
+    np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+
+
+def test_spikes_whose_order_does_not_fit_on_the_device_are_sorted_on_the_host(monkeypatch):
+    allocate, full = HostSession.allocate, []
+
+    def scarce(self, shapes):
+        if "places" in shapes:
+            full.append(1)
+            raise NotEnoughMemory("full")
+        return allocate(self, shapes)
+
+    plenty = simulate(problem_of(), backend_on(HostDevice()))
+    monkeypatch.setattr(HostSession, "allocate", scarce)
+    assert_equal(simulate(problem_of(), backend_on(HostDevice())), plenty)
+    assert full
+
+
+def test_computed_rows_are_those_of_the_function():
+    device = HostDevice()
+    values = np.random.default_rng(2).uniform(-1.0, 1.0, 3 * Computed.STEP + 7)
+    row = Computed(values.size, lambda part: values[part] ** 2)
+    target = np.empty(values.size, np.float32)
+    with device.current():
+        there = device.transfers.to_device(target, [row[: Computed.STEP + 3]], target.dtype)
+        there.synchronize()
+        rest = target[Computed.STEP + 3 :]
+        device.transfers.to_device(rest, [row[Computed.STEP + 3 :]], target.dtype).synchronize()
+    np.testing.assert_array_equal(target, (values**2).astype(np.float32))
+
+
+def test_what_was_kept_for_arrays_of_other_shapes_is_freed():
+    device = HostDevice()
+    before = device.free
+    memory = KeptMemory(device)
+    with device.current():
+        take = partial(memory.take, "work")
+        memory.put("work", take({"a": (5, np.dtype(float))}))
+        kept = take({"a": (6, np.dtype(float))})
+        assert device.free == before - 48
+        memory.put("work", kept)
+        memory.release()
+    assert device.free == before
