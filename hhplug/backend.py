@@ -46,7 +46,7 @@ class Capabilities:
     membranes: Literal["squid", "any"] = "squid"  # the membranes that it computes
     methods: tuple[Method, ...] = ("rk4",)  # the methods of integration that it has
     noise: bool = False  # it computes currents of the form `noise`
-    device_index: bool = False  # the factory accepts device=0, 1, …
+    device_index: bool = False  # the factory accepts device=0, 1, …, so that a run may use several
     device_arrays: bool = False  # its sessions implement device_samples
     features: bool = False  # its blocks give every sample of V to `Recorded.features`
     fork: bool = False  # it also runs in a process forked after it was opened
@@ -119,7 +119,8 @@ class Recorded:
     """An array (samples, recorded neurons) for each variable that the user asked to record.
 
     It has a row for each step of `problem.sample_steps(first, count)`. The mapping is empty if
-    problem.device_arrays is true.
+    problem.device_arrays is true. The arrays are C-contiguous, but in a run on several devices the
+    rows of one may lie apart, since it is a part of the columns of a larger array.
     """
 
     spike_count: NDArray[np.int64]
@@ -247,6 +248,17 @@ class Session(ABC):
         V m h n for the squid membrane. The arrays are copies on the host, in the run's dtype.
         """
 
+    def state_into(self, variables: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Write the variables of `state` to an array, (n_states, n_neurons), and return the carry.
+
+        It is called instead of `state` in a run on several devices. The array is this session's
+        columns of that of all neurons, so its rows lie apart. By default, what `state` returns is
+        copied; a backend can save that copy.
+        """
+        state = self.state()
+        variables[:] = state.variables
+        return state.carry
+
     def device_samples(self) -> Mapping[str, Any]:
         """Return the run's recorded variables on the device: (samples, recorded neurons) each.
 
@@ -273,6 +285,11 @@ class Backend(ABC):
 
     device: str
     """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind of device, on all of which a run gives the same bits."""
+        return self.device
 
     @abstractmethod
     def prepare(self, problem: Problem, max_steps: int) -> Session:

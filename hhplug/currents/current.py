@@ -1,7 +1,8 @@
 """A problem's current as backends see it: its rows, and the two forms that it has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +61,11 @@ class Current(ABC):
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         """Gain of each waveform over C_m (µF/cm²): (J, n) or (J, 1), with J = 0 for rows."""
 
-    def carry(self, step: int) -> dict[str, NDArray[Any]]:  # noqa: ARG002
-        """What a run that goes on at this step needs of this current, for `State.carry`."""
+    def carry(self, step: int, known: Container[str] = ()) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """What a run that goes on at this step needs of this current, for `State.carry`.
+
+        known: names of what need not be computed, because it is at hand.
+        """
         return {}
 
     @abstractmethod
@@ -84,20 +88,23 @@ class Current(ABC):
 
 
 class SeparableCurrent(Current):
-    """I_ext[k, i] = Σ_j gain[j, i] · waveform[k, j], summed in the order of j.
-
-    gain: (J, n), or (J, 1) where no amplitude is per neuron; µA/cm².
-    """
+    """I_ext[k, i] = Σ_j gain[j, i] · waveform[k, j], summed in the order of j."""
 
     def __init__(self, terms: tuple[Term, ...], dt: float):
         self.dt = dt
         self._terms = terms
-        gains = [gain for term in terms for gain in term.gains()]
-        width = max((np.size(gain) for gain in gains), default=1)
-        self.gain = np.zeros((len(gains), width))
-        for row, gain in zip(self.gain, gains, strict=True):
-            row[:] = gain
-        self.gain.flags.writeable = False
+        self._gains = [gain for term in terms for gain in term.gains()]
+        self.gain_shape = len(self._gains), max((np.size(gain) for gain in self._gains), default=1)
+
+    @cached_property
+    def gain(self) -> NDArray[np.float64]:
+        """(J, n), or (J, 1) where no amplitude is per neuron; µA/cm²."""
+        # It is made when it is used: in a run on several devices, each makes that of its neurons.
+        gain = np.zeros(self.gain_shape)
+        for row, values in zip(gain, self._gains, strict=True):
+            row[:] = values
+        gain.flags.writeable = False
+        return gain
 
     @property
     def separable(self) -> "SeparableCurrent":
@@ -120,7 +127,7 @@ class SeparableCurrent(Current):
         return summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
-        total, size = np.zeros((2, len(self.gain)))
+        total, size = np.zeros((2, self._width()))
         for step, steps in pieces(first, count, self._width()):
             waveform = self.waveform(step, steps)
             total += waveform.sum(axis=0)
@@ -136,13 +143,13 @@ class SeparableCurrent(Current):
         return all((self.waveform(step, steps) == same).all() for step, steps in parts)
 
     def bytes_per_step(self, itemsize: int) -> int:
-        return self._width() * max(self.gain.itemsize, itemsize)
+        return self._width() * max(np.dtype(np.float64).itemsize, itemsize)
 
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         return self.gain / np.asarray(C_m)
 
     def _width(self) -> int:
-        return len(self.gain)
+        return self.gain_shape[0]
 
     def _flowing(self, parts: list[tuple[int, int]], direction: int) -> Iterator[int]:
         for first, count in parts:

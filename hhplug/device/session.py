@@ -271,12 +271,18 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> State:
-        state = np.empty((self._state_rows, self.problem.n_neurons), self.dtype)
+        shape = len(self.program.states), self.problem.n_neurons
+        variables = np.empty(shape, self.dtype)
+        return State(variables, self.state_into(variables))
+
+    def state_into(self, variables: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        state, size = self.arrays["state"], variables.size
+        copies, x = [(variables, state[:size])], np.empty(self.problem.n_neurons, self.dtype)
+        if self.noise:
+            copies.append((x, state[size:]))
         with self.device.current():
-            self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
-        if not self.noise:
-            return State(state)
-        return State(state[:-1], self.noise.carry(state[-1]))
+            self.device.transfers.to_host(self.stream.record(), copies)
+        return self.noise.carry(x) if self.noise else {}
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}

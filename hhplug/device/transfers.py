@@ -89,16 +89,14 @@ class Transfers:
             self._stream.wait(event)
 
     def to_host(self, ready: "Event", copies: "Sequence[tuple[NDArray[Any], Array]]") -> None:
-        """Fill C-contiguous arrays from the device after `ready`; return when they are filled."""
+        """Fill arrays from the device after `ready`; return when they are filled.
+
+        The rows of an array may lie apart; those on the device lie one after another.
+        """
         with self._lock:
             self._stream.wait(ready)
             buffers = self._small if all(a.nbytes <= SMALL for a, _ in copies) else self._large
-            pieces = [
-                (target[offset : offset + fits], source[offset:])
-                for array, source in copies
-                for target, fits in [(array.reshape(-1), BUFFER_BYTES // array.itemsize)]
-                for offset in range(0, target.size, fits)
-            ]
+            pieces = list(_pieces(copies))
             if not pieces:
                 ready.synchronize()
             lag = len(buffers) - 1
@@ -113,7 +111,8 @@ class Transfers:
                     target, _ = pieces[i - lag]
                     buffer = buffers[(i - lag) % len(buffers)]
                     buffer.event.synchronize()
-                    buffer.futures = self._copy_in_threads(target, _view(buffer, target))
+                    found = _view(buffer, target).reshape(target.shape)
+                    buffer.futures = self._copy_in_threads(target, found)
             for buffer in buffers:
                 buffer.wait_for_threads()
 
@@ -165,6 +164,18 @@ def _convert(target: NDArray[Any], source: NDArray[Any]) -> None:
 
 def _view(buffer: _Buffer, like: NDArray[Any]) -> NDArray[Any]:
     return buffer.memory[: like.nbytes].view(like.dtype)
+
+
+def _pieces(
+    copies: "Sequence[tuple[NDArray[Any], Array]]",
+) -> "Iterator[tuple[NDArray[Any], Array]]":
+    """Yield views of the arrays that fit a buffer, each with what is copied there."""
+    for array, source in copies:
+        offset = 0
+        rows = array.reshape(1, -1) if array.flags.c_contiguous else array
+        for (piece,) in _tiles([rows] if array.size else [], array.itemsize):
+            yield piece, source[offset:]
+            offset += piece.size
 
 
 def _size(arrays: Sequence[NDArray[Any]]) -> int:

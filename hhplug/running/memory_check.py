@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import prod
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def refuse_too_large(problem: Problem, shape: tuple[int, int], pool: BufferPool)
     """
     itemsize = np.dtype(problem.dtype).itemsize
     separable = problem.current.separable
-    amplitudes = separable.gain.size if separable else 0
+    amplitudes = prod(separable.gain_shape) if separable else 0
     rows = ROWS * len(problem.membrane.states)
     states = (rows * problem.n_neurons + GAIN_ROWS * amplitudes) * itemsize
     recorded = 0 if problem.device_arrays else len(problem.record)

@@ -1,0 +1,198 @@
+"""One run on several devices of a machine: a backend made of the backend opened on each of them.
+
+Each device computes a part of the neurons, in a thread of its own, and writes what it records to
+its columns of the whole run's arrays. All parts do the same blocks of steps, so that the core's
+loop, its recorders and its stores deal with one session, and Ctrl-C stops all parts at one step.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhplug.backend import Backend, Block, Recorded, Session
+from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.problem import Problem
+from hhplug.state import State
+
+T = TypeVar("T")
+
+
+class SeveralDevices(Backend):
+    """A backend on several devices of one kind.
+
+    backends: for each device its name in errors, and the backend opened on it. The same may stand
+        there twice.
+    """
+
+    def __init__(self, backends: Sequence[tuple[str, Backend]]):
+        self._backends = backends
+        _, self._first = backends[0]
+        self.device = f"{len(backends)} × {self._first.device}"
+
+    @property
+    def kind(self) -> str:
+        return self._first.kind
+
+    def prepare(self, problem: Problem, max_steps: int) -> Session:
+        if problem.device_arrays:
+            raise InvalidInput(
+                "device_arrays leaves each variable on one device, and this run has "
+                f"{len(self._backends)}; leave device_arrays out, or use one device, device=0"
+            )
+        return _Session(problem, self._backends, max_steps)
+
+
+class _Session(Session):
+    """The sessions of all parts, of which the devices' threads do the work."""
+
+    def __init__(self, problem: Problem, backends: Sequence[tuple[str, Backend]], max_steps: int):
+        self._problem = problem
+        n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
+        self._devices = [
+            _Device(name, backend, problem, slice(i * n // count, (i + 1) * n // count))
+            for i, (name, backend) in enumerate(backends[:count])
+        ]
+        try:
+            _results(device.do(device.prepare, max_steps) for device in self._devices)
+        except BaseException:
+            self.close()
+            raise
+
+    def advance(self, n_steps: int) -> Block:
+        return _Block([(each, each.do(each.advance, n_steps)) for each in self._devices])
+
+    def state(self) -> State:
+        problem = self._problem
+        shape = len(problem.membrane.states), problem.n_neurons
+        variables = np.empty(shape, problem.dtype)
+        carries = _results(each.do(each.state_into, variables) for each in self._devices)
+        carry = {
+            name: np.concatenate([carry[name] for carry in carries], axis=-1) for name in carries[0]
+        }
+        return State(variables, carry)
+
+    def close(self) -> None:
+        devices, self._devices = self._devices, []
+        closing = [device.do(device.close) for device in devices]
+        for device in devices:
+            device.end()  # waits for what it does
+        _results(closing)
+
+
+class _Block(Block):
+    """The same steps of all parts. Each has its device, and the Block to come of its session."""
+
+    def __init__(self, parts: "list[tuple[_Device, Future[Block]]]"):
+        self._parts = parts
+
+    def read(self, out: Recorded) -> None:
+        for found in _results(device.do(device.read, block, out) for device, block in self._parts):
+            out.spikes += found.spikes
+            out.invalid += found.invalid
+
+
+class _Found(NamedTuple):
+    """Spikes and invalid neurons of one block, by their numbers in the whole run."""
+
+    spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
+    invalid: list[tuple[NDArray[Any], NDArray[Any]]]
+
+
+class _Device:
+    """A device, its part of the neurons, and the thread that does all its work in order.
+
+    name: as users see it. whole: the problem of which the part is computed.
+    """
+
+    def __init__(self, name: str, backend: Backend, whole: Problem, part: slice):
+        self._name, self._backend = name, backend
+        self._whole, self._part = whole, part
+        self._thread = ThreadPoolExecutor(1, f"hhplug {name}")
+        self._session: Session | None = None
+
+    def do(self, work: Callable[..., T], *arguments: Any) -> "Future[T]":
+        """Enqueue one of the methods below. Its errors say which device they are of."""
+        return self._thread.submit(self._done, work, arguments)
+
+    def _done(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        note = f"This was raised on {self._name}."
+        try:
+            with np.errstate(all="ignore"):  # each thread has its own
+                return work(*arguments)
+        except Exception as error:
+            if note in getattr(error, "__notes__", ()):  # reading a block, which wasn't enqueued
+                raise
+            if isinstance(error, NotEnoughMemory):
+                error = NotEnoughMemory(f"{self._name}: {error.needs}", error.advice)
+            error.add_note(note)
+            raise error
+
+    def prepare(self, max_steps: int) -> None:
+        self._problem = self._whole.take(self._part)
+        self._columns = _columns(self._whole, self._part)
+        self._step = self._problem.start_step
+        self._session = self._backend.prepare(self._problem, max_steps)
+
+    def advance(self, n_steps: int) -> Block:
+        assert self._session
+        self._step += n_steps
+        return self._session.advance(n_steps)
+
+    def read(self, block: "Future[Block]", out: Recorded) -> _Found:
+        """Read a block into the part's columns of the arrays of the whole run's block."""
+        columns, samples = self._columns, {}
+        for name, array in out.samples.items():
+            if isinstance(columns, slice):
+                samples[name] = array[:, columns]
+            else:
+                samples[name] = np.empty((len(array), len(columns)), array.dtype)
+        features = out.features.of(self._part) if out.features is not None else None
+        count = out.spike_count[self._part]
+        recorded = Recorded(self._problem, samples, count, features=features)
+        block.result().read(recorded)
+        if not isinstance(columns, slice):
+            for name, array in out.samples.items():
+                array[:, columns] = samples[name]
+        begin = np.int64(self._part.start)
+        return _Found(
+            [(neuron + begin, step, fraction) for neuron, step, fraction in recorded.spikes],
+            [(neuron + begin, step) for neuron, step in recorded.invalid],
+        )
+
+    def state_into(self, variables: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Write the part's state to its columns, and return what the state carries."""
+        assert self._session
+        carry = self._session.state_into(variables[:, self._part])
+        return {**self._problem.current.carry(self._step, carry), **carry}
+
+    def close(self) -> None:
+        if self._session:
+            self._session.close()
+
+    def end(self) -> None:
+        """End the thread when everything enqueued is done."""
+        self._thread.shutdown()
+
+
+def _columns(whole: Problem, part: slice) -> "slice | NDArray[np.int64]":
+    """The recorded columns of a part's neurons: a slice unless others are between them."""
+    if whole.record_neurons is None:
+        return part
+    inside = (part.start <= whole.record_neurons) & (whole.record_neurons < part.stop)
+    columns = np.flatnonzero(inside)
+    if not columns.size:
+        return slice(0)
+    first, last = int(columns[0]), int(columns[-1])
+    return slice(first, last + 1) if last - first == len(columns) - 1 else columns
+
+
+def _results(work: "Iterable[Future[T]]") -> list[T]:
+    """The results of all devices, or the first error as soon as there is one."""
+    futures: Sequence[Future[T]] = list(work)
+    wait(futures, return_when=FIRST_EXCEPTION)
+    for future in filter(Future.done, futures):
+        future.result()
+    return [future.result() for future in futures]
