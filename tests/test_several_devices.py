@@ -12,7 +12,7 @@ from command_line import hhplug as hhplug
 from device.host_device import HostDevice, backend_on
 from device.host_problems import blocks_of
 from end_to_end import assert_end_to_end
-from interrupted_runs import at
+from interrupted_runs import at, ctrl_c
 from interrupted_runs import sigint_handler as sigint_handler
 from numpy.testing import assert_array_equal
 from plugin_factory import Plugins
@@ -30,6 +30,7 @@ from hhplug import (
     membranes,
     simulate,
 )
+from hhplug.currents.computed import ComputedCurrent
 from hhplug.errors import Interrupted
 from hhplug.features.definitions import FEATURES
 from hhplug.plugins import choice
@@ -158,10 +159,19 @@ def test_a_part_of_a_population_may_run_on_several_devices():
     assert_same(simulate(part, on(2)), simulate(part, on(1)))
 
 
-def test_the_process_of_noise_is_not_computed_again_for_the_whole_run():
-    current = problem(stimulus=OU).current
-    with patch("hhplug.currents.noise.Process.carry", side_effect=AssertionError):
-        assert current.carry(STEPS, {"noise_0": CURRENT}) == {}
+def test_no_process_is_computed_again_for_the_whole_run():
+    carry, computed = ComputedCurrent.carry, []
+
+    def noted(current, step, known=()):
+        found = carry(current, step, known)
+        computed.extend((current.row_length, name) for name in found)
+        return found
+
+    with patch.object(ComputedCurrent, "carry", noted):
+        result = simulate(problem(**CASES["noises"]), on(2))
+    names = sorted(result.final.carry)
+    assert sorted(computed) == [(n, name) for n in (3, 4) for name in names]
+    assert names == ["noise_0", "noise_2"]  # white noise has no memory
 
 
 @pytest.mark.usefixtures("sigint_handler")
@@ -173,6 +183,14 @@ def test_ctrl_c_stops_all_devices_at_the_same_step(case):
     assert first.next_step == 2 * BLOCK
     rest = problem(first=2 * BLOCK, resume=first, **CASES[case])
     assert_end_to_end([first, simulate(rest, on(2))], whole(case))
+
+
+@pytest.mark.usefixtures("sigint_handler")
+def test_a_second_ctrl_c_ends_the_run_and_the_threads_of_its_devices():
+    with blocks_of(BLOCK), pytest.raises(KeyboardInterrupt) as stop:
+        simulate(problem(), on(2), progress=at(0.2, lambda: ctrl_c(2)))
+    assert type(stop.value) is KeyboardInterrupt
+    assert not [each for each in threading.enumerate() if "device" in each.name]
 
 
 def test_progress_is_that_of_the_whole_run():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.device.transfers import Transfers
-from hhplug.errors import NO_SUCH_DEVICE, BackendUnavailable, NotEnoughMemory
+from hhplug.errors import BackendUnavailable, NotEnoughMemory
 
 Array = Any
 """A one-dimensional array on the device; a slice shares its memory."""
@@ -127,7 +127,7 @@ def chosen_index(device: int | None, names: Sequence[str], library: str) -> int:
     if index < len(names):
         return index
     raise BackendUnavailable(
-        NO_SUCH_DEVICE,
+        "no_such_device",
         f"device {index} was asked for, but {library} shows {len(names)}: {', '.join(names)}",
         f"use a device from 0 to {len(names) - 1}; variables such as CUDA_VISIBLE_DEVICES may "
         "hide others",
