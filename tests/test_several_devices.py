@@ -111,6 +111,14 @@ def test_a_run_on_several_devices_equals_that_on_one(count, backend, case):
     assert_equal_runs(result, whole(case, backend))
 
 
+@pytest.mark.parametrize("case", ["noise", "counts"])
+def test_noise_that_the_devices_compute_equals_that_of_one(case):
+    assert on(1, "numpy").spec.capabilities.noise
+    result = simulate(problem(**CASES[case]), on(2, "numpy"))
+    assert result.noise_from == "backend"
+    assert_equal_runs(result, simulate(problem(**CASES[case]), on(1, "numpy")))
+
+
 @pytest.mark.parametrize("counts", [(2, 1), (1, 3), (3, 2)])
 @pytest.mark.parametrize("case", ["array", "noises", "features"])
 def test_a_run_may_go_on_on_another_number_of_devices(counts, case):
@@ -219,12 +227,17 @@ class Failing(ReferenceBackend):
             raise self.error
         self.opened += 1
 
+        class FailingBlock(ReferenceBlock):
+            def read(self, out):  # noqa: ARG002
+                raise backend.error
+
         class FailingSession(ReferenceSession):
             def advance(self, n_steps):
                 if fails and backend.what == "advance":
                     raise backend.error
                 backend.steps += n_steps
-                return super().advance(n_steps)
+                block = super().advance(n_steps)
+                return FailingBlock(self, 0, 0) if fails and backend.what == "read" else block
 
             def state_into(self, variables):
                 if fails and backend.what == "state":
@@ -239,7 +252,7 @@ class Failing(ReferenceBackend):
         return FailingSession(problem)
 
 
-@pytest.mark.parametrize("what", ["prepare", "advance", "state", "close"])
+@pytest.mark.parametrize("what", ["prepare", "advance", "read", "state", "close"])
 def test_a_failure_on_one_device_names_it_and_closes_everything(what):
     failing = Failing(what, ZeroDivisionError("division by zero"))
     with blocks_of(BLOCK), pytest.raises(ZeroDivisionError, match="division by zero") as raised:
@@ -247,7 +260,7 @@ def test_a_failure_on_one_device_names_it_and_closes_everything(what):
     assert raised.value is failing.error
     assert raised.value.__notes__ == ["This was raised on device 2 (a chip)."]
     assert failing.closed == failing.opened == (2 if what == "prepare" else 3)
-    assert failing.steps <= (2 * 2 * BLOCK if what == "advance" else 3 * STEPS)
+    assert failing.steps <= (3 * 2 * BLOCK if what in ("advance", "read") else 3 * STEPS)
     assert not [each for each in threading.enumerate() if "device" in each.name]
 
 

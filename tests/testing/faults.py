@@ -341,10 +341,7 @@ FAULTS = [
     ),
     Fault(
         "RowsApartLost",
-        fails=(
-            "test_neurons_recorded_in_any_order_are_the_same_on_two_devices",
-            "test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",
-        ),
+        fails=("test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",),
         passes=("test_recording_selects_samples_and_does_not_change_the_run",),
         spec=DEVICES,
     ),

@@ -53,10 +53,7 @@ class DeviceTests:
         current = population.arguments()["stimulus"].copy()
         current[1:, N - 2] = 1e37  # which makes one neuron of the second part invalid
         arguments = population.arguments(stimulus=current, record_every=3)
-        for neurons in (None, [60, 3, 40, 2, 5], [33, 66, 0]):  # the last are together on each
-            one, two = (
-                _on(kit, device, **arguments | {"record_neurons": neurons})
-                for device in (0, (0, 0))
-            )
-            assert_same(two, one, WHAT)
-        assert two.first_invalid_step[N - 2] > 0
+        arguments["record_neurons"] = [60, 3, 40, 2, 5]
+        one, two = (_on(kit, device, **arguments) for device in (0, (0, 0)))
+        assert one.first_invalid_step[N - 2] > 0
+        assert_same(two, one, WHAT)
