@@ -156,11 +156,17 @@ class _Device:
         if not isinstance(columns, slice):
             for name, array in out.samples.items():
                 array[:, columns] = samples[name]
-        begin = np.int64(self._part.start)
         return _Found(
-            [(neuron + begin, step, fraction) for neuron, step, fraction in recorded.spikes],
-            [(neuron + begin, step) for neuron, step in recorded.invalid],
+            [
+                (self._in_whole(neuron), step, fraction)
+                for neuron, step, fraction in recorded.spikes
+            ],
+            [(self._in_whole(neuron), step) for neuron, step in recorded.invalid],
         )
+
+    def _in_whole(self, neuron: NDArray[Any]) -> NDArray[np.int64]:
+        """Indices in the whole run of neurons of the part, which are any integers."""
+        return np.add(neuron, self._part.start, dtype=np.int64, casting="unsafe")
 
     def state_into(self, variables: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Write the part's state to its columns, and return what the state carries."""
