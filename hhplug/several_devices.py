@@ -57,8 +57,8 @@ class _Session(Session):
         ]
         try:
             _results(device.do(device.prepare, max_steps) for device in self._devices)
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.__exit__(error)
             raise
 
     def advance(self, n_steps: int) -> Block:
@@ -80,6 +80,13 @@ class _Session(Session):
         for device in devices:
             device.end()  # waits for what it does
         _results(closing)
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self.close()
+        except Exception:
+            if not any(exception):  # else that is raised, and a device that failed may fail again
+                raise
 
 
 class _Block(Block):

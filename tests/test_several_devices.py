@@ -248,6 +248,8 @@ class Failing(ReferenceBackend):
                 backend.closed += 1
                 if fails and backend.what == "close":
                     raise backend.error
+                if fails and backend.what == "read":
+                    raise RuntimeError("the chip has failed before")
 
         return FailingSession(problem)
 
