@@ -19,8 +19,8 @@ Its method is classic RK4; one that declares more `methods` computes by `problem
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ class Capabilities:
     methods: tuple[Method, ...] = ("rk4",)  # the methods of integration that it has
     noise: bool = False  # it computes currents of the form `noise`
     ordered_spikes: bool = False  # its sessions implement ordered_spikes
-    device_index: bool = False  # the factory accepts device=0, 1, …
+    device_index: bool = False  # the factory accepts device=0, 1, …, so that a run may use several
     device_arrays: bool = False  # its sessions implement device_samples
     features: bool = False  # its blocks give every sample of V to `Recorded.features`
     fork: bool = False  # it also runs in a process forked after it was opened
@@ -119,6 +119,15 @@ class OrderedSpikes(NamedTuple):
     """
 
 
+TimeArrays = Callable[[int], tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""Returns, for a number of spikes, the arrays for their neurons and their times."""
+
+
+def new_time_arrays(n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Uninitialized arrays for the neurons and the times of spikes."""
+    return np.empty(n_spikes, np.int64), np.empty(n_spikes)
+
+
 @dataclass
 class Recorded:
     """The arrays that a block writes its samples and spikes to. They become the user's Result.
@@ -133,7 +142,8 @@ class Recorded:
     """An array (samples, recorded neurons) for each variable that the user asked to record.
 
     It has a row for each step of `problem.sample_steps(first, count)`. The mapping is empty if
-    problem.device_arrays is true.
+    problem.device_arrays is true. The arrays are C-contiguous, but in a run on several devices the
+    rows of one may lie apart, since it is a part of the columns of a larger array.
     """
 
     spike_count: NDArray[np.int64]
@@ -267,6 +277,17 @@ class Session(ABC):
         V m h n for the squid membrane. The arrays are copies on the host, in the run's dtype.
         """
 
+    def state_into(self, variables: NDArray[Any]) -> State:
+        """Return `state` with this array, (n_states, n_neurons), for its variables.
+
+        It is called instead of `state` in a run on several devices. The array is this session's
+        columns of that of all neurons, so its rows lie apart. By default, what `state` returns is
+        copied; a backend can save that copy.
+        """
+        state = self.state()
+        variables[:] = state.variables
+        return replace(state, variables=variables)
+
     def device_samples(self) -> Mapping[str, Any]:
         """Return the run's recorded variables on the device: (samples, recorded neurons) each.
 
@@ -278,12 +299,18 @@ class Session(ABC):
         """
         raise NotImplementedError
 
-    def ordered_spikes(self) -> OrderedSpikes:
+    def ordered_spikes(
+        self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
+    ) -> OrderedSpikes:
         """Return the spikes of all blocks, in order.
 
         Only a backend with the capability ordered_spikes implements it. It is called once, after
-        state(), if problem.ordered_spikes is true; blocks then have no spikes. The arrays are
-        copies on the host.
+        state(), if problem.ordered_spikes is true; blocks then have no spikes.
+
+        counts: an array for the counts, (n_neurons,), instead of a new one, in a run on several
+            devices.
+        times: called with the number of spikes if problem.spikes is "times"; it returns the arrays
+            of neurons and times to fill.
         """
         raise NotImplementedError
 
@@ -302,6 +329,11 @@ class Backend(ABC):
 
     device: str
     """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind of device, on all of which a run gives the same bits."""
+        return self.device
 
     @abstractmethod
     def prepare(self, problem: Problem, max_steps: int) -> Session:

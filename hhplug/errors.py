@@ -65,6 +65,8 @@ class ContractViolation(HHPlugError, RuntimeError):
 
 # The codes of BackendUnavailable which say that there is no device. "auto" doesn't warn of them.
 WITHOUT_DEVICE = ("no_driver", "no_device", "devices_hidden")
+# The code by which a factory refuses an index that no device has.
+NO_SUCH_DEVICE = "no_such_device"
 
 
 class BackendUnavailable(HHPlugError, RuntimeError):

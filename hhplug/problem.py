@@ -83,7 +83,7 @@ class Problem:
     window: tuple[float, float] | None  # ms; of the features, as given
     window_steps: tuple[int, int]  # the same in steps: first ≤ k < end
     # These are None unless the problem is a part of a population.
-    _ids: NDArray[np.int64] | None  # see neuron_ids
+    _ids: NDArray[np.int64] | range | None  # see neuron_ids
     _ranks: NDArray[np.int64] | None  # see record_ranks
     _columns: NDArray[np.int64] | None  # column of each neuron in an array stimulus
     # What the backend does that is given the problem.
@@ -254,7 +254,8 @@ class Problem:
 
         A neuron keeps its number in the problems that `take` returns.
         """
-        return np.arange(self.n_neurons) if self._ids is None else self._ids
+        ids = range(self.n_neurons) if self._ids is None else self._ids
+        return np.arange(ids.start, ids.stop, ids.step) if isinstance(ids, range) else ids
 
     @property
     def record_ranks(self) -> NDArray[np.int64] | None:
@@ -285,10 +286,11 @@ class Problem:
         """
         if isinstance(neurons, slice):
             index: Any = neurons
+            chosen: Any = range(self.n_neurons)[neurons]
         else:
             index = checks.neuron_indices("neurons", neurons, self.n_neurons)
-        chosen = np.arange(self.n_neurons)[index]
-        if not chosen.size:
+            chosen = index
+        if not len(chosen):
             raise InvalidInput("neurons must name at least one neuron, got none")
         stimulus, columns = self.stimulus, self._columns
         if isinstance(stimulus, Stimulus):
@@ -298,22 +300,27 @@ class Problem:
                 columns = chosen if columns is None else columns[index]
             else:
                 stimulus = stimulus[:, index]
-        place = np.full(self.n_neurons, -1)
-        place[chosen] = np.arange(len(chosen))
-        kept = np.flatnonzero(place[self.neurons] >= 0)
-        ranks = None
-        if self.record_neurons is not None:
-            ranks = kept if self._ranks is None else self._ranks[kept]
+        changes: dict[str, Any] = {}
+        # An array of all neurons would take longer than all else.
+        if self.record_neurons is not None or self.invalid.neuron.size:
+            place = np.full(self.n_neurons, -1)
+            place[index] = np.arange(len(chosen))
+            changes["invalid"] = self.invalid.take(place)
+            if self.record_neurons is not None:
+                kept = np.flatnonzero(place[self.record_neurons] >= 0)
+                changes["record_neurons"] = place[self.record_neurons[kept]]
+                changes["_ranks"] = kept if self._ranks is None else self._ranks[kept]
+        ids: Any = range(self.n_neurons) if self._ids is None else self._ids
+        if not isinstance(index, slice):
+            ids = self.neuron_ids
         return self._with(
             n_neurons=len(chosen),
             parameters=self.parameters.take(index),
             initial=self.initial.take(index),
-            invalid=self.invalid.take(place),
             stimulus=stimulus,
-            record_neurons=None if self.record_neurons is None else place[self.neurons[kept]],
-            _ids=self.neuron_ids[index],
-            _ranks=ranks,
+            _ids=ids[index],
             _columns=columns,
+            **changes,
         )
 
     def arguments(self) -> dict[str, Any]:

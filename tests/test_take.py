@@ -98,6 +98,14 @@ def test_neurons_keep_their_numbers_in_a_part_of_a_part():
     assert_array_equal(some.final_state, whole.final_state[:, [7, 4]])
 
 
+def test_slices_of_slices_number_neurons_as_an_array_of_them_would():
+    problem, numbers = whole_problem(), np.arange(N)
+    for some in (slice(None, None, 2), slice(-1, 0, -2), slice(1, None)):
+        problem, numbers = problem.take(some), numbers[some]
+        assert_array_equal(problem.neuron_ids, numbers)
+        assert problem.neuron_ids.dtype == np.int64
+
+
 def test_a_slice_copies_no_arrays_and_indices_copy_no_stimulus(tmp_path):
     stored = np.lib.format.open_memmap(tmp_path / "current.npy", "w+", "f4", ARRAY.shape)
     stored[:] = ARRAY

@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from hhplug.cli.arguments import POPULATION_HELP, Commands, on_terminal, population_function
+from hhplug.cli.arguments import (
+    DEVICE_HELP,
+    POPULATION_HELP,
+    Commands,
+    devices,
+    on_terminal,
+    population_function,
+)
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.extras import needs_store
 from hhplug.running.interruption import Interruption
@@ -26,7 +33,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
     )
-    parser.add_argument("--device", type=int, help="index of the device, for several in a machine")
+    parser.add_argument("--device", type=devices, help=DEVICE_HELP)
     parser.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,

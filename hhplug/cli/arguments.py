@@ -12,6 +12,7 @@ from hhplug.checks import hint, whole
 from hhplug.cli.exits import BAD_INPUT
 from hhplug.errors import InvalidInput
 from hhplug.membranes.membrane import Membrane
+from hhplug.plugins.choice import Devices
 from hhplug.problem import Problem
 from hhplug.running import memory_check
 
@@ -19,6 +20,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 POPULATION_HELP = (
     "a function of a slice of neurons that returns their Problem, as MODULE:NAME or FILE.py:NAME"
+)
+DEVICE_HELP = (
+    "index of the GPU, for several in a machine; or indices with commas between, such as 0,1, or "
+    "all: each of these GPUs computes an equal part of the neurons"
 )
 MEMBRANE_HELP = "a name of hhplug.membranes, or FILE.py:NAME"
 
@@ -36,6 +41,19 @@ def names(text: str) -> list[str]:
     if not found:
         raise argparse.ArgumentTypeError(f"expected names with commas between, got {text!r}")
     return found
+
+
+def devices(text: str) -> Devices:
+    """The index of a device, several with commas between, or "all"."""
+    if text == "all":
+        return "all"
+    try:
+        indices = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected an index such as 0, several such as 0,1, or all, got {text!r}"
+        ) from None
+    return indices if len(indices) > 1 else indices[0]
 
 
 def population(option: str, count: int) -> int:

@@ -9,7 +9,15 @@ import numpy as np
 
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.cli import display
-from hhplug.cli.arguments import MEMBRANE_HELP, Commands, membrane, on_terminal, population
+from hhplug.cli.arguments import (
+    DEVICE_HELP,
+    MEMBRANE_HELP,
+    Commands,
+    devices,
+    membrane,
+    on_terminal,
+    population,
+)
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput
@@ -66,6 +74,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
     )
+    parser.add_argument("--device", type=devices, help=DEVICE_HELP)
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw traces, raster and F-I curve"
     )
@@ -124,6 +133,7 @@ def _run(options: argparse.Namespace) -> int:
     simulator = Simulator(
         options.backend,
         options.dtype,
+        device=options.device,
         membrane=membrane(options.membrane),
         method=options.method,
     )

@@ -1,6 +1,6 @@
 """A current without a separable form, whose rows are computed when they are asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,9 @@ class ComputedCurrent(RowCurrent):
     def bytes_per_step(self, itemsize: int) -> int:
         return self.row_length * max(np.dtype(np.float64).itemsize, itemsize)
 
-    def carry(self, step: int) -> dict[str, NDArray[Any]]:
-        carried = {name: process.carry(step) for name, process in self._processes.items()}
+    def carry(self, step: int, known: Container[str] = ()) -> dict[str, NDArray[Any]]:
+        wanted = {name: each for name, each in self._processes.items() if name not in known}
+        carried = {name: process.carry(step) for name, process in wanted.items()}
         return {name: values for name, values in carried.items() if values is not None}
 
     def active_steps(self, first: int, count: int) -> range:

@@ -1,7 +1,7 @@
 """A problem's current as backends see it: its rows, and the two forms that it has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,11 @@ class Current(ABC):
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         """Gain of each waveform over C_m (µF/cm²): (J, n) or (J, 1), with J = 0 for rows."""
 
-    def carry(self, step: int) -> dict[str, NDArray[Any]]:  # noqa: ARG002
-        """What a run that goes on at this step needs of this current, for `State.carry`."""
+    def carry(self, step: int, known: Container[str] = ()) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """What a run that goes on at this step needs of this current, for `State.carry`.
+
+        known: names of what need not be computed, because it is at hand.
+        """
         return {}
 
     @abstractmethod
@@ -127,7 +130,7 @@ class SeparableCurrent(Current):
         return summed(gain[:, np.newaxis], self._waveform_at(steps).T[..., np.newaxis])
 
     def mean(self, first: int, count: int) -> NDArray[np.float64]:
-        total, size = np.zeros((2, len(self.gains)))
+        total, size = np.zeros((2, self._width()))
         for step, steps in pieces(first, count, self._width()):
             waveform = self.waveform(step, steps)
             total += waveform.sum(axis=0)

@@ -1,6 +1,6 @@
 """A current with one noise, for a backend that computes the noise itself."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -107,5 +107,5 @@ class NoisyCurrent(ComputedCurrent):
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         return self._separable.gain_over(C_m)
 
-    def carry(self, step: int) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+    def carry(self, step: int, known: Container[str] = ()) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         return {}

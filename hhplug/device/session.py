@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, OrderedSpikes, Session
+from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_arrays
 from hhplug.device.block import DeviceBlock
 from hhplug.device.inputs import Input, inputs_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
@@ -323,22 +323,42 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> State:
-        state = np.empty((self._state_rows, self.problem.n_neurons), self.dtype)
+        shape = len(self.program.states), self.problem.n_neurons
+        variables = np.empty(shape, self.dtype)
+        copies, x = self._copies_of_state(variables)
         with self.device.current():
-            copies = [Copy(state, self.arrays["state"])]
-            if self.problem.ordered_spikes:
-                self._spikes = self.store.ordered(self.problem.spikes == "times", copies)
+            if self.problem.ordered_spikes:  # together with them, which is faster
+                self._spikes = self.store.ordered(copies)
             else:
                 self.device.transfers.to_host(self.stream.record(), copies)
-        if not self.noise:
-            return State(state, known_finite=self._valid)
-        variables, x = state[:-1], state[-1]
-        return State(variables, self.noise.carry(x), known_finite=self._valid)
+        return self._state(variables, x)
 
-    def ordered_spikes(self) -> OrderedSpikes:
+    def state_into(self, variables: NDArray[Any]) -> State:
+        copies, x = self._copies_of_state(variables)
+        with self.device.current():
+            self.device.transfers.to_host(self.stream.record(), copies)
+        return self._state(variables, x)
+
+    def _copies_of_state(self, variables: NDArray[Any]) -> tuple[list[Copy], NDArray[Any]]:
+        """The copies that fill the variables and the process of the noise, if there is one."""
+        state, size = self.arrays["state"], variables.size
+        copies = [Copy(variables, state[:size])]
+        x = np.empty(self.problem.n_neurons if self.noise else 0, self.dtype)
+        if self.noise:
+            copies.append(Copy(x, state[size:]))
+        return copies, x
+
+    def _state(self, variables: NDArray[Any], x: NDArray[Any]) -> State:
+        return State(variables, self.noise.carry(x) if self.noise else {}, self._valid)
+
+    def ordered_spikes(
+        self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
+    ) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
-        assert spikes, "state() is called before"
-        return spikes
+        if spikes and counts is None:
+            return spikes
+        with self.device.current():
+            return self.store.ordered([], counts, times)
 
     def spikes_at_home(
         self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hhplug.backend import OrderedSpikes
+from hhplug.backend import OrderedSpikes, TimeArrays, new_time_arrays
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.launch import SpikeRoom
 from hhplug.device.transfers import Copy
@@ -63,27 +64,38 @@ class SpikeStore:
         neuron, step, fraction = self._session.spikes_at_home(spikes, ready, total)
         self._sorter.add(neuron, step + np.int64(first), fraction)
 
-    def ordered(self, times: bool, also: Sequence[Copy]) -> OrderedSpikes:
-        """The spikes of all blocks. times: whether their times are wanted.
+    def ordered(
+        self,
+        also: Sequence[Copy],
+        counts: NDArray[np.int64] | None = None,
+        times: TimeArrays = new_time_arrays,
+    ) -> OrderedSpikes:
+        """The spikes of all blocks, as `Session.ordered_spikes` describes them.
 
         also: copies that are made together with those of the spikes, which is faster.
         """
-        count = np.empty(self._session.problem.n_neurons, np.int64)
-        copies = [*also, Copy(count, self._count, INT)]
-        if times and not self._on_host:
+        problem = self._session.problem
+        if counts is None:
+            counts = np.empty(problem.n_neurons, np.int64)
+        copies, timed = [*also, Copy(counts, self._count, INT)], problem.spikes == "times"
+        if timed and not self._on_host:
             try:
-                return OrderedSpikes(count, self._in_order_by_device(copies))
+                return OrderedSpikes(counts, self._in_order_by_device(copies, times))
             except NotEnoughMemory:
                 pass
-        transfers, ready = self._session.device.transfers, self._session.stream.record()
-        transfers.to_host(ready, copies)
-        if not times:
-            return OrderedSpikes(count, None)
+        ready = self._session.stream.record()
+        self._session.device.transfers.to_host(ready, copies)
+        if not timed:
+            return OrderedSpikes(counts, None)
         for _, part in self._parts:
             self._sort_on_host(part, ready, part.total, part.first_step)
-        return OrderedSpikes(count, self._sorter.in_order())
+        sorted_ = self._sorter.in_order()
+        filled = times(len(sorted_[0]))
+        for array, values in zip(filled, sorted_, strict=True):
+            array[:] = values
+        return OrderedSpikes(counts, filled)
 
-    def _in_order_by_device(self, copies: Sequence[Copy]) -> Ordered:
+    def _in_order_by_device(self, copies: Sequence[Copy], times: TimeArrays) -> Ordered:
         """Neuron and time of each spike. copies: those that are made together with theirs."""
         session = self._session
         n, total = session.problem.n_neurons, self._n_kept
@@ -91,7 +103,7 @@ class SpikeStore:
             {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
         )
         try:
-            neuron, time = np.empty(total, WIDE), np.empty(total, DOUBLE)
+            neuron, time = times(total)
             if total:
                 session.place_spikes([part for _, part in self._parts], arrays)
             ours = Copy(neuron, arrays["neuron"]), Copy(time, arrays["time"])

@@ -33,7 +33,7 @@ SMALL_BUFFERS = 8  # enough for the small copies of a block, so that none waits 
 
 
 class Copy(NamedTuple):
-    """A copy to the host: the C-contiguous array that is filled, and its source on the device."""
+    """A copy to the host: the array that is filled, and its source on the device."""
 
     target: NDArray[Any]
     source: "Array"
@@ -123,7 +123,10 @@ class Transfers:
             self._stream.wait(event)
 
     def to_host(self, ready: "Event", copies: Sequence[Copy]) -> None:
-        """Fill arrays from the device after `ready`; return when they are filled."""
+        """Fill arrays from the device after `ready`; return when they are filled.
+
+        The rows of an array may lie apart; those on the device lie one after another.
+        """
         with self._lock:
             self._stream.wait(ready)
             copies = [copy for copy in copies if copy.target.size]
@@ -133,12 +136,7 @@ class Transfers:
                 self._to_host_one_by_one(copies)
             else:
                 size = _piece_bytes(sum(copy.target.nbytes for copy in copies))
-                pieces = [
-                    Copy(target[first : first + fits], source[first : first + fits], dtype)
-                    for array, source, dtype in copies
-                    for target, fits in [(array.reshape(-1), size // array.itemsize)]
-                    for first in range(0, target.size, fits)
-                ]
+                pieces = [piece for copy in copies for piece in _pieces(copy, size)]
                 self._in_threads(self._piece_to_host, pieces)
 
     def _to_host_one_by_one(self, copies: Sequence[Copy]) -> None:
@@ -154,14 +152,14 @@ class Transfers:
                 buffer = self._small[(i - lag) % SMALL_BUFFERS]
                 buffer.event.synchronize()
                 copy = copies[i - lag]
-                _convert(copy.target.reshape(-1), _view(buffer, copy))
+                _convert(copy.target, _view(buffer, copy).reshape(copy.target.shape))
 
     def _piece_to_host(self, buffer: _Buffer, copy: Copy) -> None:
         buffer.event.synchronize()
         self._stream.to_host(_view(buffer, copy), copy.source)
         buffer.event = self._stream.record()
         buffer.event.synchronize()
-        _convert(copy.target, _view(buffer, copy))
+        _convert(copy.target, _view(buffer, copy).reshape(copy.target.shape))
 
     def to_device(self, target: "Array", arrays: Sequence[Source], dtype: np.dtype) -> "Event":
         """Enqueue a copy of arrays, one after another and converted to dtype, to the device.
@@ -239,11 +237,21 @@ def _view(buffer: _Buffer, copy: Copy) -> NDArray[Any]:
     return buffer.memory[: copy.target.size * dtype.itemsize].view(dtype)
 
 
+def _pieces(copy: Copy, size: int) -> Iterator[Copy]:
+    """The copy in parts of at most `size` bytes."""
+    target, source, dtype = copy
+    rows = target.reshape(1, -1) if target.flags.c_contiguous else target
+    first = 0
+    for part in _tiles([rows], size // target.itemsize):
+        yield Copy(part, source[first : first + part.size], dtype)
+        first += part.size
+
+
 def _size(arrays: Sequence[Source]) -> int:
     return sum(array.size for array in arrays)
 
 
-def _tiles(arrays: Sequence[Source], fits: int) -> Iterator[Source]:
+def _tiles(arrays: Sequence[Source], fits: int) -> Iterator[Any]:
     """Parts of arrays of at most so many elements: some rows, or part of a row."""
     for array in arrays:
         if isinstance(array, Computed):

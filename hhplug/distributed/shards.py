@@ -96,7 +96,7 @@ def advance_shard(
     population: Population,
     number: int,
     backend: str = "auto",
-    device: int | None = None,
+    device: choice.Devices = None,
     report: Callable[[float], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:

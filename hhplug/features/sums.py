@@ -5,6 +5,7 @@ however a run is cut into blocks, and wherever the neuron stands in its populati
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,13 @@ class FeatureSums:
         else:
             self.rows = np.array(carried, np.float64)
         self._sums = dict(zip(starts, self.rows, strict=True))
+
+    def of(self, neurons: slice) -> "FeatureSums":
+        """The sums of some of the neurons, which share the memory of these."""
+        some = copy(self)
+        some.rows = self.rows[:, neurons]
+        some._sums = dict(zip(self._sums, some.rows, strict=True))
+        return some
 
     def samples(self, first: int, V: Array, neurons: slice = slice(None)) -> None:
         """Take the samples of V of the steps from `first` on, mV: (steps, neurons).

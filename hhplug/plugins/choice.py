@@ -2,14 +2,21 @@
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from hhplug import checks
 from hhplug.backend import Backend, BackendSpec
-from hhplug.errors import WITHOUT_DEVICE, BackendUnavailable, InvalidInput, described
+from hhplug.errors import (
+    NO_SUCH_DEVICE,
+    WITHOUT_DEVICE,
+    BackendUnavailable,
+    ContractViolation,
+    InvalidInput,
+    described,
+)
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.squid import squid
 from hhplug.plugins import discovery
@@ -17,6 +24,11 @@ from hhplug.plugins.containment import kept_settings
 from hhplug.plugins.entry import Entry
 from hhplug.plugins.loading import named_interruption
 from hhplug.problem import DType, Method, Problem
+
+Devices = int | Sequence[int] | Literal["all"] | None
+"""The index of a device, several of them, all that the backend has, or None for its choice."""
+
+MOST_DEVICES = 256  # of a machine; a factory that accepts more of them doesn't look at the index
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -54,17 +66,19 @@ class OpenedBackend:
 def choose(
     name: str = "auto",
     dtype: DType | None = None,
-    device: int | None = None,
+    device: Devices = None,
     membrane: Membrane = squid,
     method: Method = "rk4",
 ) -> OpenedBackend:
     """Open the backend of this name, or for "auto" the available one of highest priority.
 
+    device: if there are several, each computes a part of the neurons.
+
     Raises InvalidInput for an unknown name, or a dtype, device, membrane or method that the backend
-    doesn't have; BackendUnavailable for a backend that cannot run here.
+    doesn't have, and for devices of different kinds; BackendUnavailable for a backend that cannot
+    run here.
     """
-    if device is not None:
-        device = checks.whole("device", device, 0)
+    device = checked_device(device)
     if name == "auto":
         return _best(dtype, device, membrane, method)
     entry = discovery.entry(name)
@@ -78,6 +92,21 @@ def choose(
     if device is not None and not spec.capabilities.device_index:
         raise InvalidInput(f"backend {name!r} has no devices to choose from, got device={device}")
     return _opened(entry, spec, device)
+
+
+def checked_device(device: Devices) -> Devices:
+    """The device or devices, several as a tuple. Raises InvalidInput for anything else."""
+    if device is None or (isinstance(device, str) and device == "all"):
+        return device
+    try:
+        indices = () if isinstance(device, str) else tuple(device)  # type: ignore[arg-type]
+    except TypeError:
+        return checks.whole("device", device, 0)
+    if not indices:
+        raise InvalidInput(
+            f"device must be an index, a list of them such as [0, 1], or 'all', got {device!r}"
+        )
+    return tuple(checks.whole("device", index, 0) for index in indices)
 
 
 def source_of(name: str, membrane: Membrane, dtype: DType) -> str:
@@ -151,7 +180,7 @@ def _raisable(entry: Entry) -> BackendUnavailable:
 
 
 def _best(
-    dtype: DType | None, device: int | None, membrane: Membrane, method: Method
+    dtype: DType | None, device: Devices, membrane: Membrane, method: Method
 ) -> OpenedBackend:
     problems = []
     for entry in discovery.backends():
@@ -175,7 +204,7 @@ def _best(
             if present or problem.code not in WITHOUT_DEVICE:
                 _warn_of(problem, present)
     wanted = "" if dtype is None else f" in {dtype}"
-    wanted += "" if device is None else f" on device {device}"
+    wanted += "" if device is None else f" with device={device!r}"
     wanted += "" if membrane is squid else f" for the membrane {membrane.name}"
     wanted += "" if method == "rk4" else f" by method={method!r}"
     tried = "; ".join(f"{p.backend} [{p.code}] {p.reason}" for p in problems)
@@ -191,7 +220,51 @@ def _warn_of(problem: BackendUnavailable, device: str | None) -> None:
     discovery.warn_once(f"passed over by 'auto'{present}: {problem}")
 
 
-def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> OpenedBackend:
+def _opened(entry: Entry, spec: BackendSpec, device: Devices) -> OpenedBackend:
+    if device == "all":
+        opened = dict(enumerate(_on_all_devices(entry, spec)))
+        indices = tuple(opened)
+    elif isinstance(device, Sequence):
+        opened = {index: _backend(entry, spec, index) for index in dict.fromkeys(device)}
+        indices = tuple(device)
+    else:
+        return OpenedBackend(entry, spec, _backend(entry, spec, device))
+    if len(indices) == 1:
+        return OpenedBackend(entry, spec, opened[indices[0]])
+    kinds = {index: backend.kind for index, backend in opened.items()}
+    if len(set(kinds.values())) > 1:
+        alike = [index for index, kind in kinds.items() if kind == kinds[indices[0]]]
+        listed = ", ".join(f"{index} is {kind}" for index, kind in kinds.items())
+        raise InvalidInput(
+            f"the devices of a run must be of one kind, since its bits depend on it, and {listed}; "
+            f"use device={alike}"
+        )
+    from hhplug.several_devices import SeveralDevices  # it takes 2 ms, and few runs need it
+
+    several = SeveralDevices(
+        [(f"device {index} ({opened[index].device})", opened[index]) for index in indices]
+    )
+    return OpenedBackend(entry, spec, several)
+
+
+def _on_all_devices(entry: Entry, spec: BackendSpec) -> list[Backend]:
+    """The backend on each device, in the order of their indices."""
+    found = [_backend(entry, spec, 0)]
+    while len(found) < MOST_DEVICES:
+        try:
+            found.append(_backend(entry, spec, len(found)))
+        except BackendUnavailable as end:
+            if end.code == NO_SUCH_DEVICE:
+                return found
+            raise
+    raise ContractViolation(
+        f"the backend {spec.name!r} accepts device={MOST_DEVICES - 1}; its factory must refuse an "
+        f"index that no device has, with the code {NO_SUCH_DEVICE!r}"
+    )
+
+
+def _backend(entry: Entry, spec: BackendSpec, device: int | None) -> Backend:
+    """The backend on one device, or on its own choice for None."""
     try:
         with kept_settings(), named_interruption(f"opening the backend of {entry.source}"):
             backend = _attribute(spec.factory)(device=device)
@@ -206,7 +279,7 @@ def _opened(entry: Entry, spec: BackendSpec, device: int | None) -> OpenedBacken
         fix = spec.install_hint if code == "import_failed" else ""
         failed = entry.failed(code, described(error), fix, traceback.format_exc())
         raise _raisable(failed) from error
-    return OpenedBackend(entry, spec, backend)
+    return backend
 
 
 def _attribute(reference: str) -> Callable[..., Any]:

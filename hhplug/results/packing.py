@@ -46,7 +46,8 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
     put("invalid_before", before.first_steps(problem.n_neurons) if before.neuron.size else None)
     for name, array in problem.initial.carry.items():
         put(f"initial_carry/{name}", array)
-    part = {"neuron_ids": problem._ids, "record_ranks": problem.record_ranks}
+    ids = None if problem._ids is None else problem.neuron_ids
+    part = {"neuron_ids": ids, "record_ranks": problem.record_ranks}
     packed = {name: put(name, value) for name, value in problem.arguments().items()}
     if problem.features:
         packed["window_steps"] = problem.window_steps

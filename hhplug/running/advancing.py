@@ -57,7 +57,7 @@ def advance(
     origin = {
         "backend": backend.entry.name,
         "backend_version": backend.entry.version,
-        "device": backend.backend.device,
+        "device": backend.backend.kind,
         "hhplug": __version__,
         "noise_from": noise_from(backend.given(problem)),
     }

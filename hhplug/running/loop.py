@@ -83,5 +83,5 @@ def final_state(problem: Problem, session: Session, step: int) -> State:
                 f"the carry of state() must have {name!r}, the process of the noise at the end, "
                 f"({problem.n_neurons},)"
             )
-    carry = {**problem.current.carry(step), **state.carry}
+    carry = {**problem.current.carry(step, state.carry), **state.carry}
     return State(state.variables, carry, state.known_finite)

@@ -32,14 +32,14 @@ from hhplug.running.workspace import Workspace
 def simulate(
     problem: Problem,
     backend: str | OpenedBackend = "auto",
-    device: int | None = None,
+    device: choice.Devices = None,
     progress: Progress = None,
     store: str | Path | None = None,
 ) -> Result:
     """Run a problem and return its Result.
 
     backend: a name, or an opened backend that `choice.choose` returned.
-    device: index of the device, for a backend that has several and is given by name.
+    device: an index, a list of indices or "all", as for `Simulator`, for a backend given by name.
     progress: True for a bar, or a function of the fraction done.
     store: a folder to which the run is written while it goes on, as for `Simulator.run`.
 

@@ -35,14 +35,16 @@ class Simulator:
     parameters: a mapping of names to values, each a number for all neurons or an (n,) array; those
         that are left out have the membrane's defaults. Or an HHParameters, for the squid membrane.
         The arrays are copied.
-    device: index of the device, for backends that have several.
+    device: for backends on GPUs, the index of one; or a list of indices, or "all", and each of
+        these GPUs computes an equal part of the neurons. The result has the same bits as that of
+        one, and `device_arrays` is refused.
     membrane: a Membrane, by default the squid's.
     method: "rk4", the classic Runge-Kutta method; or "stiff", which is also of fourth order, costs
         more at the same dt, and is stable at every dt, for large conductances.
 
-    Raises InvalidInput for an unknown backend, dtype or method, for impossible parameters and for a
-    membrane or a method that the backend doesn't have, and BackendUnavailable for a backend that
-    cannot run here.
+    Raises InvalidInput for an unknown backend, dtype or method, for impossible parameters, for a
+    membrane, a method or devices that the backend doesn't have, and for devices of different kinds;
+    and BackendUnavailable for a backend that cannot run here.
     """
 
     @known_arguments
@@ -51,7 +53,7 @@ class Simulator:
         backend: str = "auto",
         dtype: DTypeLike | None = None,
         parameters: Given = None,
-        device: int | None = None,
+        device: choice.Devices = None,
         membrane: Membrane | None = None,
         method: Method = "rk4",
     ):
@@ -61,7 +63,7 @@ class Simulator:
         self.method: Method = checked_method(method)
         self._opened = choice.choose(backend, self.dtype, device, self.membrane, self.method)
         self._workspace = Workspace()
-        self._device = device
+        self._device = choice.checked_device(device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments alone, since another process must open the backend for itself."""
@@ -91,7 +93,10 @@ class Simulator:
 
     @property
     def device(self) -> str:
-        """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
+        """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3".
+
+        That of several begins with their number, "2 × NVIDIA H100 80GB HBM3".
+        """
         return self._opened.backend.device
 
     def release_memory(self) -> None:

@@ -9,6 +9,7 @@ from hhplug.plugins import discovery
 from hhplug.testing.kit import Kit
 from hhplug.testing.plugin import HORIZON, NAME, rules
 from hhplug.testing.topics.currents import CurrentTests
+from hhplug.testing.topics.devices import DeviceTests
 from hhplug.testing.topics.features import FeatureTests
 from hhplug.testing.topics.methods import MethodTests
 from hhplug.testing.topics.noise import NoiseTests
@@ -38,6 +39,7 @@ TOPICS = (
     ValidityTests,
     SessionTests,
     SideBySideTests,
+    DeviceTests,
     ProcessTests,
     NumericsTests,
     MethodTests,

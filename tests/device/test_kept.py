@@ -6,13 +6,15 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from host_device import HostDevice, HostSession, backend_on
+from host_device import HostBackend, HostDevice, HostSession, backend_on
 
 from hhplug import NotEnoughMemory, Problem, Stimulus, simulate
 from hhplug.device import KeptMemory
 from hhplug.device.transfers import Computed
 from hhplug.membranes import squid
 from hhplug.membranes.parameters import checked_parameters
+from hhplug.plugins.choice import OpenedBackend
+from hhplug.several_devices import SeveralDevices
 
 N = 40
 PARAMETERS = checked_parameters({"g_Na": np.linspace(110.0, 130.0, N)}, squid)
@@ -113,13 +115,13 @@ def test_what_a_backend_keeps_is_freed_with_it():
     assert device.free == before
 
 
-@pytest.mark.parametrize("most", [0, 60])
+@pytest.mark.parametrize("most", [0, 20])
 def test_spikes_for_which_the_device_has_no_room_are_sorted_on_the_host(most):
     expected = simulate(problem_of(), "reference")
     with patch("hhplug.device.spike_store.MOST_KEPT", most):
         ours = simulate(problem_of(), backend_on(HostDevice()))
     plenty = simulate(problem_of(), backend_on(HostDevice()))
-    assert len(expected.spikes) > 60
+    assert len(expected.spikes) > 20
     assert_equal(ours, plenty)
     np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
     np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
@@ -165,3 +167,36 @@ def test_what_was_kept_for_arrays_of_other_shapes_is_freed():
         memory.put("work", kept)
         memory.release()
     assert device.free == before
+
+
+def several(*devices):
+    """The backend on several devices, opened for `simulate`."""
+    opened = backend_on(devices[0])
+    parts = [(f"device {k}", HostBackend(device)) for k, device in enumerate(devices)]
+    return OpenedBackend(opened.entry, opened.spec, SeveralDevices(parts))
+
+
+@pytest.mark.parametrize("spikes", ["times", "counts"])
+def test_spikes_of_several_devices_are_in_order(spikes):
+    problem = problem_of(spikes=spikes)
+    ours = simulate(problem, several(HostDevice(), HostDevice("kernels"), HostDevice("copies")))
+    alone = simulate(problem, backend_on(HostDevice()))
+    np.testing.assert_array_equal(ours.spike_count, alone.spike_count)
+    np.testing.assert_array_equal(ours.final_state, alone.final_state)
+    if spikes == "times":
+        assert_equal(ours, alone)
+
+
+def test_a_device_that_cannot_order_its_spikes_ends_the_run_on_the_others():
+    def broken(self, parts, arrays):
+        if self.problem.neuron_ids[0]:
+            raise ZeroDivisionError("division by zero")
+        return place_spikes(self, parts, arrays)
+
+    place_spikes = HostSession.place_spikes
+    with (
+        patch.object(HostSession, "place_spikes", broken),
+        pytest.raises(ZeroDivisionError) as raised,
+    ):
+        simulate(problem_of(), several(HostDevice(), HostDevice()))
+    assert "This was raised on device 1." in raised.value.__notes__

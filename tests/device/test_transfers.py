@@ -61,6 +61,19 @@ def copied_there_and_back(device, *arrays):
     return targets
 
 
+@pytest.mark.parametrize("shape", [(1, 7), (2, 300), (9, 5), (40, 11), (3, 128), (0, 4), (4, 0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_that_lie_apart_are_filled_where_they_are(device, shape, dtype):
+    rows, width = shape
+    array, whole = numbers(*shape, dtype=dtype), np.full((rows, width + 6), 77, dtype)
+    source = np.append(array, np.zeros(SPARE, dtype))
+    target = whole[:, 2 : 2 + width]
+    device.transfers.to_host(device.stream().record(), [Copy(target, source)])
+    np.testing.assert_array_equal(target, array)
+    np.testing.assert_array_equal(whole[:, :2], 77)
+    np.testing.assert_array_equal(whole[:, 2 + width :], 77)
+
+
 def arrived(device, rows, dtype=FLOAT64):
     """Copy rows to the device, and return the device's array."""
     target = np.full(rows.size + SPARE, 77, dtype)

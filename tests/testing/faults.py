@@ -30,6 +30,7 @@ class Fault:
         return f"sabotaged.{topic}:{self.name}"
 
 
+DEVICES: dict[str, Any] = {"capabilities": {"device_index": True}}
 STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
 
 FAULTS = [
@@ -319,10 +320,40 @@ FAULTS = [
         spec={"probe": "sabotaged.spec:probe_that_offers_no_fix"},
     ),
     Fault(
-        "every_device_taken",
+        "EveryDeviceTaken",
         fails=("test_a_device_that_does_not_exist_is_refused",),
         passes=("test_the_spec_is_complete",),
-        spec={"capabilities": {"device_index": True}},
+        spec=DEVICES,
+    ),
+    Fault(
+        "AnotherCodeForAMissingDevice",
+        fails=("test_a_missing_device_is_refused_by_the_code_that_ends_the_list_of_all",),
+        passes=("test_a_device_that_does_not_exist_is_refused",),
+        spec=DEVICES,
+        says="device='all' takes it for a failure",
+    ),
+    Fault(
+        "NoiseNumberedOnEachDevice",
+        fails=("test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",),
+        passes=("test_neurons_recorded_in_any_order_are_the_same_on_two_devices",),
+        spec=DEVICES,
+        says="a run on devices [0, 0] differs from that on device 0: V",
+    ),
+    Fault(
+        "RowsApartLost",
+        fails=("test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec=DEVICES,
+    ),
+    Fault(
+        "StateApartLost",
+        fails=(
+            "test_neurons_recorded_in_any_order_are_the_same_on_two_devices",
+            "test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",
+        ),
+        passes=("test_a_missing_device_is_refused_by_the_code_that_ends_the_list_of_all",),
+        spec=DEVICES,
+        says="a run on devices [0, 0] differs from that on device 0: final state",
     ),
     Fault(
         "SpikesBeyondTheRoomLost",

@@ -87,6 +87,7 @@ def test_without_a_fault_all_that_a_short_horizon_runs_passes_and_nothing_is_ski
         "sabotaged.faultless:KeepsSamplesOnDevice",
         capabilities={
             "device_arrays": True,
+            "device_index": True,
             "methods": ("rk4", "stiff"),
             "noise": True,
             "features": True,
@@ -107,6 +108,9 @@ def test_the_reference_passes_the_whole_suite(bench):
     assert outcome.skipped == {
         "test_the_probe_answers_with_and_without_visible_devices",
         "test_device_arrays_equal_the_arrays_of_a_run_on_the_host",
+        "test_a_missing_device_is_refused_by_the_code_that_ends_the_list_of_all",
+        "test_noise_on_two_devices_is_that_on_one_also_where_the_run_goes_on",
+        "test_neurons_recorded_in_any_order_are_the_same_on_two_devices",
         "test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",
     }
     assert outcome.exit_code == pytest.ExitCode.OK

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hhplug.backend import Block, Recorded
+from hhplug.errors import NO_SUCH_DEVICE, BackendUnavailable
 from hhplug.problem import Problem
 from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
 from hhplug.state import State
@@ -13,7 +14,14 @@ from sabotaged.changes import with_fields
 
 
 class Faultless(ReferenceBackend):
-    """The reference, split into methods that a fault can override."""
+    """The reference, split into methods that a fault can override. It takes two devices."""
+
+    def __init__(self, device: int | None = None):
+        super().__init__()
+        if device is not None and device > 1:
+            raise BackendUnavailable(
+                NO_SUCH_DEVICE, f"there is no device {device}", "use device=0 or device=1"
+            )
 
     def prepare(self, problem: Problem, max_steps: int) -> "FaultySession":  # noqa: ARG002
         return FaultySession(self, self.understood(problem))

@@ -5,6 +5,11 @@ import numpy as np
 from sabotaged.faultless import Faultless
 
 
+class EveryDeviceTaken(Faultless):
+    def __init__(self, device: int | None = None):  # noqa: ARG002
+        super().__init__()
+
+
 class NaNThatIsHidden(Faultless):
     def read(self, session, steps, out):
         super().read(session, steps, out)
