@@ -391,6 +391,12 @@ class Problem:
         """The same problem, which records every step of these states of all neurons."""
         return self._with(record=record, record_every=1, record_neurons=None, _ranks=None)
 
+    def with_equal(
+        self, parameters: ParameterValues, stimulus: Stimulus | NDArray[Any]
+    ) -> "Problem":
+        """The same problem with other objects of the same values."""
+        return self._with(parameters=parameters, stimulus=stimulus)
+
     def with_spikes(self, spikes: SpikeMode) -> "Problem":
         """The same problem with another value of spikes."""
         return self._with(spikes=spikes)

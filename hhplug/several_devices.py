@@ -5,6 +5,7 @@ its columns of the whole run's arrays. All parts do the same blocks of steps, so
 loop, its recorders and its stores deal with one session, and Ctrl-C stops all parts at one step.
 """
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -41,6 +42,7 @@ class SeveralDevices(Backend):
     def __init__(self, backends: Sequence[tuple[str, Backend]]):
         self._backends = backends
         _, self._first = backends[0]
+        self._parts: dict[int, _Part] = {}  # of the latest run, by the device's place
         self.device = f"{len(backends)} × {self._first.device}"
 
     @property
@@ -57,19 +59,26 @@ class SeveralDevices(Backend):
                 "device_arrays leaves each variable on one device, and this run has "
                 f"{len(self._backends)}; leave device_arrays out, or use one device, device=0"
             )
-        return _Session(problem, self._backends, max_steps)
+        return _Session(problem, self._backends, max_steps, self._parts)
 
 
 class _Session(Session):
     """The sessions of all parts, of which the devices' threads do the work."""
 
-    def __init__(self, problem: Problem, backends: Sequence[tuple[str, Backend]], max_steps: int):
+    def __init__(
+        self,
+        problem: Problem,
+        backends: Sequence[tuple[str, Backend]],
+        max_steps: int,
+        parts: "dict[int, _Part]",
+    ):
         self._problem = problem
         n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
-        self._devices = [
-            _Device(name, backend, problem, slice(i * n // count, (i + 1) * n // count))
-            for i, (name, backend) in enumerate(backends[:count])
-        ]
+        self._devices: list[_Device] = []
+        for i, (name, backend) in enumerate(backends[:count]):
+            neurons = slice(i * n // count, (i + 1) * n // count)
+            parts[i] = part = _Part.of(problem, neurons, parts.get(i))
+            self._devices.append(_Device(name, backend, problem, part))
         try:
             _results(device.do(device.prepare, max_steps) for device in self._devices)
         except BaseException as error:
@@ -118,6 +127,29 @@ class _Session(Session):
         except Exception:
             if not any(exception):  # else that is raised, and a device that failed may fail again
                 raise
+
+
+class _Part(NamedTuple):
+    """Some of the neurons of a problem, whose parameters and stimulus the next run may have too.
+
+    That has the same objects then, by which a device knows that it need not upload them again.
+    """
+
+    neurons: slice
+    problem: Problem
+    whole: tuple[Any, Any]  # weak references to the parameters and the stimulus of all neurons
+
+    @classmethod
+    def of(cls, whole: Problem, neurons: slice, before: "_Part | None") -> "_Part":
+        """The part of a problem. before: that of the run before, if there was one."""
+        problem, given = whole.take(neurons), (whole.parameters, whole.stimulus)
+        if before and before.neurons == neurons:
+            same = [ref() is each for ref, each in zip(before.whole, given, strict=True)]
+            problem = problem.with_equal(
+                before.problem.parameters if same[0] else problem.parameters,
+                before.problem.stimulus if same[1] else problem.stimulus,
+            )
+        return cls(neurons, problem, (weakref.ref(given[0]), weakref.ref(given[1])))
 
 
 class _SharedTimes:
@@ -172,9 +204,10 @@ class _Device:
     name: as users see it. whole: the problem of which the part is computed.
     """
 
-    def __init__(self, name: str, backend: Backend, whole: Problem, part: slice):
+    def __init__(self, name: str, backend: Backend, whole: Problem, part: _Part):
         self._name, self._backend = name, backend
-        self._whole, self._part = whole, part
+        self._part, self._problem = part.neurons, part.problem
+        self._columns = _columns(whole, part.neurons)
         self._thread = ThreadPoolExecutor(1, f"hhplug {name}")
         self._session: Session | None = None
 
@@ -196,8 +229,6 @@ class _Device:
             raise error
 
     def prepare(self, max_steps: int) -> None:
-        self._problem = self._whole.take(self._part)
-        self._columns = _columns(self._whole, self._part)
         self._step = self._problem.start_step
         self._session = self._backend.prepare(self._problem, max_steps)
 

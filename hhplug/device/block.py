@@ -50,7 +50,8 @@ class DeviceBlock(Block):
             if total[0] > session.room:
                 self._replay(out)
             elif slot.spikes and total[0]:
-                self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first)
+                last = self._first + self._work.n_steps == session.problem.end_step
+                self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first, last)
             session.note_validity(not any_invalid[0])
             if any_invalid[0]:
                 self._give_invalid(out, slot.invalid, slot.done)
@@ -63,12 +64,15 @@ class DeviceBlock(Block):
         out.add_invalid(neuron, first[neuron] + np.int64(self._first - 1))
 
     def _give_spikes(
-        self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int
-    ) -> None:
-        """Give the core the spikes of a launch that began with step `first`, or keep them."""
+        self, out: Recorded, spikes: SpikeRoom, ready: Event, total: int, first: int, last: bool
+    ) -> None:  # fmt: skip
+        """Give the core the spikes of a launch that began with step `first`, or keep them.
+
+        last: whether no launch follows.
+        """
         session = self._session
         if session.problem.ordered_spikes:
-            session.store.add(spikes, ready, total, first)
+            session.store.add(spikes, ready, total, first, last)
             out.n_kept_spikes += total
             return
         neuron, step, fraction = session.spikes_at_home(spikes, ready, total)
@@ -100,7 +104,7 @@ class DeviceBlock(Block):
                 steps = max(1, steps // 2)
                 continue
             if total[0]:
-                self._give_spikes(out, spikes, ready, int(total[0]), first)
+                self._give_spikes(out, spikes, ready, int(total[0]), first, last=False)
             self._copy(start, end)
             done += steps
 

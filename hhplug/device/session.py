@@ -137,6 +137,7 @@ class DeviceSession(Session):
             self.arrays |= {name: owned.arrays[name] for name in SHARED}
             undo.callback(self.arrays.clear)
             self.replay = Start._make(owned.arrays["replay", name] for name in Start._fields)
+            undo.callback(delattr, self, "replay")
             self.slots = [self._slot(owned.arrays, number) for number in range(SLOTS)]
             undo.callback(self._forget_slots)
             if problem.ordered_spikes:

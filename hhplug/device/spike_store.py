@@ -27,7 +27,7 @@ class SpikeStore:
     def __init__(self, session: "DeviceSession", count: Array):
         self._session, self._count = session, count
         problem = session.problem
-        self._parts: list[tuple[Arrays, PlacedSpikes]] = []
+        self._parts: list[tuple[Arrays | None, PlacedSpikes]] = []
         self._n_kept = 0
         self._n_neurons = problem.n_neurons
         self._sorter = SpikeSorter(
@@ -35,19 +35,27 @@ class SpikeStore:
         )
         self._on_host = False  # whether there was no room on the device
 
-    def add(self, spikes: SpikeRoom, ready: Event, total: int, first: int) -> None:
-        """Keep the spikes of a launch that began with step `first`, after `ready`."""
+    def add(self, spikes: SpikeRoom, ready: Event, total: int, first: int, last: bool) -> None:
+        """Keep the spikes of a launch that began with step `first`, after `ready`.
+
+        last: whether no launch follows that writes its spikes to the same arrays.
+        """
         if not self._on_host and self._n_kept + total <= MOST_KEPT:
             try:
-                self._keep(spikes, total, first)
+                self._keep(spikes, total, first, last)
                 return
             except NotEnoughMemory:
                 pass
         self._on_host = True
         self._sort_on_host(spikes, ready, total, first)
 
-    def _keep(self, spikes: SpikeRoom, total: int, first: int) -> None:
+    def _keep(self, spikes: SpikeRoom, total: int, first: int, last: bool) -> None:
         session = self._session
+        if last:
+            here = (getattr(spikes, name)[:total] for name in PlacedSpikes.ARRAYS)
+            self._parts.append((None, PlacedSpikes(total, first, *here)))
+            self._n_kept += total
+            return
         real = session.dtype
         arrays = session.allocate(
             {name: (total, real if name == "fraction" else INT) for name in PlacedSpikes.ARRAYS}
@@ -116,5 +124,6 @@ class SpikeStore:
     def free(self) -> None:
         """Free the device's memory. The stream must be done."""
         for arrays, _ in self._parts:
-            arrays.free()
+            if arrays:
+                arrays.free()
         self._parts.clear()

@@ -47,7 +47,7 @@ class Computed:
     """
 
     # Neurons computed at a time, so that what NumPy needs in between stays in the cache.
-    STEP = 2**14
+    STEP = 2**16
 
     def __init__(self, size: int, compute: Callable[[slice], NDArray[Any]], first: int = 0):
         self.size, self._compute, self._first = size, compute, first

@@ -222,7 +222,8 @@ def test_other_libraries_use_device_arrays_without_a_copy(backend):
 def test_device_arrays_outlive_other_runs_and_free_their_memory(backend):
     n = 10**6
     simulator = Simulator(backend)
-    simulator.run(T=1.0, batch_size=n, record=())
+    for device_arrays in (False, True):  # loads the kernels, which take memory too
+        simulator.run(T=1.0, batch_size=n, device_arrays=device_arrays)
     simulator.release_memory()
     before = bytes_taken(backend)
     result = simulator.run(T=1.0, batch_size=n, device_arrays=True)

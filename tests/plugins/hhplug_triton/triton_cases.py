@@ -155,7 +155,7 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
         gain=None, gain_per_neuron=0, J=1, current=current, array_per_neuron=1,
         samples=(after,) * len(state), recorded=0, before=0, column=after, some=0, columns=n,
         first=1, every=1, spike_count=None,
-        total=None, neuron=None, step=None, fraction=None, room=0,
+        total=None, neuron=None, step=None, fraction=None, ordinal=None, room=0,
         any_invalid=None, first_invalid=None,
         HELD=False, ARRAY=True, RECORD=False, membrane_step=equations.step, STATES=len(state),
         ROWS=len(rows), SCALARS=len(program.scalars), CONSTANTS=len(equations.constants),
