@@ -76,7 +76,7 @@ class DeviceBlock(Block):
         session, whole, spikes = self._session, self._work, self._work.spikes
         start, end = self._slot.start, session.arrays["replay"]
         assert spikes
-        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None)
+        work = replace(whole, state=end, samples={}, spike_count=None, invalid=None, sums=False)
         done, steps = 0, max(1, whole.n_steps // 2)
         while done < whole.n_steps:
             steps = min(steps, whole.n_steps - done)

@@ -50,3 +50,4 @@ class Launch:
     spike_count: Array | None  # (N,) int32: upward crossings in this launch, or None
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom | None  # None: not wanted
+    sums: bool = False  # it continues the features' sums, if the problem has features

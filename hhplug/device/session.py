@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hhplug.backend import Block, Session
 from hhplug.currents.noise import quantiles
 from hhplug.device.block import DeviceBlock
+from hhplug.device.features import DeviceFeatures
 from hhplug.device.inputs import concatenated, gain_over_C_m, process, words_of_neurons
 from hhplug.device.interface import Array, Arrays, Device, Event
 from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom
@@ -56,6 +57,9 @@ class DeviceSession(Session):
     "quantiles", (pieces, 2) float32: A and B of `hhplug.currents.noise.quantiles`;
     "neurons", (2, N) int32: low and high words of the neurons' numbers; empty if these are
     consecutive, from `first_neuron` on.
+
+    If the problem has features, `features` is a `DeviceFeatures` and says which arrays there are
+    for them; else it is None.
     """
 
     rows_per_neuron: bool
@@ -80,6 +84,7 @@ class DeviceSession(Session):
         self.slots: list[Slot] = []
         self.array_current = problem.current.array is not None
         self.noise = problem.current.noise
+        self.features = DeviceFeatures(problem) if problem.features else None
         # A longer interval changes nothing within a block, and may not fit the kernel's int32.
         self.every = min(problem.record_every, max_steps)
         self.room = self._room()  # spikes of a launch that fit their arrays
@@ -128,6 +133,8 @@ class DeviceSession(Session):
             owned = device.arrays(shapes)
             undo.callback(owned.free)
             self.arrays = {name: owned[name] for name in SHARED}
+            if self.features:
+                self.arrays |= {name: owned[name] for name in self.features.shapes()}
             self.arrays |= {name: owned["inputs"][part] for name, part in slices.items()}
             undo.callback(self.arrays.clear)
             self.slots = [self._slot(owned, number) for number in range(SLOTS)]
@@ -168,6 +175,8 @@ class DeviceSession(Session):
             }
             if not problem.device_arrays:
                 shapes |= {(slot, "samples", name): recorded for name in problem.record}
+        if self.features:
+            shapes |= self.features.shapes()
         return shapes
 
     def _slot(self, owned: Arrays, number: int) -> Slot:
@@ -196,6 +205,8 @@ class DeviceSession(Session):
             self.upload(self.arrays["quantiles"], np.stack(quantiles(), axis=1), dtype=SINGLE)
             if self._neurons.size:
                 self.upload(self.arrays["neurons"], self._neurons, dtype=INT)
+        if self.features:
+            self.features.upload(self)
 
     @property
     def _state_rows(self) -> int:
@@ -272,9 +283,10 @@ class DeviceSession(Session):
         state = np.empty((self._state_rows, self.problem.n_neurons), self.dtype)
         with self.device.current():
             self.device.transfers.to_host(self.stream.record(), [(state, self.arrays["state"])])
+            carry = self.features.carry(self, self._step) if self.features else {}
         if not self.noise:
-            return State(state)
-        return State(state[:-1], self.noise.carry(state[-1]))
+            return State(state, carry)
+        return State(state[:-1], {**self.noise.carry(state[-1]), **carry})
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}
@@ -295,6 +307,7 @@ class DeviceSession(Session):
             spike_count=slot.spike_count,
             spikes=slot.spikes,
             invalid=slot.invalid,
+            sums=True,
         )
 
     def _samples_on_device(self, first: int) -> dict[str, Array]:

@@ -37,6 +37,7 @@ def choices(dtype, record=1, current=WAVEFORMS, latency=0, unroll=1, threads=64,
         f"-DTHREADS={threads}",
         f"-DBLOCKS={latency}",
         f"-DNOISE={noise}",
+        "-DFEATURES=0",
     ]
 
 
