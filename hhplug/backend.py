@@ -70,9 +70,7 @@ class Capabilities:
         ):
             raise InvalidInput(f"methods must be a tuple, some of {METHODS}, got {self.methods!r}")
         if self.features not in (None, "samples", "sums"):
-            raise InvalidInput(
-                f"features must be None, 'samples' or 'sums', got {self.features!r}"
-            )
+            raise InvalidInput(f"features must be None, 'samples' or 'sums', got {self.features!r}")
 
 
 @dataclass(frozen=True)

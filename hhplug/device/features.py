@@ -1,4 +1,4 @@
-"""The sums of features that a kernel computes: their arrays, and their way to the device and home."""
+"""The sums of features that a kernel computes: their arrays, and how they come and go."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple

@@ -176,7 +176,7 @@ class DeviceSession(Session):
             if not problem.device_arrays:
                 shapes |= {(slot, "samples", name): recorded for name in problem.record}
         if self.features:
-            shapes |= self.features.shapes()
+            shapes.update(self.features.shapes())
         return shapes
 
     def _slot(self, owned: Arrays, number: int) -> Slot:

@@ -22,6 +22,7 @@ from hhplug.state import State
 
 NO_STEPS = 0, 0
 
+
 class FeatureRecorder:
     """It is a `Recorder`, of the blocks of `asked`, the problem that the backend is given.
 

@@ -86,7 +86,7 @@ def final_state(problem: Problem, session: Session, step: int) -> State:
             )
     if problem.features:
         sums = len(sums_of(problem.features)), problem.n_neurons
-        if np.shape(state.carry.get(SUMS)) != sums:
+        if np.shape(state.carry.get(SUMS, 0.0)) != sums:
             raise ContractViolation(
                 f"the carry of state() must have {SUMS!r}, the sums of the features, {sums}"
             )

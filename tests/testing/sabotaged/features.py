@@ -1,4 +1,4 @@
-"""Faults of the samples that a backend gives to the features' sums, and of sums that it computes."""
+"""Faults of features: of samples that a backend gives to the sums, and of sums of its own."""
 
 from dataclasses import replace
 
