@@ -21,6 +21,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
                 membranes="any",
                 methods=("rk4", "stiff"),
                 noise=True,
+                features="sums",
                 device_index=True,
                 device_arrays=True,
             ),
