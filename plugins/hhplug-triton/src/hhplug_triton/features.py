@@ -13,11 +13,11 @@ dtype, and sums, (rows, N), those in float64. first and last are those of
 import triton
 import triton.language as tl
 
-from hhplug.features import definitions
+from hhplug.features.definitions import STRETCH as STRETCH_OF_CORE
 from hhplug_triton.crossings import crossing
 
 MEAN, RANGE, SPIKES, SHAPE = (tl.constexpr(1 << bit) for bit in range(4))
-STRETCH = tl.constexpr(definitions.STRETCH)
+STRETCH = tl.constexpr(STRETCH_OF_CORE)
 
 
 @triton.jit
