@@ -31,7 +31,9 @@ GROUPS: dict[str, dict[str, float]] = {
         "V_sum": 0.0,  # Σ (V − V_ORIGIN) over the stretches before, mV
         "V_squares": 0.0,  # Σ (V − V_ORIGIN)², mV²
     },
-    "range": {"V_min": np.inf, "V_max": -np.inf},  # mV
+    # mV. Where the group "shape" is computed too, they need not know of the samples since the last
+    # upward and downward crossing that its peak and its trough know of.
+    "range": {"V_min": np.inf, "V_max": -np.inf},
     "spikes": {
         "spikes": 0.0,
         "first": np.nan,  # time of the first spike, in steps
@@ -132,9 +134,14 @@ def _ahp_depth(sums: Sums, _: Window) -> NDArray[Any]:
     return (sums["depth"] + np.where(np.isnan(last), 0.0, last)) / sums["complete"]
 
 
-def _seen(name: str) -> Callable[[Sums, Window], NDArray[Any]]:
-    """A sum that is a number from the first sample on."""
-    return lambda sums, window: sums[name] if window.samples else sums[name] * np.nan
+def _V_min(sums: Sums, window: Window) -> NDArray[Any]:
+    lowest = np.minimum(sums["V_min"], sums.get("trough", np.inf))
+    return lowest if window.samples else lowest * np.nan
+
+
+def _V_max(sums: Sums, window: Window) -> NDArray[Any]:
+    highest = np.maximum(sums["V_max"], sums.get("peak", -np.inf))
+    return highest if window.samples else highest * np.nan
 
 
 FEATURES = {
@@ -151,8 +158,8 @@ FEATURES = {
     ),
     "V_mean": Feature("mV", "mean of V", "mean", _V_mean),
     "V_std": Feature("mV", "standard deviation of V", "mean", _V_std),
-    "V_min": Feature("mV", "lowest V", "range", _seen("V_min")),
-    "V_max": Feature("mV", "highest V", "range", _seen("V_max")),
+    "V_min": Feature("mV", "lowest V", "range", _V_min),
+    "V_max": Feature("mV", "highest V", "range", _V_max),
     "ap_amplitude": Feature("mV", "mean of peak minus onset", "shape", _per_spike("amplitude")),
     "ap_width": Feature(
         "ms",

@@ -29,6 +29,9 @@ struct Features {
 // Rows of in_dtype, and of sums, at which each group begins.
 #define RANGE_IN_DTYPE (FEATURES & MEAN ? 3 : 0)
 #define SHAPE_IN_DTYPE (RANGE_IN_DTYPE + (FEATURES & RANGE ? 2 : 0))
+// The extremes are those of V_min and V_max and of the trough and the peak. Where the shape is computed,
+// they are brought up to date only before these begin anew.
+#define RANGE_AT_CROSSINGS ((FEATURES & RANGE) && (FEATURES & SHAPE))
 #define SPIKE_SUMS (FEATURES & MEAN ? 2 : 0)
 #define SHAPE_SUMS (SPIKE_SUMS + (FEATURES & SPIKE_TIMES ? 5 : 0))
 
@@ -45,7 +48,7 @@ struct Sums {
 #if FEATURES & MEAN
   real from, part, squares;
 #endif
-#if FEATURES & RANGE
+#if (FEATURES & RANGE) && !RANGE_AT_CROSSINGS
   real low, high;
 #endif
 #if FEATURES & SHAPE
@@ -61,7 +64,10 @@ DEVICE void begin_sums(const Features& f, long long i, long long N, Sums& s, rea
   s.part = s.squares = 0;
   f.sums[V_SUM * N + i] = f.sums[V_SQUARES * N + i] = 0.0;
 #endif
-#if FEATURES & RANGE
+#if RANGE_AT_CROSSINGS
+  real* const range = f.in_dtype + RANGE_IN_DTYPE * N + i;
+  range[V_MIN * N] = range[V_MAX * N] = V;
+#elif FEATURES & RANGE
   s.low = s.high = V;
 #endif
 #if FEATURES & SPIKE_TIMES
@@ -86,7 +92,7 @@ DEVICE real load_sums(const Features& f, long long i, long long N, Sums& s) {
 #if FEATURES & MEAN
   s.from = row[V_FROM * N], s.part = row[V_PART * N], s.squares = row[V_PART_SQUARES * N];
 #endif
-#if FEATURES & RANGE
+#if (FEATURES & RANGE) && !RANGE_AT_CROSSINGS
   const real* const range = row + RANGE_IN_DTYPE * N;
   s.low = range[V_MIN * N], s.high = range[V_MAX * N];
 #endif
@@ -106,7 +112,7 @@ DEVICE void store_sums(const Features& f, long long i, long long N, const Sums& 
 #if FEATURES & MEAN
   row[V_FROM * N] = s.from, row[V_PART * N] = s.part, row[V_PART_SQUARES * N] = s.squares;
 #endif
-#if FEATURES & RANGE
+#if (FEATURES & RANGE) && !RANGE_AT_CROSSINGS
   real* const range = row + RANGE_IN_DTYPE * N;
   range[V_MIN * N] = s.low, range[V_MAX * N] = s.high;
 #endif
@@ -124,7 +130,7 @@ DEVICE void sum_sample(const Features& f, Sums& s, real before, real V) {
   s.part += d;
   s.squares += d * d;
 #endif
-#if FEATURES & RANGE
+#if (FEATURES & RANGE) && !RANGE_AT_CROSSINGS
   s.low = min_(s.low, V);
   s.high = max_(s.high, V);
 #endif
@@ -178,6 +184,13 @@ DEVICE void sum_crossing(const Features& f, long long N, Sums& s, real before, r
   if (k <= f.first || k > f.last) return;
   double* const of = f.sums + SHAPE_SUMS * N + i;
   const double time = (double)(f.step + k - 1) + (double)(threshold - before) / (double)(V - before);
+#if RANGE_AT_CROSSINGS
+  real* const range = f.in_dtype + RANGE_IN_DTYPE * N + i;
+  if (V >= threshold)
+    range[V_MAX * N] = max_(range[V_MAX * N], s.peak);
+  else
+    range[V_MIN * N] = min_(range[V_MIN * N], s.trough);
+#endif
   if (V >= threshold) {
     const double depth = of[TROUGH_ONSET * N] - (double)s.trough;
     if (depth == depth) of[DEPTH * N] += depth;  // else no complete spike came before

@@ -202,11 +202,13 @@ DEVICE real crossing(real rise, real change, real slope, real end_slope) {
   real low = 0, high = 1, s = rise * reciprocal(change);
 #pragma unroll 1
   for (int newton = 0; newton < 6; ++newton) {
+    const real before = s;
     const real error = fma_(s, fma_(s, fma_(s, c, b), slope), -rise);
     low = error < 0 ? s : low;
     high = error < 0 ? high : s;
     s -= error * reciprocal(fma_(s, fma_(s, c + c + c, b + b), slope));
     if (!(low <= s && s <= high)) s = (low + high) / 2;  // it left the interval, or is NaN
+    if (s == before) break;  // and would stay
   }
   return s;
 }
