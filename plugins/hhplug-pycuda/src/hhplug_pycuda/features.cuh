@@ -29,8 +29,8 @@ struct Features {
 // Rows of in_dtype, and of sums, at which each group begins.
 #define RANGE_IN_DTYPE (FEATURES & MEAN ? 3 : 0)
 #define SHAPE_IN_DTYPE (RANGE_IN_DTYPE + (FEATURES & RANGE ? 2 : 0))
-// The extremes are those of V_min and V_max and of the trough and the peak. Where the shape is computed,
-// they are brought up to date only before these begin anew.
+// V's extremes are those of V_min and V_max and of the trough and the peak. Where the shape is
+// computed, the former are brought up to date only before the latter begin anew.
 #define RANGE_AT_CROSSINGS ((FEATURES & RANGE) && (FEATURES & SHAPE))
 #define SPIKE_SUMS (FEATURES & MEAN ? 2 : 0)
 #define SHAPE_SUMS (SPIKE_SUMS + (FEATURES & SPIKE_TIMES ? 5 : 0))

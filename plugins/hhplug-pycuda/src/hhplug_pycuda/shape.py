@@ -24,8 +24,8 @@ SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers
     "float32": Shape(64, 4, 1),  # squid 5.50e10 (4.83e10–5.00e10)
     "float64": Shape(64, 2, 1),  # squid 2.05e10 (1.93e10–2.03e10)
 }
-# With noise and all features, nvcc 13 takes 90 registers for a step of squid in float32, so that two
-# thread blocks fit; the bound makes it 80, for three, and neither spills.
+# With noise and all features, nvcc 13 takes 90 registers for a step of squid in float32, so that
+# two thread blocks fit; the bound makes it 80, for three, and neither spills.
 BOUND_FOR_SUMS = 3
 
 
