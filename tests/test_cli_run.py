@@ -259,29 +259,25 @@ def test_a_plot_and_a_result_may_not_have_the_same_file(hhplug, tmp_path):
 
 
 def test_run_prints_features_of_a_window_and_keeps_no_trace(hhplug):
-    asked = "--features", "spike_count,isi_cv", "--window", "20:80"
-    code, output, errors = hhplug(*SHORT, "--backend", "numpy", *asked)
+    window = "--window", "20:80"
+    some = "--features", "spike_count,isi_cv"
+    code, output, errors = hhplug(*SHORT, "--backend", "numpy", *some, *window)
     assert (code, errors) == (0, "")
     assert "Features from 20 to 80 ms:" in output
     (row,) = [line.split() for line in output.splitlines() if line.startswith("isi_cv")]
-    _, output, _ = hhplug(*SHORT, "--backend", "numpy", *asked, "--json")
-    summary = json.loads(output)
+    every = "--features", "all", "--json"
+    summary = json.loads(hhplug(*SHORT, "--backend", "numpy", *every, *window)[1])
+    assert summary["feature_window_ms"] == [20.0, 80.0]
+    assert set(summary["features"]) == set(FEATURES)
     expected = Simulator("numpy").run(
         80.0, stimulus=Stimulus.constant(np.linspace(0.0, 20.0, 7)), record=()
     )
     spikes = expected.spikes.neuron[expected.spikes.time >= 20.0]
-    assert summary["feature_window_ms"] == [20.0, 80.0]
     np.testing.assert_array_equal(summary["features"]["spike_count"], np.bincount(spikes, None, 7))
     known = [cv for cv in summary["features"]["isi_cv"] if cv is not None]
     assert 0 < len(known) < 7  # a silent neuron has no intervals
-    assert row[1:] == [f"{cv:.4g}" for cv in (min(known), np.mean(known), max(known))] + [
-        str(len(known))
-    ]
-    assert set(FEATURES) == set(
-        json.loads(hhplug(*SHORT, "--backend", "numpy", "--features", "all", "--json")[1])[
-            "features"
-        ]
-    )
+    shown = [f"{cv:.4g}" for cv in (min(known), np.mean(known), max(known))]
+    assert row[1:] == [*shown, str(len(known))]
 
 
 def test_run_refuses_unknown_features_and_windows(hhplug):
