@@ -34,6 +34,11 @@ from hhplug.problem import DTYPES, METHODS, DType, Method, Problem
 from hhplug.state import State
 from hhplug.validity import STABILITY_LIMITS
 
+FeaturesFrom = Literal["samples", "sums"]
+"""What the features of a run come from: "samples", the blocks give every sample of V to
+`Recorded.features`; "sums", the backend computes their running sums, and the carry of `state` has
+them."""
+
 API = "2.0"
 """Version of this contract. A plugin's must have the same major and no later minor number."""
 
@@ -49,7 +54,7 @@ class Capabilities:
     ordered_spikes: bool = False  # its sessions implement ordered_spikes
     device_index: bool = False  # the factory accepts device=0, 1, …, so that a run may use several
     device_arrays: bool = False  # its sessions implement device_samples
-    features: bool = False  # its blocks give every sample of V to `Recorded.features`
+    features: FeaturesFrom | None = None  # what of the features it computes or gives, if anything
     fork: bool = False  # it also runs in a process forked after it was opened
 
     def __post_init__(self) -> None:
@@ -65,6 +70,8 @@ class Capabilities:
             or not set(self.methods) <= set(METHODS)
         ):
             raise InvalidInput(f"methods must be a tuple, some of {METHODS}, got {self.methods!r}")
+        if self.features not in (None, "samples", "sums"):
+            raise InvalidInput(f"features must be None, 'samples' or 'sums', got {self.features!r}")
 
 
 @dataclass(frozen=True)
@@ -164,8 +171,8 @@ class Recorded:
     features: FeatureSums | None = None
     """The running sums of the run's features, or None if the core doesn't ask for them.
 
-    A backend with the capability `features` gives them V at the begin of every step, which `step`
-    does. Their spikes are those of `add_spikes`.
+    A backend whose capability `features` is "samples" gives them V at the begin of every step,
+    which `step` does. Their spikes are those of `add_spikes`.
     """
 
     _row: int = field(default=0, init=False, repr=False)  # row of the next sample
@@ -275,6 +282,9 @@ class Session(ABC):
 
         Its variables, (n_states, n_neurons), are in the order of problem.membrane.states, which is
         V m h n for the squid membrane. The arrays are copies on the host, in the run's dtype.
+
+        If the backend computes the sums of features and the problem has any, the carry has them as
+        problem.SUMS: (sums, n_neurons) in float64, in the order of `features.definitions.sums_of`.
         """
 
     def state_into(self, variables: NDArray[Any]) -> State:

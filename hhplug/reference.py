@@ -131,7 +131,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
             summary="the equations of any membrane in float64, written for clarity",
             priority=-10,
             capabilities=Capabilities(
-                dtypes=("float64",), membranes="any", methods=METHODS, features=True, fork=True
+                dtypes=("float64",), membranes="any", methods=METHODS, features="samples", fork=True
             ),
         )
     ]

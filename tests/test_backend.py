@@ -71,6 +71,12 @@ def test_capabilities_refuse_unknown_dtypes(dtypes, wanted):
         Capabilities(dtypes=dtypes)
 
 
+def test_capabilities_refuse_features_from_anything_else():
+    wanted = "features must be None, 'samples' or 'sums', got True"
+    with pytest.raises(InvalidInput, match=wanted):
+        Capabilities(features=True)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("field", ["name", "factory", "api", "summary", "install_hint"])
 def test_a_spec_refuses_a_text_that_is_none(field: str):
     with pytest.raises(InvalidInput, match=f"a backend's {field} must be a str, got None"):

@@ -12,6 +12,7 @@ import pytest
 from command_line import SHORT
 
 from hhplug import Simulator, Stimulus, load_result, membranes
+from hhplug.features.definitions import FEATURES
 
 
 def test_run_prints_the_backend_the_device_the_speed_and_the_f_i_relation(hhplug):
@@ -255,3 +256,32 @@ def test_a_plot_and_a_result_may_not_have_the_same_file(hhplug, tmp_path):
         2,
         f"hhplug: --plot and --save would both write {tmp_path / 'a.svg'}; name two files\n",
     )
+
+
+def test_run_prints_features_of_a_window_and_keeps_no_trace(hhplug):
+    window = "--window", "20:80"
+    some = "--features", "spike_count,isi_cv"
+    code, output, errors = hhplug(*SHORT, "--backend", "numpy", *some, *window)
+    assert (code, errors) == (0, "")
+    assert "Features from 20 to 80 ms:" in output
+    (row,) = [line.split() for line in output.splitlines() if line.startswith("isi_cv")]
+    every = "--features", "all", "--json"
+    summary = json.loads(hhplug(*SHORT, "--backend", "numpy", *every, *window)[1])
+    assert summary["feature_window_ms"] == [20.0, 80.0]
+    assert set(summary["features"]) == set(FEATURES)
+    expected = Simulator("numpy").run(
+        80.0, stimulus=Stimulus.constant(np.linspace(0.0, 20.0, 7)), record=()
+    )
+    spikes = expected.spikes.neuron[expected.spikes.time >= 20.0]
+    np.testing.assert_array_equal(summary["features"]["spike_count"], np.bincount(spikes, None, 7))
+    known = [cv for cv in summary["features"]["isi_cv"] if cv is not None]
+    assert 0 < len(known) < 7  # a silent neuron has no intervals
+    shown = [f"{cv:.4g}" for cv in (min(known), np.mean(known), max(known))]
+    assert row[1:] == [*shown, str(len(known))]
+
+
+def test_run_refuses_unknown_features_and_windows(hhplug):
+    code, _, errors = hhplug(*SHORT, "--features", "isi_vc")
+    assert (code, "unknown feature 'isi_vc'" in errors) == (2, True)
+    code, _, errors = hhplug(*SHORT, "--features", "V_max", "--window", "20")
+    assert (code, "expected START:STOP in ms, got '20'" in errors) == (2, True)

@@ -4,13 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hhplug.cli.measurement import DURATION, Measurement
+from hhplug.features.definitions import FEATURES
 from hhplug.plugins import loading
 from hhplug.plugins.entry import Entry
 from hhplug.results import analysis, plotting
@@ -22,7 +25,7 @@ BAR = 40  # length of the longest bar, in characters
 
 def summary(result: Result) -> dict[str, object]:
     """A dict for JSON of what a run did. Its lists have a value for each neuron."""
-    return {
+    rows: dict[str, object] = {
         "backend": result.backend,
         "device": result.device,
         "dtype": result.dtype,
@@ -40,10 +43,26 @@ def summary(result: Result) -> dict[str, object]:
         "invalid_neurons": int((~result.valid).sum()),
         "rate_window_ms": analysis.window(result.problem),
         "current_uA_per_cm2": result.drive().tolist(),
-        "firing_rate_Hz": [None if math.isnan(r) else r for r in result.firing_rate().tolist()],
+        "firing_rate_Hz": _numbers(result.firing_rate()),
         "valid": result.valid.tolist(),
         "first_invalid_step": result.first_invalid_step.tolist(),
     }
+    if result.problem.features:
+        rows["feature_window_ms"] = _feature_window(result)
+        rows["features"] = {name: _numbers(values) for name, values in result.features.items()}
+    return rows
+
+
+def _numbers(values: NDArray[Any]) -> list[float | None]:
+    """A list for JSON, which has no NaN."""
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _feature_window(result: Result) -> tuple[float, float]:
+    """The begin and the end of the steps of which there are features, ms."""
+    problem = result.problem
+    first, end = problem.window_steps
+    return first * problem.dt, min(end, problem.end_step) * problem.dt
 
 
 def print_summary(result: Result, written: Sequence[Path]) -> None:
@@ -71,8 +90,27 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
         bar = "█" * round(BAR * np.nan_to_num(rate[i]) / highest)
         table.add_row(f"{current[i]:.2f}", f"{rate[i]:.1f}", bar)
     console.print(table)
+    if problem.features:
+        _print_features(result, console)
     for path in written:
         console.print(Text(f"\nwrote {path}"))
+
+
+def _print_features(result: Result, console: Console) -> None:
+    """Print a row for each feature, with its range over the neurons that have it."""
+    start, stop = _feature_window(result)
+    console.print(Text(f"\nFeatures from {start:g} to {stop:g} ms:\n"))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("lowest", "mean", "highest", "neurons"):
+        table.add_column(heading, justify="right")
+    for name, values in result.features.items():
+        some = values[~np.isnan(values)]
+        numbers = (some.min(), some.mean(), some.max()) if some.size else ()
+        shown = [f"{number:.4g}" for number in numbers] or ["", "", ""]
+        unit = FEATURES[name].unit
+        table.add_row(f"{name} ({unit})" if unit != "1" else name, *shown, f"{some.size:,}")
+    console.print(table)
 
 
 def print_backends(entries: Sequence[Entry]) -> None:

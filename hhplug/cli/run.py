@@ -15,12 +15,14 @@ from hhplug.cli.arguments import (
     Commands,
     devices,
     membrane,
+    names,
     on_terminal,
     population,
 )
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import Interrupted, InvalidInput
+from hhplug.features.definitions import FEATURES
 from hhplug.files import replacing
 from hhplug.results import plotting
 from hhplug.running.simulator import Simulator
@@ -95,6 +97,20 @@ def add(commands: Commands) -> None:
         help="keep every N-th step in --save, --store and --plot (default 1)",
     )
     parser.add_argument(
+        "--features",
+        type=names,
+        default=(),
+        metavar="A,B",
+        help=f"compute these of each neuron, without keeping a trace: {', '.join(FEATURES)}; "
+        "or all",
+    )
+    parser.add_argument(
+        "--window",
+        type=_window,
+        metavar="START:STOP",
+        help="ms of the features (default: the whole run)",
+    )
+    parser.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
         help="show a bar on standard error (default: if that is a terminal)",
@@ -115,6 +131,14 @@ def _range(text: str) -> tuple[float, float]:
     return ends
 
 
+def _window(text: str) -> tuple[float, float]:
+    start, _, stop = text.partition(":")
+    try:
+        return float(start), float(stop)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected START:STOP in ms, got {text!r}") from None
+
+
 def _run(options: argparse.Namespace) -> int:
     neurons = population("--neurons", options.neurons)
     positive("--duration", options.duration, "ms")
@@ -128,6 +152,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.plot:
         plotting.check_file(options.plot)
     all_V = options.save or options.store
+    features = tuple(FEATURES) if options.features == ["all"] else tuple(options.features)
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
     simulator = Simulator(
@@ -147,6 +172,8 @@ def _run(options: argparse.Namespace) -> int:
             record=("V",) if options.plot or all_V else (),
             record_neurons=None if all_V else plotting.spread(neurons, plotting.TRACES),
             record_every=whole("--record-every", options.record_every, 1),
+            features=features,
+            window=options.window,
             progress=on_terminal() if options.progress is None else options.progress,
             store=options.store,
         )

@@ -88,7 +88,12 @@ class DeviceBlock(Block):
         assert spikes
         assert start
         work = replace(
-            whole, state=end.state, spike_count=end.spike_count, samples={}, invalid=None
+            whole,
+            state=end.state,
+            spike_count=end.spike_count,
+            samples={},
+            invalid=None,
+            sums=False,
         )
         done, steps = 0, max(1, whole.n_steps // 2)
         while done < whole.n_steps:

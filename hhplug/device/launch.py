@@ -60,3 +60,4 @@ class Launch:
     spike_count: Array | None  # (N,) int32: the launch adds its upward crossings; None: not wanted
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom | None  # None: not wanted
+    sums: bool = False  # it continues the features' sums, if the problem has features

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_arrays
 from hhplug.device.block import DeviceBlock
+from hhplug.device.features import DeviceFeatures
 from hhplug.device.inputs import Input, inputs_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
@@ -55,6 +56,9 @@ class DeviceSession(Session):
     "quantiles", (pieces, 2) float32: A and B of `hhplug.currents.noise.quantiles`;
     "neurons", (2, N) int32: low and high words of the neurons' numbers; empty if these are
     consecutive, from `first_neuron` on.
+
+    If the problem has features, `features` is a `DeviceFeatures` and says which arrays there are
+    for them; else it is None.
     """
 
     rows_per_neuron: bool
@@ -82,6 +86,7 @@ class DeviceSession(Session):
         self.slots: list[Slot] = []
         self.array_current = problem.current.array is not None
         self.noise = problem.current.noise
+        self.features = DeviceFeatures(problem) if problem.features else None
         # A longer interval changes nothing within a block, and may not fit the kernel's int32.
         self.every = min(problem.record_every, max_steps)
         self.room = self._room()  # spikes of a launch that fit their arrays
@@ -135,6 +140,8 @@ class DeviceSession(Session):
             undo.callback(self._memory.put, "work", owned)
             self.arrays = {name: given.arrays[name] for name in inputs}
             self.arrays |= {name: owned.arrays[name] for name in SHARED}
+            if self.features:
+                self.arrays |= {name: owned.arrays[name] for name in self.features.shapes()}
             undo.callback(self.arrays.clear)
             self.replay = Start._make(owned.arrays["replay", name] for name in Start._fields)
             undo.callback(delattr, self, "replay")
@@ -184,6 +191,8 @@ class DeviceSession(Session):
                 shapes[slot, "spike_count"] = (counted, INT)
             if not problem.device_arrays:
                 shapes |= {(slot, "samples", name): recorded for name in problem.record}
+        if self.features:
+            shapes.update(self.features.shapes())
         return shapes
 
     def _slot(self, owned: Arrays, number: int) -> Slot:
@@ -211,6 +220,8 @@ class DeviceSession(Session):
                 self.upload(given.arrays[name], *each.rows, dtype=each.dtype)
         self.upload(self.arrays["constants"], np.array(self._constants))
         self._upload_state()
+        if self.features:
+            self.features.upload(self)
 
     def _upload_state(self) -> None:
         """Upload the initial state; a state that is the same for all neurons is spread there."""
@@ -332,13 +343,13 @@ class DeviceSession(Session):
                 self._spikes = self.store.ordered(copies)
             else:
                 self.device.transfers.to_host(self.stream.record(), copies)
-        return self._state(variables, x)
+            return self._state(variables, x)
 
     def state_into(self, variables: NDArray[Any]) -> State:
         copies, x = self._copies_of_state(variables)
         with self.device.current():
             self.device.transfers.to_host(self.stream.record(), copies)
-        return self._state(variables, x)
+            return self._state(variables, x)
 
     def _copies_of_state(self, variables: NDArray[Any]) -> tuple[list[Copy], NDArray[Any]]:
         """The copies that fill the variables and the process of the noise, if there is one."""
@@ -350,7 +361,10 @@ class DeviceSession(Session):
         return copies, x
 
     def _state(self, variables: NDArray[Any], x: NDArray[Any]) -> State:
-        return State(variables, self.noise.carry(x) if self.noise else {}, self._valid)
+        carry = self.noise.carry(x) if self.noise else {}
+        if self.features:
+            carry = {**carry, **self.features.carry(self, self._step)}
+        return State(variables, carry, self._valid)
 
     def ordered_spikes(
         self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
@@ -399,6 +413,7 @@ class DeviceSession(Session):
             spike_count=slot.spike_count,
             spikes=slot.spikes,
             invalid=slot.invalid,
+            sums=True,
         )
 
     def _samples_on_device(self, first: int) -> dict[str, Array]:

@@ -21,10 +21,19 @@ Sums = Mapping[str, NDArray[np.float64]]
 
 ONSET_SLOPE = 10.0  # mV/ms; dV/dt at a spike's onset, eFEL's default DerivativeThreshold
 V_ORIGIN = -65.0  # mV; V is summed from here, so that the sums of squares lose no digits
+STRETCH = 128  # samples that are summed in the run's dtype; a power of two
 
 GROUPS: dict[str, dict[str, float]] = {
-    "mean": {"V_sum": 0.0, "V_squares": 0.0},  # Σ (V − V_ORIGIN), mV, and of the squares
-    "range": {"V_min": np.inf, "V_max": -np.inf},  # mV
+    "mean": {
+        "V_from": np.nan,  # sample before this stretch, or the window's first, mV
+        "V_part": 0.0,  # Σ (V − V_from) over this stretch, mV
+        "V_part_squares": 0.0,  # Σ (V − V_from)², mV²
+        "V_sum": 0.0,  # Σ (V − V_ORIGIN) over the stretches before, mV
+        "V_squares": 0.0,  # Σ (V − V_ORIGIN)², mV²
+    },
+    # mV. Where the group "shape" is computed too, they need not know of the samples since the last
+    # upward and downward crossing that its peak and its trough know of.
+    "range": {"V_min": np.inf, "V_max": -np.inf},
     "spikes": {
         "spikes": 0.0,
         "first": np.nan,  # time of the first spike, in steps
@@ -49,6 +58,14 @@ GROUPS: dict[str, dict[str, float]] = {
 }
 """The sums of each group, and what they are before the window's first step."""
 
+IN_DTYPE = frozenset(
+    "V_from V_part V_part_squares V_min V_max previous steep onset peak trough".split()  # noqa: SIM905
+)
+"""The sums that change with every sample: they are computed in the run's dtype, others in float64.
+
+What is kept of both between blocks and runs is float64.
+"""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -69,10 +86,28 @@ class Feature:
     value: Callable[[Sums, Window], NDArray[Any]]
 
 
+def with_stretch(sums: Sums, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """V_sum and V_squares together with the stretch that goes on, which has so many samples."""
+    offset, part = sums["V_from"] - V_ORIGIN, sums["V_part"]
+    shift = samples * offset
+    squares = sums["V_part_squares"] + offset * (part + part + shift)
+    return sums["V_sum"] + (part + shift), sums["V_squares"] + squares
+
+
+def _totals(sums: Sums, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Σ (V − V_ORIGIN), mV, and Σ (V − V_ORIGIN)², mV², over the samples of the window."""
+    return with_stretch(sums, min(window.samples, (window.first + window.samples) % STRETCH))
+
+
+def _V_mean(sums: Sums, window: Window) -> NDArray[Any]:
+    return V_ORIGIN + _totals(sums, window)[0] / window.samples
+
+
 def _V_std(sums: Sums, window: Window) -> NDArray[Any]:
-    mean = sums["V_sum"] / window.samples
+    total, squares = _totals(sums, window)
+    mean = total / window.samples
     # Rounding may leave a tiny negative variance where V is constant.
-    return np.sqrt(np.maximum(sums["V_squares"] / window.samples - mean**2, 0.0))
+    return np.sqrt(np.maximum(squares / window.samples - mean**2, 0.0))
 
 
 def _isi_mean(sums: Sums, window: Window) -> NDArray[Any]:
@@ -99,9 +134,14 @@ def _ahp_depth(sums: Sums, _: Window) -> NDArray[Any]:
     return (sums["depth"] + np.where(np.isnan(last), 0.0, last)) / sums["complete"]
 
 
-def _seen(name: str) -> Callable[[Sums, Window], NDArray[Any]]:
-    """A sum that is a number from the first sample on."""
-    return lambda sums, window: sums[name] if window.samples else sums[name] * np.nan
+def _V_min(sums: Sums, window: Window) -> NDArray[Any]:
+    lowest = np.minimum(sums["V_min"], sums.get("trough", np.inf))
+    return lowest if window.samples else lowest * np.nan
+
+
+def _V_max(sums: Sums, window: Window) -> NDArray[Any]:
+    highest = np.maximum(sums["V_max"], sums.get("peak", -np.inf))
+    return highest if window.samples else highest * np.nan
 
 
 FEATURES = {
@@ -116,15 +156,10 @@ FEATURES = {
     "isi_cv": Feature(
         "1", "standard deviation of the intervals (n − 1) over their mean", "spikes", _isi_cv
     ),
-    "V_mean": Feature(
-        "mV",
-        "mean of V",
-        "mean",
-        lambda sums, window: V_ORIGIN + sums["V_sum"] / window.samples,
-    ),
+    "V_mean": Feature("mV", "mean of V", "mean", _V_mean),
     "V_std": Feature("mV", "standard deviation of V", "mean", _V_std),
-    "V_min": Feature("mV", "lowest V", "range", _seen("V_min")),
-    "V_max": Feature("mV", "highest V", "range", _seen("V_max")),
+    "V_min": Feature("mV", "lowest V", "range", _V_min),
+    "V_max": Feature("mV", "highest V", "range", _V_max),
     "ap_amplitude": Feature("mV", "mean of peak minus onset", "shape", _per_spike("amplitude")),
     "ap_width": Feature(
         "ms",
@@ -137,9 +172,14 @@ FEATURES = {
 """The features by name."""
 
 
+def groups_of(features: tuple[str, ...]) -> frozenset[str]:
+    """The groups of sums that some features need."""
+    return frozenset(FEATURES[name].group for name in features)
+
+
 def sums_of(features: tuple[str, ...]) -> dict[str, float]:
-    """The sums that some features need, in a fixed order, and what they are at first."""
-    groups = {FEATURES[name].group for name in features}
+    """The sums that some features need, in the order of GROUPS, and what they are at first."""
+    groups = groups_of(features)
     return {
         name: start for group, sums in GROUPS.items() if group in groups
         for name, start in sums.items()
@@ -148,4 +188,4 @@ def sums_of(features: tuple[str, ...]) -> dict[str, float]:
 
 def of_group(features: tuple[str, ...], *groups: str) -> bool:
     """Whether one of the features is computed from a sum of these groups."""
-    return any(FEATURES[name].group in groups for name in features)
+    return not groups_of(features).isdisjoint(groups)

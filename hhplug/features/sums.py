@@ -1,7 +1,7 @@
 """The running sums of features, which take samples of V and spikes in the order of time.
 
-Each sum of a neuron is changed by one step after another, in float64, so that it has the same bits
-however a run is cut into blocks, and wherever the neuron stands in its population.
+Each sum of a neuron is changed by one step after another, so that it has the same bits however a
+run is cut into blocks, and wherever the neuron stands in its population.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from hhplug.features.definitions import (
     FEATURES,
     ONSET_SLOPE,
-    V_ORIGIN,
+    STRETCH,
     Window,
     of_group,
     sums_of,
+    with_stretch,
 )
 
 Array = NDArray[Any]
@@ -31,7 +32,8 @@ class FeatureSums:
     """The running sums of the features of one run.
 
     features: their names. window: the steps first ≤ k < end. threshold: of spikes, mV. dt: ms.
-    carried: the rows of the run that this one continues, (sums, n_neurons); None begins anew.
+    rows: the sums of the steps before, (sums, n_neurons) in the order of `sums_of`, which are
+        changed; None begins anew.
 
     Samples and spikes of steps outside the window are left out.
     """
@@ -43,17 +45,16 @@ class FeatureSums:
         n_neurons: int,
         threshold: float,
         dt: float,
-        carried: Array | None = None,
+        rows: NDArray[np.float64] | None = None,
     ):
         self._features, self._first, self._end = features, *window
         self._threshold, self._dt = threshold, dt
         starts = sums_of(features)
-        if carried is None:
-            self.rows = np.empty((len(starts), n_neurons))
-            for row, start in zip(self.rows, starts.values(), strict=True):
+        if rows is None:
+            rows = np.empty((len(starts), n_neurons))
+            for row, start in zip(rows, starts.values(), strict=True):
                 row[:] = start
-        else:
-            self.rows = np.array(carried, np.float64)
+        self.rows = rows
         self._sums = dict(zip(starts, self.rows, strict=True))
 
     def of(self, neurons: slice) -> "FeatureSums":
@@ -80,7 +81,7 @@ class FeatureSums:
     def _take(self, first: int, V: Array, neurons: slice) -> None:
         sums = {name: row[neurons] for name, row in self._sums.items()}
         if of_group(self._features, "mean"):
-            _add(V, sums["V_sum"], sums["V_squares"])
+            _add(sums, first, V, self._first)
         if of_group(self._features, "range"):
             np.minimum(sums["V_min"], V.min(axis=0), out=sums["V_min"])
             np.maximum(sums["V_max"], V.max(axis=0), out=sums["V_max"])
@@ -131,14 +132,28 @@ class FeatureSums:
             }
 
 
-def _add(V: Array, total: Array, squares: Array) -> None:
-    """Add every sample to the sums, one after another."""
-    d = np.empty(V.shape[1])
-    for row in V:
-        np.subtract(row, V_ORIGIN, d, dtype=np.float64)
-        np.add(total, d, total)
+def _add(sums: dict[str, Array], first: int, V: Array, window: int) -> None:
+    """Add the samples of the steps from `first` on, one after another.
+
+    sums: of the group "mean", (neurons,) each. window: its first step.
+    """
+    if first == window:
+        sums["V_from"][:] = V[0]
+    names = "V_from", "V_part", "V_part_squares"
+    origin, part, squares = (sums[name].astype(V.dtype) for name in names)
+    d = np.empty_like(part)
+    for k, row in enumerate(V, first):
+        np.subtract(row, origin, d)
+        np.add(part, d, part)
         np.multiply(d, d, d)
         np.add(squares, d, squares)
+        if (k + 1) % STRETCH == 0:
+            sums["V_part"][:], sums["V_part_squares"][:] = part, squares
+            totals = with_stretch(sums, min(STRETCH, k + 1 - window))
+            sums["V_sum"][:], sums["V_squares"][:] = totals
+            sums["V_from"][:] = origin[:] = row
+            part[:] = squares[:] = 0.0
+    sums["V_part"][:], sums["V_part_squares"][:] = part, squares
 
 
 def _follow(sums: dict[str, Array], first: int, V: Array, threshold: Any, dt: float) -> None:

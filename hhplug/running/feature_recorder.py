@@ -1,12 +1,14 @@
 """A recorder that computes features beside what another recorder keeps.
 
-A backend with the capability `features` gives its samples of V to the sums itself. Of any other the
-recorder asks for V at every step, in arrays of the length of a block, which it gives to the sums.
+A backend whose capability `features` is "sums" computes the sums itself, and they come with its
+final state. One with "samples" gives its samples of V to the sums. Of any other the recorder asks
+for V at every step, in arrays of the length of a block, which it gives to the sums.
 """
 
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hhplug.backend import Capabilities, OrderedSpikes, Recorded
 from hhplug.errors import InvalidInput, NotEnoughMemory
@@ -17,6 +19,8 @@ from hhplug.results.outcome import Outcome
 from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.recorder import Recorder
 from hhplug.state import State
+
+NO_STEPS = 0, 0
 
 
 class FeatureRecorder:
@@ -34,9 +38,10 @@ class FeatureRecorder:
     ):
         self._problem, self._kept, self._pool = problem, kept, pool
         needs_V = of_group(problem.features, "mean", "range", "shape")
+        self._computed = capabilities.features == "sums"
         self._buffered = needs_V and not capabilities.features
-        self.asked = problem
-        if of_group(problem.features, "spikes"):
+        self.asked = problem if self._computed else problem.with_features((), None, NO_STEPS)
+        if of_group(problem.features, "spikes") and not self._computed:
             self.asked = self.asked.with_spikes("times")
         if self._buffered:
             if problem.device_arrays:
@@ -46,20 +51,27 @@ class FeatureRecorder:
                 )
             self.asked = self.asked.recording(tuple(dict.fromkeys(("V", *problem.record))))
         self._unread: deque[tuple[int, Recorded]] = deque()
+        carried = problem.initial.carry.get(SUMS)
         try:
-            self._sums = FeatureSums(
-                problem.features,
-                problem.window_steps,
-                problem.n_neurons,
-                problem.spike_threshold,
-                problem.dt,
-                problem.initial.carry.get(SUMS),
-            )
+            if not self._computed:
+                self._begin(None if carried is None else np.array(carried))
         except MemoryError as error:
             raise NotEnoughMemory(
                 f"no room for the features of {problem.n_neurons:,} neurons: {error}",
                 "fewer features, or a smaller batch_size",
             ) from error
+
+    def _begin(self, rows: NDArray[np.float64] | None) -> None:
+        """Set the sums to those of the steps before."""
+        problem = self._problem
+        self._sums = FeatureSums(
+            problem.features,
+            problem.window_steps,
+            problem.n_neurons,
+            problem.spike_threshold,
+            problem.dt,
+            rows,
+        )
 
     def block(self, first: int, count: int) -> Recorded:
         """The arrays that a backend writes the steps first ≤ k < first + count to."""
@@ -69,7 +81,7 @@ class FeatureRecorder:
         if self._buffered:
             shape, dtype = (count, asked.n_neurons), np.dtype(asked.dtype)
             samples = {name: self._pool.empty(shape, dtype) for name in asked.record}
-        own = None if self._buffered else self._sums
+        own = None if self._buffered or self._computed else self._sums
         return Recorded(asked, samples, kept.spike_count, features=own)
 
     def collect(self, block: Recorded) -> None:
@@ -81,7 +93,8 @@ class FeatureRecorder:
             rows = slice(steps.start - first, None, steps.step)
             for name, samples in kept.samples.items():
                 samples[:] = block.samples[name][rows][:, self._problem.neurons]
-        self._sums.spikes(block.spikes)
+        if not self._computed:
+            self._sums.spikes(block.spikes)
         kept.invalid = block.invalid
         if self._problem.spikes == "times":
             kept.spikes = block.spikes
@@ -93,6 +106,8 @@ class FeatureRecorder:
 
     def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, and their features."""
+        if self._computed:
+            self._begin(final.carry[SUMS])
         outcome = self._kept.finish(n_steps, final)
         step, n = self._problem.start_step + n_steps, self._problem.n_neurons
         values = self._sums.values(step, outcome.invalid.valid(n))

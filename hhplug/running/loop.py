@@ -8,7 +8,8 @@ import numpy as np
 
 from hhplug.backend import Session
 from hhplug.errors import ContractViolation
-from hhplug.problem import Problem
+from hhplug.features.definitions import sums_of
+from hhplug.problem import SUMS, Problem
 from hhplug.running.recorder import BlockRecorder
 from hhplug.state import State
 
@@ -71,7 +72,7 @@ def final_state(problem: Problem, session: Session, step: int) -> State:
     """The state before a step, the one after the last step done, with what its current carries.
 
     problem: as the backend was given it. Raises ContractViolation if the session returns anything
-    but a State, or one without the process of a noise that the backend computes.
+    but a State, or one without what the backend computes: a noise's process, features' sums.
     """
     state = session.state()
     if not isinstance(state, State):
@@ -82,6 +83,12 @@ def final_state(problem: Problem, session: Session, step: int) -> State:
             raise ContractViolation(
                 f"the carry of state() must have {name!r}, the process of the noise at the end, "
                 f"({problem.n_neurons},)"
+            )
+    if problem.features:
+        sums = len(sums_of(problem.features)), problem.n_neurons
+        if np.shape(state.carry.get(SUMS, 0.0)) != sums:
+            raise ContractViolation(
+                f"the carry of state() must have {SUMS!r}, the sums of the features, {sums}"
             )
     carry = {**problem.current.carry(step, state.carry), **state.carry}
     return State(state.variables, carry, state.known_finite)

@@ -90,7 +90,7 @@ def test_without_a_fault_all_that_a_short_horizon_runs_passes_and_nothing_is_ski
             "device_index": True,
             "methods": ("rk4", "stiff"),
             "noise": True,
-            "features": True,
+            "features": "samples",
         },
         probe="sabotaged.faultless:probe_that_answers",
     )

@@ -12,6 +12,8 @@
 struct Index { unsigned x; };
 static Index blockIdx, threadIdx;
 
+static inline long long own_neuron() { return (long long)blockIdx.x * THREADS + threadIdx.x; }
+
 static inline unsigned atomicAdd(unsigned* at, unsigned more) {
   const unsigned before = *at;
   *at += more;
@@ -36,6 +38,8 @@ static inline int min(int a, int b) { return a < b ? a : b; }
 
 #if REAL64
 DEVICE double fma_(double a, double b, double c) { return std::fma(a, b, c); }
+DEVICE double min_(double a, double b) { return std::fmin(a, b); }
+DEVICE double max_(double a, double b) { return std::fmax(a, b); }
 DEVICE double log2_(double x) { return std::log2(x); }
 DEVICE double reciprocal_estimate(double x) {
   double y = 1.0 / x;
@@ -57,6 +61,8 @@ DEVICE double times_power_of_two(double x, double k_plus_magic) {
 }
 #else
 DEVICE float fma_(float a, float b, float c) { return std::fma(a, b, c); }
+DEVICE float min_(float a, float b) { return std::fmin(a, b); }
+DEVICE float max_(float a, float b) { return std::fmax(a, b); }
 DEVICE float exp2_(float x) { return std::exp2(x); }
 DEVICE float log2_(float x) { return std::log2(x); }
 DEVICE float reciprocal(float x) { return 1.0f / x; }

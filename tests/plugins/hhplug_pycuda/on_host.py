@@ -89,6 +89,6 @@ class OnHost(Backend):
 @cache
 def opened():
     """The backend, opened for `simulate`."""
-    capabilities = Capabilities(membranes="any", noise=True)
+    capabilities = Capabilities(membranes="any", noise=True, features="sums")
     spec = BackendSpec("pycuda", "on_host:OnHost", API, "a toy", capabilities=capabilities)
     return OpenedBackend(Entry("pycuda", "tests", "", spec), spec, OnHost())

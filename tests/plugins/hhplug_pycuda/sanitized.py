@@ -3,6 +3,7 @@
 import numpy as np
 
 from hhplug import HHParameters, Simulator, Stimulus
+from hhplug.features.definitions import FEATURES
 from hhplug.membranes import LTS
 
 N = 257
@@ -18,5 +19,10 @@ for dtype in ("float32", "float64"):
     result = uniform.run(stimulus=np.ones((100, N)), **SPIKING)
     uniform.run(stimulus=np.ones(100), batch_size=N, record=(), **SPIKING)
     assert (result.spike_count == 1).all()
+    noisy = waves + Stimulus.white_noise(1.0, seed=1)
+    for stimulus in (waves, noisy):
+        uniform.run(
+            stimulus=stimulus, record=(), features=tuple(FEATURES), window=(0.2, 0.9), **SPIKING
+        )
     cortical = Simulator("pycuda", dtype, {"g_M": np.linspace(0.0, 0.1, N)}, membrane=LTS)
     cortical.run(1.0, stimulus=waves, record_all=True)

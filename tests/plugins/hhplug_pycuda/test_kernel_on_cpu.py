@@ -27,7 +27,9 @@ DT, N_STEPS = 0.01, 800  # ms; 8 ms
 needs_nvcc = pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc on this machine")
 
 
-def choices(dtype, record=1, current=WAVEFORMS, latency=0, unroll=1, threads=64, noise=0):
+def choices(
+    dtype, record=1, current=WAVEFORMS, latency=0, unroll=1, threads=64, noise=0, features=0
+):
     return [
         f"-DREAL64={int(dtype == 'float64')}",
         f"-DRECORD={record}",
@@ -37,6 +39,7 @@ def choices(dtype, record=1, current=WAVEFORMS, latency=0, unroll=1, threads=64,
         f"-DTHREADS={threads}",
         f"-DBLOCKS={latency}",
         f"-DNOISE={noise}",
+        f"-DFEATURES={features}",
     ]
 
 
@@ -347,6 +350,13 @@ def test_nvcc_compiles_every_membrane_without_a_warning(tmp_path, dtype):
         tmp_path, "compute_90", [(source(other, dtype), choices(dtype)) for other in others]
     )
     assert all(bool(re.search(r"\.f64", text)) == (dtype == "float64") for text in texts)
+
+
+@needs_nvcc
+def test_nvcc_compiles_features_without_a_warning(tmp_path):
+    text = source(MEMBRANES["squid"], "float32")
+    chosen = [choices("float32", record=0, features=groups) for groups in (7, 15)]
+    compile_by_nvcc(tmp_path, "compute_90", [(text, one) for one in chosen])
 
 
 @needs_nvcc

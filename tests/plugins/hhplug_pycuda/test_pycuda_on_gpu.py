@@ -36,7 +36,7 @@ def test_rates_are_within_bounds(name, dtype, latency):
 
     gpu, membrane, kept = choice.choose("pycuda").backend.gpu, MEMBRANES[name], {}
     choices = {"RECORD": 0, "CURRENT": HELD, "LATENCY": latency, "UNROLL": 1, "THREADS": 256}
-    choices |= {"BLOCKS": 0, "NOISE": 0}
+    choices |= {"BLOCKS": 0, "NOISE": 0, "FEATURES": 0}
 
     def put(array):
         memory = cuda.to_device(array if array.size else np.zeros(1))  # CUDA allocates no 0 bytes

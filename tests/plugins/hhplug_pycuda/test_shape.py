@@ -17,3 +17,9 @@ def test_many_neurons_stand_in_large_thread_blocks_without_a_bound_on_registers(
     many = shape(dtype, FEW)
     assert many.threads > shape(dtype, FEW - 1).threads
     assert many.blocks == 0
+
+
+def test_noise_and_features_together_have_a_bound_on_registers_in_float32():
+    assert shape("float32", FEW, sums_with_noise=True).blocks == 3
+    assert shape("float32", FEW - 1, sums_with_noise=True) == shape("float32", FEW - 1)
+    assert shape("float64", FEW, sums_with_noise=True) == shape("float64", FEW)

@@ -18,6 +18,8 @@ from triton_cases import DTYPES, RUNS, SMALL, WITH_POWER
 from hhplug import Problem, Stimulus, load_result
 from hhplug.crossings import NEWTON_STEPS
 from hhplug.device import KeptMemory
+from hhplug.features.definitions import FEATURES
+from hhplug.features.sums import FeatureSums
 from hhplug.lowering.lower import lower
 from hhplug.membranes import LTS, squid
 from hhplug.problem import SPIKE_MODES
@@ -57,6 +59,37 @@ def test_the_noise_is_the_core_s_bit_for_bit(interpreter, dtype):
     assert_process_of_the_core(ours, ours.problem)
     expected = triton_cases.noisy_run("reference")
     assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_5_ms
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_features_are_the_core_s_bit_for_bit(interpreter, dtype):
+    ours = load_result(interpreter / f"features-{dtype}.npz")
+    problem = ours.problem
+    core = FeatureSums(
+        problem.features, problem.window_steps, triton_cases.N, problem.spike_threshold, problem.dt
+    )
+    core.samples(problem.start_step, ours.V)
+    step = np.floor(ours.spikes.time / problem.dt + 1e-9).astype(int)
+    core.spikes([(ours.spikes.neuron, step, ours.spikes.time / problem.dt - step)])
+    expected = core.values(problem.end_step, np.ones(triton_cases.N, bool))
+    assert np.isfinite(expected["isi_cv"]).any()
+    assert np.isfinite(expected["ahp_depth"]).any()
+    for name, values in expected.items():
+        # The spikes of a result have times, whose fractions of a step are rounded.
+        bound = 1e-12 if FEATURES[name].group == "spikes" else 0.0
+        np.testing.assert_allclose(ours.features[name], values, bound, bound, err_msg=name)
+
+
+@needs_compiler
+def test_features_are_compiled_with_their_own_instructions_for_crossings(compiler):
+    compiled = compiler(nvidia(90), fast=True, unroll=1)
+    prepared(features=tuple(FEATURES), record=(), spikes="counts")
+    (kernel,) = compiled.kernels
+    ptx = kernel.asm["ptx"]
+    assert count("SUMMED_CROSSING:", ptx) == count("SUMMED_SPIKE:", ptx) == 1
+    assert not count(r"\batom\.", ptx)
+    # No multiply-add but those of the source.
+    assert count(r"\bfma\.", ptx) == count(r"\bmath\.fma\b|\bfma\.rn\.", kernel.asm["ttir"])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

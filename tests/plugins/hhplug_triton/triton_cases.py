@@ -19,6 +19,7 @@ from noise_cases import NUMBERS
 from hhplug import Problem, Simulator, Stimulus, membranes, simulate
 from hhplug.device import block as device_block
 from hhplug.device import session as device_session
+from hhplug.features import definitions
 from hhplug.lowering.lower import lower
 from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
 from hhplug.membranes.membrane import Membrane
@@ -98,6 +99,18 @@ def noisy_run(backend, dtype=None):
         initial_state=[VOLTAGES, np.full(N, 0.3), np.full(N, 1e-4)],
     )  # fmt: skip
     return simulate(problem.as_part(NUMBERS[:N], None), backend)
+
+
+FEATURES = tuple(definitions.FEATURES)
+
+
+def run_with_features(backend, dtype):
+    """Neurons that cross the threshold often; a stretch of samples ends within the run."""
+    drive = np.where((np.arange(N_STEPS)[:, np.newaxis] + np.arange(N)) // 2 % 2, -900.0, 1000.0)
+    return Simulator(backend, dtype, membrane=SMALL).run(
+        N_STEPS * 0.01, stimulus=drive, start_step=122, initial_state=[-60.0, 0.3, 1e-4],
+        spike_threshold=-60.0, features=FEATURES, window=(1.24, 1.33),
+    )  # fmt: skip
 
 
 def run(name, backend, dtype=None):
@@ -213,6 +226,7 @@ def keep_all(folder):
                 run(name, "triton", dtype).save(folder / f"{name}-{dtype}.npz")
                 assert replay.called == (name == "alternating")
             noisy_run("triton", dtype).save(folder / f"noise-{dtype}.npz")
+            run_with_features("triton", dtype).save(folder / f"features-{dtype}.npz")
     sys.setswitchinterval(1e-4)
     with ThreadPoolExecutor(2) as threads:
         runs = list(threads.map(partial(run, "waves", "triton"), DTYPES * TURNS))

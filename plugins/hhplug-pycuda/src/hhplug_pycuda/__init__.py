@@ -22,6 +22,7 @@ def hhplug_backends() -> Iterable[BackendSpec]:
                 methods=("rk4", "stiff"),
                 noise=True,
                 ordered_spikes=True,
+                features="sums",
                 device_index=True,
                 device_arrays=True,
             ),

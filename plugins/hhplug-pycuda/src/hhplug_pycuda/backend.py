@@ -53,7 +53,8 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        launched = shape(self.dtype.name, n)
+        sums_with_noise = self.features is not None and self.noise is not None
+        launched = shape(self.dtype.name, n, sums_with_noise)
         self._kernels = {held: self._kernel(held, launched) for held in self.held_values()}
         threads = launched.threads
         self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
@@ -67,6 +68,7 @@ class PyCudaSession(DeviceSession):
             RECORD=bool(self.problem.record),
             CURRENT=HELD if held else self._changing_current(),
             NOISE=self.noise is not None,
+            FEATURES=self.features.group_bits() if self.features else 0,
             LATENCY=self.problem.n_neurons < FEW,
             UNROLL=launched.unroll,
             THREADS=launched.threads,
@@ -106,10 +108,16 @@ class PyCudaSession(DeviceSession):
             noise["first_neuron"] = self.first_neuron
             noise["first"], noise["stream"] = self.noise.recursion.first, self.noise.stream
             noise["keys"] = round_keys(self.noise.seed)
+        if self.features:
+            of_features = b["features"]
+            of_features["in_dtype"] = arrays["sums_in_dtype"].address
+            of_features["sums"] = arrays["sums"].address
+            of_features["onset_rise"] = self.features.onset_rise
         return b
 
     def _block_type(self, n_scalars: int) -> np.dtype:
-        return block_type(self.dtype, len(self.program.states), n_scalars, self.noise is not None)
+        optional = self.noise is not None, self.features is not None
+        return block_type(self.dtype, len(self.program.states), n_scalars, *optional)
 
     def launch(self, work: Launch) -> None:
         b = self._common_arguments.copy()
@@ -128,6 +136,11 @@ class PyCudaSession(DeviceSession):
             b["validity"]["first"] = work.invalid.first.address
         if self.noise:
             b["noise"]["step"], b["noise"]["begins"] = work.first_step, self.noise_begins(work)
+        if self.features:
+            sampled = self.features.sampled(work.first_step, work.n_steps if work.sums else 0)
+            of_features = b["features"]
+            of_features["step"] = work.first_step
+            of_features["first"], of_features["last"] = sampled
         self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)
 
     def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:

@@ -11,6 +11,7 @@
 //   CURRENT  HELD: it is the same in all steps of the block, WAVEFORM: gain × waveform, WAVEFORMS: a
 //            sum of such, ARRAY: an array
 //   NOISE    1: sigma × a random process is added to the sum (noise.cuh)
+//   FEATURES groups of features whose sums are computed (features.cuh); 0: none
 //   UNROLL   steps in the body of the loop
 //   THREADS  in a block
 //   BLOCKS   that shall fit on a multiprocessor, which bounds the registers; 0: any number
@@ -37,9 +38,19 @@ typedef float real;
 
 #define DEVICE __device__ __forceinline__
 
+// The thread's neuron, which is computed anew where this is called: a rare branch keeps no register.
+DEVICE long long own_neuron() {
+  unsigned block, thread;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return (long long)block * THREADS + thread;
+}
+
 #if REAL64
 
 DEVICE real fma_(real a, real b, real c) { return __fma_rn(a, b, c); }
+DEVICE real min_(real a, real b) { return fmin(a, b); }
+DEVICE real max_(real a, real b) { return fmax(a, b); }
 
 DEVICE real reciprocal_estimate(real x) {  // to 20 bits
   real y;
@@ -58,6 +69,8 @@ DEVICE real times_power_of_two(real x, real k_plus_magic) {
 #else
 
 DEVICE real fma_(real a, real b, real c) { return __fmaf_rn(a, b, c); }
+DEVICE real min_(real a, real b) { return fminf(a, b); }
+DEVICE real max_(real a, real b) { return fmaxf(a, b); }
 
 DEVICE real exp2_(real x) {  // to 2 ulp
   real y;
@@ -122,6 +135,7 @@ DEVICE real exp2_(real x) {
 
 #include "membrane.cuh"
 #include "noise.cuh"
+#include "features.cuh"
 
 struct Current {
   const real* gain;      // (J, N) or (J, 1), over C_m
@@ -173,6 +187,9 @@ struct Block {
 #if NOISE
   Noise noise;
 #endif
+#if FEATURES
+  Features features;
+#endif
 };
 
 DEVICE void take_samples(const Samples& s, long long row, int column, const State& y) {
@@ -189,24 +206,39 @@ DEVICE real crossing(real rise, real change, real slope, real end_slope) {
   real low = 0, high = 1, s = rise * reciprocal(change);
 #pragma unroll 1
   for (int newton = 0; newton < 6; ++newton) {
+    const real before = s;
     const real error = fma_(s, fma_(s, fma_(s, c, b), slope), -rise);
     low = error < 0 ? s : low;
     high = error < 0 ? high : s;
     s -= error * reciprocal(fma_(s, fma_(s, c + c + c, b + b), slope));
     if (!(low <= s && s <= high)) s = (low + high) / 2;  // it left the interval, or is NaN
+    if (s == before) break;  // and would stay
   }
   return s;
 }
 
-DEVICE void note_spike(const Spikes& s, long long i, int k, int ordinal, real V, const Step& step) {
+DEVICE real fraction_of(const Spikes& s, real V, const Step& step) {
+  return crossing(s.threshold - V, step.after.V - V, step.slope * s.per_step,
+                  step.end_slope * s.per_step);
+}
+
+DEVICE void note_spike(const Block& b, long long i, int k, int ordinal, real V, const Step& step) {
+  const Spikes& s = b.spikes;
+#if FEATURES & SPIKE_TIMES
+  const real fraction = fraction_of(s, V, step);
+  sum_spike(b.features, b.N, k, fraction);
+#endif
   if (!s.neuron) return;
   const unsigned at = atomicAdd(s.total, 1u);
   if (at >= s.room) return;
   s.neuron[at] = (int)i;
   s.step[at] = k;
   s.ordinal[at] = ordinal;
-  s.fraction[at] = crossing(s.threshold - V, step.after.V - V, step.slope * s.per_step,
-                            step.end_slope * s.per_step);
+#if FEATURES & SPIKE_TIMES
+  s.fraction[at] = fraction;
+#else
+  s.fraction[at] = fraction_of(s, V, step);
+#endif
 }
 
 // The first value that the current of step k is made of.
@@ -263,6 +295,10 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
   long long sample = 0;
 #endif
 
+#if FEATURES
+  Sums sums = {};
+#endif
+
   const auto take_step = [&](int k) {
 #if CURRENT != HELD
     const real I = I_of(b.current, first, k, i, b.N, gain, p);
@@ -283,25 +319,39 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
 #endif
     y = done.after;
     if (!done.valid) *first_invalid = min(*first_invalid, k);
-    if (V < b.spikes.threshold && y.V >= b.spikes.threshold) {
-      note_spike(b.spikes, i, k, (*spikes)++, V, done);
+#if FEATURES
+    sum_sample(b.features, sums, V, y.V);
+#endif
+#if FEATURES & SHAPE
+    const bool crossed = (V >= b.spikes.threshold) != (y.V >= b.spikes.threshold);
+#else
+    const bool crossed = V < b.spikes.threshold && y.V >= b.spikes.threshold;
+#endif
+    if (crossed) {
+#if FEATURES & SHAPE
+      sum_crossing(b.features, b.N, sums, V, y.V, k + 1, b.spikes.threshold);
+      if (y.V < b.spikes.threshold) return;
+#endif
+      note_spike(b, i, k, (*spikes)++, V, done);
     }
   };
 
+  // The steps first ≤ k < end.
+  const auto take_steps = [&](int k, int end) {
 #if NOISE
-  for (int k = 0; k < b.steps; ++k) {
+  for (; k < end; ++k) {
     const long long next = b.noise.step + k + 1;
     unsigned four = (unsigned)(next >> 2);
     if ((next & 3) == 0) {
 #pragma unroll 1
-      for (; k + 4 <= b.steps; k += 4) {
+      for (; k + 4 <= end; k += 4) {
         const Words w = words_of(b.noise, noise, four++);
         take_step(k), follow(noise, w.w0);
         take_step(k + 1), follow(noise, w.w1);
         take_step(k + 2), follow(noise, w.w2);
         take_step(k + 3), follow(noise, w.w3);
       }
-      if (k == b.steps) break;
+      if (k == end) break;
     }
     // At the ends of a block.
     take_step(k), follow(noise, word_of(words_of(b.noise, noise, four), next));
@@ -309,7 +359,37 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
 #else
   constexpr int body = UNROLL;
 #pragma unroll body
-  for (int k = 0; k < b.steps; ++k) take_step(k);
+  for (; k < end; ++k) take_step(k);
+#endif
+  };
+#if FEATURES
+  const Features& f = b.features;
+  if (f.first < 0 && f.last >= 0) {
+    const real before = load_sums(f, i, b.N, sums);
+    sum_sample(f, sums, before, y.V);
+#if FEATURES & SHAPE
+    if ((before >= b.spikes.threshold) != (y.V >= b.spikes.threshold))
+      sum_crossing(f, b.N, sums, before, y.V, 0, b.spikes.threshold);
+#endif
+  }
+  // Before step k, V is its sample, which has been taken.
+  for (int k = 0, next = end_of_stretch(f, -1);;) {
+    if (k == f.first) begin_sums(f, i, b.N, sums, y.V);
+    if (k == next) {
+      const int samples = min(k - f.first + 1, STRETCH);
+      if (f.first <= k && k <= f.last) end_stretch(f, i, b.N, sums, y.V, samples);
+      next = end_of_stretch(f, k);
+    }
+    if (k == f.last) store_sums(f, i, b.N, sums, y.V);
+    if (k == b.steps) break;
+    int end = min(next, b.steps);
+    if (k < f.first) end = min(end, f.first);
+    if (k < f.last) end = min(end, f.last);
+    take_steps(k, end);
+    k = end;
+  }
+#else
+  take_steps(0, b.steps);
 #endif
   return y;
 }

@@ -11,7 +11,11 @@ HELD, WAVEFORM, WAVEFORMS, ARRAY = range(4)
 
 @cache
 def block_type(
-    dtype: np.dtype, n_states: int, n_scalars: int, with_noise: bool = False
+    dtype: np.dtype,
+    n_states: int,
+    n_scalars: int,
+    with_noise: bool = False,
+    with_features: bool = False,
 ) -> np.dtype:
     """Return the dtype of struct Block in hh.cu, for states of this dtype."""
 
@@ -35,9 +39,14 @@ def block_type(
         quantiles=pointer, neurons=pointer, process=pointer, first_neuron=index, step=index,
         first=dtype, stream=np.uint32, keys=(np.uint32, 20), per_neuron=count, begins=count,
     )  # fmt: skip
+    features = struct(
+        in_dtype=pointer, sums=pointer, step=index, first=count, last=count, onset_rise=dtype,
+    )  # fmt: skip
+    optional = {"noise": noise} if with_noise else {}
+    optional |= {"features": features} if with_features else {}
     return struct(
         N=index, state=pointer, rows=pointer, constants=pointer,
         current=current, samples=samples, spikes=spikes, validity=validity,
         scalars=(dtype, n_scalars),
-        steps=count, rows_per_neuron=count, **({"noise": noise} if with_noise else {}),
+        steps=count, rows_per_neuron=count, **optional,
     )  # fmt: skip

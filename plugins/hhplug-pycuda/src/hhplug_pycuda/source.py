@@ -1,4 +1,4 @@
-"""The text that is compiled for a membrane: hh.cu, noise.cuh and the membrane's step in one."""
+"""The text that is compiled for a membrane: hh.cu, what it includes, and the membrane's step."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ from hhplug.problem import Method
 from hhplug_pycuda.equations import Equations
 
 MEMBRANE = '#include "membrane.cuh"\n'
-NOISE = '#include "noise.cuh"\n'
+PARTS = ("noise.cuh", "features.cuh")
 
 
 @cache
@@ -21,8 +21,10 @@ def equations(membrane: Membrane, dtype: str, method: Method = "rk4") -> Equatio
 @cache
 def source(membrane: Membrane, dtype: str, method: Method = "rk4") -> str:
     """The CUDA C text of the kernel; dtype is "float32" or "float64"."""
-    kernel, noise = (
-        files("hhplug_pycuda").joinpath(name).read_text(encoding="utf-8")
-        for name in ("hh.cu", "noise.cuh")
-    )
-    return kernel.replace(MEMBRANE, equations(membrane, dtype, method).header).replace(NOISE, noise)
+    folder = files("hhplug_pycuda")
+    text = folder.joinpath("hh.cu").read_text(encoding="utf-8")
+    text = text.replace(MEMBRANE, equations(membrane, dtype, method).header)
+    for name in PARTS:
+        part = folder.joinpath(name).read_text(encoding="utf-8")
+        text = text.replace(f'#include "{name}"\n', part)
+    return text

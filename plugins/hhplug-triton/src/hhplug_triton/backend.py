@@ -24,10 +24,12 @@ from hhplug.device import (
     chosen_index,
     no_memory_to_begin,
 )
+from hhplug.features.definitions import ONSET_SLOPE
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations, equations
+from hhplug_triton.instructions import note_crossings
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TorchDevice, torch_device, unsliced
 
@@ -116,6 +118,7 @@ class TritonSession(DeviceSession):
         table = [*about, *scalars.values(), *printed.constants]
         if problem.current.noise:
             table.append(float(problem.current.noise.recursion.first))
+        table.append(ONSET_SLOPE * problem.dt)  # mV: of V in a step at an onset of a spike
         super().__init__(memory, problem, max_steps, printed.program, table)
         self._printed = printed
 
@@ -151,10 +154,12 @@ class TritonSession(DeviceSession):
             "enable_fp_fusion": False,
             **({"maxnreg": shape.maxnreg} if fast else {}),
             **self._noise_arguments(),
+            **self._feature_arguments(fast),
         }
         for held in self.held_values():
             kernel = (program.digest, problem.spikes, held, self.array_current, shape, block)
             kernel += (bool(problem.record), self.noise is not None)
+            kernel += (self.features.group_bits() if self.features else 0,)
             if kernel not in self.device.compiled:
                 # A launch of no steps compiles the kernel.
                 self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
@@ -174,6 +179,29 @@ class TritonSession(DeviceSession):
             "first_neuron": self.first_neuron,
             "seed": int(np.uint64(self.noise.seed).astype(np.int64)),
             "noise_stream": int(np.uint32(self.noise.stream).astype(np.int32)),
+        }
+
+    def _feature_arguments(self, fast: bool) -> dict[str, Any]:
+        """The arguments of the kernel that say what features it computes; empty without any."""
+        if not self.features:
+            return {}
+        groups, times = self.features.group_bits(), self.problem.spikes == "times"
+        return {
+            "FEATURES": groups,
+            "NOTE": note_crossings(self.dtype.name, groups, times) if fast else "",
+            "in_dtype": self.arrays["sums_in_dtype"],
+            "sums": self.arrays["sums"],
+        }
+
+    def _sampled_arguments(self, work: Launch) -> dict[str, int]:
+        """The arguments that say which steps of a launch are in the features' window."""
+        if not self.features:
+            return {}
+        sampled = self.features.sampled(work.first_step, work.n_steps if work.sums else 0)
+        return {
+            "sums_step": work.first_step,
+            "sums_first": sampled.first,
+            "sums_last": sampled.last,
         }
 
     def launch(self, work: Launch) -> None:
@@ -205,6 +233,7 @@ class TritonSession(DeviceSession):
                 **({"begins": int(self.noise_begins(work))} if self.noise else {}),
                 first_four=int(np.uint32(work.first_step // 4 % 2**32).astype(np.int32)),
                 phase=work.first_step % 4,
+                **self._sampled_arguments(work),
                 **self._common_arguments,
             )
 

@@ -10,8 +10,22 @@ import triton
 import triton.language as tl
 
 from hhplug.crossings import NEWTON_STEPS
-
-NEWTON = tl.constexpr(NEWTON_STEPS)
+from hhplug_triton.crossings import crossing
+from hhplug_triton.features import (
+    SHAPE,
+    SPIKES,
+    STRETCH,
+    begin_sums,
+    end_of_stretch,
+    end_stretch,
+    here,
+    load_sums,
+    next_event,
+    note_crossings,
+    store_sums,
+    sum_crossings,
+    sum_sample,
+)
 
 
 @triton.jit
@@ -112,23 +126,6 @@ NOTE_SPIKE_64 = _for(
 
 
 @triton.jit
-def crossing(rise, change, slope, end_slope):
-    """The fraction of a step at which V has risen by `rise`; see `hhplug.crossings`."""
-    c = slope + end_slope - change - change
-    b = change - slope - c
-    low = tl.zeros_like(rise)
-    high = low + 1.0
-    s = rise / change
-    for _ in tl.static_range(NEWTON):
-        error = tl.fma(s, tl.fma(s, tl.fma(s, c, b), slope), -rise)
-        low = tl.where(error < 0.0, s, low)
-        high = tl.where(error < 0.0, high, s)
-        s -= error / tl.fma(s, tl.fma(s, c + c + c, b + b), slope)
-        s = tl.where((low <= s) & (s <= high), s, 0.5 * (low + high))
-    return s
-
-
-@triton.jit
 def note_spikes(
     spikes, V, V_next, threshold, slope, end_slope, i, k,
     total, neuron, step, fraction, room, ordinal, FAST: tl.constexpr,
@@ -197,6 +194,7 @@ NOT_SPECIALIZED = ["N", "steps", "per_neuron", "gain_per_neuron", "array_per_neu
 NOT_SPECIALIZED += ["recorded", "before", "some", "columns", "first", "every", "room"]
 NOT_SPECIALIZED += ["process_per_neuron", "some_neurons", "first_neuron", "seed", "noise_stream"]
 NOT_SPECIALIZED += ["first_four", "phase", "begins"]
+NOT_SPECIALIZED += ["sums_step", "sums_first", "sums_last"]
 
 
 @triton.jit(do_not_specialize=NOT_SPECIALIZED, do_not_specialize_on_alignment=["current"])
@@ -251,6 +249,12 @@ def hh(
     first_four: tl.int32 = 0,  # the block's first step over 4, its low 32 bits …
     phase: tl.int32 = 0,  # … and the remainder
     begins: tl.int32 = 0,  # 1: a run begins, 0: x is in the state
+    FEATURES: tl.constexpr = 0,  # a bit for each group of features; see `features`
+    NOTE: tl.constexpr = "",  # instructions for crossings, of `instructions`
+    in_dtype=None, sums=None,  # (rows, N): the features' sums
+    sums_step: tl.int64 = 0,  # the block's first step, counted from time zero
+    sums_first: tl.int32 = 0,  # step of the block whose sample is the window's first …
+    sums_last: tl.int32 = 0,  # … and its last one in the window; −1: none
 ):  # fmt: skip
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < N
@@ -297,6 +301,17 @@ def hh(
     invalid_from = spikes + 0x7FFFFFFF
     if spike_count is not None:
         spikes = tl.load(spike_count + i, mask=inside, other=0)
+    if FEATURES:
+        onset_rise = tl.load(table + 2 + SCALARS + CONSTANTS + (1 if NOISE else 0))
+        summed, previous = load_sums(y[0], in_dtype, i, N, inside, FEATURES)
+        if (sums_first < 0) & (sums_last >= 0):
+            summed = sum_sample(summed, previous, y[0], onset_rise, FEATURES)
+            if SHAPE & FEATURES:
+                summed = sum_crossings(
+                    summed, (previous < threshold) != (y[0] < threshold), previous, y[0], threshold,
+                    0, sums, i, N, sums_step, sums_first, sums_last, FEATURES,
+                )  # fmt: skip
+        event = next_event(sums_step, -1, sums_first, sums_last)
 
     for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
         if ARRAY:
@@ -313,6 +328,18 @@ def hh(
                         tl.store(samples[s] + at, y[s], mask=sampled)
                 at += columns
                 next_sample += every
+        if FEATURES:  # noqa: SIM102 (the one is known to the compiler)
+            if k == event:  # V is the sample of step k, which has been taken
+                if k == sums_first:
+                    summed = begin_sums(y[0], sums, here(i, FAST), N, inside, FEATURES)
+                if (sums_first <= k) & (k <= sums_last) & (k == end_of_stretch(sums_step, k - 1)):
+                    samples_of_it = tl.minimum(k - sums_first + 1, STRETCH)
+                    summed = end_stretch(
+                        summed, y[0], samples_of_it, sums, here(i, FAST), N, inside, FEATURES
+                    )
+                if k == sums_last:
+                    store_sums(summed, y[0], in_dtype, here(i, FAST), N, inside, FEATURES)
+                event = next_event(sums_step, k, sums_first, sums_last)
         V, I_ext = y[0], I
         if NOISE:
             I_ext = tl.fma(sigma, x, I)
@@ -325,7 +352,15 @@ def hh(
         y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
         # The comparison is false for NaN.
         invalid_from = tl.where(conductance <= most_open, invalid_from, tl.minimum(invalid_from, k))
-        if neuron is not None:
+        if FEATURES:
+            summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
+        if (SPIKES | SHAPE) & FEATURES:
+            spikes, summed = note_crossings(
+                spikes, summed, V, y[0], threshold, slope * per_step, end_slope * per_step, i, k,
+                total, neuron, step, fraction, room,
+                sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
+            )  # fmt: skip
+        elif neuron is not None:
             spikes = note_spikes(
                 spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
                 i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
