@@ -65,6 +65,10 @@ sphinx_gallery_conf = {
             "noise_reliability.py",
             "fit_conductances.py",
             "sweep_in_xarray.py",
+            "features.py",
+            "inference.py",
+            "larger_than_memory.py",
+            "many_machines.py",
         ]
     ),
     "abort_on_example_error": True,
