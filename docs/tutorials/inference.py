@@ -1,6 +1,6 @@
 """
-Which conductances could it have? Simulation-based inference
-============================================================
+Simulation-based inference of conductances
+==========================================
 
 A fit answers with one set of conductances. But several sets may explain a recording equally well
 (Prinz, Bucher & Marder, *Nat. Neurosci.* 7 (2004), 1345–1352), and noise hides small differences.
@@ -134,7 +134,7 @@ for (row, column), ax in np.ndenumerate(axes):
             ax.hist(samples[:, row], 30, density=True, histtype="step", color=colour)
         else:
             ax.plot(samples[::4, column], samples[::4, row], ".", ms=1.5, color=colour)
-    ax.locator_params(nbins=3)
+    ax.locator_params(nbins=2)
     if row == column:
         ax.axvline(truth[row], color="k", lw=0.8)
         ax.set_yticks([])
