@@ -36,6 +36,8 @@ exclude_patterns = [
     "**.ipynb",
 ]
 nitpicky = False  # types of NumPy and of the standard library are not linked, for want of a network
+copybutton_prompt_text = r">>> |\.\.\. "  # an example is copied without what Python prints
+copybutton_prompt_is_regexp = True
 default_role = "py:obj"  # docstrings put names in single backticks; unknown ones are shown as code
 
 suppress_warnings = ["myst.domains"]  # sphinx-argparse's domain has no names that Markdown links to
