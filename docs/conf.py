@@ -26,6 +26,7 @@ extensions = [
     "docstrings",
     "mathml",
     "repository_pages",
+    "tables",
 ]
 exclude_patterns = [
     "requirements.txt",
@@ -50,6 +51,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 maximum_signature_line_length = 88
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True
 
 sphinx_gallery_conf = {
@@ -93,6 +95,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "hhplug"
 html_static_path = ["static"]
 html_css_files = ["hhplug.css"]
+ALONE = ("write-a-backend", "how-it-works", "validation", "speed", "contributing", "changes")
+html_sidebars = {page: [] for page in ALONE}  # no other pages are listed beside these
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}

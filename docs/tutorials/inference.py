@@ -135,6 +135,7 @@ for (row, column), ax in np.ndenumerate(axes):
         else:
             ax.plot(samples[::4, column], samples[::4, row], ".", ms=1.5, color=colour)
     ax.locator_params(nbins=2)
+    ax.tick_params(labelsize="small")
     if row == column:
         ax.axvline(truth[row], color="k", lw=0.8)
         ax.set_yticks([])

@@ -8,7 +8,7 @@ change the memory that the run needs. The store can be read while most of it sta
 run that was broken off goes on from it.
 
 The stores of this page are small, so that it is built in seconds. What is done to them is the same
-for large ones. They need ``pip install 'hhplug[store]'`` (Zarr and xarray).
+for large ones. They need Zarr and xarray, which ``pip install '.[store]'`` installs in a checkout.
 """
 
 # %%
@@ -113,7 +113,7 @@ bottom.fill_between(
 bottom.set(xlabel="time (ms)", ylabel="V, mean ± SD\nof the population (mV)")
 
 # %%
-# At 40 Hz the sine is near the resonance of the axons, and they answer to it together: the mean V
+# The axons answer to the sine together: the mean V
 # of the population swings with it, although the noise decides who fires in which cycle.
 #
 # The same store in xarray

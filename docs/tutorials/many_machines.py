@@ -6,7 +6,8 @@ A population on a Dask cluster
 of a cloud, or a workstation with several GPUs. ``hhplug.distributed.run`` cuts a population into
 *shards*, and the workers of a Dask client compute them and write what is recorded to one store.
 This page does that on one small machine, with a cluster of two workers. For another cluster only
-the client changes. It needs ``pip install 'hhplug[distributed]'``.
+the client changes. It needs Dask, Zarr and xarray, which ``pip install '.[distributed]'`` installs
+in a checkout.
 
 The experiment asks how many axons of a varied population fire without any stimulus.
 """
