@@ -113,8 +113,8 @@ bottom.fill_between(
 bottom.set(xlabel="time (ms)", ylabel="V, mean ± SD\nof the population (mV)")
 
 # %%
-# The axons answer to the sine together: the mean V
-# of the population swings with it, although the noise decides who fires in which cycle.
+# The axons answer to the sine together: the mean V of the population swings with it, although the
+# noise decides who fires in which cycle.
 #
 # The same store in xarray
 # ------------------------
