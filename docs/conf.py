@@ -36,6 +36,7 @@ exclude_patterns = [
     "**/README.md",
     "**.ipynb",
 ]
+smartquotes = False  # --current would become –current, which nobody can copy
 nitpicky = False  # types of NumPy and of the standard library are not linked, for want of a network
 copybutton_prompt_text = r">>> |\.\.\. "  # an example is copied without what Python prints
 copybutton_prompt_is_regexp = True

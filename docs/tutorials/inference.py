@@ -69,7 +69,7 @@ for name, value in zip(features, measured, strict=True):
 # The posterior
 # -------------
 # The network is a masked autoregressive flow, the default of ``sbi``. This page takes few draws and
-# a short training, so that the site is built quickly; the posteriors are a little too wide for it.
+# a short training, so that the site is built quickly; the last section shows what that costs.
 
 
 def learned(features_of_draws):
@@ -183,4 +183,11 @@ lower, upper = torch.quantile(found, torch.tensor([0.1, 0.9]), dim=0)
 inside = ((lower < others) & (others < upper)).float().mean(dim=0)
 for name, share in zip(names, inside, strict=True):
     print(f"{name:5} within its 80 % interval in {share:.0%} of {len(others)} neurons")
+
+# %%
+# With some 250 neurons, chance alone moves such a share by 5 points either way. A share above that
+# means intervals that are wider than they need be: the network has not learned all that the
+# features tell. A share below it would mean that the posterior claims too much. More draws and a
+# longer training help against both.
+
 plt.show()
