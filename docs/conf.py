@@ -26,6 +26,7 @@ extensions = [
     "docstrings",
     "mathml",
     "repository_pages",
+    "tables",
 ]
 exclude_patterns = [
     "requirements.txt",
@@ -35,7 +36,10 @@ exclude_patterns = [
     "**/README.md",
     "**.ipynb",
 ]
+smartquotes = False  # --current would become –current, which nobody can copy
 nitpicky = False  # types of NumPy and of the standard library are not linked, for want of a network
+copybutton_prompt_text = r">>> |\.\.\. "  # an example is copied without what Python prints
+copybutton_prompt_is_regexp = True
 default_role = "py:obj"  # docstrings put names in single backticks; unknown ones are shown as code
 
 suppress_warnings = ["myst.domains"]  # sphinx-argparse's domain has no names that Markdown links to
@@ -48,6 +52,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 maximum_signature_line_length = 88
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True
 
 sphinx_gallery_conf = {
@@ -65,6 +70,10 @@ sphinx_gallery_conf = {
             "noise_reliability.py",
             "fit_conductances.py",
             "sweep_in_xarray.py",
+            "features.py",
+            "inference.py",
+            "larger_than_memory.py",
+            "many_machines.py",
         ]
     ),
     "abort_on_example_error": True,
@@ -87,6 +96,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "hhplug"
 html_static_path = ["static"]
 html_css_files = ["hhplug.css"]
+ALONE = ("write-a-backend", "how-it-works", "validation", "speed", "contributing", "changes")
+html_sidebars = {page: [] for page in ALONE}  # no other pages are listed beside these
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}
@@ -94,7 +105,7 @@ html_theme_options = {
     "logo": {"text": "hhplug"},
     "navbar_align": "left",
     "navbar_persistent": ["search-button"],
-    "header_links_before_dropdown": 9,
+    "header_links_before_dropdown": 8,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_center": [],

@@ -60,6 +60,11 @@ class Problem:
     The arguments are those of `Simulator.run` and `Simulator`. Raises InvalidInput, which names the
     argument, for anything that cannot be simulated. Warns of neurons that start with a state that
     isn't finite.
+
+    >>> from hhplug import Problem
+    >>> problem = Problem(T=20.0, dt=0.05, parameters={"g_Na": [90.0, 120.0, 150.0]})
+    >>> problem.n_neurons, problem.n_steps
+    (3, 400)
     """
 
     n_neurons: int
@@ -283,6 +288,10 @@ class Problem:
         new problem records those of its neurons that this one records, in the same order.
 
         Raises InvalidInput if neurons is empty or has an index that no neuron has.
+
+        >>> problem = Problem(T=20.0, parameters={"g_Na": [90.0, 120.0, 150.0]})
+        >>> problem.take(slice(1, 3)).parameters["g_Na"]
+        array([120., 150.])
         """
         if isinstance(neurons, slice):
             index: Any = neurons

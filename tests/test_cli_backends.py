@@ -17,6 +17,14 @@ def test_backends_lists_names_status_and_origin(hhplug):
     assert " any " in lines["numpy"]
 
 
+@pytest.mark.parametrize(("columns", "told"), [(80, False), (160, True)])
+def test_only_a_wide_terminal_is_told_what_a_backend_is(hhplug, monkeypatch, columns, told):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    output = hhplug("backends")[1]
+    assert ("cache-sized blocks" in output) == told
+    assert len(output.partition("\n\n")[0].splitlines()) == 1 + len(discovery.backends())
+
+
 def test_backends_prints_json(hhplug):
     listed = {entry["name"]: entry for entry in json.loads(hhplug("backends", "--json")[1])}
     assert listed["numpy"]["status"] == "available"

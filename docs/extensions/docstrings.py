@@ -1,7 +1,7 @@
 """Docstrings of hhplug, which are written as plain text with Markdown's backticks, as Sphinx's RST.
 
 A paragraph of lines "name: what it is", whose further lines are indented, becomes a list of
-definitions.
+definitions. A paragraph that begins with >>> stays as it is: it is an example, which the tests run.
 Names in single backticks become links where the site documents them, by Sphinx's default role.
 """
 
@@ -61,6 +61,8 @@ def as_rst(lines: list[str]) -> list[str]:
     for paragraph in filter(None, paragraphs):
         if all(line.startswith("    ") for line in paragraph):
             text = ["::", "", *paragraph]  # an example, as it stands
+        elif paragraph[0].startswith(">>> "):
+            text = paragraph  # RST's own block of a session with Python
         else:
             text = definitions_of(paragraph) or list(map(escaped, paragraph))
         written += [*text, ""]

@@ -21,6 +21,7 @@ from hhplug.results.result import Result
 
 ROWS = 11  # largest number of rows in the table of the F-I relation
 BAR = 40  # length of the longest bar, in characters
+WIDE = 100  # columns of a terminal from which on the listing says what each backend is
 
 
 def summary(result: Result) -> dict[str, object]:
@@ -117,14 +118,18 @@ def print_backends(entries: Sequence[Entry]) -> None:
     """Print a row for each backend; below, why one is unavailable, and which plugins are slow."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
-    for heading in ("backend", "status", "precision", "membranes", "from", "what"):
+    headings = ("backend", "status", "precision", "membranes", "from", "what")
+    # A narrow terminal would show the last column letter by letter.
+    columns = len(headings) if console.width >= WIDE else len(headings) - 1
+    for heading in headings[:columns]:
         table.add_column(heading, no_wrap=heading != "what")
     for entry in entries:
         status = "[red]unavailable" if entry.unavailable else "[green]available"
         precision = " ".join(entry.spec.capabilities.dtypes) if entry.spec else ""
         membranes = entry.spec.capabilities.membranes if entry.spec else ""
         what = entry.device or (entry.spec.summary if entry.spec else "")
-        table.add_row(entry.name, status, precision, membranes, Text(entry.source), Text(what))
+        cells = (entry.name, status, precision, membranes, Text(entry.source), Text(what))
+        table.add_row(*cells[:columns])
     console.print(table)
     for entry in entries:
         if entry.unavailable:

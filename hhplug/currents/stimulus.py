@@ -52,6 +52,15 @@ class Stimulus:
     the numbers of some steps again.
 
     The class methods and operators raise InvalidInput for an argument that isn't possible.
+
+    >>> import numpy as np
+    >>> from hhplug import Stimulus
+    >>> step = Stimulus.step(10.0, start=0.1, stop=0.3)  # µA/cm², ms
+    >>> ([1.0, 2.0] * step - Stimulus.constant(1.0)).sample(dt=0.1, n_steps=4)
+    array([[-1., -1.],
+           [ 9., 19.],
+           [ 9., 19.],
+           [-1., -1.]])
     """
 
     __array_ufunc__ = None  # so that array + Stimulus calls __radd__
@@ -76,13 +85,22 @@ class Stimulus:
     @classmethod
     @known_arguments
     def constant(cls, amplitude: ArrayLike) -> "Stimulus":
-        """A current that never changes."""
+        """A current that never changes.
+
+        >>> Stimulus.constant([5.0, 10.0]).sample(dt=0.1, n_steps=2)
+        array([[ 5., 10.],
+               [ 5., 10.]])
+        """
         return cls((Constant(_amplitude("amplitude", amplitude)),))
 
     @classmethod
     @known_arguments
     def step(cls, amplitude: ArrayLike, start: ArrayLike, stop: ArrayLike) -> "Stimulus":
-        """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt)."""
+        """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt).
+
+        >>> Stimulus.step(10.0, start=0.2, stop=0.4).sample(dt=0.1, n_steps=6)
+        array([ 0.,  0., 10., 10.,  0.,  0.])
+        """
         start, stop = _interval(start, stop)
         return cls((Step(_amplitude("amplitude", amplitude), start, stop),))
 
@@ -100,6 +118,10 @@ class Stimulus:
 
         Each begins at the step nearest to its time and lasts round(width/dt) steps. If width is
         the period, there are no gaps between the pulses.
+
+        >>> pulses = Stimulus.pulse_train(20.0, start=0.1, width=0.1, period=0.3, count=2)
+        >>> pulses.sample(dt=0.1, n_steps=6)
+        array([ 0., 20.,  0.,  0., 20.,  0.])
         """
         start = _number("start", start, "ms")
         width = _positive("width", width, "ms")
@@ -121,7 +143,11 @@ class Stimulus:
     def ramp(
         cls, first: ArrayLike, last: ArrayLike, start: ArrayLike, stop: ArrayLike
     ) -> "Stimulus":
-        """A straight line from `first` at start to `last` at stop (ms), 0 before and after."""
+        """A straight line from `first` at start to `last` at stop (ms), 0 before and after.
+
+        >>> Stimulus.ramp(0.0, 4.0, start=0.0, stop=0.4).sample(dt=0.1, n_steps=5)
+        array([0.5, 1.5, 2.5, 3.5, 0. ])
+        """
         start, stop = _interval(start, stop)
         return cls((Ramp(_amplitude("first", first), _amplitude("last", last), start, stop),))
 
@@ -134,7 +160,11 @@ class Stimulus:
         phase: ArrayLike = 0.0,
         offset: ArrayLike = 0.0,
     ) -> "Stimulus":
-        """offset + amplitude · sin(2π · frequency · t + phase); frequency in Hz, phase in rad."""
+        """offset + amplitude · sin(2π · frequency · t + phase); frequency in Hz, phase in rad.
+
+        >>> Stimulus.sine(2.0, frequency=250.0, offset=1.0).sample(dt=1.0, n_steps=4).round(2)
+        array([ 2.41,  2.41, -0.41, -0.41])
+        """
         return cls(
             (
                 Sine(
@@ -152,6 +182,9 @@ class Stimulus:
         """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
 
         It is linear between the samples. The last one is held for dt, and the current is 0 then.
+
+        >>> Stimulus.recorded([0.0, 2.0, 4.0], dt=0.2).sample(dt=0.1, n_steps=7)
+        array([0.5, 1.5, 2.5, 3.5, 4. , 4. , 0. ])
         """
         samples = checks.series("current", current, UNIT)
         dt = checks.positive("dt", dt, "ms")
@@ -164,6 +197,10 @@ class Stimulus:
 
         The current in a step is sigma/√dt times a normal deviate, so that its integral over a time
         T has the standard deviation sigma·√T for any dt.
+
+        >>> noise = Stimulus.white_noise(sigma=1.0, seed=1)
+        >>> round(noise.sample(dt=0.01, n_steps=10_000).std())  # sigma/√dt, µA/cm²
+        10
         """
         return cls((WhiteNoise(checks.per_neuron("sigma", sigma, WHITE), _seed(seed)),))
 
@@ -177,6 +214,11 @@ class Stimulus:
         mean, sigma: µA/cm². tau: ms. The current in a step is the process in the step's middle,
         exactly for any dt: its standard deviation is sigma. The process begins in its stationary
         distribution, and goes on in a run that resumes another.
+
+        >>> noise = Stimulus.ornstein_uhlenbeck(mean=5.0, sigma=2.0, tau=1.0, seed=1)
+        >>> current = noise.sample(dt=0.1, n_steps=20_000)
+        >>> round(current.mean()), round(current.std())
+        (5, 2)
         """
         return cls(
             (
@@ -326,6 +368,9 @@ class Stimulus:
         Shape (n_steps,), or (n_steps, n) if an amplitude or a time is per neuron or batch_size is
         given. Noise is that of a run in float64 which begins at start_step. Raises InvalidInput for
         an argument that isn't possible, and NotEnoughMemory.
+
+        >>> Stimulus.sine(1.0, frequency=[50.0, 100.0]).sample(dt=0.5, n_steps=10).shape
+        (10, 2)
         """
         dt = checks.positive("dt", dt, "ms")
         n_steps = checks.whole("n_steps", n_steps, 0)

@@ -62,7 +62,11 @@ def formula(name: str, value: Any, unit: str) -> Formula:
 
 @dataclass(frozen=True, init=False)
 class Parameter:
-    """A named constant of a membrane: its usual value and its unit."""
+    """A named constant of a membrane: its usual value and its unit.
+
+    >>> Parameter(1000.0, "ms")
+    Parameter(value=1000.0, unit='ms')
+    """
 
     value: float
     unit: str
@@ -85,6 +89,10 @@ class Gate:
 
     alpha, beta, inf and tau are expressions of V, of parameters and of pools, or numbers; speed is
     one of parameters.
+
+    >>> alpha, beta = "0.01 * (V + 55) / (1 - exp(-(V + 55) / 10))", "0.125 * exp(-(V + 65) / 80)"
+    >>> n = Gate(alpha=alpha, beta=beta)
+    >>> p = Gate(inf="1 / (1 + exp(-(V + 35) / 10))", tau="tau_max / 2", Q10=3.0)
     """
 
     alpha: Formula | None = None
@@ -119,6 +127,10 @@ class Channel:
     gates: a Gate for each name in gating.
 
     g and E may also be expressions of parameters; E also one of pools.
+
+    >>> p = Gate(inf="1 / (1 + exp(-(V + 35) / 10))", tau=50.0)  # ms
+    >>> K = Channel("p**2", g=36.0, E=-77.0, p=p)  # mS/cm², mV
+    >>> leak = Channel(g=0.3, E=-54.4)
     """
 
     gating: str
@@ -144,6 +156,10 @@ class CalciumPool:
 
     A number becomes a parameter, for example Ca_rest of the pool Ca. Each may also be an expression
     of parameters.
+
+    >>> pool = CalciumPool("T L", per_current=0.05, rest=2.4e-4, tau=5.0)
+    >>> pool.rest
+    0.00024
     """
 
     channels: str

@@ -14,6 +14,9 @@ class HHParameters:
 
     The defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3). The values are
     checked when a `Simulator` or a `Problem` is made.
+
+    >>> HHParameters(g_Na=[100.0, 140.0]).g_K
+    36.0
     """
 
     C_m: ArrayLike = 1.0  # µF/cm²

@@ -46,6 +46,14 @@ class Membrane:
     `print` shows the equations. Membranes with the same description are equal, whatever their
     names. A membrane is never changed. Raises InvalidInput for unknown or colliding names, and for
     a rate that is negative or not finite between −150 and 150 mV.
+
+    >>> from hhplug import Channel, Gate, Membrane
+    >>> p = Gate(inf="1 / (1 + exp(-(V + 35) / 10))", tau=50.0)
+    >>> slow = Membrane("slow K", K=Channel("p", g=1.0, E=-90.0, p=p), leak=Channel(g=0.1, E=-65.0))
+    >>> slow
+    <Membrane slow K: V p, 5 parameters>
+    >>> slow.states, slow.parameters["g_K"]
+    (('V', 'p'), Parameter(value=1.0, unit='mS/cm²'))
     """
 
     def __init__(self, name: str, *, celsius: float | None = None, **parts: Part):
@@ -95,6 +103,11 @@ class Membrane:
 
         A number for a known parameter, also for one of a channel such as g_Na, is its new default
         and keeps its unit. A constant that nothing uses any more is left out too.
+
+        >>> from hhplug import membranes
+        >>> less = membranes.RS.replace("RS without M", M=None, g_L=0.05)
+        >>> "g_M" in less.parameters, less.parameters["g_L"]
+        (False, Parameter(value=0.05, unit='mS/cm²'))
         """
         if "celsius" in parts:
             raise InvalidInput("at(celsius=…) is the membrane at another temperature")
@@ -150,6 +163,11 @@ class Membrane:
         """The same membrane at another temperature: each gate with a Q10 is faster or slower.
 
         Raises InvalidInput if the temperature of the rates isn't known or no gate has a Q10.
+
+        >>> from hhplug import membranes
+        >>> cold, warm = membranes.squid, membranes.squid.at(celsius=16.3)
+        >>> f"{cold.rates(-65.0)['n'].tau / warm.rates(-65.0)['n'].tau:.1f} times as fast"
+        '3.0 times as fast'
         """
         celsius = number("celsius", celsius, "°C")
         if self._celsius is None:
@@ -178,6 +196,11 @@ class Membrane:
 
         parameters: values other than the usual ones. pools: concentrations, mM, other than at rest.
         All are numbers, or arrays whose shapes go with that of V.
+
+        >>> from hhplug import membranes
+        >>> n = membranes.squid.rates([-65.0, 0.0])["n"]
+        >>> n.inf.round(3), n.tau.round(2)
+        (array([0.318, 0.909]), array([5.46, 1.65]))
         """
         values = {
             name: self._array(name, value, self.parameters, "parameter")

@@ -37,6 +37,10 @@ def backends() -> list[Entry]:
     """The entries of all backends, installed or first-party, the highest priority first.
 
     Each says whether its backend can run here. Probes run in child processes.
+
+    >>> import hhplug
+    >>> [entry.name for entry in hhplug.backends() if entry.name in ("numpy", "reference")]
+    ['numpy', 'reference']
     """
     return sorted(probed(known()), key=lambda e: -e.spec.priority if e.spec else 1000)
 

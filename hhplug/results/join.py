@@ -46,6 +46,12 @@ def concat(results: "Iterable[Result]") -> "Result":
 
     Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
     ended, or if the runs differ in their neurons, dt, method, precision or what they record.
+
+    >>> import hhplug
+    >>> sim = hhplug.Simulator("numpy")
+    >>> first = sim.run(T=2.0)
+    >>> hhplug.concat([first, sim.run(T=1.0, resume=first)]).V.shape
+    (300, 1)
     """
     parts = _checked("concat", results)
     for number, (before, after) in enumerate(pairwise(parts), 1):

@@ -25,6 +25,11 @@ def load_result(path: str | Path) -> Result:
     """Read a Result that `Result.save` wrote.
 
     Raises InvalidInput for any other file, OSError if it can't be read, and NotEnoughMemory.
+
+    >>> from hhplug import Simulator, load_result
+    >>> Simulator("numpy").run(T=1.0).save("run.npz")
+    >>> load_result("run.npz").backend
+    'numpy'
     """
     with Path(path).open("rb") as raw:
         try:

@@ -52,6 +52,16 @@ class Result:
     time. Other states of the membrane are read as `result["p"]`. Iterating yields the names of the
     recorded variables. Reading what the run didn't keep raises NotRecorded. The sample of step k is
     the state at t = k·dt, the start of the step.
+
+    >>> from hhplug import Simulator, Stimulus
+    >>> current = Stimulus.constant([0.0, 8.0, 16.0])  # µA/cm²
+    >>> result = Simulator("numpy").run(T=60.0, dt=0.05, stimulus=current)
+    >>> result["V"].shape, result.final_state.shape
+    ((1200, 3), (4, 3))
+    >>> result.spikes.neuron
+    array([1, 1, 1, 1, 2, 2, 2, 2, 2])
+    >>> result.spikes.time.round(1)  # ms
+    array([ 2.2, 18.4, 34.4, 50.4,  1.4, 14.3, 26.8, 39.2, 51.7])
     """
 
     problem: Problem
@@ -243,6 +253,13 @@ class Result:
         every neuron once, in any order. The result equals that of one run, bit for bit.
 
         Raises InvalidInput for parts of different runs, and if a neuron is missing or doubled.
+
+        >>> import numpy as np
+        >>> from hhplug import Problem, Result, simulate
+        >>> problem = Problem(T=5.0, parameters={"g_Na": [90.0, 120.0, 150.0]})
+        >>> parts = [simulate(problem.take(one), "numpy") for one in (slice(0, 1), slice(1, 3))]
+        >>> np.array_equal(Result.join(parts).V, simulate(problem, "numpy").V)
+        True
         """
         return join.join(parts)
 
@@ -263,6 +280,12 @@ class Result:
 
         An invalid neuron has the rate NaN. Raises NotRecorded if spikes or their times weren't
         kept, InvalidInput for a window outside the run.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> current = Stimulus.constant([0.0, 8.0, 16.0])  # µA/cm²
+        >>> result = Simulator("numpy").run(T=60.0, dt=0.05, stimulus=current)
+        >>> result.firing_rate(start=20.0, stop=60.0).round(1)  # Hz
+        array([ 0. , 62.5, 80.3])
         """
         return analysis.firing_rate(self, start, stop, method)
 
@@ -272,6 +295,11 @@ class Result:
 
         The window is that of `firing_rate`, for spikes="counts" the whole run. Raises
         InvalidInput for a window outside the run.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> ramp = Stimulus.ramp(0.0, 10.0, start=0.0, stop=20.0)
+        >>> Simulator("numpy").run(T=20.0, stimulus=ramp).drive(start=0.0, stop=20.0)
+        array([5.])
         """
         return analysis.mean_current(self.problem, *analysis.window(self.problem, start, stop))
 
@@ -282,6 +310,13 @@ class Result:
         """Mean current (µA/cm²) and firing rate (Hz) of each neuron, by rising current: 2 × (n,).
 
         Both are computed for one window. Arguments and errors are those of `firing_rate`.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> current = Stimulus.constant([0.0, 8.0, 16.0])  # µA/cm²
+        >>> result = Simulator("numpy").run(T=60.0, dt=0.05, stimulus=current)
+        >>> drive, rate = result.fi_curve(start=20.0, stop=60.0)
+        >>> drive, rate.round(1)  # µA/cm², Hz
+        (array([ 0.,  8., 16.]), array([ 0. , 62.5, 80.3]))
         """
         return analysis.fi_curve(self, start, stop, method)
 
@@ -299,6 +334,11 @@ class Result:
         A channel's current is computed from V, the channel's gates and the pools on which it
         depends. Raises NotRecorded, which names those that the run didn't record, and InvalidInput
         for a channel that the membrane doesn't have.
+
+        >>> from hhplug import Simulator
+        >>> result = Simulator("numpy", dtype="float64").run(T=1.0, record_all=True)
+        >>> {name: current[0].round(2).tolist() for name, current in result.currents().items()}
+        {'Na': [-1.22], 'K': [4.4], 'L': [-3.18]}
         """
         found = channel_currents.currents(self, channel)
         return found if channel is None else found[channel]
@@ -317,6 +357,11 @@ class Result:
 
         Raises InvalidInput if neurons aren't indices or there is nothing to plot, NotRecorded for
         a neuron without V, and MissingExtra if matplotlib isn't installed.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> current = Stimulus.constant([5.0, 10.0])  # µA/cm²
+        >>> result = Simulator("numpy").run(T=50.0, dt=0.05, stimulus=current)
+        >>> result.plot().savefig("run.png")
         """
         return plotting.plot(self.on_host(), neurons)
 
@@ -371,6 +416,11 @@ class Result:
         and spike_count is its variable.
 
         Raises MissingExtra if xarray isn't installed.
+
+        >>> from hhplug import Simulator
+        >>> dataset = Simulator("numpy", parameters={"g_Na": [90.0, 120.0]}).run(T=1.0).to_xarray()
+        >>> dict(dataset.V.sizes), dataset.V.units, dataset.g_Na.values
+        ({'time': 100, 'neuron': 2}, 'mV', array([ 90., 120.]))
         """
         with needs_xarray():
             from hhplug.results import dataset
@@ -396,6 +446,11 @@ class Result:
 
         An existing file is replaced when the new one is complete. If the disk is full or the
         process is killed, it stays as it was. Raises OSError if the file can't be written.
+
+        >>> from hhplug import Simulator, load_result
+        >>> Simulator("numpy").run(T=1.0).save("run.npz")
+        >>> load_result("run.npz").V.shape
+        (100, 1)
         """
         storage.write(self, path)
 

@@ -81,6 +81,12 @@ class Spikes:
         divided by the window's length. An invalid neuron has the rate NaN.
 
         Raises InvalidInput for an unknown method or an empty window.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> current = Stimulus.constant([0.0, 8.0, 16.0])  # µA/cm²
+        >>> result = Simulator("numpy").run(T=60.0, dt=0.05, stimulus=current)
+        >>> result.spikes.firing_rate(0.0, 60.0, method="count").round(1)  # Hz
+        array([ 0. , 66.7, 83.3])
         """
         checks.choice("method", method, RATE_METHODS)
         start, stop = checks.interval(start, stop)
@@ -114,6 +120,12 @@ class Spikes:
 
         A noisy V crosses the threshold several times in one action potential. The interval is
         measured from the last spike that was kept.
+
+        >>> import numpy as np
+        >>> from hhplug.results.spikes import Spikes
+        >>> spikes = Spikes(np.array([0, 0, 0]), np.array([3.0, 3.4, 20.0]), valid=np.array([True]))
+        >>> spikes.refractory(2.0).time
+        array([ 3., 20.])
         """
         ms = checks.positive("ms", ms, "ms")
         kept = np.zeros(len(self), bool)

@@ -35,6 +35,15 @@ class FeatureSimulator:
 
     Raises InvalidInput for names that the membrane doesn't have, and for no features; a call raises
     it for parameters of another shape or of impossible values, and what `Simulator.run` does.
+
+    >>> from hhplug import FeatureSimulator, Simulator, Stimulus
+    >>> simulator = FeatureSimulator(
+    ...     Simulator("numpy"), ("g_Na", "g_K"), T=50.0, features=("spike_count", "latency"),
+    ...     stimulus=Stimulus.constant(10.0),
+    ... )
+    >>> simulator([[120.0, 36.0], [120.0, 20.0]]).round(1)  # mS/cm², then spikes and ms
+    array([[4. , 1.9],
+           [5. , 1.6]])
     """
 
     @known_arguments

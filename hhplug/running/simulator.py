@@ -45,6 +45,11 @@ class Simulator:
     Raises InvalidInput for an unknown backend, dtype or method, for impossible parameters, for a
     membrane, a method or devices that the backend doesn't have, and for devices of different kinds;
     and BackendUnavailable for a backend that cannot run here.
+
+    >>> from hhplug import Simulator, Stimulus
+    >>> sim = Simulator("numpy", parameters={"g_Na": [90.0, 120.0, 150.0]})  # mS/cm²
+    >>> sim.run(T=30.0, stimulus=Stimulus.constant(10.0)).spike_count
+    array([1, 2, 3])
     """
 
     @known_arguments
@@ -80,6 +85,11 @@ class Simulator:
         """A Simulator on the same opened backend, some of whose parameters have other values.
 
         Raises InvalidInput for a name that the membrane doesn't have and for impossible values.
+
+        >>> sim = Simulator("numpy", parameters={"g_Na": 100.0})
+        >>> other = sim.with_parameters({"g_K": [30.0, 40.0]})
+        >>> other.parameters["g_Na"], other.parameters["g_K"]
+        (100.0, array([30., 40.]))
         """
         other = copy.copy(self)
         values: dict[str, Any] = {**self.parameters, **parameters}
@@ -173,6 +183,14 @@ class Simulator:
         has a Result of the steps done. With a store, it has the steps that are committed. Then the
         errors are also MissingExtra if Zarr isn't installed, and OSError if a file can't be
         written; what is committed stays.
+
+        >>> from hhplug import Simulator, Stimulus
+        >>> step = Stimulus.step([0.0, 10.0], start=5.0, stop=45.0)  # µA/cm², ms
+        >>> result = Simulator("numpy").run(T=50.0, dt=0.02, stimulus=step, record_every=10)
+        >>> result.V.shape
+        (250, 2)
+        >>> result.spikes.time.round(1)
+        array([ 6.9, 21.8, 36.5])
         """
         problem = Problem(
             T=T,

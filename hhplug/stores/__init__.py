@@ -23,6 +23,11 @@ def open_result(path: str | Path) -> "Result":
 
     Raises InvalidInput for anything else, if nothing is committed yet, and if the shards of a
     population have reached different steps; MissingExtra if Zarr isn't installed.
+
+    >>> import hhplug
+    >>> run = hhplug.Simulator("numpy").run(T=5.0, batch_size=4, store="run.zarr")
+    >>> hhplug.open_result("run.zarr").V[:, 3].shape
+    (500,)
     """
     with needs_store():
         from hhplug.stores.opening import open_store
