@@ -70,6 +70,12 @@ RUNS = {
         "record_every": 3,
         "record_neurons": [5, 32, 0],
     },
+    "recorded": {
+        "membrane": SMALL,
+        "stimulus": Stimulus.recorded(np.arange(9.0), dt=0.017, gain=np.linspace(0.0, 20.0, N)),
+        "parameters": SPREAD | {"g_Ca_": np.linspace(100.0, 140.0, N)},
+        "initial_state": [VOLTAGES, np.linspace(0.1, 0.6, N), np.full(N, 1e-4)],
+    },
     "array": {
         "membrane": membranes.squid,
         "stimulus": WAVES.sample(0.01, N_STEPS),
@@ -156,7 +162,7 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
         first=1, every=1, spike_count=None,
         total=None, neuron=None, step=None, fraction=None, room=0,
         any_invalid=None, first_invalid=None,
-        HELD=False, ARRAY=True, RECORD=False, membrane_step=equations.step, STATES=len(state),
+        CURRENT="array", RECORD=False, membrane_step=equations.step, STATES=len(state),
         ROWS=len(rows), SCALARS=len(program.scalars), CONSTANTS=len(equations.constants),
         FAST=fast, UNROLL=1, BLOCK=block, enable_fp_fusion=False,
     )  # fmt: skip
