@@ -97,9 +97,13 @@ NOISE = Stimulus.ornstein_uhlenbeck(
 
 
 def noisy_run(backend, dtype=None):
-    """A run whose neurons have numbers of more than 32 bits, from a step within a counter on."""
+    """A run whose neurons have numbers of more than 32 bits.
+
+    Its blocks begin with steps 3, 8, 13 and 14, so that a step comes before or after four that
+    share a counter, or there are no such four.
+    """
     problem = Problem(
-        N_STEPS * 0.01, stimulus=NOISE, membrane=SMALL, dtype=dtype, start_step=6,
+        16 * 0.01, stimulus=NOISE, membrane=SMALL, dtype=dtype, start_step=3,
         initial_state=[VOLTAGES, np.full(N, 0.3), np.full(N, 1e-4)],
     )  # fmt: skip
     return simulate(problem.as_part(NUMBERS[:N], None), backend)
