@@ -149,7 +149,7 @@ def hh(
     for _ in tl.range(0, 2 if NOISE else 1):
         for PART in tl.static_range(2 if UNROLL > 1 else 1):
             if PART == 0:
-                end = k + ((steps - k).to(tl.uint32) // UNROLL * UNROLL).to(tl.int32)
+                end = k + (steps - k) // UNROLL * UNROLL
                 if NOISE:
                     end = tl.where(((phase + k + 1) & 3) == 0, end, k)
             else:
