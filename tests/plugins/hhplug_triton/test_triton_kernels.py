@@ -21,7 +21,7 @@ from hhplug.device import KeptMemory
 from hhplug.features.definitions import FEATURES
 from hhplug.features.sums import FeatureSums
 from hhplug.lowering.lower import lower
-from hhplug.membranes import LTS, squid
+from hhplug.membranes import squid
 from hhplug.problem import SPIKE_MODES
 from hhplug.testing.accuracy import BOUNDS
 from hhplug_triton import backend, kernels
@@ -150,6 +150,8 @@ def compiler(monkeypatch, cache_folder):
         for dtype, shape in backend.SHAPE_OF_FEW.items():
             changed = replace(shape, unroll=unroll or shape.unroll)
             monkeypatch.setitem(backend.SHAPE_OF_FEW, dtype, changed)
+        if unroll:
+            monkeypatch.setattr(backend, "UNROLL_OF_WAVEFORM", unroll)
         return made
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(cache_folder))
@@ -222,18 +224,14 @@ def test_every_variant_compiles_to_the_expected_instructions(
         assert count(r"\brcp\.approx\.ftz\.", ptx) == (expected if fast else 0)
         assert count(r"\bdiv\.", ptx) == divisions + (0 if fast else expected)
         assert count(r"\batom\.", ptx) == times
+        # Triton would search the kernel for each of them, and take minutes for a long step.
+        assert bool(count(r"\btt\.(load|store) .*\btensor<", kernel.asm["ttir"])) != fast
         # Two literals in an instruction would cost another one in each step.
         assert not count(r"fma\.rn\.f32 [^;]*, 0f\w+, 0f\w+;", ptx)
         # No multiply-add but those of the source, in what LLVM makes and in what ptxas makes.
         written = count(r"\bmath\.fma\b|\bfma\.rn\.", kernel.asm["ttir"])
         assert count(r"\bfma\.", ptx) == written
         assert kernel.metadata.enable_fp_fusion is False
-
-
-def test_few_neurons_of_a_long_step_have_one_step_in_the_body_of_the_loop():
-    short, long = (lower(membrane, "gpu-float32") for membrane in (squid, LTS))
-    assert backend._shape(short, "float32", backend.FEW - 1).unroll > 1
-    assert backend._shape(long, "float32", backend.FEW - 1).unroll == 1
 
 
 @needs_compiler
@@ -245,6 +243,16 @@ def test_noise_is_compiled_in_one_precision_and_nothing_of_it_is_fused(compiler,
     ptx = kernel.asm["ptx"]
     assert count(r"\bfma\.", ptx) == count(r"\bmath\.fma\b|\bfma\.rn\.", kernel.asm["ttir"])
     assert bool(count(r"\.f64\b", ptx)) == (dtype == "float64")
+
+
+@needs_compiler
+def test_four_steps_of_noise_draw_their_numbers_together(compiler):
+    compiled = compiler(nvidia(90), fast=True)
+    prepared(stimulus=Stimulus.white_noise(1.0, seed=1), record=())
+    (kernel,) = compiled.kernels
+    # A run's first step, the four steps of the loop's body, and a single one.
+    assert count(r"\bld\.global\.nc\.v2\b", kernel.asm["ptx"]) == 1 + 4 + 1
+    assert count(r"\barith\.muli .* : tensor<\d+xi64>", kernel.asm["ttir"]) <= 3 * 2 * 10
 
 
 @needs_compiler
@@ -296,6 +304,8 @@ def test_sizes_values_and_selections_do_not_recompile(compiler):
     wave = Stimulus.sine(3.0, 50.0)
     prepared(stimulus=wave)
     assert len(compiled.kernels) == 2
+    prepared(stimulus=wave + Stimulus.sine(np.ones(2), 20.0))
+    assert len(compiled.kernels) == 3  # a sum of waveforms is another variant
     for n in (1, 16, 17, 1000):
         ones = np.ones(n)
         for changed in (
@@ -308,9 +318,9 @@ def test_sizes_values_and_selections_do_not_recompile(compiler):
             session = prepared(batch_size=n, **changed)
             for n_steps in (1, 16, 50):
                 session.advance(n_steps)
-    assert len(compiled.kernels) == 2
-    prepared(dtype="float64", stimulus=np.ones(100))
     assert len(compiled.kernels) == 3
+    prepared(dtype="float64", stimulus=np.ones(100))
+    assert len(compiled.kernels) == 4
 
 
 @needs_compiler
@@ -326,6 +336,7 @@ def test_a_kernel_is_launched_only_once_to_compile_it(compiler, monkeypatch):
         (2, {"stimulus": wave}),  # held, or not
         (0, {"stimulus": wave, "batch_size": 7, "record": ("Ca", "n")}),
         (0, {"stimulus": Stimulus.constant(3.0)}),
+        (1, {"stimulus": wave + Stimulus.sine(np.ones(2), 20.0)}),
         (1, {"stimulus": np.ones(100)}),
         (2, {"stimulus": wave, "record": ()}),
         (2, {"stimulus": wave, "spikes": "off"}),

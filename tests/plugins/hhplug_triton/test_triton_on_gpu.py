@@ -65,7 +65,8 @@ def test_sizes_values_and_selections_do_not_recompile(monkeypatch, compiled):
     from hhplug_triton import backend
 
     wave = Stimulus.sine(3.0, 50.0)
-    Simulator("triton").run(1.0, stimulus=wave)
+    for stimulus in (wave, wave + Stimulus.constant([7.0, 40.0])):
+        Simulator("triton").run(1.0, stimulus=stimulus)
     compiled.clear()
     for n in (1, 16, 17, 1000):
         spread = HHParameters(g_Na=np.linspace(110.0, 130.0, n))

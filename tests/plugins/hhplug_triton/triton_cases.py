@@ -72,6 +72,12 @@ RUNS = {
         "record_every": 3,
         "record_neurons": [5, 32, 0],
     },
+    "recorded": {
+        "membrane": SMALL,
+        "stimulus": Stimulus.recorded(np.arange(9.0), dt=0.017, gain=np.linspace(0.0, 20.0, N)),
+        "parameters": SPREAD | {"g_Ca_": np.linspace(100.0, 140.0, N)},
+        "initial_state": [VOLTAGES, np.linspace(0.1, 0.6, N), np.full(N, 1e-4)],
+    },
     "array": {
         "membrane": membranes.squid,
         "stimulus": WAVES.sample(0.01, N_STEPS),
@@ -93,9 +99,13 @@ NOISE = Stimulus.ornstein_uhlenbeck(
 
 
 def noisy_run(backend, dtype=None):
-    """A run whose neurons have numbers of more than 32 bits, from a step within a counter on."""
+    """A run whose neurons have numbers of more than 32 bits.
+
+    Its blocks begin with steps 3, 8, 13 and 14, so that a step comes before or after four that
+    share a counter, or there are no such four.
+    """
     problem = Problem(
-        N_STEPS * 0.01, stimulus=NOISE, membrane=SMALL, dtype=dtype, start_step=6,
+        16 * 0.01, stimulus=NOISE, membrane=SMALL, dtype=dtype, start_step=3,
         initial_state=[VOLTAGES, np.full(N, 0.3), np.full(N, 1e-4)],
     )  # fmt: skip
     return simulate(problem.as_part(NUMBERS[:N], None), backend)
@@ -170,7 +180,7 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
         first=1, every=1, spike_count=None,
         total=None, neuron=None, step=None, fraction=None, ordinal=None, room=0,
         any_invalid=None, first_invalid=None,
-        HELD=False, ARRAY=True, RECORD=False, membrane_step=equations.step, STATES=len(state),
+        CURRENT="array", RECORD=False, membrane_step=equations.step, STATES=len(state),
         ROWS=len(rows), SCALARS=len(program.scalars), CONSTANTS=len(equations.constants),
         FAST=fast, UNROLL=1, BLOCK=block, enable_fp_fusion=False,
     )  # fmt: skip

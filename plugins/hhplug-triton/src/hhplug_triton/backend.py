@@ -4,7 +4,7 @@ import platform
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from hhplug.device import (
     no_memory_to_begin,
 )
 from hhplug.features.definitions import ONSET_SLOPE
-from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations, equations
@@ -47,8 +46,7 @@ class Shape:
 
 
 # Neuron-steps/s on an H100, in brackets with the other shapes that were tried: 32 to 1024 neurons,
-# 1 to 16 warps and 1 to 4 steps. Triton's time of compilation grows with the square of the number
-# of operations in the loop's body: with 4 steps that of LTS takes 27 s, with 2 it takes 7 s.
+# 1 to 16 warps and 1 to 4 steps.
 SHAPE_OF_MANY = {  # 8 million neurons
     "float32": Shape(256, 8, 2),  # squid 1.38e11 (1.34e11–1.39e11), LTS 6.5e10 (6.4e10–6.6e10)
     "float64": Shape(128, 4, 1),  # squid 4.12e10 (4.06e10–4.13e10)
@@ -57,9 +55,10 @@ SHAPE_OF_FEW = {  # 10,000 neurons
     "float32": Shape(32, 1, 4),  # squid 5.90e10 (5.34e10–5.55e10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # squid 2.03e10 (1.86e10–1.91e10)
 }
-# Operations of a step. Of a longer one, the loop's body has one step if there are few neurons: that
-# costs RS 6 % in float32, and is compiled in a tenth of the time.
-MOST_OPERATIONS = 240
+UNROLL_OF_NOISE = 4  # steps that share a counter
+# Steps per loop iteration with a waveform: with 2 of squid in float32, a step has 209.5
+# instructions, with 4 it has 206, with a held current 201.5.
+UNROLL_OF_WAVEFORM = 4
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 # The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of
 # the program that it is at, for all threads of the process.
@@ -125,8 +124,8 @@ class TritonSession(DeviceSession):
     def make_ready(self) -> None:
         problem, program = self.problem, self.program
         n, fast = problem.n_neurons, is_nvidia(self.device.device)
-        shape = _shape(program, self.dtype.name, n)
-        block = shape.block
+        self._shape = (SHAPE_OF_FEW if n < FEW else SHAPE_OF_MANY)[self.dtype.name]
+        shape, block = self._shape, self._shape.block
         if interpreted():
             block = min(triton.next_power_of_2(n), INTERPRETED_BLOCK)
         self._kernel: Any = kernels.hh[(triton.cdiv(n, block),)]
@@ -140,7 +139,6 @@ class TritonSession(DeviceSession):
             "columns": problem.n_recorded,
             "every": self.every,
             "room": self.room,
-            "ARRAY": self.array_current,
             "RECORD": bool(problem.record),
             "membrane_step": self._printed.step,
             "STATES": len(program.states),
@@ -148,7 +146,6 @@ class TritonSession(DeviceSession):
             "SCALARS": len(program.scalars),
             "CONSTANTS": len(self._printed.constants),
             "FAST": fast,
-            "UNROLL": shape.unroll,
             "BLOCK": block,
             "num_warps": shape.warps,
             "enable_fp_fusion": False,
@@ -157,7 +154,7 @@ class TritonSession(DeviceSession):
             **self._feature_arguments(fast),
         }
         for held in self.held_values():
-            kernel = (program.digest, problem.spikes, held, self.array_current, shape, block)
+            kernel = (program.digest, problem.spikes, self._kind_of_current(held), shape, block)
             kernel += (bool(problem.record), self.noise is not None)
             kernel += (self.features.group_bits() if self.features else 0,)
             if kernel not in self.device.compiled:
@@ -204,6 +201,20 @@ class TritonSession(DeviceSession):
             "sums_last": sampled.last,
         }
 
+    def _kind_of_current(self, held: bool) -> str:
+        """The variant of the kernel that takes the current of a block."""
+        if self.array_current:
+            return "array"
+        if held:
+            return "held"
+        return "waveform" if self.J == 1 else "waveforms"
+
+    def _unroll(self, kind_of_current: str) -> int:
+        """The number of steps per loop iteration."""
+        if self.noise:
+            return UNROLL_OF_NOISE
+        return UNROLL_OF_WAVEFORM if kind_of_current == "waveform" else self._shape.unroll
+
     def launch(self, work: Launch) -> None:
         arrays, states = self.arrays, self.program.states
         # Triton compiles anew for pointers in a tuple that are aligned differently, as those of
@@ -212,6 +223,7 @@ class TritonSession(DeviceSession):
         before = max((array.storage_offset() for array in work.samples.values()), default=0)
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
         invalid = work.invalid or InvalidRoom(None, None)
+        current = self._kind_of_current(work.held)
         with self.stream.active(), INTERPRETER_LOCK if interpreted() else nullcontext():
             self._kernel(
                 steps=work.n_steps,
@@ -220,7 +232,8 @@ class TritonSession(DeviceSession):
                 table=arrays["constants"],
                 gain=arrays["gain"],
                 current=work.current,
-                HELD=work.held,
+                CURRENT=current,
+                UNROLL=self._unroll(current),
                 column=arrays["column"],
                 samples=tuple(samples.get(name, work.state) for name in states),
                 recorded=sum(1 << states.index(name) for name in samples),
@@ -247,13 +260,6 @@ class TritonSession(DeviceSession):
                 step = part.step.double().add_(part.first_step)
                 arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
                 arrays["neuron"][place] = part.neuron.long()
-
-
-def _shape(program: Program, dtype: str, n_neurons: int) -> Shape:
-    if n_neurons >= FEW:
-        return SHAPE_OF_MANY[dtype]
-    shape = SHAPE_OF_FEW[dtype]
-    return shape if len(program.ops) <= MOST_OPERATIONS else replace(shape, unroll=1)
 
 
 def is_nvidia(device: torch.device) -> bool:

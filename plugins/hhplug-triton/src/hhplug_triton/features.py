@@ -241,6 +241,28 @@ def next_event(step, k, first, last):
 
 
 @triton.jit
+def take_event(
+    own, V, k, event, sums, in_dtype, i, N, inside, first_step, first, last,
+    FEATURES: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
+    """What is done before step k if that is the event: the window's begin or end, or a stretch's.
+
+    V: the sample of step k, which has been taken. Returns the sums and the next event.
+    """
+    if k == event:
+        i = here(i, FAST)
+        if k == first:
+            own = begin_sums(V, sums, i, N, inside, FEATURES)
+        if (first <= k) & (k <= last) & (k == end_of_stretch(first_step, k - 1)):
+            samples = tl.minimum(k - first + 1, STRETCH)
+            own = end_stretch(own, V, samples, sums, i, N, inside, FEATURES)
+        if k == last:
+            store_sums(own, V, in_dtype, i, N, inside, FEATURES)
+        event = next_event(first_step, k, first, last)
+    return own, event
+
+
+@triton.jit
 def note_crossings(
     spikes, own, V, V_next, threshold, slope, end_slope, i, k,
     total, neuron, step, fraction, room, sums, N, first_step, first, last,

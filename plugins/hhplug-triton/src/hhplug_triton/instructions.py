@@ -9,7 +9,7 @@ import re
 from functools import cache
 
 from hhplug_triton.features import MEAN, SHAPE, SPIKES
-from hhplug_triton.kernels import NOTE_SPIKE
+from hhplug_triton.spikes import NOTE_SPIKE
 
 PRECISION = {
     "float32": {
