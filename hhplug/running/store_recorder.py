@@ -144,7 +144,8 @@ class StoreRecorder:
         )
         count, invalid, now = self._spike_count, self._invalid, datetime.now(UTC)
         with self._in_words():
-            self._shard.commit(Committed(segments, state, count, invalid, seconds, now))
+            done = Committed(segments, state, count, invalid, seconds, now)
+            self._shard.commit(self._problem, done)
         self._committed, self._committed_step = perf_counter(), self.step
         took = self._committed - began
         self._interval = min(max(LEAST_SECONDS, took / COMMIT_SHARE), COMMIT_SECONDS)

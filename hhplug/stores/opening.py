@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
+from hhplug.results.feature_values import feature_values
 from hhplug.results.join import invalid_side_by_side, named, summed_timing, whole_population
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result
@@ -53,7 +54,11 @@ def result_of(store: RunStore, problem: Problem | None = None) -> Result:
     n_steps = store.grid.first_step(segments) - whole.start_step
     if n_steps < whole.n_steps:
         whole = whole.shortened(n_steps)
+    final = side_by_side([commit.state for commit in commits], everyone)
     outcome = _outcome(store, whole, shards, commits, columns)
+    if whole.features:
+        values = feature_values(whole, final, outcome.invalid)
+        outcome = outcome._replace(features=values)
     origins = [shard.origin for shard in shards]
     return Result(
         problem=whole,
@@ -64,7 +69,7 @@ def result_of(store: RunStore, problem: Problem | None = None) -> Result:
         timing=summed_timing([commit.timing for commit in commits]),
         written=max(commit.written for commit in commits),
         outcome=outcome,
-        final=side_by_side([commit.state for commit in commits], everyone),
+        final=final,
     )
 
 

@@ -13,11 +13,12 @@ from zarr.errors import ArrayNotFoundError, ContainsGroupError, GroupNotFoundErr
 from hhplug.errors import ContractViolation, InvalidInput, warn
 from hhplug.problem import Problem
 from hhplug.results import packing
+from hhplug.results.feature_values import feature_values
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
 from hhplug.state import State
 from hhplug.stores.arrays import pieces, put, read
-from hhplug.stores.store import RunStore, describe
+from hhplug.stores.store import FEATURES_GROUP, RunStore, describe
 from hhplug.validity import Invalid, invalid_neurons
 
 ORIGIN = {
@@ -85,8 +86,8 @@ class Shard:
         """
         described, arrays = describe(problem)
         path = self.store.path
-        for name, stored in self.store.problem.items():
-            _refuse_other(path, name, stored, described[name])
+        for name in dict.fromkeys([*self.store.problem, *described]):
+            _refuse_other(path, name, self.store.problem.get(name), described.get(name))
         attributes = self._attributes
         if not attributes and self._write_problem(problem, arrays, origin):
             return None
@@ -183,8 +184,10 @@ class Shard:
         )
         return np.asarray(neuron).astype(np.int64), np.asarray(time)
 
-    def commit(self, done: Committed) -> None:
+    def commit(self, problem: Problem, done: Committed) -> None:
         """Write the state from which the shard goes on, in one object, once its cells are written.
+
+        problem: the steps that this owner computes, up to the end of the run.
 
         If another owner has committed more, that stays. A warning says that there are two.
         """
@@ -198,7 +201,7 @@ class Shard:
         if found > done.segments:
             return
         if done.segments == self.store.grid.n_segments:
-            self._write_totals(done)
+            self._write_totals(problem, done)
         self._write_checkpoint(done)
         self._known = done.segments
         self.store.array("progress")[self.number] = self._known
@@ -208,13 +211,16 @@ class Shard:
         own = slice(self.number, self.number + 1)
         return int(np.asarray(self.store.array("progress")[own])[0])
 
-    def _write_totals(self, done: Committed) -> None:
-        store, neurons = self.store, self.neurons
-        if store.problem["spikes"] != "off":
+    def _write_totals(self, problem: Problem, done: Committed) -> None:
+        neurons = self.neurons
+        if problem.spikes != "off":
             self.store.array("spike_count")[neurons] = done.spike_count
         first_steps = done.invalid.first_steps(neurons.stop - neurons.start)
         self.store.array("first_invalid_step")[neurons] = first_steps
         self.store.array("final_state")[:, neurons] = done.state.variables
+        if problem.features:
+            for name, values in feature_values(problem, done.state, done.invalid).items():
+                self.store.array(f"{FEATURES_GROUP}/{name}")[neurons] = values
 
     def _write_checkpoint(self, done: Committed) -> None:
         fields = {
@@ -271,6 +277,6 @@ def _refuse_other(path: Any, name: str, stored: Any, given: Any) -> None:
     """Raise InvalidInput, which shows both values if they are short, unless they are equal."""
     if stored == given:
         return
-    plain = not isinstance(stored, dict | list) or name == "record"
+    plain = name in ("record", "features", "window") or not isinstance(stored, dict | list)
     values = f"{name}={stored!r}, and this has {given!r}" if plain else f"another {name}"
     raise InvalidInput(f"{path} holds another run: it has {values}; name a new store")

@@ -17,12 +17,13 @@ from hhplug._version import __version__
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results import packing
-from hhplug.results.dataset import state_attributes
+from hhplug.results.dataset import feature_attributes, state_attributes
 from hhplug.stores.arrays import BYTES_AT_ONCE, create, read
 from hhplug.stores.grid import MOST_IN_SHARD, Grid, grid_of
 
 FORMAT = "1.0"  # a reader takes its own major number and any minor one
 PLAN = "hhplug"  # the root attribute with the format, the grid and the problem
+FEATURES_GROUP = "features"  # holds an array of each feature
 NOT_COMPUTED = -1  # fill value of the arrays of integers
 
 
@@ -82,20 +83,12 @@ def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
     return json.loads(json.dumps(described)), arrays
 
 
-def refuse_features(problem: Problem) -> None:
-    """Raise InvalidInput for a problem with features, which a store doesn't keep."""
-    if problem.features:
-        raise InvalidInput("a store keeps no features; leave features or store out")
-
-
 def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> RunStore:
     """Make the store of a population, whose first shard is the problem, with nothing computed.
 
     It appears under its name when it is complete. If another process makes the same store
-    meanwhile, that one is returned. Raises InvalidInput if the shard is too large or the problem
-    has features, and OSError.
+    meanwhile, that one is returned. Raises InvalidInput if the shard is too large, and OSError.
     """
-    refuse_features(problem)
     if shard > MOST_IN_SHARD:
         raise InvalidInput(f"a shard must be at most {MOST_IN_SHARD:,} neurons, got {shard:,}")
     path = Path(path)
@@ -148,6 +141,17 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
         attributes={"long_name": f"{', '.join(states)} after the last step"},
         fill=np.nan,
     )
+    for feature in problem.features:
+        create(
+            store,
+            f"{FEATURES_GROUP}/{feature}",
+            everyone,
+            "f8",
+            ("all_neurons",),
+            per_shard,
+            attributes=feature_attributes(feature),
+            fill=np.nan,
+        )
     name = {"long_name": "segments that are committed of each shard"}
     create(store, "progress", (grid.n_shards,), "i8", ("shard",), (1,), attributes=name)
 
