@@ -17,7 +17,8 @@ from hhplug.results.feature_values import feature_values
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
 from hhplug.state import State
-from hhplug.stores.arrays import pieces, put, read
+from hhplug.stores.arrays import pieces, put, read, values_of
+from hhplug.stores.faults import loss_in_words
 from hhplug.stores.store import FEATURES_GROUP, RunStore, describe
 from hhplug.validity import Invalid, invalid_neurons
 
@@ -62,7 +63,7 @@ class Shard:
     def problem(self) -> Problem:
         """The problem, as it was when the shard began. Its arrays are read."""
         described = {**self.store.problem, "batch_size": self.neurons.stop - self.neurons.start}
-        arrays = {name: np.asarray(self._stored(name)[:]) for name in self._attributes["arrays"]}
+        arrays = {name: values_of(self._stored(name)) for name in self._attributes["arrays"]}
         return packing.unpack(described, arrays)
 
     @property
@@ -89,8 +90,10 @@ class Shard:
         for name in dict.fromkeys([*self.store.problem, *described]):
             _refuse_other(path, name, self.store.problem.get(name), described.get(name))
         attributes = self._attributes
-        if not attributes and self._write_problem(problem, arrays, origin):
-            return None
+        if not attributes:
+            with loss_in_words(path, "is kept, and the same call goes on"):
+                if self._write_problem(problem, arrays, origin):
+                    return None
         attributes = attributes or self._attributes
         for name, called in ORIGIN.items():
             if (before := attributes["origin"][name]) != origin[name]:
@@ -144,7 +147,8 @@ class Shard:
     def _refuse_other_values(self, name: str, values: NDArray[Any]) -> None:
         stored = self._stored(name)
         same = stored.shape == values.shape and all(
-            np.array_equal(stored[piece], values[piece], equal_nan=True) for piece in pieces(values)
+            np.array_equal(values_of(stored, piece), values[piece], equal_nan=True)
+            for piece in pieces(values)
         )
         if not same:
             raise InvalidInput(
@@ -179,10 +183,10 @@ class Shard:
     def spikes(self, segment: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neuron and time (ms) of a segment's spikes, sorted by neuron, then time."""
         neuron, time = (
-            read(self.store.zarr, f"{self._spikes(segment)}/{name}")[:]
+            values_of(read(self.store.zarr, f"{self._spikes(segment)}/{name}"))
             for name in ("neuron", "time")
         )
-        return np.asarray(neuron).astype(np.int64), np.asarray(time)
+        return neuron.astype(np.int64), time
 
     def commit(self, problem: Problem, done: Committed) -> None:
         """Write the state from which the shard goes on, in one object, once its cells are written.
@@ -209,7 +213,7 @@ class Shard:
     def _shown(self) -> int:
         """The segments that the store's progress shows of this shard."""
         own = slice(self.number, self.number + 1)
-        return int(np.asarray(self.store.array("progress")[own])[0])
+        return int(values_of(self.store.array("progress"), own)[0])
 
     def _write_totals(self, problem: Problem, done: Committed) -> None:
         neurons = self.neurons
@@ -251,11 +255,14 @@ class Shard:
 
     def committed(self) -> Committed | None:
         """What the last commit holds, or None if there was none."""
+        path = f"{self._folder}/checkpoint"
         try:
-            array = read(self.store.zarr, f"{self._folder}/checkpoint")
+            array = read(self.store.zarr, path)
         except ArrayNotFoundError:
             return None
-        content, fields, begin = np.asarray(array[:]), {}, 0
+        files = f"{self.store.path}/{path} and {self.store.path}/progress/c/{self.number}"
+        anew = f"delete {files}, and the same call computes the shard anew"
+        content, fields, begin = values_of(array, remedy=anew), {}, 0
         listed: Any = array.attrs["fields"]
         for name, dtype, shape in listed:
             end = begin + np.dtype(dtype).itemsize * int(np.prod(shape))

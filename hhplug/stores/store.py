@@ -18,7 +18,8 @@ from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results import packing
 from hhplug.results.dataset import feature_attributes, state_attributes
-from hhplug.stores.arrays import BYTES_AT_ONCE, create, read
+from hhplug.stores.arrays import BYTES_AT_ONCE, create, read, values_of
+from hhplug.stores.faults import loss_in_words
 from hhplug.stores.grid import MOST_IN_SHARD, Grid, grid_of
 
 FORMAT = "1.0"  # a reader takes its own major number and any minor one
@@ -38,6 +39,8 @@ class RunStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        if not self.path.exists():
+            raise InvalidInput(f"there is no store {path}")
         self.zarr = LocalStore(self.path)
         self._opened: dict[str, zarr.Array[Any]] = {}
         try:
@@ -72,7 +75,7 @@ class RunStore:
 
     def segments_done(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The segments that are committed of each shard, at least: (n_shards,)."""
-        return np.asarray(self.array("progress")[:])
+        return values_of(self.array("progress"))
 
 
 def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
@@ -97,12 +100,13 @@ def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> R
     grid = grid_of(problem, n_neurons, shard)
     partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
     try:
-        _write_plan(LocalStore(partial), problem, grid)
-        try:
-            partial.rename(path)
-        except OSError:
-            if not path.exists():
-                raise
+        with loss_in_words(path, "isn't made"):
+            _write_plan(LocalStore(partial), problem, grid)
+            try:
+                partial.rename(path)
+            except OSError:
+                if not path.exists():
+                    raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return RunStore(path)
