@@ -9,7 +9,7 @@ from documents import PAGES, ROOT, WITH_PYTHON, blocks_of, text_of
 def test_the_readme_and_the_guide_have_code():
     guide = {page for page in WITH_PYTHON if page.startswith("docs/guide/")}
     assert {"README.md", "docs/index.md", "docs/start/first-simulation.md"} < {*WITH_PYTHON}
-    assert len(guide) == 4
+    assert len(guide) == 5
 
 
 @pytest.mark.parametrize("document", WITH_PYTHON)

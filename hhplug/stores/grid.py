@@ -62,6 +62,11 @@ class Grid:
             for size, chunk in zip((rows, self.width), self.chunk, strict=True)
         )  # type: ignore[return-value]
 
+    @property
+    def index_dtype(self) -> str:
+        """The dtype of a spike's neuron."""
+        return "u4" if self.n_neurons <= 2**32 else "u8"
+
     def neurons(self, shard: int) -> slice:
         """The neurons of a shard, numbered in the whole population."""
         begin = shard * self.shard

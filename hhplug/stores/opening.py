@@ -11,11 +11,12 @@ from hhplug.results.feature_values import feature_values
 from hhplug.results.join import invalid_side_by_side, named, summed_timing, whole_population
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result
-from hhplug.results.spikes import Arrays, Spikes
+from hhplug.results.spikes import Spikes
 from hhplug.state import side_by_side
 from hhplug.stores.samples import StoredSamples
 from hhplug.stores.shard import Committed, Shard
 from hhplug.stores.store import RunStore
+from hhplug.stores.trains import all_spikes
 
 
 def open_store(path: str | Path) -> Result:
@@ -87,14 +88,9 @@ def _outcome(
     invalid = invalid_side_by_side([commit.invalid for commit in commits], begins, everyone)
     segments = commits[0].segments
 
-    def in_order() -> Arrays:
-        found = [_train(shard, segments) for shard in shards]
-        neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
-        return neuron, time
-
     return Outcome(
         samples={name: StoredSamples(store.array(name), rows, columns) for name in whole.record},
-        spikes=Spikes.unsorted(in_order, invalid.valid(whole.n_neurons))
+        spikes=Spikes.unsorted(lambda: all_spikes(store, segments), invalid.valid(whole.n_neurons))
         if whole.spikes == "times"
         else None,
         spike_count=None
@@ -102,11 +98,3 @@ def _outcome(
         else np.concatenate([commit.spike_count for commit in commits]),
         invalid=invalid,
     )
-
-
-def _train(shard: Shard, segments: int) -> Arrays:
-    """Neuron and time (ms) of a shard's spikes in its first segments, sorted by neuron, time."""
-    found = [shard.spikes(segment) for segment in range(segments)]
-    neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
-    order = np.argsort(neuron, kind="stable")  # keeps the order of time
-    return neuron[order], time[order]

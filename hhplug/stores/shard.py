@@ -31,6 +31,12 @@ ORIGIN = {
 }
 """What must be the same when a shard goes on, for equal bits, and how a message calls it."""
 
+SPIKE_ARRAYS = {
+    "neuron": {"long_name": "index of the neuron", "instance_dimension": "all_neurons"},
+    "time": {"units": "ms", "long_name": "time of the spike"},
+}
+"""The arrays of spikes and their attributes. `instance_dimension` is CF's for a ragged array."""
+
 
 @dataclass(frozen=True)
 class Committed:
@@ -164,27 +170,22 @@ class Shard:
             if samples.size:
                 self.store.array(name)[rows, columns] = samples
         if outcome.spikes is not None:
-            folder = self._spikes(segment)
-            neuron = outcome.spikes.neuron + self.neurons.start
-            narrow = "u4" if grid.n_neurons <= 2**32 else "u8"
-            put(
-                store,
-                f"{folder}/neuron",
-                neuron.astype(narrow),
-                ("spike",),
-                {"long_name": "index of the neuron", "instance_dimension": "all_neurons"},
-            )
-            attributes = {"units": "ms", "long_name": "time of the spike"}
-            put(store, f"{folder}/time", outcome.spikes.time, ("spike",), attributes)
+            neuron = (outcome.spikes.neuron + self.neurons.start).astype(grid.index_dtype)
+            values = {"neuron": neuron, "time": outcome.spikes.time}
+            for name, attributes in SPIKE_ARRAYS.items():
+                path = f"{self.spikes_folder}/{segment:06}/{name}"
+                put(store, path, values[name], ("spike",), attributes)
 
-    def _spikes(self, segment: int) -> str:
-        return f"{self._folder}/spikes/{segment:06}"
+    @property
+    def spikes_folder(self) -> str:
+        """Where the store has the spikes of each segment."""
+        return f"{self._folder}/spikes"
 
     def spikes(self, segment: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neuron and time (ms) of a segment's spikes, sorted by neuron, then time."""
+        folder = f"{self.spikes_folder}/{segment:06}"
         neuron, time = (
-            values_of(read(self.store.zarr, f"{self._spikes(segment)}/{name}"))
-            for name in ("neuron", "time")
+            values_of(read(self.store.zarr, f"{folder}/{name}")) for name in SPIKE_ARRAYS
         )
         return neuron.astype(np.int64), time
 
