@@ -25,7 +25,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
@@ -33,6 +32,7 @@ from hhplug.features.sums import FeatureSums
 from hhplug.problem import DTYPES, METHODS, DType, Method, Problem
 from hhplug.state import State
 from hhplug.validity import STABILITY_LIMITS
+from hhplug.versions import mistake_in
 
 API = "2.0"
 """Version of this contract. A plugin's must have the same major and no later minor number."""
@@ -99,10 +99,8 @@ class BackendSpec:
         if not isinstance(self.capabilities, Capabilities):
             raise InvalidInput(f"expected Capabilities, got {self.capabilities!r}")
         for requirement in self.requires:
-            try:
-                Requirement(requirement)
-            except InvalidRequirement as error:
-                raise InvalidInput(f"not a requirement: {requirement!r} ({error})") from None
+            if mistake := mistake_in(requirement):
+                raise InvalidInput(f"not a requirement: {requirement!r} ({mistake})")
 
 
 @dataclass

@@ -4,7 +4,6 @@ import gc
 import locale
 import logging
 import os
-import random
 import signal
 import sys
 import threading
@@ -70,7 +69,8 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     yield sys.getrecursionlimit, sys.setrecursionlimit
     yield gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()
     yield sys.gettrace, _set_trace
-    yield random.getstate, random.setstate
+    if random := sys.modules.get("random"):
+        yield random.getstate, random.setstate
     if "numpy.random" in sys.modules:  # importing it takes 10 ms
         yield np.random.get_state, np.random.set_state
     for owner, name in (
