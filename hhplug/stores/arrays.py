@@ -24,6 +24,7 @@ def create(
     shape: tuple[int, ...],
     dtype: DTypeLike,
     dims: Sequence[str],
+    *,
     chunks: tuple[int, ...] | None = None,
     shards: tuple[int, ...] | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -69,8 +70,8 @@ def put(
     """
     rows = max(1, BYTES_AT_ONCE // max(1, values.nbytes // max(1, len(values))))
     chunks = (min(rows, len(values)), *values.shape[1:])
-    given: Any = (values.shape, values.dtype, dims, chunks)
-    others: Any = {"attributes": attributes, "compressed": compressed}
+    given: Any = (values.shape, values.dtype, dims)
+    others: Any = {"chunks": chunks, "attributes": attributes, "compressed": compressed}
     try:
         array = create(store, path, *given, **others)
     except ContainsArrayError:

@@ -141,7 +141,7 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
         (len(states), *everyone),
         np.dtype(problem.dtype),
         ("state", "all_neurons"),
-        (1, *per_shard),
+        chunks=(1, *per_shard),
         attributes={"long_name": f"{', '.join(states)} after the last step"},
         fill=np.nan,
     )
@@ -152,12 +152,12 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
             everyone,
             "f8",
             ("all_neurons",),
-            per_shard,
+            chunks=per_shard,
             attributes=feature_attributes(feature),
             fill=np.nan,
         )
     name = {"long_name": "segments that are committed of each shard"}
-    create(store, "progress", (grid.n_shards,), "i8", ("shard",), (1,), attributes=name)
+    create(store, "progress", (grid.n_shards,), "i8", ("shard",), chunks=(1,), attributes=name)
 
 
 def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
@@ -165,7 +165,7 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
     rows, columns = grid.shape
     length = min(rows, BYTES_AT_ONCE // 8)
     attributes = {"units": "ms", "axis": "T", "long_name": "time since step 0"}
-    time = create(store, "time", (rows,), "f8", ("time",), (length,), attributes=attributes)
+    time = create(store, "time", (rows,), "f8", ("time",), chunks=(length,), attributes=attributes)
     steps = problem.sample_steps(problem.start_step, problem.n_steps)
     for begin in range(0, rows, length):
         piece = steps[begin : begin + length]
@@ -178,7 +178,7 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
         (columns,),
         "i8",
         ("neuron",),
-        (min(grid.width, columns),),
+        chunks=(min(grid.width, columns),),
         attributes=attributes,
         fill=NOT_COMPUTED,
     )
@@ -189,8 +189,8 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
             (rows, columns),
             np.dtype(problem.dtype),
             ("time", "neuron"),
-            grid.chunk,
-            grid.cell,
+            chunks=grid.chunk,
+            shards=grid.cell,
             attributes=state_attributes(problem.membrane, name),
             fill=np.nan,
         )

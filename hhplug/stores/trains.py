@@ -80,11 +80,19 @@ def join_spikes(store: RunStore) -> int:
 def _write(joined: LocalStore, store: RunStore, ends: NDArray[np.int64]) -> None:
     """Write the spikes shard by shard. ends: number of spikes up to each neuron's last, (n,)."""
     zarr.create_group(joined, zarr_format=3)
-    n_spikes = (int(ends[-1]),)
-    chunks = (min(CHUNK, *n_spikes),)
+    n_spikes = int(ends[-1])
+    chunks = (min(CHUNK, n_spikes),)
     dtypes = {"neuron": store.grid.index_dtype, "time": "f8"}
     neuron, time = (
-        create(joined, name, n_spikes, dtypes[name], ("spike",), chunks, attributes=attributes)
+        create(
+            joined,
+            name,
+            (n_spikes,),
+            dtypes[name],
+            ("spike",),
+            chunks=chunks,
+            attributes=attributes,
+        )
         for name, attributes in SPIKE_ARRAYS.items()
     )
     name = {"long_name": "end of each neuron's spikes, where those of the next begin"}
