@@ -41,6 +41,8 @@ def test_a_problem_is_made_again_from_its_arguments():
         initial_state=[-60, 0.1, 0.5, 0.3],
         start_step=7,
         method="stiff",
+        features=("latency", "V_max"),
+        window=(0.4, 0.9),
     )
     arguments = made.arguments()
     shortcuts = {"record_all", "resume", "device_arrays"}
@@ -51,7 +53,7 @@ def test_a_problem_is_made_again_from_its_arguments():
             assert value == arguments[name]
         else:
             assert_array_equal(value, arguments[name], err_msg=name)
-    default = Problem(2.0, 0.1).arguments()
+    default = {"features": (), "window": None, **Problem(2.0, 0.1).arguments()}
     assert all(
         np.shape(default[name]) != np.shape(value) or np.any(default[name] != value)
         for name, value in arguments.items()
