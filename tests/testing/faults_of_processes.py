@@ -1,0 +1,241 @@
+"""Faults of sessions, plugins and the process: what is shared, kept, printed or promised."""
+
+from planted_fault import Fault
+
+OF_PROCESSES = [
+    Fault(
+        "ClockOfTheBlock",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_two_consecutive_runs_equal_one_long_run",),
+    ),
+    Fault(
+        "RowsUsedAsRoom",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+    ),
+    Fault(
+        "RowsCountedFromTimeZero",
+        fails=("test_two_consecutive_runs_equal_one_long_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "StateOneStepTooFar",
+        fails=("test_two_consecutive_runs_equal_one_long_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "StateMovedToRestAndBack",
+        fails=("test_two_consecutive_runs_equal_one_long_run",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "SamplesCountedFromTheBlock",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+    ),
+    Fault(
+        "OneBufferForTwoBlocks",
+        fails=("test_blocks_of_any_length_give_the_same_run",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+    ),
+    Fault(
+        "ParametersOfTheLatestSession",
+        fails=("test_two_concurrent_sessions_do_not_affect_each_other",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+    ),
+    Fault(
+        "GridCountedInInt32",
+        fails=("test_a_session_for_the_longest_blocks_has_more_neuron_steps_than_32_bits_count",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+        says="neurons × steps must not be counted in 32 bits: spike count",
+    ),
+    Fault(
+        "SessionThatClosesOnce",
+        fails=("test_a_session_may_be_closed_twice_and_unfinished",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+        raises="RuntimeError: this session is closed",
+    ),
+    Fault(
+        "DtOfTheLatestSession",
+        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "ThresholdOfTheLatestSession",
+        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "ClosingASessionEndsAllOthers",
+        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "ScratchSharedByThreads",
+        fails=("test_threads_at_once_are_all_right",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "WrongInAFork",
+        fails=("test_a_forked_process_computes_or_is_refused",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"fork": True}},
+        says="a forked process computes something else",
+    ),
+    Fault(
+        "BuffersOfOneSizeShared",
+        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
+        passes=("test_two_concurrent_sessions_do_not_affect_each_other",),
+        says="a session beside others differs: V",
+    ),
+    Fault(
+        "SessionBoundToItsThread",
+        fails=("test_a_session_may_go_on_in_another_thread",),
+        passes=("test_threads_at_once_are_all_right",),
+        says="a session that another thread goes on with differs: V",
+    ),
+    Fault(
+        "OnlyTheLatestBackendWorks",
+        fails=("test_a_backend_that_is_opened_twice_is_right_twice",),
+        passes=("test_the_spec_is_complete",),
+        says="with a second backend open a run differs: V",
+    ),
+    Fault(
+        "OutputPrinted",
+        fails=("test_the_process_stays_as_it_was",),
+        passes=("test_the_spec_is_complete",),
+        says="a run prints to standard output",
+    ),
+    Fault(
+        "RandomNumbersDrawn",
+        fails=("test_the_process_stays_as_it_was",),
+        passes=("test_the_spec_is_complete",),
+        says="a run changes NumPy's random state",
+    ),
+    Fault(
+        "EnvironmentChanged",
+        fails=("test_the_process_stays_as_it_was",),
+        passes=("test_the_spec_is_complete",),
+        says="a run changes the environment",
+    ),
+    Fault(
+        "WarningsSilenced",
+        fails=("test_the_process_stays_as_it_was",),
+        passes=("test_the_spec_is_complete",),
+        says="a run changes the warning filters",
+    ),
+    Fault(
+        "DenormalsSwitchedOff",
+        fails=("test_the_process_stays_as_it_was",),
+        passes=("test_the_spec_is_complete",),
+        says="a run changes denormal numbers",
+    ),
+    Fault(
+        "EveryProblemKept",
+        fails=("test_nothing_is_left_behind_by_many_runs",),
+        passes=("test_the_spec_is_complete",),
+        says="problems are left behind by",
+    ),
+    Fault(
+        "EveryFileKept",
+        fails=("test_nothing_is_left_behind_by_many_runs",),
+        passes=("test_the_spec_is_complete",),
+        says="open files are left behind by",
+    ),
+    Fault(
+        "EveryChildKept",
+        fails=("test_nothing_is_left_behind_by_many_runs",),
+        passes=("test_the_spec_is_complete",),
+        says="child processes are left behind by",
+    ),
+    Fault(
+        "DenormalsSwitchedOffByEachRun",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=("test_the_spec_is_complete",),
+        says="the first run of a process changes denormal numbers",
+    ),
+    Fault(
+        "GarbageCollectionSwitchedOff",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=("test_the_spec_is_complete",),
+        says="the first run of a process changes garbage collection",
+    ),
+    Fault(
+        "FileBesideThePackage",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=("test_the_spec_is_complete",),
+        says="the first run of a process changes files beside the package",
+    ),
+    Fault(
+        "OutputOfCAtTheEnd",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=("test_the_spec_is_complete",),
+        says="a run prints to standard output",
+    ),
+    Fault(
+        "ProcessThatNeverEnds",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=("test_the_spec_is_complete",),
+        says="a process that has run the backend doesn't end within ",
+    ),
+    Fault(
+        "NamelessDevice",
+        fails=("test_the_factory_returns_a_backend_that_names_its_device",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "no_summary",
+        fails=("test_the_spec_is_complete",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"summary": " "},
+    ),
+    Fault(
+        "no_install_hint",
+        fails=("test_the_spec_is_complete",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+        spec={"requires": ("numpy",)},
+    ),
+    Fault(
+        "heavy_listing",
+        fails=("test_listing_imports_nothing_heavy",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": "import sabotaged.faultless"},
+    ),
+    Fault(
+        "slow_listing",
+        fails=("test_listing_is_quick",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": "time.sleep(0.21)"},
+        says=" s in a warm process, and may take 0.2 s, since every listing waits for it",
+    ),
+    Fault(
+        "talkative_listing",
+        fails=("test_listing_prints_nothing",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"before": "os.write(1, b'Thank you for using the toy!')"},
+        says="loading the plugin prints 'Thank you for using the toy!'",
+    ),
+    Fault(
+        "probe_that_crashes",
+        fails=("test_the_probe_answers_with_and_without_visible_devices",),
+        passes=("test_the_spec_is_complete",),
+        spec={"probe": "sabotaged.spec:probe_that_crashes"},
+    ),
+    Fault(
+        "probe_that_offers_no_fix",
+        fails=("test_the_probe_answers_with_and_without_visible_devices",),
+        passes=("test_the_spec_is_complete",),
+        spec={"probe": "sabotaged.spec:probe_that_offers_no_fix"},
+    ),
+    Fault(
+        "NaNThatIsHidden",
+        fails=("test_a_neuron_that_blows_up_gives_a_warning",),
+        passes=("test_a_long_run_stays_finite",),
+    ),
+    Fault(
+        "every_device_taken",
+        fails=("test_a_device_that_does_not_exist_is_refused",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"device_index": True}},
+    ),
+]
