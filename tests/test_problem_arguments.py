@@ -41,8 +41,8 @@ def test_a_problem_is_made_again_from_its_arguments():
         initial_state=[-60, 0.1, 0.5, 0.3],
         start_step=7,
         method="stiff",
-        features=("latency", "V_max"),
-        window=(0.4, 0.9),
+        features=("V_mean",),
+        window=(1.0, 2.0),
     )
     arguments = made.arguments()
     shortcuts = {"record_all", "resume", "device_arrays"}

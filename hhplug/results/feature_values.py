@@ -1,4 +1,4 @@
-"""The features of a run, from the sums that the states before and after it carry."""
+"""The features of a run, from the sums that the state after it carries."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,6 @@ from hhplug.state import State
 from hhplug.validity import Invalid
 
 
-def running_sums(problem: Problem, state: State) -> FeatureSums:
-    """The sums of a problem's features as a state carries them, or new ones if it doesn't."""
-    return FeatureSums(
-        problem.features,
-        problem.window_steps,
-        problem.n_neurons,
-        problem.spike_threshold,
-        problem.dt,
-        state.carry.get(SUMS),
-    )
-
-
 def feature_values(
     problem: Problem, final: State, invalid: Invalid
 ) -> dict[str, NDArray[np.float64]]:
@@ -28,5 +16,12 @@ def feature_values(
 
     final: the state after them, which carries the sums. invalid: neurons whose features are NaN.
     """
-    sums = running_sums(problem, final)
+    sums = FeatureSums(
+        problem.features,
+        problem.window_steps,
+        problem.n_neurons,
+        problem.spike_threshold,
+        problem.dt,
+        final.carry[SUMS],
+    )
     return sums.values(problem.end_step, invalid.valid(problem.n_neurons))

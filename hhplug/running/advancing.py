@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 
@@ -9,11 +10,12 @@ from hhplug._version import __version__
 from hhplug.errors import InvalidInput
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
-from hhplug.problem import Problem
+from hhplug.problem import SUMS, Problem
 from hhplug.running.block_length import BlockLength
-from hhplug.running.feature_recorder import FeatureBlocks
+from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.loop import final_state, step_through
 from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, run_dtype
+from hhplug.running.recorder import Recorder
 from hhplug.running.store_recorder import StoreRecorder
 from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
@@ -73,7 +75,8 @@ def advance(
     features = None
     if rest.features:
         capabilities = backend.spec.capabilities
-        features = FeatureBlocks(rest, capabilities, recorder, workspace.buffers)
+        kept = cast(Recorder, recorder)  # of which it needs the blocks alone
+        features = FeatureRecorder(rest, capabilities, kept, workspace.buffers)
     given = backend.given(features.asked if features else rest)
     began, max_steps = perf_counter(), max_steps_of(given)
     with (
@@ -108,7 +111,9 @@ def advance(
             )
             if recorder.at_boundary and step > rest.start_step:
                 state = final_state(given, session, step)
-                recorder.commit(features.carried(state) if features else state)
+                if features and SUMS not in state.carry:
+                    state = features.carried(state)
+                recorder.commit(state)
             if stopped():
                 break
     workspace.block_length = lengths

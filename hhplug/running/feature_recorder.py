@@ -11,23 +11,23 @@ import numpy as np
 from hhplug.backend import Capabilities, Recorded
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.features.definitions import of_group
+from hhplug.features.sums import FeatureSums
 from hhplug.problem import SUMS, Problem
-from hhplug.results.feature_values import running_sums
 from hhplug.results.outcome import Outcome
 from hhplug.running.buffer_pool import BufferPool
-from hhplug.running.recorder import BlockRecorder, Recorder
+from hhplug.running.recorder import Recorder
 from hhplug.state import State
 
 
-class FeatureBlocks:
-    """It is a `BlockRecorder`, of the blocks of `asked`, the problem that the backend is given.
+class FeatureRecorder:
+    """It is a `Recorder`, of the blocks of `asked`, the problem that the backend is given.
 
     kept: the recorder of what the user asked for. Raises InvalidInput if samples that stay on the
     device would be needed, and NotEnoughMemory if the sums don't fit.
     """
 
     def __init__(
-        self, problem: Problem, capabilities: Capabilities, kept: BlockRecorder, pool: BufferPool
+        self, problem: Problem, capabilities: Capabilities, kept: Recorder, pool: BufferPool
     ):
         self._problem, self._kept, self._pool = problem, kept, pool
         needs_V = of_group(problem.features, "mean", "range", "shape")
@@ -44,7 +44,14 @@ class FeatureBlocks:
             self.asked = self.asked.recording(tuple(dict.fromkeys(("V", *problem.record))))
         self._unread: deque[tuple[int, Recorded]] = deque()
         try:
-            self._sums = running_sums(problem, problem.initial)
+            self._sums = FeatureSums(
+                problem.features,
+                problem.window_steps,
+                problem.n_neurons,
+                problem.spike_threshold,
+                problem.dt,
+                problem.initial.carry.get(SUMS),
+            )
         except MemoryError as error:
             raise NotEnoughMemory(
                 f"no room for the features of {problem.n_neurons:,} neurons: {error}",
@@ -77,26 +84,13 @@ class FeatureBlocks:
             kept.spikes = block.spikes
         self._kept.collect(kept)
 
-    def carried(self, final: State) -> State:
-        """A state that all blocks have reached, with the sums from which features go on."""
-        return State(final.variables, {**final.carry, SUMS: self._sums.rows})
-
-
-class FeatureRecorder(FeatureBlocks):
-    """It is a `Recorder`, whose outcome has the features.
-
-    kept: the recorder of what the user asked for.
-    """
-
-    def __init__(
-        self, problem: Problem, capabilities: Capabilities, kept: Recorder, pool: BufferPool
-    ):
-        super().__init__(problem, capabilities, kept, pool)
-        self._outcome_of = kept.finish
-
     def finish(self, n_steps: int, final: State) -> Outcome:
         """What the first n_steps steps recorded, and their features."""
-        outcome = self._outcome_of(n_steps, final)
+        outcome = self._kept.finish(n_steps, final)
         step, n = self._problem.start_step + n_steps, self._problem.n_neurons
         values = self._sums.values(step, outcome.invalid.valid(n))
         return outcome._replace(features=values)
+
+    def carried(self, final: State) -> State:
+        """The final state, with what the features of a run that resumes this one need."""
+        return State(final.variables, {**final.carry, SUMS: self._sums.rows})

@@ -1,7 +1,308 @@
 """Faults that a backend may have, and the tests of the suite that detect each."""
 
-from faults_of_processes import OF_PROCESSES
-from faults_of_results import OF_RESULTS
-from faults_of_varied_problems import OF_VARIED_PROBLEMS
+from dataclasses import dataclass, field
+from typing import Any
 
-FAULTS = [*OF_RESULTS, *OF_VARIED_PROBLEMS, *OF_PROCESSES]
+from hhplug.testing import BackendSuite
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A class of `sabotaged`, or a wrong BackendSpec of the faultless backend."""
+
+    name: str
+    fails: tuple[str, ...]  # tests that must detect it
+    passes: tuple[str, ...]  # tests of other topics, which must pass
+    horizon: str = "short"
+    raises: str = ""  # the error of the run, if it raises one
+    spec: dict[str, Any] = field(default_factory=dict)
+    says: str = ""  # a part of each test's first message
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def factory(self) -> str:
+        """Its path: `sabotaged` has a module for each topic, here that of the test."""
+        if self.name.islower():
+            return "sabotaged.faultless:Faultless"
+        topic = getattr(BackendSuite, self.fails[0]).__module__.rpartition(".")[2]
+        return f"sabotaged.{topic}:{self.name}"
+
+
+STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
+
+FAULTS = [
+    Fault(
+        "NamelessDevice",
+        fails=("test_the_factory_returns_a_backend_that_names_its_device",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "no_summary",
+        fails=("test_the_spec_is_complete",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"summary": " "},
+    ),
+    Fault(
+        "no_install_hint",
+        fails=("test_the_spec_is_complete",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+        spec={"requires": ("numpy",)},
+    ),
+    Fault(
+        "heavy_listing",
+        fails=("test_listing_imports_nothing_heavy",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": "import sabotaged.faultless"},
+    ),
+    Fault(
+        "slow_listing",
+        fails=("test_listing_is_quick",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": "time.sleep(0.21)"},
+        says=" s in a warm process, and may take 0.2 s, since every listing waits for it",
+    ),
+    Fault(
+        "talkative_listing",
+        fails=("test_listing_prints_nothing",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"before": "os.write(1, b'Thank you for using the toy!')"},
+        says="loading the plugin prints 'Thank you for using the toy!'",
+    ),
+    Fault(
+        "probe_that_crashes",
+        fails=("test_the_probe_answers_with_and_without_visible_devices",),
+        passes=("test_the_spec_is_complete",),
+        spec={"probe": "sabotaged.spec:probe_that_crashes"},
+    ),
+    Fault(
+        "probe_that_offers_no_fix",
+        fails=("test_the_probe_answers_with_and_without_visible_devices",),
+        passes=("test_the_spec_is_complete",),
+        spec={"probe": "sabotaged.spec:probe_that_offers_no_fix"},
+    ),
+    Fault(
+        "every_device_taken",
+        fails=("test_a_device_that_does_not_exist_is_refused",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"device_index": True}},
+    ),
+    Fault(
+        "SpikesBeyondTheRoomLost",
+        fails=("test_spikes_in_quick_succession_and_in_the_last_step_are_found",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikesBeyondALargeRoomLost",
+        fails=("test_spikes_in_quick_succession_and_in_the_last_step_are_found",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+        horizon="long",
+    ),
+    Fault(
+        "SpikesGivenWithCounts",
+        fails=("test_spike_times_are_given_only_if_they_were_requested",),
+        passes=("test_counts_do_not_depend_on_whether_times_are_kept",),
+    ),
+    Fault(
+        "CountsThoughOff",
+        fails=("test_spike_times_are_given_only_if_they_were_requested",),
+        passes=("test_the_trajectory_is_the_same_if_spikes_are_off",),
+    ),
+    Fault(
+        "IndexOf18Bits",
+        fails=("test_millions_of_neurons_are_computed_like_a_few",),
+        passes=("test_a_neuron_is_the_same_in_a_population_of_any_size",),
+        horizon="long",
+    ),
+    Fault(
+        "ByteOrderIgnored",
+        fails=("test_every_form_of_current_gives_the_trace_of_the_reference",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "StridesIgnored",
+        fails=("test_every_form_of_current_gives_the_trace_of_the_reference",),
+        passes=("test_time_is_the_step_times_dt_however_late",),
+    ),
+    Fault(
+        "TwoSetsOfSpikeArrays",
+        fails=("test_later_blocks_do_not_change_what_was_read",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "SpikeFromTheThresholdItself",
+        fails=("test_spikes_are_the_upward_crossings_of_the_stored_voltage",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+    ),
+    Fault(
+        "StepCountOf32Bits",
+        fails=("test_time_is_the_step_times_dt_however_late",),
+        passes=("test_blocks_of_any_length_give_the_same_run",),
+    ),
+    Fault(
+        "LastFullGroupOf64Lost",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="of the final state is off by",
+    ),
+    Fault(
+        "LastFullGroupOf256Lost",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "ArrayCurrentNotOverC_m",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "GainOfTheSecondWaveformNotOverC_m",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "NinthWaveformIgnored",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+    ),
+    Fault(
+        "RecordOrderLostInTheSecondBlock",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="the recorded neurons are in another order from block ",
+    ),
+    Fault(
+        "OneVariantRoundsOtherwise",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="differs",
+    ),
+    Fault(
+        "LastRowWrittenPastItsEnd",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="is written past its last row",
+    ),
+    Fault(
+        "SamplesOneStepLate",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="the samples are one late: ",
+    ),
+    Fault(
+        "ParametersUsedAsRoom",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        says="the backend changed an array of the problem",
+    ),
+    Fault(
+        "DefaultsOfOtherMembranes",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"membranes": "any"}},
+        says="membrane: ",
+    ),
+    Fault(
+        "PoolsAtRest",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"membranes": "any"}},
+        says="membrane: calcium",
+    ),
+    Fault(
+        "SamplesOfTheNextStep",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "SamplesShiftedBy65",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "NeuronsBackward",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "FeaturesOnlyWhereNothingIsRecorded",
+        fails=("test_features_that_a_backend_computes_are_those_of_its_trace",),
+        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
+        spec={"capabilities": {"features": True}},
+    ),
+    Fault(
+        "NoiseByPosition",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "HighWordOfTheNumberLost",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "HighWordOfTheSeedLost",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "FoursOfTheBlock",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "ProcessLostAtABlocksEnd",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "TauOfNeuron0",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "ProcessNotHandedOn",
+        fails=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        passes=("test_the_spec_is_complete",),
+        raises="hhplug.errors.ContractViolation: ",
+        spec={"capabilities": {"noise": True}},
+    ),
+    Fault(
+        "SigmaOfNeuron0",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        spec={"capabilities": {"noise": True}},
+        says="current: ",
+    ),
+    Fault(
+        "NoiseWithoutC_m",
+        fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
+        passes=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        spec={"capabilities": {"noise": True}},
+        says="current: ",
+    ),
+    Fault(
+        "TimeConstantOffByAThousandth",
+        fails=("test_the_rates_of_other_membranes_are_within_bounds",),
+        passes=("test_the_rates_are_within_bounds",),
+        horizon="long",
+        spec={"capabilities": {"membranes": "any"}},
+        says="is off by",
+    ),
+    Fault(
+        "DeviceSamplesUsedByTheNextRun",
+        fails=("test_device_arrays_equal_the_arrays_of_a_run_on_the_host",),
+        passes=("test_the_spec_is_complete",),
+        spec={"capabilities": {"device_arrays": True}},
+    ),
+]

@@ -1,60 +1,8 @@
-"""Faults of sessions, plugins and the process: what is shared, kept, printed or promised."""
+"""Faults of sessions side by side, and of what a backend does to its process."""
 
-from planted_fault import Fault
+from faults import Fault
 
 OF_PROCESSES = [
-    Fault(
-        "ClockOfTheBlock",
-        fails=("test_blocks_of_any_length_give_the_same_run",),
-        passes=("test_two_consecutive_runs_equal_one_long_run",),
-    ),
-    Fault(
-        "RowsUsedAsRoom",
-        fails=("test_blocks_of_any_length_give_the_same_run",),
-        passes=("test_repeating_a_run_gives_the_same_result",),
-    ),
-    Fault(
-        "RowsCountedFromTimeZero",
-        fails=("test_two_consecutive_runs_equal_one_long_run",),
-        passes=("test_blocks_of_any_length_give_the_same_run",),
-    ),
-    Fault(
-        "StateOneStepTooFar",
-        fails=("test_two_consecutive_runs_equal_one_long_run",),
-        passes=("test_blocks_of_any_length_give_the_same_run",),
-    ),
-    Fault(
-        "StateMovedToRestAndBack",
-        fails=("test_two_consecutive_runs_equal_one_long_run",),
-        passes=("test_blocks_of_any_length_give_the_same_run",),
-    ),
-    Fault(
-        "SamplesCountedFromTheBlock",
-        fails=("test_blocks_of_any_length_give_the_same_run",),
-        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
-    ),
-    Fault(
-        "OneBufferForTwoBlocks",
-        fails=("test_blocks_of_any_length_give_the_same_run",),
-        passes=("test_recording_selects_samples_and_does_not_change_the_run",),
-    ),
-    Fault(
-        "ParametersOfTheLatestSession",
-        fails=("test_two_concurrent_sessions_do_not_affect_each_other",),
-        passes=("test_repeating_a_run_gives_the_same_result",),
-    ),
-    Fault(
-        "GridCountedInInt32",
-        fails=("test_a_session_for_the_longest_blocks_has_more_neuron_steps_than_32_bits_count",),
-        passes=("test_blocks_of_any_length_give_the_same_run",),
-        says="neurons × steps must not be counted in 32 bits: spike count",
-    ),
-    Fault(
-        "SessionThatClosesOnce",
-        fails=("test_a_session_may_be_closed_twice_and_unfinished",),
-        passes=("test_repeating_a_run_gives_the_same_result",),
-        raises="RuntimeError: this session is closed",
-    ),
     Fault(
         "DtOfTheLatestSession",
         fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
@@ -81,24 +29,6 @@ OF_PROCESSES = [
         passes=("test_the_spec_is_complete",),
         spec={"capabilities": {"fork": True}},
         says="a forked process computes something else",
-    ),
-    Fault(
-        "BuffersOfOneSizeShared",
-        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
-        passes=("test_two_concurrent_sessions_do_not_affect_each_other",),
-        says="a session beside others differs: V",
-    ),
-    Fault(
-        "SessionBoundToItsThread",
-        fails=("test_a_session_may_go_on_in_another_thread",),
-        passes=("test_threads_at_once_are_all_right",),
-        says="a session that another thread goes on with differs: V",
-    ),
-    Fault(
-        "OnlyTheLatestBackendWorks",
-        fails=("test_a_backend_that_is_opened_twice_is_right_twice",),
-        passes=("test_the_spec_is_complete",),
-        says="with a second backend open a run differs: V",
     ),
     Fault(
         "OutputPrinted",
@@ -149,6 +79,19 @@ OF_PROCESSES = [
         says="child processes are left behind by",
     ),
     Fault(
+        "AtMost32SpikesANeuronAndBlock",
+        fails=("test_the_longest_block_has_a_thousand_spikes_of_each_neuron",),
+        passes=("test_a_spike_on_a_block_boundary_is_found_once",),
+        horizon="long",
+        says="spike count",
+    ),
+    Fault(
+        "NaNGatesBehindAClampedV",
+        fails=("test_a_neuron_that_blows_up_affects_no_other_neuron_and_no_later_run",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+        says="all four variables of the neuron",
+    ),
+    Fault(
         "DenormalsSwitchedOffByEachRun",
         fails=("test_a_new_process_stays_as_it_was_and_ends",),
         passes=("test_the_spec_is_complete",),
@@ -179,63 +122,21 @@ OF_PROCESSES = [
         says="a process that has run the backend doesn't end within ",
     ),
     Fault(
-        "NamelessDevice",
-        fails=("test_the_factory_returns_a_backend_that_names_its_device",),
+        "BuffersOfOneSizeShared",
+        fails=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
+        passes=("test_two_concurrent_sessions_do_not_affect_each_other",),
+        says="a session beside others differs: V",
+    ),
+    Fault(
+        "SessionBoundToItsThread",
+        fails=("test_a_session_may_go_on_in_another_thread",),
+        passes=("test_threads_at_once_are_all_right",),
+        says="a session that another thread goes on with differs: V",
+    ),
+    Fault(
+        "OnlyTheLatestBackendWorks",
+        fails=("test_a_backend_that_is_opened_twice_is_right_twice",),
         passes=("test_the_spec_is_complete",),
-    ),
-    Fault(
-        "no_summary",
-        fails=("test_the_spec_is_complete",),
-        passes=("test_listing_imports_nothing_heavy",),
-        spec={"summary": " "},
-    ),
-    Fault(
-        "no_install_hint",
-        fails=("test_the_spec_is_complete",),
-        passes=("test_repeating_a_run_gives_the_same_result",),
-        spec={"requires": ("numpy",)},
-    ),
-    Fault(
-        "heavy_listing",
-        fails=("test_listing_imports_nothing_heavy",),
-        passes=("test_the_spec_is_complete",),
-        spec={"before": "import sabotaged.faultless"},
-    ),
-    Fault(
-        "slow_listing",
-        fails=("test_listing_is_quick",),
-        passes=("test_the_spec_is_complete",),
-        spec={"before": "time.sleep(0.21)"},
-        says=" s in a warm process, and may take 0.2 s, since every listing waits for it",
-    ),
-    Fault(
-        "talkative_listing",
-        fails=("test_listing_prints_nothing",),
-        passes=("test_listing_imports_nothing_heavy",),
-        spec={"before": "os.write(1, b'Thank you for using the toy!')"},
-        says="loading the plugin prints 'Thank you for using the toy!'",
-    ),
-    Fault(
-        "probe_that_crashes",
-        fails=("test_the_probe_answers_with_and_without_visible_devices",),
-        passes=("test_the_spec_is_complete",),
-        spec={"probe": "sabotaged.spec:probe_that_crashes"},
-    ),
-    Fault(
-        "probe_that_offers_no_fix",
-        fails=("test_the_probe_answers_with_and_without_visible_devices",),
-        passes=("test_the_spec_is_complete",),
-        spec={"probe": "sabotaged.spec:probe_that_offers_no_fix"},
-    ),
-    Fault(
-        "NaNThatIsHidden",
-        fails=("test_a_neuron_that_blows_up_gives_a_warning",),
-        passes=("test_a_long_run_stays_finite",),
-    ),
-    Fault(
-        "every_device_taken",
-        fails=("test_a_device_that_does_not_exist_is_refused",),
-        passes=("test_the_spec_is_complete",),
-        spec={"capabilities": {"device_index": True}},
+        says="with a second backend open a run differs: V",
     ),
 ]
