@@ -1,6 +1,9 @@
 """The time of a neuron-step of backends and peers, by precision and number of neurons."""
 
 from statistics import median
+from typing import ClassVar
+
+from hhplug.problem import Method
 
 from .clock import clock
 from .contestants import BACKENDS, PEERS
@@ -11,6 +14,7 @@ from .runs import timed_runs
 class Step:
     """The runs count spikes and record nothing. Backends, but not peers, vary the parameters."""
 
+    method: ClassVar[Method] = "rk4"
     params = (BACKENDS + PEERS, DTYPES, SIZES)
     param_names = ("backend", "dtype", "neurons")
     version = "1"
@@ -19,27 +23,17 @@ class Step:
     number, repeat, rounds, warmup_time = 1, 6, 2, 0
 
     def setup(self, name: str, dtype: str, n: int) -> None:
-        timed_runs(name, dtype, n)
+        timed_runs(name, dtype, n, method=self.method)
 
     def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
-        clock.add(timed_runs(name, dtype, n).seconds_per_step() / n * 1e6)
+        clock.add(timed_runs(name, dtype, n, method=self.method).seconds_per_step() / n * 1e6)
 
 
-class StiffStep:
-    """The same by method="stiff", at the same dt."""
+class StiffStep(Step):
+    """The same by method="stiff", at the same dt, which no peer has."""
 
+    method: ClassVar[Method] = "stiff"
     params = (BACKENDS, DTYPES, SIZES)
-    param_names = ("backend", "dtype", "neurons")
-    version = "1"
-    timeout = 300
-    timer = clock
-    number, repeat, rounds, warmup_time = 1, 6, 2, 0
-
-    def setup(self, name: str, dtype: str, n: int) -> None:
-        timed_runs(name, dtype, n, method="stiff")
-
-    def time_million_neuron_steps(self, name: str, dtype: str, n: int) -> None:
-        clock.add(timed_runs(name, dtype, n, method="stiff").seconds_per_step() / n * 1e6)
 
 
 class OverPeer:

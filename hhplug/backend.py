@@ -25,7 +25,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from packaging.requirements import InvalidRequirement, Requirement
 
 from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
@@ -33,6 +32,7 @@ from hhplug.features.sums import FeatureSums
 from hhplug.problem import DTYPES, METHODS, DType, Method, Problem
 from hhplug.state import State
 from hhplug.validity import STABILITY_LIMITS
+from hhplug.versions import mistake_in
 
 FeaturesFrom = Literal["samples", "sums"]
 """What the features of a run come from: "samples", the blocks give every sample of V to
@@ -107,10 +107,8 @@ class BackendSpec:
         if not isinstance(self.capabilities, Capabilities):
             raise InvalidInput(f"expected Capabilities, got {self.capabilities!r}")
         for requirement in self.requires:
-            try:
-                Requirement(requirement)
-            except InvalidRequirement as error:
-                raise InvalidInput(f"not a requirement: {requirement!r} ({error})") from None
+            if mistake := mistake_in(requirement):
+                raise InvalidInput(f"not a requirement: {requirement!r} ({mistake})")
 
 
 class OrderedSpikes(NamedTuple):

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import wraps
-from inspect import signature
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -29,7 +28,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def known_arguments(function: Function) -> Function:
     """Wrap a function so that an unknown keyword raises UnknownArgument with a suggestion."""
-    known = signature(function).parameters
+    code = function.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,6 @@
 """Replace a file only when its new content is complete on the disk."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             yield file
         return
     target = path.resolve()
-    partial = target.with_name(f".hhplug-{secrets.token_hex(8)}.part")
+    partial = target.with_name(f".hhplug-{os.urandom(8).hex()}.part")
     try:
         mode = _writable_mode(target)
         file = partial.open("xb")

@@ -2,13 +2,10 @@
 
 import os
 import platform
-import subprocess  # which psutil imports too, so that it costs no time
 import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-
-import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 2**60  # bytes; without a limit, cgroups version 1 gives a number near 2⁶³
@@ -20,7 +17,7 @@ def cpu_name() -> str:
     named = {"linux": _named_by_linux, "darwin": _named_by_macos, "win32": _named_by_windows}
     try:
         name = named[sys.platform]().strip() if sys.platform in named else ""
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         name = ""
     return name or os.environ.get("PROCESSOR_IDENTIFIER") or platform.machine() or "CPU"
 
@@ -33,8 +30,14 @@ def _named_by_linux() -> str:
 
 
 def _named_by_macos() -> str:
+    import subprocess  # other systems don't need it
+
     command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5.0).stdout
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5.0)
+    except subprocess.SubprocessError:
+        return ""
+    return run.stdout
 
 
 def _named_by_windows() -> str:
@@ -46,6 +49,8 @@ def _named_by_windows() -> str:
 
 def free_memory() -> int:
     """Bytes that can be allocated without swapping and within a container's limit."""
+    import psutil  # for 7 ms, and a small run doesn't ask
+
     return max(0, min([psutil.virtual_memory().available, *_free_in_cgroups()]))
 
 

@@ -4,15 +4,30 @@ Units: mV, ms, µA/cm², mS/cm², µF/cm². Every `Problem` is valid, so that ba
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
+from hhplug.arguments import DTYPES as DTYPES
+from hhplug.arguments import METHODS as METHODS
+from hhplug.arguments import SPIKE_MODES as SPIKE_MODES
+from hhplug.arguments import DType as DType
+from hhplug.arguments import Method as Method
+from hhplug.arguments import SpikeMode as SpikeMode
+from hhplug.arguments import (
+    agreed,
+    agreed_population,
+    checked_dtype,
+    checked_membrane,
+    checked_method,
+    checked_record,
+    sizes_of,
+)
 from hhplug.clock import MOST_STEPS, checked_start, resumed_step, whole_steps
 from hhplug.currents.current import ArrayCurrent, Current
 from hhplug.currents.given import checked_stimulus
@@ -22,35 +37,12 @@ from hhplug.features.asked import checked_features, checked_window
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, ParameterValues, checked_parameters
-from hhplug.membranes.squid import squid
+from hhplug.resuming import Resumable as Resumable
+from hhplug.resuming import check_resume
 from hhplug.state import State
 from hhplug.validity import NONE_INVALID, Invalid
 
-DType = Literal["float32", "float64"]
-SpikeMode = Literal["times", "counts", "off"]
-Method = Literal["rk4", "stiff"]
-
-DTYPES: tuple[DType, ...] = ("float32", "float64")
-SPIKE_MODES: tuple[SpikeMode, ...] = ("times", "counts", "off")
-METHODS: tuple[Method, ...] = ("rk4", "stiff")
-
 SUMS = "features"  # the name in a State's carry of the features' sums, (sums, n)
-
-MOST_BYTES = 2**63 - 1  # of the state of all neurons, (n_states, n) float64, which fit an int64
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """An object from which a run can continue, for example a `Result`."""
-
-    @property
-    def problem(self) -> "Problem": ...
-    @property
-    def final(self) -> State: ...
-    @property
-    def invalid(self) -> Invalid: ...
-    @property
-    def next_step(self) -> int: ...  # the step that begins with the final state
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -123,23 +115,23 @@ class Problem:
         n_steps = whole_steps(checks.positive("T", T, "ms"), dt)
         membrane = checked_membrane(membrane)
         if resume is not None:
-            _check_resume(resume, initial_state, start_step, membrane)
+            check_resume(resume, initial_state, start_step, membrane)
             start_step = resumed_step(resume.next_step, resume.problem.dt, dt, n_steps)
         start_step = checked_start(0 if start_step is None else start_step, n_steps)
         values = checked_parameters(parameters, membrane)
-        sizes = _sizes(batch_size, values)
+        sizes = sizes_of(batch_size, values)
         carry, invalid = {}, NONE_INVALID
         if resume is not None:
             state = np.array(resume.final.variables, np.float64)
             carry, invalid = resume.final.carry, resume.invalid.in_steps(resume.problem.dt / dt)
             sizes["resume"] = state.shape[1]
         else:
-            _agreed(sizes)  # before parameters of different lengths meet in an equation
+            agreed(sizes)  # before parameters of different lengths meet in an equation
             state = checked_state(initial_state, membrane, values)
             if state.shape[1] != 1:
                 sizes["initial_state"] = state.shape[1]
         given = checked_stimulus(stimulus, n_steps, dt, next(iter(sizes.values()), None))
-        n_neurons = _population(sizes, given)
+        n_neurons = agreed_population(sizes, given)
         warn_of_nonfinite_start(state, n_neurons)
         fields: dict[str, Any] = {
             "n_neurons": n_neurons,
@@ -153,7 +145,7 @@ class Problem:
             "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
             "invalid": invalid,
             "stimulus": given,
-            "record": membrane.states if record_all else _checked_record(record, membrane),
+            "record": membrane.states if record_all else checked_record(record, membrane),
             # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
             "record_neurons": None
@@ -452,114 +444,3 @@ class Problem:
         for name, value in changes.items():
             object.__setattr__(other, name, value)
         return other
-
-
-def checked_membrane(membrane: Membrane | None) -> Membrane:
-    """The membrane, or the squid's for None. Raises InvalidInput for anything else."""
-    if membrane is None:
-        return squid
-    if not isinstance(membrane, Membrane):
-        name = membrane if isinstance(membrane, str) else "squid"
-        raise InvalidInput(
-            f"membrane must be a Membrane, got {membrane!r}; for example hhplug.membranes.{name}"
-        )
-    return membrane
-
-
-def _check_resume(
-    resume: Resumable,
-    initial_state: ArrayLike | None,
-    start_step: int | None,
-    membrane: Membrane,
-) -> None:
-    if not isinstance(resume, Resumable):
-        raise InvalidInput(
-            f"resume must be a Result, got {type(resume).__name__}; "
-            "hhplug.load_result(path) reads a saved one"
-        )
-    theirs = resume.problem.membrane
-    if theirs.states != membrane.states:
-        raise InvalidInput(
-            f"resume has the states {', '.join(theirs.states)} of the membrane {theirs.name}, and "
-            f"the membrane {membrane.name} has {', '.join(membrane.states)}; "
-            "use membrane=result.membrane"
-        )
-    for name, value in {"initial_state": initial_state, "start_step": start_step}.items():
-        if value is not None:
-            raise InvalidInput(
-                f"{name} must be left out beside resume, which carries the state and the time; "
-                "for another time use initial_state=result.final_state and start_step instead"
-            )
-
-
-def _sizes(batch_size: int | None, parameters: ParameterValues) -> dict[str, int]:
-    """The number of neurons for which batch_size and each parameter array are, by name."""
-    sizes: dict[str, int] = {}
-    if batch_size is not None:
-        sizes["batch_size"] = checks.whole("batch_size", batch_size, 1)
-        most = MOST_BYTES // (8 * len(parameters.membrane.states))
-        if sizes["batch_size"] > most:
-            raise InvalidInput(
-                f"batch_size must be at most {most}, got {batch_size}: "
-                "the state of more neurons can't be addressed"
-            )
-    for name, value in parameters.items():
-        if isinstance(value, np.ndarray):
-            sizes[name] = len(value)
-    return sizes
-
-
-def _population(sizes: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
-    """The number of neurons on which all arguments agree, or 1 if no argument tells it.
-
-    sizes: numbers of neurons by argument. Raises InvalidInput if they differ.
-    """
-    if isinstance(stimulus, Stimulus):
-        if stimulus.n_neurons is not None:
-            sizes = sizes | {"stimulus": stimulus.n_neurons}
-    elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
-        sizes = sizes | {"stimulus": stimulus.shape[1]}
-    return _agreed(sizes)
-
-
-def _agreed(sizes: dict[str, int]) -> int:
-    """The number of neurons of all arguments, 1 if there is none. Raises InvalidInput."""
-    (first, n_neurons), *others = sizes.items() or [("", 1)]
-    for name, count in others:
-        if count != n_neurons:
-            raise InvalidInput(
-                f"{first} says {n_neurons} neurons, but {name} has {count}; "
-                "every array must have one value per neuron"
-            )
-    return n_neurons
-
-
-def checked_dtype(dtype: DTypeLike | None) -> DType | None:
-    """The name of a precision, or None if the backend chooses. Raises InvalidInput for others."""
-    if dtype is None or (isinstance(dtype, str) and dtype in DTYPES):
-        return cast(DType | None, dtype)
-    try:
-        name = np.dtype(dtype).name
-    except (TypeError, ValueError, SyntaxError):
-        name = dtype
-    shown = dtype if isinstance(dtype, str) and name not in DTYPES else name
-    return cast(DType, checks.choice("dtype", shown, DTYPES))
-
-
-def checked_method(method: Method) -> Method:
-    """The name of a method of integration. Raises InvalidInput for others."""
-    return cast(Method, checks.choice("method", method, METHODS))
-
-
-def _checked_record(record: Sequence[str], membrane: Membrane) -> tuple[str, ...]:
-    if not isinstance(record, Iterable):
-        raise InvalidInput(
-            f"record must be names of {', '.join(membrane.states)}, got {record!r}; "
-            "to keep none use record=()"
-        )
-    names = (record,) if isinstance(record, str) else tuple(record)
-    for name in names:
-        checks.choice("variable in record", name, membrane.states)
-    if len(set(names)) < len(names):
-        raise InvalidInput(f"record must name each variable once, got {names}")
-    return names

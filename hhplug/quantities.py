@@ -6,9 +6,8 @@ netCDF4 and h5py, which hold the unit as text.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from hhplug.errors import InvalidInput
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """One of hhplug's units, in terms that other libraries understand."""
 
     spelling: str  # its name in pint, quantities and astropy

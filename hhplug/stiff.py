@@ -55,9 +55,14 @@ def _symmetric_step(
     parameters: Mapping[str, PerNeuron],
 ) -> Array:
     """The state after h ms: gates, membrane, gates."""
-    state = _moved(equations, state, equations.linear_gates(state, parameters), h / 2.0)
+
+    def with_gates_moved(state: Array) -> Array:
+        coefficients = equations.linear_gates(state, parameters)
+        return _moved(equations, state, coefficients, h / 2.0)
+
+    state = with_gates_moved(state)
     state = _membrane_step(equations, state, I_ext, h, parameters)
-    return _moved(equations, state, equations.linear_gates(state, parameters), h / 2.0)
+    return with_gates_moved(state)
 
 
 def _membrane_step(

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import warnings
 
@@ -207,3 +208,17 @@ def test_a_slow_plugin_is_named_with_its_seconds(plugins, capsys):
     assert line.startswith("slow 2.5 took 0.2")
     assert line.endswith(" s to load, for which every listing waits.")
     assert not [line for line in lines if line.startswith("toy")]
+
+
+def test_a_logger_that_a_plugin_is_the_first_to_configure_is_as_at_first():
+    script = (
+        "import sys\n"
+        "from hhplug.plugins.containment import kept_process\n"
+        "assert 'logging' not in sys.modules\n"
+        "with kept_process():\n"
+        "    import logging; logging.basicConfig(level=10); logging.disable()\n"
+        "print(logging.root.level, logging.root.handlers, logging.root.manager.disable)"
+    )
+    command = [sys.executable, "-c", script]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown == f"{logging.WARNING} [] {logging.NOTSET}\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
+import psutil
 import pytest
 
 from hhplug import machine
@@ -25,7 +26,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.lstrip("/"))
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "sys/fs/cgroup")
     memory = SimpleNamespace(available=FREE)
-    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
 
     def write(files):
         for path, text in files.items():
@@ -127,7 +128,7 @@ def macos(fake, monkeypatch):
                 raise subprocess.CalledProcessError(code, command)
             return subprocess.CompletedProcess(command, code, printed, "")
 
-        monkeypatch.setattr(machine.subprocess, "run", run)
+        monkeypatch.setattr(subprocess, "run", run)
 
     return set_sysctl
 
@@ -146,7 +147,7 @@ def test_on_macos_a_cpu_without_a_brand_is_named_by_its_kind(macos, printed, cod
 
 def test_on_macos_without_sysctl_the_cpu_is_named_by_its_kind(macos, monkeypatch):
     macos("")
-    monkeypatch.setattr(machine.subprocess, "run", MagicMock(side_effect=FileNotFoundError))
+    monkeypatch.setattr(subprocess, "run", MagicMock(side_effect=FileNotFoundError))
     assert machine.cpu_name() == "arm64"
 
 

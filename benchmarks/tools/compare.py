@@ -66,7 +66,8 @@ def _finding(
         suspect = _looks_slower(comparable, head, factor)
     if not (comparable or fails or math.isnan(before)):
         what = "not compared: the benchmark has another version"
-    return Finding(key, before, after, comparable is not None, fails, what, suspect)
+    compared = comparable is not None
+    return Finding(key, before, after, compared, fails=fails, what=what, suspect=suspect)
 
 
 def _slower(base: Measurement, head: Measurement, factor: float) -> tuple[bool, str]:

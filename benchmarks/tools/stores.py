@@ -102,7 +102,9 @@ def _table(options: argparse.Namespace, folder: Path):
 
 def _write(V: NDArray[np.float32], grid: Grid, path: Path) -> None:
     dims = "time", "neuron"
-    array = create(LocalStore(path), "V", V.shape, V.dtype, dims, grid.chunk, grid.cell)
+    array = create(
+        LocalStore(path), "V", V.shape, V.dtype, dims, chunks=grid.chunk, shards=grid.cell
+    )
     for segment in range(grid.n_segments):
         rows = grid.rows(segment)
         array[rows] = V[rows]

@@ -1,4 +1,4 @@
-"""The command line: `hhplug run | layout | advance | status | show | backends | bench | …`.
+"""The command line: `hhplug run | layout | advance | status | finish | show | backends | …`.
 
 The exit code is 0 on success; 1 if a backend fails its tests or the output is closed before it is
 read; 2 for bad input; 3 for an unavailable backend; 130 after Ctrl-C, when `run` still prints and
@@ -18,6 +18,7 @@ from hhplug.cli import (
     advance,
     bench,
     certifying,
+    finish,
     layout,
     listing,
     new_backend,
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         layout,
         advance,
         status,
+        finish,
         show,
         listing,
         bench,

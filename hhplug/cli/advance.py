@@ -70,8 +70,8 @@ def _advance(options: argparse.Namespace) -> int:
                 shard,
                 options.backend,
                 options.device,
-                lambda fraction, done=done: report((done + fraction) / len(left)),
-                lambda: interruption.pending,
+                report=lambda fraction, done=done: report((done + fraction) / len(left)),
+                stopped=lambda: interruption.pending,
             )
             if interruption.pending:
                 return fail(f"interrupted; the same command goes on in {store.path}", INTERRUPTED)

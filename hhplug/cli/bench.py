@@ -3,12 +3,12 @@
 import argparse
 from dataclasses import asdict
 
+from hhplug.arguments import DType, checked_dtype
 from hhplug.checks import whole
 from hhplug.cli import display, measurement
 from hhplug.cli.arguments import Commands, names, population
 from hhplug.errors import BackendUnavailable
 from hhplug.plugins import discovery
-from hhplug.problem import DType, checked_dtype
 
 
 def add(commands: Commands) -> None:

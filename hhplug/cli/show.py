@@ -2,6 +2,7 @@
 
 import argparse
 
+from hhplug.arguments import checked_dtype
 from hhplug.checks import hint
 from hhplug.cli import arguments
 from hhplug.cli.arguments import Commands
@@ -9,7 +10,6 @@ from hhplug.errors import InvalidInput
 from hhplug.lowering.lower import lower
 from hhplug.lowering.targets import TARGETS
 from hhplug.plugins import choice
-from hhplug.problem import checked_dtype
 
 
 def add(commands: Commands) -> None:

@@ -24,7 +24,6 @@ run's dtype, and products and sums are rounded one by one, never fused.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from statistics import NormalDist
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -87,6 +86,8 @@ def quantiles() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     Each piece has the mean and the variance of the normal distribution between its knots. The
     last one is for f = 2³¹ alone, where the quantile is 0.
     """
+    from statistics import NormalDist  # with `random`, which a run without noise doesn't need
+
     octave, part = np.divmod(np.arange(OCTAVES << OCTAVE_BITS), 1 << OCTAVE_BITS)
     low = 2.0**octave * (1 + part / (1 << OCTAVE_BITS))
     width = 2.0**octave / (1 << OCTAVE_BITS)

@@ -1,6 +1,6 @@
 """A current with one noise, for a backend that computes the noise itself."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from hhplug.checks import PerNeuron
 from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import SeparableCurrent
 from hhplug.currents.noise import Draws, Process, Recursion, Values
-from hhplug.currents.terms import NoiseTerm, Term, taken
+from hhplug.currents.terms import NoiseTerm, taken
 
 CARRIED = "noise_0"  # the name of the process in `State.carry`, as ComputedCurrent has it
 
@@ -74,18 +74,6 @@ class Noise:
 class NoisyCurrent(ComputedCurrent):
     """A ComputedCurrent in the form `noise`. The backend's state says what the process carries."""
 
-    def __init__(
-        self,
-        terms: tuple[Term, ...],
-        dt: float,
-        neurons: NDArray[np.int64],
-        dtype: DTypeLike,
-        start_step: int,
-        carried: Mapping[str, NDArray[Any]],
-    ):
-        super().__init__(terms, dt, neurons, dtype, start_step, carried)
-        self._separable = SeparableCurrent(terms, dt)  # of the noise's term it has the mean
-
     @property
     def array(self) -> None:
         return None
@@ -93,6 +81,11 @@ class NoisyCurrent(ComputedCurrent):
     @property
     def noise(self) -> Noise:
         return self._noise
+
+    @cached_property
+    def _separable(self) -> SeparableCurrent:
+        """The current without the noise, of whose term it has the mean."""
+        return SeparableCurrent(self._terms, self._dt)
 
     @cached_property
     def _noise(self) -> Noise:

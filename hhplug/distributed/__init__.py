@@ -4,13 +4,14 @@ The neurons are made where they are computed, by a function of a slice of them. 
 client. Without Dask, `hhplug layout`, `hhplug advance` and `hhplug status` do the same.
 """
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hhplug.checks import known_arguments
 from hhplug.errors import MissingExtra
 from hhplug.extras import needs_store
-from hhplug.running.progress import Progress
+from hhplug.running.progress import Progress, reporter
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,11 +50,17 @@ def run(
     MissingExtra if Dask or Zarr isn't installed.
     """
     with needs_store():
-        import hhplug.stores.store  # noqa: F401 (to say which extra is missing)
+        from hhplug.distributed.shards import layout
     try:
-        from hhplug.distributed.dask import run_on_workers
+        from hhplug.distributed.dask import n_workers, run_on_workers
     except ImportError as error:
         raise MissingExtra(
             "hhplug.distributed.run needs Dask: pip install 'hhplug[distributed]' or distributed"
         ) from error
-    return run_on_workers(population, client, n_neurons, store, shard, backend, progress)
+    path = Path(store).absolute()
+    if shard is None and not path.exists():
+        shard = ceil(n_neurons / n_workers(client))
+    plan = layout(path, population, n_neurons, shard, backend)
+    with reporter(progress) as report:
+        run_on_workers(client, plan, population, backend, report)
+    return path

@@ -1,8 +1,7 @@
 """Compute the shards of a store on the workers of a Dask client."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from math import ceil
-from pathlib import Path
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -10,29 +9,29 @@ from uuid import uuid4
 from distributed import Client, Event, get_worker, wait
 from distributed.system import MEMORY_LIMIT
 
-from hhplug.distributed.shards import Population, advance_shard, layout, unfinished
+from hhplug.distributed.shards import Population, advance_shard, unfinished
 from hhplug.running.memory_check import share_of_memory
-from hhplug.running.progress import Progress, reporter
 from hhplug.stores.store import RunStore
 
 POLL_SECONDS = 0.2  # s; how often the client looks at its workers, and a worker at the client
 
 
+def n_workers(client: Client) -> int:
+    """How many workers the client's cluster has now, at least 1."""
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
 def run_on_workers(
-    population: Population,
     client: Client,
-    n_neurons: int,
-    store: str | Path,
-    shard: int | None = None,
-    backend: str = "auto",
-    progress: Progress = None,
-) -> Path:
-    """Compute a population, as `hhplug.distributed.run` documents it."""
-    store = Path(store).absolute()
-    if shard is None and not store.exists():
-        workers = len(client.scheduler_info(n_workers=-1)["workers"])
-        shard = ceil(n_neurons / max(1, workers))
-    plan = layout(store, population, n_neurons, shard, backend)
+    plan: RunStore,
+    population: Population,
+    backend: str,
+    report: Callable[[float], object],
+) -> None:
+    """Compute the shards of a store that aren't complete, as `hhplug.distributed.run` does.
+
+    report: called with the fraction of the whole population that is done.
+    """
     done = dict(enumerate(plan.segments_done() / plan.grid.n_segments))
     topic = f"hhplug-{uuid4()}"
     client.subscribe_topic(topic, lambda event: done.update([event[1]]))
@@ -48,23 +47,21 @@ def run_on_workers(
         pure=False,
     )
     try:
-        with reporter(progress) as report:
-            waiting = set(tasks)
-            while waiting:
-                with suppress(TimeoutError):
-                    found: Any = wait(waiting, POLL_SECONDS, "FIRST_COMPLETED")
-                    waiting = found.not_done
-                    for task in found.done:
-                        task.result()  # raises what it raised
-                report(sum(done.values()) / len(done))
-            report(1.0)
+        waiting = set(tasks)
+        while waiting:
+            with suppress(TimeoutError):
+                found: Any = wait(waiting, POLL_SECONDS, "FIRST_COMPLETED")
+                waiting = found.not_done
+                for task in found.done:
+                    task.result()  # raises what it raised
+            report(sum(done.values()) / len(done))
+        report(1.0)
     except BaseException:
         stop.set()
         raise
     finally:
         client.cancel(tasks)
         client.unsubscribe_topic(topic)
-    return store
 
 
 def _compute(

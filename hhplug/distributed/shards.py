@@ -107,7 +107,7 @@ def advance_shard(
     shard = Shard(store, number)
     dtype = store.problem["dtype"]
     problem = problem_of(population, shard.neurons).with_dtype(dtype)
-    opened = choice.choose(backend, dtype, device, problem.membrane)
+    opened = choice.choose(backend, dtype, device, problem.membrane, problem.method)
     problem = problem_of_store(problem, opened)
     return advance(shard, problem, opened, Workspace(), report, stopped)
 

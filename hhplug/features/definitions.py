@@ -11,8 +11,7 @@ window's end.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,8 +66,7 @@ What is kept of both between blocks and runs is float64.
 """
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """The steps of which features are computed, and how many are done."""
 
     first: int
@@ -76,8 +74,7 @@ class Window:
     dt: float  # ms
 
 
-@dataclass(frozen=True)
-class Feature:
+class Feature(NamedTuple):
     """A number of each neuron: its unit, its meaning, and its value from the sums of a group."""
 
     unit: str

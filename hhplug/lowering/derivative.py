@@ -6,8 +6,9 @@ from fractions import Fraction
 
 from hhplug.lowering.canonical import ZERO, Sum, as_sum, canonical, symbol
 from hhplug.lowering.program import Operand
+from hhplug.lowering.singularities import GuardedValues
 from hhplug.lowering.targets import Target
-from hhplug.lowering.values import Env, Shared, Values
+from hhplug.lowering.values import Env, Shared
 from hhplug.membranes.equations import Equations
 from hhplug.membranes.reading import Reading
 from hhplug.validity import STABILITY_LIMIT
@@ -67,7 +68,7 @@ class Derivative:
         reading = formulas.reading
         self.reading, self.formulas, self.target = reading, formulas, target
         varying = frozenset(("V", *reading.gates, *reading.pools))
-        self.values = Values(target, shared, varying, formulas.defaults, formulas.roots)
+        self.values = GuardedValues(target, shared, varying, formulas.defaults, formulas.roots)
         self.values.count_denominators([*formulas.first.values(), *formulas.second.values()])
         self.op = self.values.op
         self.labels: dict[str, str] = {}  # names of the equations for results of operations

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cache
+from typing import NamedTuple
 
-from hhplug.errors import InvalidInput
 from hhplug.lowering.canonical import (
-    ONE,
     ZERO,
     Coefficient,
     Exponential,
@@ -19,17 +17,14 @@ from hhplug.lowering.canonical import (
     exp,
     names_of,
     product,
-    symbol,
 )
 from hhplug.lowering.exponentials import Family, addition_chain, fractional
-from hhplug.lowering.guards import fitted, roots
 from hhplug.lowering.operations import Operations
 from hhplug.lowering.program import Operand
 from hhplug.lowering.targets import Target
 
 LOG2_E = math.log2(math.e)
 NEARLY = 1e-12  # what rounding leaves of a coefficient that is 1, and of a zero
-TINY = 1e-20  # added to a number near 1e-18 or more it changes nothing, and 0/0 becomes its limit
 
 Env = Mapping[str, Operand]
 """The operand of V, of each gate with a state, and of each pool."""
@@ -41,11 +36,18 @@ Term = tuple[list[Operand], Sum]
 """Factors that vary in time, and a coefficient that doesn't."""
 
 
+class Written(NamedTuple):
+    """A term whose exponentials are written as operands, and whose other factors aren't yet."""
+
+    operands: list[Operand]
+    others: list[tuple[Factor, int]]  # with their powers
+    coefficient: Sum
+
+
 class Values:
     """Writes operations for sums, and collects the rows and scalars that they need.
 
     varying: names whose values change from step to step. defaults: usual values of parameters.
-    known_roots: voltages at which sums vanish, to which those are added that are looked for.
     """
 
     def __init__(
@@ -54,17 +56,13 @@ class Values:
         shared: Shared,
         varying: frozenset[str],
         defaults: Mapping[str, float],
-        known_roots: dict[Sum, list[float]],
     ):
         self.target, self.shared = target, shared
-        self.varying, self.defaults, self.known_roots = varying, defaults, known_roots
+        self.varying, self.defaults = varying, defaults
         self.operations = Operations(target.fused)
         self.op = self.operations.op
         self.rows: dict[Sum, str] = {}
         self.scalars: dict[Sum, str] = {}
-        self.guarded: dict[str, str] = {}  # each guarded quotient, and how
-        self.vanishing: dict[Operand, tuple[Operand, float]] = {}
-        """Denominators that vanish at u = 0, each with u and the width of the series used there."""
         self.last_denominator: Operand = 1.0  # of the quotient that was written last
         self.denominators: dict[Sum, int] = {}  # how often a sum is divided by in different terms
 
@@ -130,10 +128,10 @@ class Values:
         for factors, c in expression.terms:
             varying, coefficient = self._term(factors, c, env)
             if varying:
-                terms.append((varying, _snapped(coefficient)))
+                terms.append((varying, snapped(coefficient)))
             else:
                 number = number + coefficient
-        return self.total(terms, _snapped(number))
+        return self.total(terms, snapped(number))
 
     def total(self, terms: list[Term], number: Sum = ZERO) -> Operand:
         """Σ coefficient · Π factors + number, by fused operations."""
@@ -195,20 +193,28 @@ class Values:
                 operands.append(self.op("exp2", x))
             else:
                 others.append((factor, int(power)))
-        coefficient = _snapped(coefficient)
-        guarded = self._guarded(factors, c, operands, others, coefficient, env)
-        return guarded or self._factors(operands, others, coefficient, env)
+        written = Written(operands, others, snapped(coefficient))
+        return self._guarded((factors, c), written, env) or self._factors(written, env)
+
+    def _guarded(
+        self,
+        term: tuple[Product, Coefficient],  # noqa: ARG002
+        written: Written,  # noqa: ARG002
+        env: Env,  # noqa: ARG002
+    ) -> Term | None:
+        """The term in a form that is finite where it is 0/0 as it stands; None if it never is."""
+        return None
 
     def _split(self, factors: Product) -> tuple[Product, Product]:
         """The factors that vary in time, and those that don't."""
         varying = [pair for pair in factors if names_of(pair[0]) & self.varying]
         return product(varying), product(pair for pair in factors if pair not in varying)
 
-    def _factors(
-        self, operands: list[Operand], others: list[tuple[Factor, int]], coefficient: Sum, env: Env
-    ) -> Term:
-        operands, under, over = list(operands), [], []
-        for factor, power in others:
+    def _factors(self, written: Written, env: Env) -> Term:
+        """The term with its other factors."""
+        operands, coefficient = list(written.operands), written.coefficient
+        under, over = [], []
+        for factor, power in written.others:
             if isinstance(factor, str):
                 operands.append(self.power(env[factor], power))
             elif isinstance(factor, Function):
@@ -290,201 +296,8 @@ class Values:
         operand = self._named(shift) if shift.number is None else shift.number
         return self.op("fma", V, float(base) * LOG2_E, operand)
 
-    # Removable singularities.
 
-    def _guarded(
-        self,
-        factors: Product,
-        c: Coefficient,
-        operands: list[Operand],
-        others: list[tuple[Factor, int]],
-        coefficient: Sum,
-        env: Env,
-    ) -> Term | None:
-        """The term by a series near its removable singularity; None if it has none."""
-        for under, power in others:
-            if not isinstance(under, Sum) or power >= 0 or "V" not in under.names:
-                continue
-            scaled = self._with_parameter_slope(under, power, factors, c, env)
-            if scaled:
-                return scaled
-            for V0 in self._roots(under):
-                linear = (_linear(factor) for factor, p in others if p == 1)
-                over = next((f for f in linear if f and self._vanishes(f, V0)), None)
-                if over is None or power != -1:
-                    raise InvalidInput(
-                        f"{Sum({factors: c})!r} has no finite value at V = {V0:.4g} mV"
-                    )
-                return self._by_series(factors, c, operands, others, coefficient, over, under, env)
-        return None
-
-    def _roots(self, expression: Sum) -> list[float]:
-        if expression not in self.known_roots:
-            self.known_roots[expression] = roots(expression, self.defaults)
-        return self.known_roots[expression]
-
-    def _vanishes(self, expression: Sum, V0: float) -> bool:
-        values = {**self.defaults, "V": V0}
-        return expression.names <= values.keys() and abs(expression.value(values)) < 1e-6
-
-    def _by_series(
-        self,
-        factors: Product,
-        c: Coefficient,
-        operands: list[Operand],
-        others: list[tuple[Factor, int]],
-        coefficient: Sum,
-        over: Sum,
-        under: Sum,
-        env: Env,
-    ) -> Term:
-        quotient, outside = _about(factors, c, over)
-        slopes = [
-            (abs(power), self._power_of(power))
-            for factors_, _ in under.terms
-            for factor, power in factors_
-            if factor == Exponential("V")
-        ]
-        slope, power = max(slopes)
-        target = self.target
-        if target.tanh_linoid:
-            by_tanh = self._by_tanh(quotient, coefficient, over, under, slope, env)
-            if by_tanh:
-                return [*operands, *by_tanh], as_sum(1)
-        rounding = power * target.exp_error + (math.log2(power) + 2) * target.op_error
-        series = fitted(quotient, float(slope), rounding, target.guard_error)
-        u = self.value(over, env)
-        self.guarded[repr(Sum({factors: c}))] = (
-            f"a series of degree {len(series.coefficients) - 1} within {series.width:g} mV, "
-            f"error {series.error:.1e}"
-        )
-        near: Operand = series.coefficients[-1]
-        for s in reversed(series.coefficients[:-1]):
-            near = self.op("fma", u, near, s)
-        far_operands, left = self._factors(operands, others, _snapped(coefficient / outside), env)
-        far = self.product(far_operands, left)
-        self.vanishing[self.last_denominator] = u, series.width
-        return [self.op("guard", u, series.width, near, far)], outside
-
-    def _by_tanh(
-        self, quotient: Sum, coefficient: Sum, over: Sum, under: Sum, slope: Fraction, env: Env
-    ) -> list[Operand] | None:
-        """Factors of u/(1 − e^−su) as y/(tanh y · (1 + e^−2y)), where nothing cancels; y = su/2."""
-        powers = dict(quotient.terms[0][0])
-        powers.pop(Exponential("u"), None)
-        if len(under.terms) != 2 or powers.get("u") != 1 or len(powers) != 2:
-            return None
-        half = slope / 2
-        scaled = Sum((product_, abs(c)) for product_, c in under.terms).scaled(half / coefficient)
-        y = self.op("add", self.value(over * half, env), TINY)
-        denominator = self.op("mul", self.op("tanh", y), self.value(scaled, env))
-        return [y, self.op("rcp", denominator)]
-
-    def _power_of(self, slope: Fraction) -> int:
-        """The power of a shared exponential by which e^{slope·V} is computed."""
-        return next(abs(f.power(slope)) for f, _ in self.shared if slope in f.slopes)
-
-    def _with_parameter_slope(
-        self, under: Sum, power: int, factors: Product, c: Coefficient, env: Env
-    ) -> Term | None:
-        """The term L/(1 − e^x) where x is linear in V with a parameter for its slope, L = ρ·x."""
-        found = _one_minus_exp(under)
-        if found is None:
-            return None
-        scale, x = found
-        linear = next((f for f, p in factors if p == 1 and f != under and _linear(f)), None)
-        L = None if linear is None else _linear(linear)
-        if L is None or power != -1:
-            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
-        rest = product(pair for pair in factors if pair[0] not in (under, linear))
-        slope = _coefficient_of_V(x) / _coefficient_of_V(L)
-        if not _equal(L * slope, x, self.defaults):
-            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
-        target = self.target
-        quotient = symbol("u") / (1 - exp(symbol("u")))
-        series = fitted(quotient, 1.0, target.exp_error + 2 * target.op_error, target.guard_error)
-        u = self.value(x, env)
-        near: Operand = series.coefficients[-1]
-        for s in reversed(series.coefficients[:-1]):
-            near = self.op("fma", u, near, s)
-        e = self.op("exp2", self.op("mul", u, LOG2_E))
-        denominator = self.op("sub", 1.0, e)
-        self.vanishing[denominator] = u, series.width
-        far = self.op("mul", u, self.op("rcp", denominator))
-        guarded = self.op("guard", u, series.width, near, far)
-        self.guarded[repr(Sum({factors: c}))] = (
-            f"a series of degree {len(series.coefficients) - 1} within |x| < {series.width:g}, "
-            f"error {series.error:.1e}"
-        )
-        operands, coefficient = [guarded], Sum({ONE: c}) / scale / slope
-        if rest:
-            more, other = self._term(rest, Fraction(1), env)
-            operands += more
-            coefficient = coefficient * other
-        return operands, coefficient
-
-
-@cache
-def _about(factors: Product, c: Coefficient, over: Sum) -> tuple[Sum, Sum]:
-    """A term as a function of u = over, which is V and parameters, and a factor of parameters."""
-    term = Sum({factors: c})
-    ((powers, d),) = term.substituted("V", symbol("u") - (over - symbol("V"))).terms
-    inside = product(pair for pair in powers if "u" in names_of(pair[0]))
-    outside = Sum({product(pair for pair in powers if pair not in inside): 1})
-    quotient = Sum({inside: d})
-    if quotient.names != {"u"}:
-        raise NotImplementedError(f"the series of {term!r} depends on parameters")
-    return quotient, outside
-
-
-def _one_minus_exp(under: Sum) -> tuple[Sum, Sum] | None:
-    """(scale, x) of scale·(1 − e^x) where e^x isn't a product of powers; None for other sums."""
-    if len(under.terms) != 2:
-        return None
-    for (one, a), (other, b) in (under.terms, under.terms[::-1]):
-        match other:
-            case ((Function("exp", x), p),) if not one and p == 1 and b == -a and "V" in x.names:
-                return as_sum(a), x
-    return None
-
-
-def _linear(factor: Factor) -> Sum | None:
-    """A factor that may be linear in V, as a sum."""
-    if factor == "V":
-        return symbol("V")
-    return factor if isinstance(factor, Sum) and "V" in factor.names else None
-
-
-def _coefficient_of_V(expression: Sum) -> Sum:
-    """∂/∂V of an expression that is linear in V."""
-    found = [
-        (product((f, p) for f, p in factors if f != "V"), c)
-        for factors, c in expression.terms
-        if ("V", Fraction(1)) in factors
-    ]
-    if found:
-        return Sum(found)
-    # A sum as a factor: (V + …)/k.
-    for factors, c in expression.terms:
-        for factor, p in factors:
-            inner = _linear(factor)
-            if inner and p == 1:
-                rest = product(pair for pair in factors if pair[0] != factor)
-                return Sum({rest: c}) * _coefficient_of_V(inner)
-    raise NotImplementedError(f"{expression!r} isn't linear in V")
-
-
-def _equal(a: Sum, b: Sum, defaults: Mapping[str, float]) -> bool:
-    """Whether two expressions agree at some voltages and other than the usual parameters."""
-    for k, V in enumerate((-71.3, 12.9, 88.1)):
-        values = {n: v * (1 + 0.1 * k * (1 + i)) for i, (n, v) in enumerate(defaults.items())}
-        x, y = a.value({**values, "V": V}), b.value({**values, "V": V})
-        if not abs(x - y) <= 1e-9 * (abs(x) + abs(y) + 1e-9):
-            return False
-    return True
-
-
-def _snapped(expression: Sum) -> Sum:
+def snapped(expression: Sum) -> Sum:
     """1, −1 and 0 where rounding has left almost that."""
     number = expression.number
     if number is not None:

@@ -8,9 +8,9 @@ the text, and nothing is ever executed.
 import ast
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from operator import add, mul, sub, truediv
+from typing import Any, NamedTuple
 
 from hhplug.checks import hint
 from hhplug.errors import InvalidInput
@@ -22,42 +22,37 @@ class InvalidExpression(InvalidInput):
     """A text isn't an expression. The message points at the character."""
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     value: Fraction  # exactly as written: 0.1 is 1/10
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
-class Negative:
+class Negative(NamedTuple):
     of: "Node"
 
 
-@dataclass(frozen=True)
-class Binary:
+class Binary(NamedTuple):
     operator: str  # one of + - * /
     left: "Node"
     right: "Node"
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(NamedTuple):
     base: "Node"
     exponent: Fraction
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     function: str  # one of FUNCTIONS
     argument: "Node"
 
 
 Node = Number | Name | Negative | Binary | Power | Call
 
+ARITHMETIC = {"+": add, "-": sub, "*": mul, "/": truediv}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 SPELLINGS = {"^": "**", "−": "-", "–": "-", "·": "*", "×": "*"}  # the paper's and Python's
 SUPERSCRIPTS = {"⁻": "-", **{high: str(digit) for digit, high in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
@@ -212,10 +207,11 @@ def constant(node: Node) -> Fraction | None:
             value = constant(of)
             return None if value is None else -value
         case Binary(operator, left, right):
-            a, b = constant(left), constant(right)
+            a = constant(left)
+            b = None if a is None else constant(right)
             if a is None or b is None or (operator == "/" and b == 0):
                 return None
-            return {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__}[operator](b)
+            return ARITHMETIC[operator](a, b)
         case Power(base, exponent) if exponent.denominator == 1:
             value = constant(base)
             if value is None or value == 0 > exponent:

@@ -6,8 +6,7 @@ Nothing here knows values of a run: `equations` evaluates what is read.
 import keyword
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from unicodedata import normalize
 
 from hhplug.checks import hint, number
@@ -46,8 +45,7 @@ IN_RESULTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ChannelEquation:
+class ChannelEquation(NamedTuple):
     """I = g · Π gate^power · (V − E)."""
 
     powers: Mapping[str, int]  # exponent of each gate
@@ -55,8 +53,7 @@ class ChannelEquation:
     E: Node  # mV
 
 
-@dataclass(frozen=True)
-class GateEquation:
+class GateEquation(NamedTuple):
     """The expressions of a `Gate`. alpha and beta are given, or inf and tau, or inf alone."""
 
     channel: str
@@ -73,8 +70,7 @@ class GateEquation:
         return {name: node for name, node in found.items() if node is not None}
 
 
-@dataclass(frozen=True)
-class PoolEquation:
+class PoolEquation(NamedTuple):
     """dx/dt = −per_current · Σ I − (x − rest) / tau."""
 
     channels: tuple[str, ...]
@@ -83,8 +79,7 @@ class PoolEquation:
     tau: Node
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """All equations of a membrane, and its parameters in the order C_m, g_*, E_*, others."""
 
     parameters: Mapping[str, Parameter]

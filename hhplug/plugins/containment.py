@@ -2,9 +2,7 @@
 
 import gc
 import locale
-import logging
 import os
-import random
 import signal
 import sys
 import threading
@@ -70,7 +68,8 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     yield sys.getrecursionlimit, sys.setrecursionlimit
     yield gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()
     yield sys.gettrace, _set_trace
-    yield random.getstate, random.setstate
+    if random := sys.modules.get("random"):
+        yield random.getstate, random.setstate
     if "numpy.random" in sys.modules:  # importing it takes 10 ms
         yield np.random.get_state, np.random.set_state
     for owner, name in (
@@ -78,11 +77,21 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
         (sys, "stdout"),
         (sys, "stderr"),
         (sys, "excepthook"),
-        (logging.root, "level"),
-        (logging.root.manager, "disable"),
     ):
         yield partial(getattr, owner, name), partial(setattr, owner, name)
-    yield logging.root.handlers.copy, partial(setattr, logging.root, "handlers")
+    yield _root_logger, _set_root_logger
+
+
+def _root_logger() -> tuple[int, list[Any], int]:
+    """Its level and handlers, and which levels are disabled; as at first if nothing uses it yet."""
+    if logging := sys.modules.get("logging"):  # importing it takes 3 ms
+        return logging.root.level, logging.root.handlers.copy(), logging.root.manager.disable
+    return 30, [], 0  # WARNING
+
+
+def _set_root_logger(settings: tuple[int, list[Any], int]) -> None:
+    if logging := sys.modules.get("logging"):
+        logging.root.level, logging.root.handlers, logging.root.manager.disable = settings
 
 
 def _set_trace(function: Any) -> None:

@@ -10,16 +10,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
-from packaging.utils import canonicalize_name
-
 from hhplug import checks
 from hhplug import reference as reference  # imported by name, so that PyInstaller includes it
 from hhplug._version import __version__
 from hhplug.errors import InvalidInput, warn
-from hhplug.plugins import loading, probes
+from hhplug.plugins import loading
 from hhplug.plugins.entry import Entry as Entry
 from hhplug.plugins.installed import Plugin, installed
 from hhplug.plugins.requirements import absent
+from hhplug.versions import canonical_name
 
 OWN_PLUGINS = (Plugin("reference", "hhplug", __version__, "hhplug.reference"),)
 # The distribution of each backend, which is also the name of its folder in plugins/.
@@ -62,7 +61,7 @@ def named(name: str) -> list[Entry]:
     if not isinstance(name, str):
         raise _unknown(name)
     own = [plugin for plugin in OWN_PLUGINS if plugin.name == name]
-    alone = own or [p for p in _plugins() if canonicalize_name(p.name) == canonicalize_name(name)]
+    alone = own or [p for p in _plugins() if canonical_name(p.name) == canonical_name(name)]
     entries = _without_shared_names(entry for plugin in alone for entry in _entries(plugin))
     if found := [entry for entry in entries if entry.name == name and entry.spec]:
         return found
@@ -103,6 +102,8 @@ def warn_once(message: str) -> None:
 
 def probed(entries: Iterable[Entry]) -> list[Entry]:
     """The entries with what their probes found. Those that are unavailable aren't probed."""
+    from hhplug.plugins import probes  # which a backend that is asked for by name doesn't need
+
     entries = list(entries)
     asked = probes.answers(
         e.spec.probe for e in entries if e.spec and not e.unavailable and e.spec.probe
@@ -136,14 +137,14 @@ def _entries(plugin: Plugin) -> tuple[Entry, ...]:
 
 
 def _disabled(*names: str) -> bool:
-    """Whether DISABLE has one of these names, in any spelling that packaging calls equal."""
-    return not {canonicalize_name(name) for name in names}.isdisjoint(_disabled_names())
+    """Whether DISABLE has one of these names, in any spelling that pip calls equal."""
+    return not {canonical_name(name) for name in names}.isdisjoint(_disabled_names())
 
 
 def _disabled_names() -> dict[str, str]:
     """The names in DISABLE as they are written there, by their canonical spellings."""
     written = [name.strip() for name in os.environ.get(DISABLE, "").split(",")]
-    return {str(canonicalize_name(name)): name for name in written if name}
+    return {canonical_name(name): name for name in written if name}
 
 
 def _left_out(entry: Entry) -> Entry:
@@ -154,7 +155,7 @@ def _warn_of_unknown_names(entries: Iterable[Entry]) -> None:
     known = {"all", "reference", *FIRST_PARTY, *FIRST_PARTY.values()}
     known |= {name for plugin in _plugins() for name in (plugin.name, plugin.distribution)}
     known |= {entry.name for entry in entries}
-    canonical = {canonicalize_name(name) for name in known}
+    canonical = {canonical_name(name) for name in known}
     for name, written in sorted(_disabled_names().items()):
         if name not in canonical:
             hint = checks.hint(written, known)
@@ -194,7 +195,7 @@ def _without_shared_names(found: Iterable[Entry]) -> list[Entry]:
 
 def _missing(entries: Iterable[Entry]) -> list[Entry]:
     """An entry for each first-party plugin that isn't installed."""
-    present = {canonicalize_name(n) for entry in entries for n in (entry.name, entry.distribution)}
+    present = {canonical_name(n) for entry in entries for n in (entry.name, entry.distribution)}
     missing = []
     for name, distribution in FIRST_PARTY.items():
         if present.isdisjoint({name, distribution}):

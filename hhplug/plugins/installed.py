@@ -8,22 +8,18 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import Distribution, DistributionFinder, EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
 
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from hhplug.errors import BackendUnavailable
+from hhplug.versions import canonical_name, is_later
 
 GROUP = "hhplug"
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(NamedTuple):
     """An entry point of the group `hhplug`, and the distribution that has it."""
 
     name: str
@@ -105,13 +101,13 @@ class _Found:
         except Exception:  # the file is missing, or isn't UTF-8
             pass
         self.name, self.version = str(name or "a distribution without a name"), str(version)
-        self.key = canonicalize_name(self.name)
+        self.key = canonical_name(self.name)
 
     def or_newer(self, other: "_Found | None") -> "_Found":
         """Of two with one name the first on sys.path; in one folder the one of later version."""
         if other is None:
             return self
-        newer = _version(self.version) > _version(other.version)
+        newer = is_later(self.version, other.version)
         return self if newer and self.folder.parent == other.folder.parent else other
 
     def plugins(self) -> list[Plugin]:
@@ -157,10 +153,3 @@ def _folder_of(url: str) -> str:
     """The path in a URL file:///…; urllib.request, which has this too, takes 8 ms to import."""
     path = unquote(urlparse(url).path)
     return str(Path(path.removeprefix("/") if os.name == "nt" else path))  # /C:/… on Windows
-
-
-def _version(text: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return Version("0")

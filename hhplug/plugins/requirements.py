@@ -1,14 +1,20 @@
 """Check a spec without importing its backend: the contract's version and the packages it needs."""
 
+import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-
-from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING
 
 from hhplug._version import __version__
 from hhplug.backend import API
 from hhplug.plugins.entry import Entry
+from hhplug.versions import is_later, least_version, numbers
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+VERSION_OF_CONTRACT = re.compile(r"\d+\.\d+", re.ASCII)
 
 
 def checked(entry: Entry) -> Entry:
@@ -17,18 +23,38 @@ def checked(entry: Entry) -> Entry:
     if spec is None:
         return entry
     if not _is_compatible(spec.api):
-        newer = "hhplug" if _newer(spec.api) else entry.distribution
+        newer = "hhplug" if is_later(spec.api, API) else entry.distribution
         return entry.failed(
             "api_mismatch",
             f"{entry.source} is written for version {spec.api} of the backend contract, "
             f"this hhplug has {API}",
             f"upgrade {newer}",
         )
-    for text in spec.requires:
-        requirement = Requirement(text)
+    unclear = [text for text in spec.requires if not _clearly_satisfied(text)]
+    return _lacking(entry, unclear, spec.install_hint) if unclear else entry
+
+
+def _clearly_satisfied(text: str) -> bool:
+    """Whether a plain requirement is satisfied by a plain version."""
+    plain = least_version(text)
+    if plain is None:
+        return False
+    name, least = plain
+    try:
+        installed = numbers(_installed(name))
+    except Exception:  # it isn't installed, or its metadata is damaged
+        return False
+    return installed is not None and installed >= (numbers(least) or ())
+
+
+def _lacking(entry: Entry, requirements: Iterable[str], install_hint: str) -> Entry:
+    """The entry, unavailable if one of its requirements isn't satisfied."""
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, requirements):
         if requirement.marker and not requirement.marker.evaluate():
             continue
-        fix = spec.install_hint or f"pip install '{requirement}'"
+        fix = install_hint or f"pip install '{requirement}'"
         try:
             installed = _installed(requirement.name)
         except PackageNotFoundError:
@@ -63,24 +89,16 @@ def _installed(distribution: str) -> str:
     return __version__ if distribution == "hhplug" else version(distribution)
 
 
-def _satisfies(requirement: Requirement, installed: str) -> bool:
+def _satisfies(requirement: "Requirement", installed: str) -> bool:
     try:
         return requirement.specifier.contains(installed, prereleases=True)
-    except (InvalidVersion, TypeError):  # an invalid version, or None
+    except (ValueError, TypeError):  # an invalid version, or None
         return False
 
 
 def _is_compatible(api: str) -> bool:
     """Whether this contract version has the major of ours and no later minor."""
-    try:
-        theirs, ours = Version(api), Version(API)
-    except (InvalidVersion, TypeError):
+    if not VERSION_OF_CONTRACT.fullmatch(api):
         return False
-    return theirs.major == ours.major and theirs.minor <= ours.minor
-
-
-def _newer(api: str) -> bool:
-    try:
-        return Version(api) > Version(API)
-    except (InvalidVersion, TypeError):
-        return False
+    theirs, ours = (tuple(map(int, version.split("."))) for version in (api, API))
+    return theirs[0] == ours[0] and theirs[1] <= ours[1]

@@ -64,8 +64,7 @@ def of_result(result: "Result") -> xarray.Dataset:
                 result.outcome.spike_count, long_name="spikes of the run"
             )
     for name, values in result.outcome.features.items():
-        feature = FEATURES[name]
-        data[name] = per_neuron(values, units=feature.unit, long_name=feature.meaning)
+        data[name] = per_neuron(values, **feature_attributes(name))
     for name, parameter in result.membrane.parameters.items():
         coordinates[name] = per_neuron(result.parameters[name], units=parameter.unit or "1")
     coordinates["drive"] = per_neuron(
@@ -94,6 +93,12 @@ def state_attributes(membrane: Membrane, state: str) -> dict[str, str]:
         return {"units": "mM", "long_name": f"concentration {state}"}
     channel = membrane.reading.gates[state].channel
     return {"units": "1", "long_name": f"gate {state} of channel {channel}"}
+
+
+def feature_attributes(name: str) -> dict[str, str]:
+    """The unit and the long name of a feature."""
+    feature = FEATURES[name]
+    return {"units": feature.unit, "long_name": feature.meaning}
 
 
 def of_spikes(spikes: "Spikes") -> xarray.Dataset:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 
@@ -9,15 +10,16 @@ from hhplug._version import __version__
 from hhplug.errors import InvalidInput
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
-from hhplug.problem import Problem
+from hhplug.problem import SUMS, Problem
 from hhplug.running.block_length import BlockLength
+from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.loop import final_state, step_through
 from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, run_dtype
+from hhplug.running.recorder import Recorder
 from hhplug.running.store_recorder import StoreRecorder
 from hhplug.running.warning import warn_of_invalid
 from hhplug.running.workspace import Workspace
 from hhplug.stores.shard import Shard
-from hhplug.stores.store import refuse_features
 
 FINISH_SECONDS = 0.3  # s; a run that is stopped goes on to the segment's end if that is so near
 
@@ -25,13 +27,12 @@ FINISH_SECONDS = 0.3  # s; a run that is stopped goes on to the segment's end if
 def problem_of_store(problem: Problem, backend: OpenedBackend) -> Problem:
     """The problem with the dtype in which the backend computes it.
 
-    Raises InvalidInput for what the backend doesn't compute, device_arrays and features.
+    Raises InvalidInput for what the backend doesn't compute, and for device_arrays.
     """
     choice.refuse_membrane(backend.spec, problem.membrane)
     choice.refuse_method(backend.spec, problem.method)
     if problem.device_arrays:
         raise InvalidInput("a store holds what is recorded; leave device_arrays out")
-    refuse_features(problem)
     return problem.with_dtype(run_dtype(problem, backend))
 
 
@@ -70,12 +71,18 @@ def advance(
         first = grid.first_step(before.segments)
         rest = problem.between(first, problem.end_step).continuing(before.state, before.invalid)
     done_before = 1.0 - rest.n_steps / problem.n_steps
-    rest = backend.given(rest)
-    began, max_steps = perf_counter(), max_steps_of(rest)
+    recorder = StoreRecorder(shard, rest, before, workspace.buffers)
+    features = None
+    if rest.features:
+        capabilities = backend.spec.capabilities
+        kept = cast(Recorder, recorder)  # of which it needs the blocks alone
+        features = FeatureRecorder(rest, capabilities, kept, workspace.buffers)
+    given = backend.given(features.asked if features else rest)
+    began, max_steps = perf_counter(), max_steps_of(given)
     with (
-        StoreRecorder(shard, rest, before, workspace.buffers) as recorder,
+        recorder,
         np.errstate(all="ignore"),
-        prepared_session(backend.backend, rest, max_steps) as session,
+        prepared_session(backend.backend, given, max_steps) as session,
     ):
         recorder.prepared(perf_counter() - began)
         lengths = BlockLength(rest.n_neurons, rest.n_steps, max_steps, workspace.block_length)
@@ -95,7 +102,7 @@ def advance(
             step = step_through(
                 rest,
                 session,
-                recorder,
+                features or recorder,
                 lengths,
                 lambda done: report(done_before + (1.0 - done_before) * done),
                 halted,
@@ -103,7 +110,10 @@ def advance(
                 end_of_block=grid.end_of_segment,
             )
             if recorder.at_boundary and step > rest.start_step:
-                recorder.commit(final_state(rest, session, step))
+                state = final_state(given, session, step)
+                if features and SUMS not in state.carry:
+                    state = features.carried(state)
+                recorder.commit(state)
             if stopped():
                 break
     workspace.block_length = lengths

@@ -7,20 +7,13 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike, DTypeLike
 
+from hhplug.arguments import checked_dtype, checked_membrane, checked_method
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, checked_parameters
 from hhplug.plugins import choice
-from hhplug.problem import (
-    Method,
-    Problem,
-    Resumable,
-    SpikeMode,
-    checked_dtype,
-    checked_membrane,
-    checked_method,
-)
+from hhplug.problem import Method, Problem, Resumable, SpikeMode
 from hhplug.results.result import Result
 from hhplug.running.progress import Progress
 from hhplug.running.simulate import run_anywhere

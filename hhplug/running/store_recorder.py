@@ -1,9 +1,7 @@
 """A recorder that writes what a run records to a shard of a store, segment by segment."""
 
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -17,12 +15,14 @@ from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import refuse_too_large
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.state import State
+from hhplug.stores.faults import loss_in_words
 from hhplug.stores.shard import Committed, Shard
 from hhplug.validity import earliest, nonfinite_neurons
 
 COMMIT_SECONDS = 60.0  # s; longest time between two commits, apart from that of a segment
 LEAST_SECONDS = 1.0  # s; shortest time between two commits
 COMMIT_SHARE = 0.02  # largest share of the time that commits may take
+KEPT = "keeps what is committed, and the same call goes on from there"  # for an OSError
 CELLS = 3  # most segments in memory: one is written, one is read, and one is enqueued
 
 
@@ -111,20 +111,8 @@ class StoreRecorder:
         """Wait until the segments that were completed are written."""
         if self._writing is not None:
             writing, self._writing = self._writing, None
-            with self._in_words():
+            with loss_in_words(self._shard.store.path, KEPT):
                 writing.result()
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Context manager: an OSError says what became of the run."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{error.strerror or error}; {self._shard.store.path} keeps what is committed, and "
-                "the same call goes on from there",
-            ) from error
 
     def commit(self, state: State) -> None:
         """Commit everything up to the end of a segment, which all blocks have reached.
@@ -143,8 +131,9 @@ class StoreRecorder:
             before.total + ran,
         )
         count, invalid, now = self._spike_count, self._invalid, datetime.now(UTC)
-        with self._in_words():
-            self._shard.commit(Committed(segments, state, count, invalid, seconds, now))
+        with loss_in_words(self._shard.store.path, KEPT):
+            done = Committed(segments, state, count, invalid, seconds, now)
+            self._shard.commit(self._problem, done)
         self._committed, self._committed_step = perf_counter(), self.step
         took = self._committed - began
         self._interval = min(max(LEAST_SECONDS, took / COMMIT_SHARE), COMMIT_SECONDS)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import DTypeLike, NDArray
-from zarr.codecs import BloscCodec, TransposeCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 from zarr.errors import ContainsArrayError
 from zarr.storage import LocalStore
+
+from hhplug.stores.faults import ANEW, damage_in_words
 
 BYTES_AT_ONCE = 2**25  # of a long array that is written or compared piece by piece
 
@@ -22,6 +24,7 @@ def create(
     shape: tuple[int, ...],
     dtype: DTypeLike,
     dims: Sequence[str],
+    *,
     chunks: tuple[int, ...] | None = None,
     shards: tuple[int, ...] | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -44,7 +47,8 @@ def create(
         chunks=tuple(max(1, size) for size in chunks or shape),
         shards=shards,
         filters=[TransposeCodec(order=(1, 0))] if shards else None,
-        compressors=[blosc] if compressed else None,
+        # Without a checksum, the rest of a file that was cut is read as arbitrary numbers.
+        compressors=[*([blosc] if compressed else []), Crc32cCodec()],
         fill_value=fill,
         dimension_names=dims,
         attributes=dict(attributes or {}),
@@ -66,8 +70,8 @@ def put(
     """
     rows = max(1, BYTES_AT_ONCE // max(1, values.nbytes // max(1, len(values))))
     chunks = (min(rows, len(values)), *values.shape[1:])
-    given: Any = (values.shape, values.dtype, dims, chunks)
-    others: Any = {"attributes": attributes, "compressed": compressed}
+    given: Any = (values.shape, values.dtype, dims)
+    others: Any = {"chunks": chunks, "attributes": attributes, "compressed": compressed}
     try:
         array = create(store, path, *given, **others)
     except ContainsArrayError:
@@ -79,8 +83,22 @@ def put(
 
 
 def read(store: LocalStore, path: str) -> zarr.Array[Any]:
-    """An array of the store, whose values are read when it is indexed."""
-    return zarr.open_array(store, path=path, mode="r+")
+    """An array of the store, whose values `values_of` reads.
+
+    Raises ArrayNotFoundError, and InvalidInput if its description is damaged.
+    """
+    with damage_in_words(store.root / path):
+        return zarr.open_array(store, path=path, mode="r+")
+
+
+def values_of(array: zarr.Array[Any], *selection: Any, remedy: str = ANEW) -> NDArray[Any]:
+    """The values of an array, by default all.
+
+    selection: an integer, a slice or indices for each axis. remedy: for the InvalidInput that is
+    raised if an object is damaged.
+    """
+    with damage_in_words(f"{array.store}/{array.path}".removeprefix("file://"), remedy):
+        return np.asarray(array.oindex[selection or ...])
 
 
 def pieces(values: NDArray[Any] | zarr.Array[Any]) -> list[slice]:

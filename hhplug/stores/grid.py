@@ -11,7 +11,10 @@ SEGMENT_BYTES = 2**25  # samples of one segment of a shard, over all variables
 SPIKE_BYTES = 2**28  # memory for one segment's spikes while they are sorted
 BYTES_PER_SPIKE = 36
 SPIKES_PER_MS = 0.1  # of a neuron, at most; used for the length of a segment alone
-SEGMENT_WORK = 2**30  # neuron-steps of a segment, since Ctrl-C may lose as many
+# Ctrl-C may lose a segment. 2**28 neuron-steps take NumPy 28 s and Numba 4 s on two cores, and 1000
+# steps of 15 million neurons take a GPU 0.1 s.
+SEGMENT_WORK = 2**28  # neuron-steps of a segment, unless these are fewer than LEAST_STEPS
+LEAST_STEPS = 1000  # of the segment of a large shard, since each segment has files of its own
 CHUNK_ROWS = 1000  # most samples in a chunk
 CHUNK_VALUES = 256_000  # values in a chunk, 1 MB in float32
 MOST_IN_SHARD = 2**27  # neurons; a value of each is one object, which compressors limit to 2 GB
@@ -59,6 +62,11 @@ class Grid:
             for size, chunk in zip((rows, self.width), self.chunk, strict=True)
         )  # type: ignore[return-value]
 
+    @property
+    def index_dtype(self) -> str:
+        """The dtype of a spike's neuron."""
+        return "u4" if self.n_neurons <= 2**32 else "u8"
+
     def neurons(self, shard: int) -> slice:
         """The neurons of a shard, numbered in the whole population."""
         begin = shard * self.shard
@@ -98,7 +106,7 @@ def grid_of(problem: Problem, n_neurons: int, shard: int) -> Grid:
     spikes = BYTES_PER_SPIKE * SPIKES_PER_MS * dt * shard if problem.spikes == "times" else 0.0
     steps = min(
         problem.n_steps,
-        SEGMENT_WORK / shard,
+        max(SEGMENT_WORK / shard, LEAST_STEPS),
         SEGMENT_BYTES / max(sample, 1e-9),
         SPIKE_BYTES / max(spikes, 1e-9),
     )

@@ -7,14 +7,16 @@ from numpy.typing import NDArray
 
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
+from hhplug.results.feature_values import feature_values
 from hhplug.results.join import invalid_side_by_side, named, summed_timing, whole_population
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result
-from hhplug.results.spikes import Arrays, Spikes
+from hhplug.results.spikes import Spikes
 from hhplug.state import side_by_side
 from hhplug.stores.samples import StoredSamples
 from hhplug.stores.shard import Committed, Shard
 from hhplug.stores.store import RunStore
+from hhplug.stores.trains import all_spikes
 
 
 def open_store(path: str | Path) -> Result:
@@ -53,7 +55,11 @@ def result_of(store: RunStore, problem: Problem | None = None) -> Result:
     n_steps = store.grid.first_step(segments) - whole.start_step
     if n_steps < whole.n_steps:
         whole = whole.shortened(n_steps)
+    final = side_by_side([commit.state for commit in commits], everyone)
     outcome = _outcome(store, whole, shards, commits, columns)
+    if whole.features:
+        values = feature_values(whole, final, outcome.invalid)
+        outcome = outcome._replace(features=values)
     origins = [shard.origin for shard in shards]
     return Result(
         problem=whole,
@@ -64,7 +70,7 @@ def result_of(store: RunStore, problem: Problem | None = None) -> Result:
         timing=summed_timing([commit.timing for commit in commits]),
         written=max(commit.written for commit in commits),
         outcome=outcome,
-        final=side_by_side([commit.state for commit in commits], everyone),
+        final=final,
     )
 
 
@@ -82,14 +88,9 @@ def _outcome(
     invalid = invalid_side_by_side([commit.invalid for commit in commits], begins, everyone)
     segments = commits[0].segments
 
-    def in_order() -> Arrays:
-        found = [_train(shard, segments) for shard in shards]
-        neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
-        return neuron, time
-
     return Outcome(
         samples={name: StoredSamples(store.array(name), rows, columns) for name in whole.record},
-        spikes=Spikes.unsorted(in_order, invalid.valid(whole.n_neurons))
+        spikes=Spikes.unsorted(lambda: all_spikes(store, segments), invalid.valid(whole.n_neurons))
         if whole.spikes == "times"
         else None,
         spike_count=None
@@ -97,11 +98,3 @@ def _outcome(
         else np.concatenate([commit.spike_count for commit in commits]),
         invalid=invalid,
     )
-
-
-def _train(shard: Shard, segments: int) -> Arrays:
-    """Neuron and time (ms) of a shard's spikes in its first segments, sorted by neuron, time."""
-    found = [shard.spikes(segment) for segment in range(segments)]
-    neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
-    order = np.argsort(neuron, kind="stable")  # keeps the order of time
-    return neuron[order], time[order]

@@ -7,6 +7,8 @@ import zarr
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike, NDArray
 
+from hhplug.stores.arrays import values_of
+
 
 class StoredSamples(NDArrayOperatorsMixin):
     """An array (n_samples, n_recorded) on disk. Indexing it reads what is asked for.
@@ -56,7 +58,7 @@ class StoredSamples(NDArrayOperatorsMixin):
             columns = _selection(np.arange(self.shape[1])[columns], columns, self.shape[1])
         else:
             columns = self._columns[columns]
-        return np.asarray(self._array.oindex[rows, columns])[()]
+        return values_of(self._array, rows, columns)[()]
 
 
 def _selection(index: Any, key: Any, size: int) -> Any:

@@ -13,11 +13,13 @@ from zarr.errors import ArrayNotFoundError, ContainsGroupError, GroupNotFoundErr
 from hhplug.errors import ContractViolation, InvalidInput, warn
 from hhplug.problem import Problem
 from hhplug.results import packing
+from hhplug.results.feature_values import feature_values
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
 from hhplug.state import State
-from hhplug.stores.arrays import pieces, put, read
-from hhplug.stores.store import RunStore, describe
+from hhplug.stores.arrays import pieces, put, read, values_of
+from hhplug.stores.faults import loss_in_words
+from hhplug.stores.store import FEATURES_GROUP, RunStore, describe
 from hhplug.validity import Invalid, invalid_neurons
 
 ORIGIN = {
@@ -28,6 +30,12 @@ ORIGIN = {
     "noise_from": "source of noise",
 }
 """What must be the same when a shard goes on, for equal bits, and how a message calls it."""
+
+SPIKE_ARRAYS = {
+    "neuron": {"long_name": "index of the neuron", "instance_dimension": "all_neurons"},
+    "time": {"units": "ms", "long_name": "time of the spike"},
+}
+"""The arrays of spikes and their attributes. `instance_dimension` is CF's for a ragged array."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Shard:
     def problem(self) -> Problem:
         """The problem, as it was when the shard began. Its arrays are read."""
         described = {**self.store.problem, "batch_size": self.neurons.stop - self.neurons.start}
-        arrays = {name: np.asarray(self._stored(name)[:]) for name in self._attributes["arrays"]}
+        arrays = {name: values_of(self._stored(name)) for name in self._attributes["arrays"]}
         return packing.unpack(described, arrays)
 
     @property
@@ -85,11 +93,13 @@ class Shard:
         """
         described, arrays = describe(problem)
         path = self.store.path
-        for name, stored in self.store.problem.items():
-            _refuse_other(path, name, stored, described[name])
+        for name in dict.fromkeys([*self.store.problem, *described]):
+            _refuse_other(path, name, self.store.problem.get(name), described.get(name))
         attributes = self._attributes
-        if not attributes and self._write_problem(problem, arrays, origin):
-            return None
+        if not attributes:
+            with loss_in_words(path, "is kept, and the same call goes on"):
+                if self._write_problem(problem, arrays, origin):
+                    return None
         attributes = attributes or self._attributes
         for name, called in ORIGIN.items():
             if (before := attributes["origin"][name]) != origin[name]:
@@ -143,7 +153,8 @@ class Shard:
     def _refuse_other_values(self, name: str, values: NDArray[Any]) -> None:
         stored = self._stored(name)
         same = stored.shape == values.shape and all(
-            np.array_equal(stored[piece], values[piece], equal_nan=True) for piece in pieces(values)
+            np.array_equal(values_of(stored, piece), values[piece], equal_nan=True)
+            for piece in pieces(values)
         )
         if not same:
             raise InvalidInput(
@@ -159,32 +170,29 @@ class Shard:
             if samples.size:
                 self.store.array(name)[rows, columns] = samples
         if outcome.spikes is not None:
-            folder = self._spikes(segment)
-            neuron = outcome.spikes.neuron + self.neurons.start
-            narrow = "u4" if grid.n_neurons <= 2**32 else "u8"
-            put(
-                store,
-                f"{folder}/neuron",
-                neuron.astype(narrow),
-                ("spike",),
-                {"long_name": "index of the neuron", "instance_dimension": "all_neurons"},
-            )
-            attributes = {"units": "ms", "long_name": "time of the spike"}
-            put(store, f"{folder}/time", outcome.spikes.time, ("spike",), attributes)
+            neuron = (outcome.spikes.neuron + self.neurons.start).astype(grid.index_dtype)
+            values = {"neuron": neuron, "time": outcome.spikes.time}
+            for name, attributes in SPIKE_ARRAYS.items():
+                path = f"{self.spikes_folder}/{segment:06}/{name}"
+                put(store, path, values[name], ("spike",), attributes)
 
-    def _spikes(self, segment: int) -> str:
-        return f"{self._folder}/spikes/{segment:06}"
+    @property
+    def spikes_folder(self) -> str:
+        """Where the store has the spikes of each segment."""
+        return f"{self._folder}/spikes"
 
     def spikes(self, segment: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neuron and time (ms) of a segment's spikes, sorted by neuron, then time."""
+        folder = f"{self.spikes_folder}/{segment:06}"
         neuron, time = (
-            read(self.store.zarr, f"{self._spikes(segment)}/{name}")[:]
-            for name in ("neuron", "time")
+            values_of(read(self.store.zarr, f"{folder}/{name}")) for name in SPIKE_ARRAYS
         )
-        return np.asarray(neuron).astype(np.int64), np.asarray(time)
+        return neuron.astype(np.int64), time
 
-    def commit(self, done: Committed) -> None:
+    def commit(self, problem: Problem, done: Committed) -> None:
         """Write the state from which the shard goes on, in one object, once its cells are written.
+
+        problem: the steps that this owner computes, up to the end of the run.
 
         If another owner has committed more, that stays. A warning says that there are two.
         """
@@ -198,7 +206,7 @@ class Shard:
         if found > done.segments:
             return
         if done.segments == self.store.grid.n_segments:
-            self._write_totals(done)
+            self._write_totals(problem, done)
         self._write_checkpoint(done)
         self._known = done.segments
         self.store.array("progress")[self.number] = self._known
@@ -206,15 +214,18 @@ class Shard:
     def _shown(self) -> int:
         """The segments that the store's progress shows of this shard."""
         own = slice(self.number, self.number + 1)
-        return int(np.asarray(self.store.array("progress")[own])[0])
+        return int(values_of(self.store.array("progress"), own)[0])
 
-    def _write_totals(self, done: Committed) -> None:
-        store, neurons = self.store, self.neurons
-        if store.problem["spikes"] != "off":
+    def _write_totals(self, problem: Problem, done: Committed) -> None:
+        neurons = self.neurons
+        if problem.spikes != "off":
             self.store.array("spike_count")[neurons] = done.spike_count
         first_steps = done.invalid.first_steps(neurons.stop - neurons.start)
         self.store.array("first_invalid_step")[neurons] = first_steps
         self.store.array("final_state")[:, neurons] = done.state.variables
+        if problem.features:
+            for name, values in feature_values(problem, done.state, done.invalid).items():
+                self.store.array(f"{FEATURES_GROUP}/{name}")[neurons] = values
 
     def _write_checkpoint(self, done: Committed) -> None:
         fields = {
@@ -245,11 +256,14 @@ class Shard:
 
     def committed(self) -> Committed | None:
         """What the last commit holds, or None if there was none."""
+        path = f"{self._folder}/checkpoint"
         try:
-            array = read(self.store.zarr, f"{self._folder}/checkpoint")
+            array = read(self.store.zarr, path)
         except ArrayNotFoundError:
             return None
-        content, fields, begin = np.asarray(array[:]), {}, 0
+        files = f"{self.store.path}/{path} and {self.store.path}/progress/c/{self.number}"
+        anew = f"delete {files}, and the same call computes the shard anew"
+        content, fields, begin = values_of(array, remedy=anew), {}, 0
         listed: Any = array.attrs["fields"]
         for name, dtype, shape in listed:
             end = begin + np.dtype(dtype).itemsize * int(np.prod(shape))
@@ -271,6 +285,6 @@ def _refuse_other(path: Any, name: str, stored: Any, given: Any) -> None:
     """Raise InvalidInput, which shows both values if they are short, unless they are equal."""
     if stored == given:
         return
-    plain = not isinstance(stored, dict | list) or name == "record"
+    plain = name in ("record", "features", "window") or not isinstance(stored, dict | list)
     values = f"{name}={stored!r}, and this has {given!r}" if plain else f"another {name}"
     raise InvalidInput(f"{path} holds another run: it has {values}; name a new store")

@@ -17,12 +17,14 @@ from hhplug._version import __version__
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results import packing
-from hhplug.results.dataset import state_attributes
-from hhplug.stores.arrays import BYTES_AT_ONCE, create, read
+from hhplug.results.dataset import feature_attributes, state_attributes
+from hhplug.stores.arrays import BYTES_AT_ONCE, create, read, values_of
+from hhplug.stores.faults import loss_in_words
 from hhplug.stores.grid import MOST_IN_SHARD, Grid, grid_of
 
 FORMAT = "1.0"  # a reader takes its own major number and any minor one
 PLAN = "hhplug"  # the root attribute with the format, the grid and the problem
+FEATURES_GROUP = "features"  # holds an array of each feature
 NOT_COMPUTED = -1  # fill value of the arrays of integers
 
 
@@ -37,6 +39,8 @@ class RunStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        if not self.path.exists():
+            raise InvalidInput(f"there is no store {path}")
         self.zarr = LocalStore(self.path)
         self._opened: dict[str, zarr.Array[Any]] = {}
         try:
@@ -71,7 +75,7 @@ class RunStore:
 
     def segments_done(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The segments that are committed of each shard, at least: (n_shards,)."""
-        return np.asarray(self.array("progress")[:])
+        return values_of(self.array("progress"))
 
 
 def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
@@ -82,20 +86,12 @@ def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
     return json.loads(json.dumps(described)), arrays
 
 
-def refuse_features(problem: Problem) -> None:
-    """Raise InvalidInput for a problem with features, which a store doesn't keep."""
-    if problem.features:
-        raise InvalidInput("a store keeps no features; leave features or store out")
-
-
 def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> RunStore:
     """Make the store of a population, whose first shard is the problem, with nothing computed.
 
     It appears under its name when it is complete. If another process makes the same store
-    meanwhile, that one is returned. Raises InvalidInput if the shard is too large or the problem
-    has features, and OSError.
+    meanwhile, that one is returned. Raises InvalidInput if the shard is too large, and OSError.
     """
-    refuse_features(problem)
     if shard > MOST_IN_SHARD:
         raise InvalidInput(f"a shard must be at most {MOST_IN_SHARD:,} neurons, got {shard:,}")
     path = Path(path)
@@ -104,12 +100,13 @@ def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> R
     grid = grid_of(problem, n_neurons, shard)
     partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
     try:
-        _write_plan(LocalStore(partial), problem, grid)
-        try:
-            partial.rename(path)
-        except OSError:
-            if not path.exists():
-                raise
+        with loss_in_words(path, "isn't made"):
+            _write_plan(LocalStore(partial), problem, grid)
+            try:
+                partial.rename(path)
+            except OSError:
+                if not path.exists():
+                    raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return RunStore(path)
@@ -144,12 +141,23 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
         (len(states), *everyone),
         np.dtype(problem.dtype),
         ("state", "all_neurons"),
-        (1, *per_shard),
+        chunks=(1, *per_shard),
         attributes={"long_name": f"{', '.join(states)} after the last step"},
         fill=np.nan,
     )
+    for feature in problem.features:
+        create(
+            store,
+            f"{FEATURES_GROUP}/{feature}",
+            everyone,
+            "f8",
+            ("all_neurons",),
+            chunks=per_shard,
+            attributes=feature_attributes(feature),
+            fill=np.nan,
+        )
     name = {"long_name": "segments that are committed of each shard"}
-    create(store, "progress", (grid.n_shards,), "i8", ("shard",), (1,), attributes=name)
+    create(store, "progress", (grid.n_shards,), "i8", ("shard",), chunks=(1,), attributes=name)
 
 
 def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
@@ -157,7 +165,7 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
     rows, columns = grid.shape
     length = min(rows, BYTES_AT_ONCE // 8)
     attributes = {"units": "ms", "axis": "T", "long_name": "time since step 0"}
-    time = create(store, "time", (rows,), "f8", ("time",), (length,), attributes=attributes)
+    time = create(store, "time", (rows,), "f8", ("time",), chunks=(length,), attributes=attributes)
     steps = problem.sample_steps(problem.start_step, problem.n_steps)
     for begin in range(0, rows, length):
         piece = steps[begin : begin + length]
@@ -170,7 +178,7 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
         (columns,),
         "i8",
         ("neuron",),
-        (min(grid.width, columns),),
+        chunks=(min(grid.width, columns),),
         attributes=attributes,
         fill=NOT_COMPUTED,
     )
@@ -181,8 +189,8 @@ def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
             (rows, columns),
             np.dtype(problem.dtype),
             ("time", "neuron"),
-            grid.chunk,
-            grid.cell,
+            chunks=grid.chunk,
+            shards=grid.cell,
             attributes=state_attributes(problem.membrane, name),
             fill=np.nan,
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hhplug.backend import BackendSpec
+from hhplug.backend import BackendSpec, Session
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -97,6 +97,10 @@ class Kit:
         """A problem in the kit's precision; the arguments are those of `Problem`."""
         return Problem(T, dtype=self.dtype, **arguments)
 
+    def session(self, problem: Problem, max_steps: int) -> Session:
+        """The backend's session of a problem, which it is given as in a run."""
+        return self.chosen.backend.prepare(self.chosen.given(problem), max_steps)
+
     def run_in_blocks(self, problem: Problem, lengths: Sequence[int], guarded: bool = False) -> Run:
         """Run a problem in blocks of these lengths, repeated until the run ends.
 
@@ -104,8 +108,7 @@ class Kit:
         """
         problem = self.chosen.given(problem)
         recorder = GuardedRecorder(problem) if guarded else MemoryRecorder(problem)
-        prepare = self.chosen.backend.prepare
-        with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
+        with np.errstate(all="ignore"), self.session(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
             final = final_state(problem, session, problem.end_step)
         self.budget.steps += problem.n_steps

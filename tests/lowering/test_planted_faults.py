@@ -7,7 +7,7 @@ from test_lowered_against_described import BOUND
 from test_rates import BOUND as RATE_BOUND
 from test_rates import SINGULAR, worst_error
 
-from hhplug.lowering import derivative, exponentials, guards, lower, values
+from hhplug.lowering import derivative, exponentials, guards, optimizer, singularities, values
 from hhplug.lowering.canonical import as_sum
 from hhplug.lowering.lower import lowered
 from hhplug.membranes.squid import squid
@@ -29,19 +29,19 @@ def series_is_too_wide(monkeypatch):
         series = guards.fitted(*arguments)
         return guards.Series(series.coefficients, 3.0 * series.width, series.error)
 
-    monkeypatch.setattr(values, "fitted", fitted)
+    monkeypatch.setattr(singularities, "fitted", fitted)
 
 
 def series_is_too_narrow(monkeypatch):
     def fitted(*arguments):
         return guards.Series(guards.fitted(*arguments).coefficients, 1e-12, 0.0)
 
-    monkeypatch.setattr(values, "fitted", fitted)
+    monkeypatch.setattr(singularities, "fitted", fitted)
 
 
 def vanishing_denominators_are_merged(monkeypatch):
-    merged = lower.merged
-    monkeypatch.setattr(lower, "merged", lambda *given: merged(*given[:3], {}))
+    merged = optimizer.merged
+    monkeypatch.setattr(optimizer, "merged", lambda *given: merged(*given[:3], {}))
 
 
 def conductance_is_not_over_C_m(monkeypatch):

@@ -80,8 +80,8 @@ def test_a_part_that_is_interrupted_goes_on_with_the_same_command(tmp_path, caps
         (["layout", "{}", "scale.populations:noisi", "--neurons", "2"], "Did you mean 'noisy'"),
         (["layout", "{}", "noisy", "--neurons", "2"], "expected MODULE:NAME or FILE.py:NAME"),
         (["layout", "{}", "no_module:f", "--neurons", "2"], "No module named 'no_module'"),
-        (["status", "{}"], "is not a store of hhplug"),
-        (["advance", "{}", "scale.populations:noisy"], "is not a store of hhplug"),
+        (["status", "{}"], "there is no store"),
+        (["advance", "{}", "scale.populations:noisy"], "there is no store"),
     ],
 )
 def test_mistakes_on_the_command_line_are_answered_in_words(tmp_path, arguments, words, capsys):

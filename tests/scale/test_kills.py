@@ -53,8 +53,8 @@ def test_a_store_that_writes_in_place_would_be_caught(tmp_path, unbroken, n_writ
 def test_a_commit_before_its_cells_are_written_would_be_caught(tmp_path, unbroken, n_writes):
     write, commit, late = Shard.write, Shard.commit, []
 
-    def commits_first(shard, done):
-        commit(shard, done)
+    def commits_first(shard, problem, done):
+        commit(shard, problem, done)
         while late:
             write(*late.pop())
 

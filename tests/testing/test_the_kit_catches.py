@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faults import FAULTS
+from all_faults import ALL_FAULTS
 
 from hhplug.testing import BackendSuite
 
@@ -32,7 +32,7 @@ LEAKED = "test_no_memory_is_left_behind_by_many_runs"
 
 
 @pytest.mark.usefixtures("reference_runs")
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
 def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
     # 64 spikes of a neuron and 300,003 neurons, in place of a thousand and millions, take a tenth.
     monkeypatch.setattr("hhplug.testing.topics.spikes.LONGEST_BLOCK", 2**12)
@@ -76,7 +76,7 @@ def test_samples_leaked_where_python_does_not_see_them_are_caught_in_a_separate_
 
 
 def test_every_test_of_the_suite_is_seen_to_fail():
-    seen = {KEPT, LEAKED} | {test for fault in FAULTS for test in fault.fails}
+    seen = {KEPT, LEAKED} | {test for fault in ALL_FAULTS for test in fault.fails}
     assert seen | NO_BACKENDS_FAULT == SUITE
     assert not seen & NO_BACKENDS_FAULT
 

@@ -53,7 +53,7 @@ class RecordingTests:
         problem = kit.problem(**Population(33, 15).arguments())
         recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
-        with kit.chosen.backend.prepare(problem, 5) as session:
+        with kit.session(problem, 5) as session:
             recorded, copies = [], []
             for first, count in ((0, 5), (5, 4), (9, 5), (14, 1)):
                 block, out = session.advance(count), recorder.block(first, count)

@@ -34,7 +34,7 @@ class SessionTests:
         assert problem.n_neurons * BLOCK_STEPS > 2**32
         recorder = MemoryRecorder(done)
         kit.budget.steps += done.n_steps
-        with kit.chosen.backend.prepare(problem, BLOCK_STEPS) as session:
+        with kit.session(problem, BLOCK_STEPS) as session:
             for first, count in zip((0, 3), lengths, strict=True):
                 out = recorder.block(first, count)
                 session.advance(count).read(out)
@@ -72,8 +72,7 @@ class SessionTests:
         problems = [kit.problem(**population.arguments()) for population in populations]
         recorders = [MemoryRecorder(problem) for problem in problems]
         kit.budget.steps += 24
-        prepare = kit.chosen.backend.prepare
-        with prepare(problems[0], 4) as one, prepare(problems[1], 4) as other:
+        with kit.session(problems[0], 4) as one, kit.session(problems[1], 4) as other:
             for first in range(0, 12, 4):
                 blocks = [session.advance(4) for session in (one, other)]
                 for block, recorder in zip(blocks, recorders, strict=True):
@@ -87,7 +86,7 @@ class SessionTests:
 
     def test_a_session_may_be_closed_twice_and_unfinished(self, kit: Kit):
         problem = kit.problem(**Population(33, 12).arguments())
-        session = kit.chosen.backend.prepare(problem, 4)
+        session = kit.session(problem, 4)
         session.advance(4)
         kit.budget.steps += 4
         session.close()
@@ -100,7 +99,7 @@ class SessionTests:
         kit.budget.steps += before + cycles
 
         def cycle():
-            with kit.chosen.backend.prepare(problem, 1) as session:
+            with kit.session(problem, 1) as session:
                 session.advance(1).read(MemoryRecorder(problem).block(0, 1))
                 session.state()
             return resident_memory(), psutil.Process().num_threads()

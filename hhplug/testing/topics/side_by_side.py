@@ -46,7 +46,7 @@ def _different(kit: Kit) -> list[Problem]:
 
 
 def _raise_in_the_middle(kit: Kit, problem: Problem) -> None:
-    with kit.chosen.backend.prepare(problem, BLOCK) as session:
+    with kit.session(problem, BLOCK) as session:
         session.advance(BLOCK)
         raise ZeroDivisionError
 
@@ -58,10 +58,9 @@ class SideBySideTests:
         alone = [kit.run_in_blocks(problem, [BLOCK]) for problem in problems]
         recorders = [MemoryRecorder(problem) for problem in problems]
         kit.budget.steps += 3 * steps + 2 * BLOCK
-        prepare = kit.chosen.backend.prepare
         with ExitStack() as stack:
-            sessions = [stack.enter_context(prepare(problem, BLOCK)) for problem in problems]
-            early = prepare(problems[0], BLOCK)
+            sessions = [stack.enter_context(kit.session(problem, BLOCK)) for problem in problems]
+            early = kit.session(problems[0], BLOCK)
             early.advance(BLOCK)
             for done in range(0, steps, BLOCK):
                 blocks = [session.advance(BLOCK) for session in sessions]
@@ -101,7 +100,7 @@ class SideBySideTests:
         recorder = MemoryRecorder(problem)
         with (
             ThreadPoolExecutor(1) as other,
-            kit.chosen.backend.prepare(problem, BLOCK) as session,
+            kit.session(problem, BLOCK) as session,
         ):
             other.submit(step_through, problem, session, recorder, Repeated([BLOCK])).result()
             final = session.state()

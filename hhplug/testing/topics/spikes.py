@@ -132,7 +132,7 @@ class SpikeTests:
         problem = kit.problem(**Population(259, 8).arguments(spikes=mode, record=()))
         recorder = MemoryRecorder(problem)
         kit.budget.steps += problem.n_steps
-        with kit.chosen.backend.prepare(problem, problem.n_steps) as session:
+        with kit.session(problem, problem.n_steps) as session:
             recorded = recorder.block(0, problem.n_steps)
             session.advance(problem.n_steps).read(recorded)
         assert not recorded.spikes

@@ -7,7 +7,7 @@ position, and what can share a call lies side by side in one block of rows.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ FUNCTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """The source of a step, and the rows that it works on.
 
     Its names: the states are rows of the block `state`; constants, rows of the program and scalars

@@ -1,15 +1,14 @@
 """Operations of one kind on adjacent rows, as one: a call costs NumPy some 4,000 products."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hhplug.lowering.program import Operand, Program
 
 COMMUTATIVE = ("add", "mul")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One operation on one row, or on several adjacent ones.
 
     An argument is a number, or the names of the values that it has in these rows: one name alone if
@@ -21,8 +20,7 @@ class Call:
     args: tuple[float | tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     """A step's calls in order, and the values that must lie in adjacent rows, as tuples."""
 
     calls: tuple[Call, ...]

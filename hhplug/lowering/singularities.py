@@ -1,0 +1,239 @@
+"""Terms that are 0/0 at a voltage, such as V/(1 − e^−V): a series stands for them nearby."""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+
+from hhplug.errors import InvalidInput
+from hhplug.lowering.canonical import (
+    ONE,
+    Coefficient,
+    Exponential,
+    Factor,
+    Function,
+    Product,
+    Sum,
+    as_sum,
+    exp,
+    names_of,
+    product,
+    symbol,
+)
+from hhplug.lowering.guards import fitted, roots
+from hhplug.lowering.program import Operand
+from hhplug.lowering.targets import Target
+from hhplug.lowering.values import LOG2_E, Env, Shared, Term, Values, Written, snapped
+
+TINY = 1e-20  # added to a number near 1e-18 or more it changes nothing, and 0/0 becomes its limit
+
+
+class GuardedValues(Values):
+    """Values that are finite where a numerator and a denominator vanish together.
+
+    known_roots: voltages at which sums vanish, to which those are added that are looked for. The
+    other arguments are those of `Values`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        shared: Shared,
+        varying: frozenset[str],
+        defaults: Mapping[str, float],
+        known_roots: dict[Sum, list[float]],
+    ):
+        super().__init__(target, shared, varying, defaults)
+        self.known_roots = known_roots
+        self.guarded: dict[str, str] = {}  # each guarded quotient, and how
+        self.vanishing: dict[Operand, tuple[Operand, float]] = {}
+        """Denominators that vanish at u = 0, each with u and the width of the series used there."""
+
+    def _guarded(
+        self, term: tuple[Product, Coefficient], written: Written, env: Env
+    ) -> Term | None:
+        """The term by a series near its removable singularity; None if it has none."""
+        factors, c = term
+        for under, power in written.others:
+            if not isinstance(under, Sum) or power >= 0 or "V" not in under.names:
+                continue
+            scaled = self._with_parameter_slope(under, power, factors, c, env)
+            if scaled:
+                return scaled
+            for V0 in self._roots(under):
+                linear = (_linear(factor) for factor, p in written.others if p == 1)
+                over = next((f for f in linear if f and self._vanishes(f, V0)), None)
+                if over is None or power != -1:
+                    raise InvalidInput(
+                        f"{Sum({factors: c})!r} has no finite value at V = {V0:.4g} mV"
+                    )
+                return self._by_series(term, written, over, under, env)
+        return None
+
+    def _roots(self, expression: Sum) -> list[float]:
+        if expression not in self.known_roots:
+            self.known_roots[expression] = roots(expression, self.defaults)
+        return self.known_roots[expression]
+
+    def _vanishes(self, expression: Sum, V0: float) -> bool:
+        values = {**self.defaults, "V": V0}
+        return expression.names <= values.keys() and abs(expression.value(values)) < 1e-6
+
+    def _by_series(
+        self,
+        term: tuple[Product, Coefficient],
+        written: Written,
+        over: Sum,
+        under: Sum,
+        env: Env,
+    ) -> Term:
+        """The term by a series in u = over where u is small, and as it stands elsewhere.
+
+        under: its factor that vanishes with u.
+        """
+        factors, c = term
+        quotient, outside = _about(factors, c, over)
+        slopes = [
+            (abs(power), self._power_of(power))
+            for factors_, _ in under.terms
+            for factor, power in factors_
+            if factor == Exponential("V")
+        ]
+        slope, power = max(slopes)
+        target = self.target
+        if target.tanh_linoid:
+            by_tanh = self._by_tanh(quotient, written.coefficient, over, under, slope, env)
+            if by_tanh:
+                return [*written.operands, *by_tanh], as_sum(1)
+        rounding = power * target.exp_error + (math.log2(power) + 2) * target.op_error
+        series = fitted(quotient, float(slope), rounding, target.guard_error)
+        u = self.value(over, env)
+        self.guarded[repr(Sum({factors: c}))] = (
+            f"a series of degree {len(series.coefficients) - 1} within {series.width:g} mV, "
+            f"error {series.error:.1e}"
+        )
+        near: Operand = series.coefficients[-1]
+        for s in reversed(series.coefficients[:-1]):
+            near = self.op("fma", u, near, s)
+        coefficient = snapped(written.coefficient / outside)
+        far_operands, left = self._factors(written._replace(coefficient=coefficient), env)
+        far = self.product(far_operands, left)
+        self.vanishing[self.last_denominator] = u, series.width
+        return [self.op("guard", u, series.width, near, far)], outside
+
+    def _by_tanh(
+        self, quotient: Sum, coefficient: Sum, over: Sum, under: Sum, slope: Fraction, env: Env
+    ) -> list[Operand] | None:
+        """Factors of u/(1 − e^−su) as y/(tanh y · (1 + e^−2y)), where nothing cancels; y = su/2."""
+        powers = dict(quotient.terms[0][0])
+        powers.pop(Exponential("u"), None)
+        if len(under.terms) != 2 or powers.get("u") != 1 or len(powers) != 2:
+            return None
+        half = slope / 2
+        scaled = Sum((product_, abs(c)) for product_, c in under.terms).scaled(half / coefficient)
+        y = self.op("add", self.value(over * half, env), TINY)
+        denominator = self.op("mul", self.op("tanh", y), self.value(scaled, env))
+        return [y, self.op("rcp", denominator)]
+
+    def _power_of(self, slope: Fraction) -> int:
+        """The power of a shared exponential by which e^{slope·V} is computed."""
+        return next(abs(f.power(slope)) for f, _ in self.shared if slope in f.slopes)
+
+    def _with_parameter_slope(
+        self, under: Sum, power: int, factors: Product, c: Coefficient, env: Env
+    ) -> Term | None:
+        """The term L/(1 − e^x) where x is linear in V with a parameter for its slope, L = ρ·x."""
+        found = _one_minus_exp(under)
+        if found is None:
+            return None
+        scale, x = found
+        linear = next((f for f, p in factors if p == 1 and f != under and _linear(f)), None)
+        L = None if linear is None else _linear(linear)
+        if L is None or power != -1:
+            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
+        rest = product(pair for pair in factors if pair[0] not in (under, linear))
+        slope = _coefficient_of_V(x) / _coefficient_of_V(L)
+        if not _equal(L * slope, x, self.defaults):
+            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
+        target = self.target
+        quotient = symbol("u") / (1 - exp(symbol("u")))
+        series = fitted(quotient, 1.0, target.exp_error + 2 * target.op_error, target.guard_error)
+        u = self.value(x, env)
+        near: Operand = series.coefficients[-1]
+        for s in reversed(series.coefficients[:-1]):
+            near = self.op("fma", u, near, s)
+        e = self.op("exp2", self.op("mul", u, LOG2_E))
+        denominator = self.op("sub", 1.0, e)
+        self.vanishing[denominator] = u, series.width
+        far = self.op("mul", u, self.op("rcp", denominator))
+        guarded = self.op("guard", u, series.width, near, far)
+        self.guarded[repr(Sum({factors: c}))] = (
+            f"a series of degree {len(series.coefficients) - 1} within |x| < {series.width:g}, "
+            f"error {series.error:.1e}"
+        )
+        operands, coefficient = [guarded], Sum({ONE: c}) / scale / slope
+        if rest:
+            more, other = self._term(rest, Fraction(1), env)
+            operands += more
+            coefficient = coefficient * other
+        return operands, coefficient
+
+
+@cache
+def _about(factors: Product, c: Coefficient, over: Sum) -> tuple[Sum, Sum]:
+    """A term as a function of u = over, which is V and parameters, and a factor of parameters."""
+    term = Sum({factors: c})
+    ((powers, d),) = term.substituted("V", symbol("u") - (over - symbol("V"))).terms
+    inside = product(pair for pair in powers if "u" in names_of(pair[0]))
+    outside = Sum({product(pair for pair in powers if pair not in inside): 1})
+    quotient = Sum({inside: d})
+    if quotient.names != {"u"}:
+        raise NotImplementedError(f"the series of {term!r} depends on parameters")
+    return quotient, outside
+
+
+def _one_minus_exp(under: Sum) -> tuple[Sum, Sum] | None:
+    """(scale, x) of scale·(1 − e^x) where e^x isn't a product of powers; None for other sums."""
+    if len(under.terms) != 2:
+        return None
+    for (one, a), (other, b) in (under.terms, under.terms[::-1]):
+        match other:
+            case ((Function("exp", x), p),) if not one and p == 1 and b == -a and "V" in x.names:
+                return as_sum(a), x
+    return None
+
+
+def _linear(factor: Factor) -> Sum | None:
+    """A factor that may be linear in V, as a sum."""
+    if factor == "V":
+        return symbol("V")
+    return factor if isinstance(factor, Sum) and "V" in factor.names else None
+
+
+def _coefficient_of_V(expression: Sum) -> Sum:
+    """∂/∂V of an expression that is linear in V."""
+    found = [
+        (product((f, p) for f, p in factors if f != "V"), c)
+        for factors, c in expression.terms
+        if ("V", Fraction(1)) in factors
+    ]
+    if found:
+        return Sum(found)
+    # A sum as a factor: (V + …)/k.
+    for factors, c in expression.terms:
+        for factor, p in factors:
+            inner = _linear(factor)
+            if inner and p == 1:
+                rest = product(pair for pair in factors if pair[0] != factor)
+                return Sum({rest: c}) * _coefficient_of_V(inner)
+    raise NotImplementedError(f"{expression!r} isn't linear in V")
+
+
+def _equal(a: Sum, b: Sum, defaults: Mapping[str, float]) -> bool:
+    """Whether two expressions agree at some voltages and other than the usual parameters."""
+    for k, V in enumerate((-71.3, 12.9, 88.1)):
+        values = {n: v * (1 + 0.1 * k * (1 + i)) for i, (n, v) in enumerate(defaults.items())}
+        x, y = a.value({**values, "V": V}), b.value({**values, "V": V})
+        if not abs(x - y) <= 1e-9 * (abs(x) + abs(y) + 1e-9):
+            return False
+    return True

@@ -1,0 +1,8 @@
+"""All faults that are planted."""
+
+from faults import FAULTS
+from faults_of_laws import OF_LAWS
+from faults_of_methods import OF_METHODS
+from faults_of_processes import OF_PROCESSES
+
+ALL_FAULTS = [*OF_LAWS, *FAULTS, *OF_PROCESSES, *OF_METHODS]
