@@ -160,9 +160,6 @@ class Recorded:
     spikes: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_spikes`."""
 
-    n_kept_spikes: int = 0
-    """Spikes of the block whose times are kept for `Session.ordered_spikes`. The block sets it."""
-
     invalid: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
     """The arguments of each call of `add_invalid`."""
 
@@ -172,6 +169,9 @@ class Recorded:
     A backend whose capability `features` is "samples" gives them V at the begin of every step,
     which `step` does. Their spikes are those of `add_spikes`.
     """
+
+    n_kept_spikes: int = 0
+    """Spikes of the block whose times are kept for `Session.ordered_spikes`. The block sets it."""
 
     _row: int = field(default=0, init=False, repr=False)  # row of the next sample
     _valid: NDArray[np.bool_] | None = field(default=None, init=False, repr=False)

@@ -24,18 +24,18 @@ SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers
     "float32": Shape(64, 4, 1),  # squid 5.50e10 (4.83e10–5.00e10)
     "float64": Shape(64, 2, 1),  # squid 2.05e10 (1.93e10–2.03e10)
 }
-# With noise and all features, nvcc 13 takes 90 registers for a step of squid in float32, so that
-# two thread blocks fit; the bound makes it 80, for three, and neither spills.
+# With features, of squid: 256 × 4 threads without a bound 1.057 (the first eight) and 1.096 (all) of
+# the time without features, with registers for 3 thread blocks 1.024 and 1.073, for 4 1.033 and
+# 1.090, for 5 1.115 and 1.258. With noise, nvcc 13 takes 90 registers without the bound.
 BOUND_FOR_SUMS = 3
 
 
-def shape(dtype: str, n_neurons: int, sums_with_noise: bool = False) -> Shape:
+def shape(dtype: str, n_neurons: int, sums: bool = False) -> Shape:
     """The shape for a number of neurons; dtype is "float32" or "float64".
 
-    sums_with_noise: the kernel computes both noise and features. With noise the loop has four
-    steps, whatever `unroll` is.
+    sums: the kernel computes features. With noise the loop has four steps, whatever `unroll` is.
     """
     found = (SHAPE_OF_FEW if n_neurons < FEW else SHAPE_OF_MANY)[dtype]
-    if sums_with_noise and dtype == "float32" and not found.blocks:
+    if sums and dtype == "float32" and not found.blocks:
         return found._replace(blocks=BOUND_FOR_SUMS)
     return found

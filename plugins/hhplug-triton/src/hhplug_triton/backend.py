@@ -55,10 +55,6 @@ SHAPE_OF_FEW = {  # 10,000 neurons
     "float32": Shape(32, 1, 4),  # squid 5.90e10 (5.34e10–5.55e10)
     "float64": Shape(32, 1, 2, maxnreg=255),  # squid 2.03e10 (1.86e10–1.91e10)
 }
-UNROLL_OF_NOISE = 4  # steps that share a counter
-# Steps per loop iteration with a waveform: with 2 of squid in float32, a step has 209.5
-# instructions, with 4 it has 206, with a held current 201.5.
-UNROLL_OF_WAVEFORM = 4
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 # The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of
 # the program that it is at, for all threads of the process.
@@ -209,12 +205,6 @@ class TritonSession(DeviceSession):
             return "held"
         return "waveform" if self.J == 1 else "waveforms"
 
-    def _unroll(self, kind_of_current: str) -> int:
-        """The number of steps per loop iteration."""
-        if self.noise:
-            return UNROLL_OF_NOISE
-        return UNROLL_OF_WAVEFORM if kind_of_current == "waveform" else self._shape.unroll
-
     def launch(self, work: Launch) -> None:
         arrays, states = self.arrays, self.program.states
         # Triton compiles anew for pointers in a tuple that are aligned differently, as those of
@@ -233,7 +223,7 @@ class TritonSession(DeviceSession):
                 gain=arrays["gain"],
                 current=work.current,
                 CURRENT=current,
-                UNROLL=self._unroll(current),
+                UNROLL=self._shape.unroll,
                 column=arrays["column"],
                 samples=tuple(samples.get(name, work.state) for name in states),
                 recorded=sum(1 << states.index(name) for name in samples),

@@ -152,6 +152,7 @@ def hh(
             word = word_of(phase, words_of(first_four, low, high, seed, noise_stream))
             scale = tl.load(table + 2 + SCALARS + CONSTANTS)
             x = scale * deviate(word, quantiles, FAST).to(x.dtype)
+        w0, w1, w2, w3 = words_of(first_four + ((phase + 1) >> 2), low, high, seed, noise_stream)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.where(inside, read(column + i, inside, FAST).to(tl.int64), -1)
@@ -174,82 +175,58 @@ def hh(
                 )  # fmt: skip
         event = next_event(sums_step, -1, sums_first, sums_last)
 
-    k = 0
-    # Bodies of UNROLL steps, then single steps. With noise, a body has the four steps whose next
-    # ones share a counter; where a block begins between such, the first round has single steps
-    # alone.
-    for _ in tl.range(0, 2 if NOISE else 1):
-        for PART in tl.static_range(2 if UNROLL > 1 else 1):
-            if PART == 0:
-                end = k + (steps - k) // UNROLL * UNROLL
-                if NOISE:
-                    end = tl.where(((phase + k + 1) & 3) == 0, end, k)
+    for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
+        if CURRENT == "array":
+            I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
+        elif CURRENT != "held":
+            I = tl.fma(gain_0, I_next, leak)  # noqa: E741
+            if CURRENT == "waveforms":
+                I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
+        if CURRENT != "held":
+            next_row += tl.where(k + 1 < steps, length, 0)
+            if CURRENT == "array":  # noqa: SIM108 (Triton would compile both)
+                I_next = read(next_row, inside, FAST)
             else:
-                end = steps
-                if NOISE:
-                    end = tl.minimum(steps, k + 1 + ((-2 - phase - k) & 3))
-            for body in tl.range(k, end, UNROLL if PART == 0 else 1):
-                k = body
-                if NOISE:
-                    after = phase + k + 1
-                    words = words_of(first_four + (after >> 2), low, high, seed, noise_stream)
-                for j in tl.static_range(UNROLL if PART == 0 else 1):
-                    if CURRENT == "array":
-                        I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
-                    elif CURRENT != "held":
-                        I = tl.fma(gain_0, I_next, leak)  # noqa: E741
-                        if CURRENT == "waveforms":
-                            I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
-                    if CURRENT != "held":
-                        next_row += length
-                        # Of the steps in a body, only the last may be the block's last.
-                        more = True if PART == 0 and j + 1 < UNROLL else k + 1 < steps
-                        if CURRENT == "array":
-                            I_next = read(next_row, tl.where(more, inside, False), FAST)
-                        else:
-                            I_next = tl.load(next_row, mask=more)
-                    if RECORD:  # noqa: SIM102 (the one is known to the compiler)
-                        if k == next_sample:
-                            for s in tl.static_range(STATES):
-                                if recorded & (1 << s):
-                                    write(samples[s] + at, y[s], sampled, FAST)
-                            at += columns
-                            next_sample += every
-                    if FEATURES:
-                        summed, event = take_event(
-                            summed, y[0], k, event, sums, in_dtype, i, N, inside,
-                            sums_step, sums_first, sums_last, FEATURES, FAST,
-                        )  # fmt: skip
-                    V, I_ext = y[0], I
-                    if NOISE:
-                        I_ext = tl.fma(sigma, x, I)
-                        word = words[j] if PART == 0 else word_of(after, words)
-                        x = decay * x + kick * deviate(word, quantiles, FAST).to(x.dtype)
-                    y, slope, end_slope, conductance = membrane_step(
-                        y, I_ext, own, scalars, constants, FAST
-                    )
-                    # The comparison is false for NaN.
-                    invalid_from = tl.where(
-                        conductance <= most_open, invalid_from, tl.minimum(invalid_from, k)
-                    )
-                    if FEATURES:
-                        summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
-                    if (SPIKES | SHAPE) & FEATURES:
-                        spikes, summed = note_crossings(
-                            spikes, summed, V, y[0], threshold,
-                            slope * per_step, end_slope * per_step, i, k,
-                            total, neuron, step, fraction, room,
-                            sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
-                        )  # fmt: skip
-                    elif neuron is not None:
-                        spikes = note_spikes(
-                            spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
-                            i.to(tl.int32), k,
-                            total, neuron, step, fraction, room, ordinal, FAST,
-                        )  # fmt: skip
-                    elif spike_count is not None:
-                        spikes = count_spikes(spikes, V, y[0], threshold, FAST)
-                    k += 1
+                I_next = tl.load(next_row)
+        if RECORD:  # noqa: SIM102 (the one is known to the compiler)
+            if k == next_sample:
+                for s in tl.static_range(STATES):
+                    if recorded & (1 << s):
+                        write(samples[s] + at, y[s], sampled, FAST)
+                at += columns
+                next_sample += every
+        if FEATURES:
+            summed, event = take_event(
+                summed, y[0], k, event, sums, in_dtype, i, N, inside,
+                sums_step, sums_first, sums_last, FEATURES, FAST,
+            )  # fmt: skip
+        V, I_ext = y[0], I
+        if NOISE:
+            I_ext = tl.fma(sigma, x, I)
+            after = phase + k + 1
+            if (after & 3) == 0:
+                four = first_four + (after >> 2)
+                w0, w1, w2, w3 = words_of(four, low, high, seed, noise_stream)
+            word = word_of(after, (w0, w1, w2, w3))
+            x = decay * x + kick * deviate(word, quantiles, FAST).to(x.dtype)
+        y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
+        # The comparison is false for NaN.
+        invalid_from = tl.where(conductance <= most_open, invalid_from, tl.minimum(invalid_from, k))
+        if FEATURES:
+            summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
+        if (SPIKES | SHAPE) & FEATURES:
+            spikes, summed = note_crossings(
+                spikes, summed, V, y[0], threshold, slope * per_step, end_slope * per_step, i, k,
+                total, neuron, step, fraction, room,
+                sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
+            )  # fmt: skip
+        elif neuron is not None:
+            spikes = note_spikes(
+                spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
+                i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
+            )  # fmt: skip
+        elif spike_count is not None:
+            spikes = count_spikes(spikes, V, y[0], threshold, FAST)
 
     for s in tl.static_range(STATES):
         write(state + s * N + i, y[s], inside, FAST)
