@@ -69,8 +69,9 @@ class MemoryRecorder:
         if block.invalid:
             self._invalid = earliest([self._invalid, *block.invalid])
         if block.spikes:
-            neuron, step, fraction = map(joined, zip(*block.spikes, strict=True))
-            self._sorter.add(neuron, step, fraction)
+            neurons, steps, fractions = zip(*block.spikes, strict=True)
+            neuron, fraction = joined(neurons), np.concatenate(fractions)
+            self._sorter.add(neuron, joined(steps), fraction)
             self._n_spikes += len(neuron)
             # What sorting needs beside the key and the fraction that are kept already.
             self._spike_bytes += len(neuron) * (SPIKE_BYTES - KEY_BYTES - fraction.itemsize)

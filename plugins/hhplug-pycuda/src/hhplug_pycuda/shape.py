@@ -24,8 +24,8 @@ SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers
     "float32": Shape(64, 4, 1),  # squid 5.50e10 (4.83e10–5.00e10)
     "float64": Shape(64, 2, 1),  # squid 2.05e10 (1.93e10–2.03e10)
 }
-# With features, of squid: 256 × 4 threads without a bound 1.057 (the first eight) and 1.096 (all) of
-# the time without features, with registers for 3 thread blocks 1.024 and 1.073, for 4 1.033 and
+# With features, squid takes without a bound 1.057 (the first eight) and 1.096 (all) of the time
+# without features, with registers for 3 thread blocks 1.024 and 1.073, for 4 1.033 and
 # 1.090, for 5 1.115 and 1.258. With noise, nvcc 13 takes 90 registers without the bound.
 BOUND_FOR_SUMS = 3
 

@@ -21,7 +21,7 @@ from hhplug_triton.features import (
 )
 from hhplug_triton.memory import read, write
 from hhplug_triton.noise import deviate, word_of, words_of
-from hhplug_triton.spikes import count_spikes, note_spikes
+from hhplug_triton.spikes import note_spikes
 
 
 @triton.jit
@@ -226,7 +226,7 @@ def hh(
                 i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
             )  # fmt: skip
         elif spike_count is not None:
-            spikes = count_spikes(spikes, V, y[0], threshold, FAST)
+            spikes += ((V < threshold) & (y[0] >= threshold)).to(tl.int32)
 
     for s in tl.static_range(STATES):
         write(state + s * N + i, y[s], inside, FAST)

@@ -87,37 +87,6 @@ NOTE_SPIKE_64 = _for(
 )  # fmt: skip
 
 
-# Triton's own sum of spikes and of what crosses is two instructions.
-COUNT_SPIKE = """{
-  .reg .pred up;
-  mov.b32 $0, $1;
-  setp.lt.real up, $2, $4;
-  setp.ge.and.real up, $3, $4, up;
-  @up add.s32 $0, $0, 1;
-}"""
-COUNT_SPIKE_32, COUNT_SPIKE_64 = (
-    tl.constexpr(COUNT_SPIKE.replace("real", real)) for real in ("f32", "f64")
-)
-
-
-@triton.jit
-def count_spikes(spikes, V, V_next, threshold, FAST: tl.constexpr):
-    """Count those that cross the threshold upwards."""
-    if FAST and V.dtype == tl.float32:
-        spikes = tl.inline_asm_elementwise(
-            COUNT_SPIKE_32, "=&r,r,f,f,f", [spikes, V, V_next, threshold],
-            tl.int32, is_pure=True, pack=1,
-        )  # fmt: skip
-    elif FAST:
-        spikes = tl.inline_asm_elementwise(
-            COUNT_SPIKE_64, "=&r,r,d,d,d", [spikes, V, V_next, threshold],
-            tl.int32, is_pure=True, pack=1,
-        )  # fmt: skip
-    else:
-        spikes += ((V < threshold) & (V_next >= threshold)).to(tl.int32)
-    return spikes
-
-
 @triton.jit
 def note_spikes(
     spikes, V, V_next, threshold, slope, end_slope, i, k,
