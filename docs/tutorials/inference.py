@@ -177,7 +177,11 @@ theirs = torch.cat([firing(others), holding(others)], dim=1)
 firing_ones = torch.isfinite(theirs).all(dim=1)
 others, theirs = others[firing_ones], theirs[firing_ones]
 found = both.sample_batched(
-    (200,), x=theirs, show_progress_bars=False, max_sampling_batch_size=200
+    (200,),
+    x=theirs,
+    show_progress_bars=False,
+    max_sampling_batch_size=200,
+    reject_outside_prior=False,  # where most samples lie outside, drawing them again takes hours
 )  # (samples, draws, names)
 lower, upper = torch.quantile(found, torch.tensor([0.1, 0.9]), dim=0)
 inside = ((lower < others) & (others < upper)).float().mean(dim=0)
