@@ -1,0 +1,95 @@
+"""Time whole calls of a backend, warm, with everything home: seconds, and what the steps take.
+
+usage: python -m benchmarks.tools.calls BACKEND [--device DEVICE] [--scale SCALE]
+
+It prints lines of Markdown. The neurons of a population have their own currents, and in the second
+column their own parameters too. Nothing is recorded, but in the last lines V. Each time is the
+median of some calls, between which the result is deleted.
+"""
+
+import argparse
+import gc
+from collections.abc import Callable
+from functools import cache
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from hhplug import HHParameters, Result, Simulator, Stimulus
+
+DT = 0.01  # ms
+SIZES = ((8_000_000, 1000), (8_000_000, 5000), (1_000_000, 1000), (10_000, 5000), (1, 5000))
+RECORDED = ((1_000_000, 500, 1), (1_000_000, 5000, 10))  # neurons, steps, record_every
+CALLS = 7
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Time whole calls of a backend.")
+    parser.add_argument("backend")
+    parser.add_argument("--device", type=lambda text: text if text == "all" else int(text))
+    parser.add_argument("--scale", default=1.0, type=float, help="of the numbers of neurons")
+    options = parser.parse_args()
+    print(f"{Simulator(options.backend, device=options.device).device}\n")
+    print("| neurons × steps | spikes | whole call | own parameters | of it the run |")
+    print("|---|---|---|---|---|")
+    for n, steps in SIZES:
+        n = max(1, round(n * options.scale))
+        for spikes in ("times", "counts"):
+            print(_row(options, n, steps, spikes), flush=True)
+    for n, steps, every in RECORDED:
+        n = max(1, round(n * options.scale))
+        sim = Simulator(options.backend, "float32", device=options.device)
+        arguments = {"record": ("V",), "record_every": every, "spikes": "counts"}
+        seconds, _ = timed(lambda sim=sim, of=arguments, n=n, T=steps * DT: run(sim, n, T, **of))
+        size = 4e-9 * n * (steps // every)
+        print(f"\nV of every {every} steps of {n:,} neurons: {size / seconds:.1f} GB/s", flush=True)
+
+
+def _row(options: argparse.Namespace, n: int, steps: int, spikes: str) -> str:
+    cells = [f"{n:,} × {steps}", spikes]
+    for parameters in (None, varied(n)):
+        sim = Simulator(options.backend, "float32", parameters, options.device)
+        seconds, of_run = timed(lambda sim=sim: run(sim, n, steps * DT, record=(), spikes=spikes))
+        cells.append(f"{1e3 * seconds:.1f} ms")
+    return f"| {' | '.join([*cells, f'{1e3 * of_run:.1f} ms'])} |"
+
+
+def varied(n: int) -> HHParameters:
+    """Parameters that differ by up to 2 % from neuron to neuron."""
+    spread = np.random.default_rng(1952).uniform(0.98, 1.02, (7, n))
+    usual = vars(HHParameters()).items()
+    rows = zip(usual, spread, strict=True)
+    return HHParameters(**{name: row * value for (name, value), row in rows})
+
+
+def run(sim: Simulator, n: int, T: float, **arguments: Any) -> Result:
+    """A run whose currents are spread from 0 to 20 µA/cm²."""
+    return sim.run(T, DT, n, currents(n), **arguments)
+
+
+@cache
+def currents(n: int) -> Stimulus:
+    """The same object for each call of one size, as a user's loop has it."""
+    return Stimulus.constant(np.linspace(0.0, 20.0, n) if n > 1 else 10.0)
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, float]:
+    """Median seconds of calls, and of their runs alone, after two that warm up."""
+    calls, runs = [], []
+    for number in range(CALLS + 2):
+        gc.collect()
+        began = perf_counter()
+        result = call()
+        seconds = perf_counter() - began
+        if number > 1:
+            calls.append(seconds)
+            runs.append(result.timing.run)
+        del result
+    return median(calls), median(runs)
+
+
+if __name__ == "__main__":
+    main()
