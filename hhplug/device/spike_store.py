@@ -111,9 +111,10 @@ class SpikeStore:
             {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
         )
         try:
-            neuron, time = times(total)
             if total:
                 session.place_spikes([part for _, part in self._parts], arrays)
+            # Called once, so after all that may lack room: several devices wait for each other here.
+            neuron, time = times(total)
             ours = Copy(neuron, arrays["neuron"]), Copy(time, arrays["time"])
             session.device.transfers.to_host(session.stream.record(), [*copies, *ours])
         finally:

@@ -200,3 +200,15 @@ def test_a_device_that_cannot_order_its_spikes_ends_the_run_on_the_others():
     ):
         simulate(problem_of(), several(HostDevice(), HostDevice()))
     assert "This was raised on device 1." in raised.value.__notes__
+
+
+def test_a_device_without_room_to_order_its_spikes_sorts_them_on_the_host_beside_the_others():
+    def full(self, parts, arrays):
+        if self.problem.neuron_ids[0]:
+            raise NotEnoughMemory("full")
+        return place_spikes(self, parts, arrays)
+
+    place_spikes = HostSession.place_spikes
+    with patch.object(HostSession, "place_spikes", full):
+        ours = simulate(problem_of(), several(HostDevice(), HostDevice()))
+    assert_equal(ours, simulate(problem_of(), backend_on(HostDevice())))
