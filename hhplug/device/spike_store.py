@@ -113,7 +113,7 @@ class SpikeStore:
         try:
             if total:
                 session.place_spikes([part for _, part in self._parts], arrays)
-            # Called once, so after all that may lack room: several devices wait for each other here.
+            # After all that may lack room, since several devices wait here for each other, once.
             neuron, time = times(total)
             ours = Copy(neuron, arrays["neuron"]), Copy(time, arrays["time"])
             session.device.transfers.to_host(session.stream.record(), [*copies, *ours])
