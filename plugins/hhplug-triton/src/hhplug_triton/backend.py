@@ -45,15 +45,15 @@ class Shape:
     maxnreg: int | None = None  # most registers per thread; with None the compiler uses few
 
 
-# Neuron-steps/s on an H100, in brackets with the other shapes that were tried: 32 to 1024 neurons,
-# 1 to 16 warps and 1 to 4 steps.
+# Neuron-steps/s of the squid on an H100, in brackets with other shapes: 32 to 512 neurons, 1 to 16
+# warps, and 1 to 6 steps.
 SHAPE_OF_MANY = {  # 8 million neurons
-    "float32": Shape(256, 8, 2),  # squid 1.38e11 (1.34e11–1.39e11), LTS 6.5e10 (6.4e10–6.6e10)
-    "float64": Shape(128, 4, 1),  # squid 4.12e10 (4.06e10–4.13e10)
+    "float32": Shape(256, 8, 4),  # 1.36e11 (1.32e11–1.34e11)
+    "float64": Shape(128, 4, 2),  # 4.18e10 (3.96e10–4.16e10)
 }
 SHAPE_OF_FEW = {  # 10,000 neurons
-    "float32": Shape(32, 1, 4),  # squid 5.90e10 (5.34e10–5.55e10)
-    "float64": Shape(32, 1, 2, maxnreg=255),  # squid 2.03e10 (1.86e10–1.91e10)
+    "float32": Shape(32, 1, 4, maxnreg=128),  # 5.8e10 (5.3e10–5.7e10)
+    "float64": Shape(32, 1, 4, maxnreg=255),  # 2.01e10 (1.54e10–1.99e10)
 }
 INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the number of programs
 # The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of

@@ -21,7 +21,7 @@ from hhplug_triton.features import (
 )
 from hhplug_triton.memory import read, write
 from hhplug_triton.noise import deviate, word_of, words_of
-from hhplug_triton.spikes import note_spikes
+from hhplug_triton.spikes import count_spikes, note_spikes
 
 
 @triton.jit
@@ -149,10 +149,9 @@ def hh(
             high = read(neurons + N + i, inside, FAST)
         x = read(state + STATES * N + i, inside, FAST)
         if begins != 0:
-            word = word_of(phase, words_of(first_four, low, high, seed, noise_stream))
+            word = word_of(phase, words_of(first_four, low, high, seed, noise_stream, FAST))
             scale = tl.load(table + 2 + SCALARS + CONSTANTS)
             x = scale * deviate(word, quantiles, FAST).to(x.dtype)
-        w0, w1, w2, w3 = words_of(first_four + ((phase + 1) >> 2), low, high, seed, noise_stream)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.where(inside, read(column + i, inside, FAST).to(tl.int64), -1)
@@ -161,7 +160,7 @@ def hh(
     next_sample = first
     spikes = tl.zeros([BLOCK], tl.int32)
     invalid_from = spikes + 0x7FFFFFFF
-    if spike_count is not None:
+    if neuron is not None:
         spikes = tl.where(inside, read(spike_count + i, inside, FAST), 0)
     if FEATURES:
         onset_rise = tl.load(table + 2 + SCALARS + CONSTANTS + (1 if NOISE else 0))
@@ -175,64 +174,77 @@ def hh(
                 )  # fmt: skip
         event = next_event(sums_step, -1, sums_first, sums_last)
 
-    for k in tl.range(0, steps, loop_unroll_factor=UNROLL):
-        if CURRENT == "array":
-            I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
-        elif CURRENT != "held":
-            I = tl.fma(gain_0, I_next, leak)  # noqa: E741
-            if CURRENT == "waveforms":
-                I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
-        if CURRENT != "held":
-            next_row += tl.where(k + 1 < steps, length, 0)
-            if CURRENT == "array":  # noqa: SIM108 (Triton would compile both)
-                I_next = read(next_row, inside, FAST)
-            else:
-                I_next = tl.load(next_row)
-        if RECORD:  # noqa: SIM102 (the one is known to the compiler)
-            if k == next_sample:
-                for s in tl.static_range(STATES):
-                    if recorded & (1 << s):
-                        write(samples[s] + at, y[s], sampled, FAST)
-                at += columns
-                next_sample += every
-        if FEATURES:
-            summed, event = take_event(
-                summed, y[0], k, event, sums, in_dtype, i, N, inside,
-                sums_step, sums_first, sums_last, FEATURES, FAST,
-            )  # fmt: skip
-        V, I_ext = y[0], I
+    # A turn has one step, or with noise the four whose next ones share a counter; of the first turn
+    # and the last, some may be outside the block.
+    for turn in tl.range(
+        (phase + 1) >> 2 if NOISE else 0,
+        ((phase + steps) >> 2) + 1 if NOISE else steps,
+        loop_unroll_factor=1 if NOISE else UNROLL,
+    ):
         if NOISE:
-            I_ext = tl.fma(sigma, x, I)
-            after = phase + k + 1
-            if (after & 3) == 0:
-                four = first_four + (after >> 2)
-                w0, w1, w2, w3 = words_of(four, low, high, seed, noise_stream)
-            word = word_of(after, (w0, w1, w2, w3))
-            x = decay * x + kick * deviate(word, quantiles, FAST).to(x.dtype)
-        y, slope, end_slope, conductance = membrane_step(y, I_ext, own, scalars, constants, FAST)
-        # The comparison is false for NaN.
-        invalid_from = tl.where(conductance <= most_open, invalid_from, tl.minimum(invalid_from, k))
-        if FEATURES:
-            summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
-        if (SPIKES | SHAPE) & FEATURES:
-            spikes, summed = note_crossings(
-                spikes, summed, V, y[0], threshold, slope * per_step, end_slope * per_step, i, k,
-                total, neuron, step, fraction, room,
-                sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
-            )  # fmt: skip
-        elif neuron is not None:
-            spikes = note_spikes(
-                spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
-                i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
-            )  # fmt: skip
-        elif spike_count is not None:
-            spikes += ((V < threshold) & (y[0] >= threshold)).to(tl.int32)
+            words = words_of(first_four + turn, low, high, seed, noise_stream, FAST)
+        for j in tl.static_range(4 if NOISE else 1):
+            k = 4 * turn + j - phase - 1 if NOISE else turn
+            in_block = k.to(tl.uint32) < steps.to(tl.uint32) if NOISE else True
+            if in_block:
+                if CURRENT == "array":
+                    I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
+                elif CURRENT != "held":
+                    I = tl.fma(gain_0, I_next, leak)  # noqa: E741
+                    if CURRENT == "waveforms":
+                        I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
+                if CURRENT != "held":
+                    next_row += tl.where(k + 1 < steps, length, 0)
+                    if CURRENT == "array":
+                        I_next = read(next_row, inside, FAST)
+                    else:
+                        I_next = tl.load(next_row)
+                if RECORD:  # noqa: SIM102 (the one is known to the compiler)
+                    if k == next_sample:
+                        for s in tl.static_range(STATES):
+                            if recorded & (1 << s):
+                                write(samples[s] + at, y[s], sampled, FAST)
+                        at += columns
+                        next_sample += every
+                if FEATURES:
+                    summed, event = take_event(
+                        summed, y[0], k, event, sums, in_dtype, i, N, inside,
+                        sums_step, sums_first, sums_last, FEATURES, FAST,
+                    )  # fmt: skip
+                V, I_ext = y[0], I
+                if NOISE:
+                    I_ext = tl.fma(sigma, x, I)
+                    x = decay * x + kick * deviate(words[j], quantiles, FAST).to(x.dtype)
+                y, slope, end_slope, conductance = membrane_step(
+                    y, I_ext, own, scalars, constants, FAST
+                )
+                # The comparison is false for NaN.
+                invalid_from = tl.where(
+                    conductance <= most_open, invalid_from, tl.minimum(invalid_from, k)
+                )
+                if FEATURES:
+                    summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
+                if (SPIKES | SHAPE) & FEATURES:
+                    spikes, summed = note_crossings(
+                        spikes, summed, V, y[0], threshold, slope * per_step, end_slope * per_step,
+                        i, k, total, neuron, step, fraction, room,
+                        sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
+                    )  # fmt: skip
+                elif neuron is not None:
+                    spikes = note_spikes(
+                        spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
+                        i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
+                    )  # fmt: skip
+                elif spike_count is not None:
+                    spikes = count_spikes(spikes, V, y[0], threshold, FAST)
 
     for s in tl.static_range(STATES):
         write(state + s * N + i, y[s], inside, FAST)
     if NOISE:
         write(state + STATES * N + i, x, inside, FAST)
     if spike_count is not None:
+        if neuron is None:
+            spikes += tl.where(inside, read(spike_count + i, inside, FAST), 0)
         write(spike_count + i, spikes, inside, FAST)
     if any_invalid is not None:
         sum_of = y[0]

@@ -5,6 +5,12 @@ import triton.language as tl
 
 from hhplug_triton.memory import read_pair
 
+PRODUCT = tl.constexpr("""{
+  .reg .b64 both;
+  mul.wide.u32 both, $2, $3;
+  mov.b64 {$1, $0}, both;
+}""")
+
 
 @triton.jit
 def deviate(word, quantiles, FAST: tl.constexpr):
@@ -19,18 +25,32 @@ def deviate(word, quantiles, FAST: tl.constexpr):
 
 
 @triton.jit
-def words_of(four, low, high, seed, stream):
-    """The words of the steps 4·four to 4·four + 3, by Philox 4×32-10.
+def product(word, factor: tl.constexpr, FAST: tl.constexpr):
+    """The high and the low 32 bits of a product.
 
-    That of Triton, `tl.philox`, computes the halves of each product one by one.
+    Triton's `tl.philox` computes them one by one. Of a product of 64 bits, ptxas makes an addition
+    of zero more.
     """
+    if FAST:
+        return tl.inline_asm_elementwise(
+            PRODUCT, "=r,=r,r,r", [word, tl.full((), factor, tl.uint32)],
+            (tl.uint32, tl.uint32), is_pure=True, pack=1,
+        )  # fmt: skip
+    else:  # noqa: RET505 (Triton would compile both)
+        both = word.to(tl.uint64) * factor
+        return (both >> 32).to(tl.uint32), both.to(tl.uint32)
+
+
+@triton.jit
+def words_of(four, low, high, seed, stream, FAST: tl.constexpr):
+    """The words of the steps 4·four to 4·four + 3, by Philox 4×32-10."""
     w0, w1 = four.to(tl.uint32), low.to(tl.uint32)
     w2, w3 = high.to(tl.uint32), stream.to(tl.uint32)
     k0, k1 = seed.to(tl.uint32), (seed >> 32).to(tl.uint32)
     for _ in tl.static_range(10):
-        p0, p1 = w0.to(tl.uint64) * 0xD2511F53, w2.to(tl.uint64) * 0xCD9E8D57
-        w0, w1 = (p1 >> 32).to(tl.uint32) ^ w1 ^ k0, p1.to(tl.uint32)
-        w2, w3 = (p0 >> 32).to(tl.uint32) ^ w3 ^ k1, p0.to(tl.uint32)
+        high_0, low_0 = product(w0, 0xD2511F53, FAST)
+        high_1, low_1 = product(w2, 0xCD9E8D57, FAST)
+        w0, w1, w2, w3 = high_1 ^ w1 ^ k0, low_1, high_0 ^ w3 ^ k1, low_0
         k0, k1 = k0 + 0x9E3779B9, k1 + 0xBB67AE85
     return w0, w1, w2, w3
 

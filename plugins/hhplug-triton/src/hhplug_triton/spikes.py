@@ -69,6 +69,19 @@ AGAIN:
 DONE:
 }""".replace("STEPS", str(NEWTON_STEPS))
 
+# $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold. In plain Triton it takes two
+# instructions more.
+COUNT_SPIKE = """{
+  .reg .pred up;
+  mov.b32 $0, $1;
+  setp.lt.real up, $2, $4;
+  setp.ge.and.real up, $3, $4, up;
+  @up add.s32 $0, $0, 1;
+}"""
+COUNT_SPIKE_32, COUNT_SPIKE_64 = (
+    tl.constexpr(COUNT_SPIKE.replace(".real", real)) for real in (".f32", ".f64")
+)
+
 
 def _for(real, divide, size, **literals):
     """The instructions in a precision."""
@@ -120,4 +133,22 @@ def note_spikes(
             tl.store(
                 fraction + at, crossing(threshold - V, V_next - V, slope, end_slope), mask=fits
             )
+    return spikes
+
+
+@triton.jit
+def count_spikes(spikes, V, V_next, threshold, FAST: tl.constexpr):
+    """Count the neurons that cross the threshold upwards."""
+    if FAST and V.dtype == tl.float32:
+        spikes = tl.inline_asm_elementwise(
+            COUNT_SPIKE_32, "=&r,r,f,f,f", [spikes, V, V_next, threshold],
+            tl.int32, is_pure=True, pack=1,
+        )  # fmt: skip
+    elif FAST:
+        spikes = tl.inline_asm_elementwise(
+            COUNT_SPIKE_64, "=&r,r,d,d,d", [spikes, V, V_next, threshold],
+            tl.int32, is_pure=True, pack=1,
+        )  # fmt: skip
+    else:
+        spikes += ((V < threshold) & (V_next >= threshold)).to(tl.int32)
     return spikes
