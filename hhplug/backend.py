@@ -21,11 +21,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.crossings import crossing
 from hhplug.errors import InvalidInput
 from hhplug.features.sums import FeatureSums
@@ -128,9 +130,11 @@ TimeArrays = Callable[[int], tuple[NDArray[np.int64], NDArray[np.float64]]]
 """Returns, for a number of spikes, the arrays for their neurons and their times."""
 
 
-def new_time_arrays(n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def new_time_arrays(
+    memory: BufferPool, n_spikes: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Uninitialized arrays for the neurons and the times of spikes."""
-    return np.empty(n_spikes, np.int64), np.empty(n_spikes)
+    return memory.empty((n_spikes,), np.int64), memory.empty((n_spikes,), np.float64)
 
 
 @dataclass
@@ -308,17 +312,17 @@ class Session(ABC):
         raise NotImplementedError
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
+        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
     ) -> OrderedSpikes:
         """Return the spikes of all blocks, in order.
 
         Only a backend with the capability ordered_spikes implements it. It is called once, after
         state(), if problem.ordered_spikes is true; blocks then have no spikes.
 
-        counts: an array for the counts, (n_neurons,), instead of a new one, in a run on several
-            devices.
+        In a run on several devices it is given what to fill instead of new arrays:
+        counts: an array for the counts, (n_neurons,).
         times: called with the number of spikes if problem.spikes is "times"; it returns the arrays
-            of neurons and times to fill.
+            for neurons and times.
         """
         raise NotImplementedError
 
@@ -350,5 +354,16 @@ class Backend(ABC):
         problem.dtype is one of the dtypes in the spec's capabilities.
         """
 
+    @cached_property
+    def result_memory(self) -> BufferPool:
+        """The memory of deleted results, from which arrays for the next ones come.
+
+        A backend may take from it the large arrays that it returns.
+        """
+        return BufferPool()
+
     def release_memory(self) -> None:  # noqa: B027 (many backends keep nothing)
-        """Free the memory that is kept for the next session, if there is any."""
+        """Free the memory that is kept for the next session, if there is any.
+
+        The core releases `result_memory`.
+        """

@@ -25,6 +25,7 @@ from hhplug.backend import (
     TimeArrays,
     new_time_arrays,
 )
+from hhplug.buffer_pool import BufferPool
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.problem import Problem
 from hhplug.state import State
@@ -59,7 +60,7 @@ class SeveralDevices(Backend):
                 "device_arrays leaves each variable on one device, and this run has "
                 f"{len(self._backends)}; leave device_arrays out, or use one device, device=0"
             )
-        return _Session(problem, self._backends, max_steps, self._parts)
+        return _Session(problem, self._backends, max_steps, self._parts, self.result_memory)
 
 
 class _Session(Session):
@@ -71,8 +72,9 @@ class _Session(Session):
         backends: Sequence[tuple[str, Backend]],
         max_steps: int,
         parts: "dict[int, _Part]",
+        results: BufferPool,
     ):
-        self._problem = problem
+        self._problem, self._results = problem, results
         n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
         self._devices: list[_Device] = []
         for i, (name, backend) in enumerate(backends[:count]):
@@ -91,7 +93,7 @@ class _Session(Session):
     def state(self) -> State:
         problem = self._problem
         shape = len(problem.membrane.states), problem.n_neurons
-        variables = np.empty(shape, problem.dtype)
+        variables = self._results.empty(shape, problem.dtype or "float64")
         states = _results(each.do(each.state_into, variables) for each in self._devices)
         carry = {
             name: np.concatenate([state.carry[name] for state in states], axis=-1)
@@ -100,10 +102,11 @@ class _Session(Session):
         return State(variables, carry, all(state.known_finite for state in states))
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
+        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
     ) -> OrderedSpikes:
         if counts is None:
-            counts = np.empty(self._problem.n_neurons, np.int64)
+            counts = self._results.empty((self._problem.n_neurons,), np.int64)
+        times = times or partial(new_time_arrays, self._results)
         shared = _SharedTimes(len(self._devices), times)
         work = [
             each.do(each.ordered_spikes, counts, partial(shared.of, number), shared.abort)

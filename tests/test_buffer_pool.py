@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from hhplug import NotEnoughMemory, Problem, Simulator
-from hhplug.running import buffer_pool
-from hhplug.running.buffer_pool import BufferPool
+from hhplug import NotEnoughMemory, Problem, Simulator, buffer_pool
+from hhplug.buffer_pool import BufferPool
 from hhplug.running.memory_recorder import MemoryRecorder
 
 SHAPE = (1100, 1000)  # 4.4 MB of float32; smaller arrays may not be kept
@@ -85,24 +84,41 @@ def test_threads_may_run_side_by_side(pool):
         assert list(threads.map(run, range(4))) == [None] * 4
 
 
-def test_small_and_huge_arrays_are_not_kept(pool):
-    for size in buffer_pool.LEAST - 1, buffer_pool.MOST + 1:
-        pool.empty((size,), "uint8")
-        assert not pool._kept
+def test_small_arrays_are_not_kept(pool):
+    pool.empty((buffer_pool.LEAST - 1,), "uint8")
+    assert not pool.kept_bytes
 
 
-def test_another_size_drops_what_is_kept(pool):
-    pool.empty(SHAPE, "float32")
-    assert len(pool._kept) == 1
-    array = pool.empty((2, *SHAPE), "float32")
-    assert not pool._kept
+def test_a_slightly_larger_array_takes_the_same_memory(pool):
+    array = pool.empty((8_600_000,), "uint8")
+    before = address(array)
     del array
+    kept = pool.kept_bytes
+    array = pool.empty((8_700_000,), "uint8")
+    assert address(array) == before
+    array[:] = 1
+    del array
+    assert pool.kept_bytes == kept
 
 
-def test_no_more_than_the_arrays_of_one_run_are_kept(pool):
-    arrays = [pool.empty(SHAPE, "float32") for _ in range(6)]
-    del arrays
-    assert len(pool._kept) == 4
+def test_an_array_of_another_size_frees_as_much_as_it_takes(pool):
+    arrays = [pool.empty((size << 20,), "uint8") for size in (2, 4, 6)]
+    del arrays[:]
+    array = pool.empty((3 << 20,), "uint8")
+    assert pool.kept_bytes == (6 << 20)  # the oldest, of 2 and 4 MB, are freed
+    del array
+    assert pool.kept_bytes == (9 << 20)
+
+
+def test_at_most_an_eighth_of_the_free_memory_is_kept(pool, monkeypatch):
+    monkeypatch.setattr(buffer_pool, "free_memory", lambda: 8 * (10 << 20))
+    for size, kept in (11, 0), (4, 4), (5, 5), (6, 6):
+        pool.empty((size << 20,), "uint8")
+        assert pool.kept_bytes == kept << 20
+    arrays = [pool.empty((size << 20,), "uint8") for size in (4, 6, 5)]
+    while arrays:
+        arrays.pop(0)
+    assert pool.kept_bytes == 5 << 20
 
 
 def test_the_samples_of_a_run_are_kept_when_its_result_is_dropped():
@@ -123,7 +139,7 @@ def test_kept_memory_is_freed_before_a_run_is_refused(pool, monkeypatch):
     """50 MB are free and 10 MB are kept, so that 52 MB fit and 80 MB don't."""
     monkeypatch.setattr(
         "hhplug.running.memory_check.free_memory",
-        lambda: 50_000_000 + (10_000_000 if not pool._kept else 0),
+        lambda: 50_000_000 + (10_000_000 if not pool.kept_bytes else 0),
     )
 
     def recording(megabytes):
@@ -138,13 +154,13 @@ def test_kept_memory_is_freed_before_a_run_is_refused(pool, monkeypatch):
 def test_a_simulator_releases_what_it_keeps():
     simulator = Simulator("reference")
     simulator.run(T=1.0, batch_size=6000)
-    kept = simulator._workspace.buffers._kept
-    assert len(kept) == 1
+    memory = simulator._workspace.result_memory
+    assert memory.kept_bytes
     simulator.release_memory()
-    assert not kept
+    assert not memory.kept_bytes
 
 
 def test_simulators_do_not_share_kept_memory():
     one, other = Simulator("reference"), Simulator("reference")
     one.run(T=1.0, batch_size=6000)
-    assert not other._workspace.buffers._kept
+    assert not other._workspace.result_memory.kept_bytes

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hhplug import Problem, Result, Stimulus, load_result, simulate
+from hhplug.buffer_pool import BufferPool
 from hhplug.plugins import choice
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import run
@@ -58,7 +59,7 @@ def run_to_files(problem, folder):
     return run(
         problem,
         choice.choose("numpy"),
-        Workspace(),
+        Workspace(BufferPool()),
         recorder_for=lambda problem, pool: FileRecorder(problem, pool, folder),
     )
 

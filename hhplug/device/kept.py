@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.device.interface import Arrays, Device, Shapes
 from hhplug.errors import NotEnoughMemory
 
@@ -38,10 +39,12 @@ class KeptMemory:
     """The memory of one backend's closed sessions: at most one allocation for each purpose.
 
     It belongs to the backend, and is freed with it. Calls are made within device.current().
+
+    results: where the arrays of results on the host come from.
     """
 
-    def __init__(self, device: Device):
-        self.device = device
+    def __init__(self, device: Device, results: BufferPool | None = None):
+        self.device, self.results = device, results or BufferPool()
         self._kept: dict[str, Allocation] = {}
         self._lock = Lock()
         device.keepers.add(self)

@@ -336,11 +336,11 @@ class DeviceSession(Session):
 
     def state(self) -> State:
         shape = len(self.program.states), self.problem.n_neurons
-        variables = np.empty(shape, self.dtype)
+        variables = self._memory.results.empty(shape, self.dtype)
         copies, x = self._copies_of_state(variables)
         with self.device.current():
             if self.problem.ordered_spikes:  # together with them, which is faster
-                self._spikes = self.store.ordered(copies)
+                self._spikes = self.store.ordered(copies, self._new_counts(), self._new_times)
             else:
                 self.device.transfers.to_host(self.stream.record(), copies)
             return self._state(variables, x)
@@ -355,7 +355,8 @@ class DeviceSession(Session):
         """The copies that fill the variables and the process of the noise, if there is one."""
         state, size = self.arrays["state"], variables.size
         copies = [Copy(variables, state[:size])]
-        x = np.empty(self.problem.n_neurons if self.noise else 0, self.dtype)
+        n_noisy = self.problem.n_neurons if self.noise else 0
+        x = self._memory.results.empty((n_noisy,), self.dtype)
         if self.noise:
             copies.append(Copy(x, state[size:]))
         return copies, x
@@ -367,13 +368,21 @@ class DeviceSession(Session):
         return State(variables, carry, self._valid)
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays = new_time_arrays
+        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
     ) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
         if spikes and counts is None:
             return spikes
+        if counts is None:
+            counts = self._new_counts()
         with self.device.current():
-            return self.store.ordered([], counts, times)
+            return self.store.ordered([], counts, times or self._new_times)
+
+    def _new_counts(self) -> NDArray[np.int64]:
+        return self._memory.results.empty((self.problem.n_neurons,), np.int64)
+
+    def _new_times(self, n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return new_time_arrays(self._memory.results, n_spikes)
 
     def spikes_at_home(
         self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int

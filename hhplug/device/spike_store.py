@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import OrderedSpikes, TimeArrays, new_time_arrays
+from hhplug.backend import OrderedSpikes, TimeArrays
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.launch import SpikeRoom
 from hhplug.device.transfers import Copy
@@ -75,16 +75,14 @@ class SpikeStore:
     def ordered(
         self,
         also: Sequence[Copy],
-        counts: NDArray[np.int64] | None = None,
-        times: TimeArrays = new_time_arrays,
+        counts: NDArray[np.int64],
+        times: TimeArrays,
     ) -> OrderedSpikes:
         """The spikes of all blocks, as `Session.ordered_spikes` describes them.
 
         also: copies that are made together with those of the spikes, which is faster.
         """
         problem = self._session.problem
-        if counts is None:
-            counts = np.empty(problem.n_neurons, np.int64)
         copies, timed = [*also, Copy(counts, self._count, INT)], problem.spikes == "times"
         if timed and not self._on_host:
             try:

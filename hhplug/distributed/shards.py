@@ -109,7 +109,7 @@ def advance_shard(
     problem = problem_of(population, shard.neurons).with_dtype(dtype)
     opened = choice.choose(backend, dtype, device, problem.membrane, problem.method)
     problem = problem_of_store(problem, opened)
-    return advance(shard, problem, opened, Workspace(), report, stopped)
+    return advance(shard, problem, opened, Workspace(opened.backend.result_memory), report, stopped)
 
 
 def part(store: RunStore, number: int, count: int) -> range:

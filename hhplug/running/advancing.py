@@ -71,12 +71,12 @@ def advance(
         first = grid.first_step(before.segments)
         rest = problem.between(first, problem.end_step).continuing(before.state, before.invalid)
     done_before = 1.0 - rest.n_steps / problem.n_steps
-    recorder = StoreRecorder(shard, rest, before, workspace.buffers)
+    recorder = StoreRecorder(shard, rest, before, workspace.result_memory)
     features = None
     if rest.features:
         capabilities = backend.spec.capabilities
         kept = cast(Recorder, recorder)  # of which it needs the blocks alone
-        features = FeatureRecorder(rest, capabilities, kept, workspace.buffers)
+        features = FeatureRecorder(rest, capabilities, kept, workspace.result_memory)
     given = backend.given(features.asked if features else rest)
     began, max_steps = perf_counter(), max_steps_of(given)
     with (

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.backend import Capabilities, OrderedSpikes, Recorded
+from hhplug.buffer_pool import BufferPool
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.features.definitions import of_group
 from hhplug.features.sums import FeatureSums
 from hhplug.problem import SUMS, Problem
 from hhplug.results.outcome import Outcome
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.recorder import Recorder
 from hhplug.state import State
 

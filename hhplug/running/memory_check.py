@@ -6,11 +6,11 @@ from contextvars import ContextVar
 
 import numpy as np
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.errors import NotEnoughMemory
 from hhplug.machine import free_memory
 from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
-from hhplug.running.buffer_pool import BufferPool
 
 MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
 _own_share: ContextVar[float] = ContextVar("_own_share", default=1.0)  # of the machine's memory

@@ -3,11 +3,11 @@
 import numpy as np
 
 from hhplug.backend import OrderedSpikes, Recorded
+from hhplug.buffer_pool import BufferPool
 from hhplug.errors import ContractViolation, NotEnoughMemory
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import free_for, refuse_too_large, size_text
 from hhplug.running.preparing import SAMPLE_BYTES
 from hhplug.spike_order import SpikeSorter, joined

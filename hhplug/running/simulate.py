@@ -7,6 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.checks import known_arguments
 from hhplug.errors import Interrupted, InvalidInput
 from hhplug.extras import needs_store
@@ -15,7 +16,6 @@ from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import Problem
 from hhplug.results.result import Result, Timing
 from hhplug.running.block_length import BlockLength
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
@@ -60,7 +60,7 @@ def simulate(
         backend = choice.choose(backend, dtype, device, problem.membrane, problem.method)
     elif device is not None:
         raise InvalidInput(f"{backend.entry.name!r} is chosen with its device; leave device out")
-    return run_anywhere(problem, backend, Workspace(), progress, store)
+    return run_anywhere(problem, backend, Workspace(backend.backend.result_memory), progress, store)
 
 
 def run_anywhere(
@@ -101,9 +101,9 @@ def run(
             "or choose a backend on a GPU"
         )
     problem = problem.with_dtype(run_dtype(problem, backend))
-    recorder, asked = recorder_for(problem, workspace.buffers), problem
+    recorder, asked = recorder_for(problem, workspace.result_memory), problem
     if problem.features:
-        capabilities, pool = backend.spec.capabilities, workspace.buffers
+        capabilities, pool = backend.spec.capabilities, workspace.result_memory
         recorder = FeatureRecorder(problem, capabilities, recorder, pool)
         asked = recorder.asked
     given = backend.given(asked, recorder.ordered_spikes)

@@ -60,7 +60,7 @@ class Simulator:
         self.parameters = checked_parameters(parameters, self.membrane)
         self.method: Method = checked_method(method)
         self._opened = choice.choose(backend, self.dtype, device, self.membrane, self.method)
-        self._workspace = Workspace()
+        self._workspace = Workspace(self._opened.backend.result_memory)
         self._device = choice.checked_device(device)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,7 +107,7 @@ class Simulator:
 
         That is the memory of deleted results, and on a GPU that of the last run.
         """
-        self._workspace.buffers.release()
+        self._workspace.result_memory.release()
         self._opened.backend.release_memory()
 
     def __repr__(self) -> str:

@@ -8,10 +8,10 @@ from time import perf_counter
 import numpy as np
 
 from hhplug.backend import Recorded
+from hhplug.buffer_pool import BufferPool
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.memory_check import refuse_too_large
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.state import State

@@ -1,14 +1,14 @@
 """What the runs of one Simulator share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.running.block_length import BlockLength
-from hhplug.running.buffer_pool import BufferPool
 
 
 @dataclass
 class Workspace:
-    """The memory of deleted results, and the measured speed of the backend."""
+    """The memory of deleted results, which the backend keeps, and its measured speed."""
 
-    buffers: BufferPool = field(default_factory=BufferPool)
+    result_memory: BufferPool
     block_length: BlockLength | None = None  # of the last run; None before the first

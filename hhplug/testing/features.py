@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hhplug.buffer_pool import BufferPool
 from hhplug.features.definitions import FEATURES, STRETCH
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.loop import final_state, step_through
 from hhplug.running.memory_recorder import MemoryRecorder

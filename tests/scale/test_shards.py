@@ -8,6 +8,7 @@ from scale.cells import DT, SEGMENT, STATE, T, assert_same, segments_of
 from scale.populations import N
 
 from hhplug import InvalidInput, NotEnoughMemory, Problem, Result, open_result, simulate
+from hhplug.buffer_pool import BufferPool
 from hhplug.distributed.shards import (
     advance_shard,
     layout,
@@ -17,7 +18,6 @@ from hhplug.distributed.shards import (
     unfinished,
 )  # fmt: skip
 from hhplug.running import memory_check
-from hhplug.running.buffer_pool import BufferPool
 from hhplug.stores.shard import Shard
 
 

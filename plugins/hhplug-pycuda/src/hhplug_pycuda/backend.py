@@ -37,7 +37,7 @@ class PyCudaBackend(Backend):
             self.gpu = gpu(index)
         except cuda.MemoryError as error:
             raise no_memory_to_begin(self.device, error) from error
-        self._memory = KeptMemory(self.gpu)
+        self._memory = KeptMemory(self.gpu, self.result_memory)
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         assert problem.dtype

@@ -70,7 +70,7 @@ class TritonBackend(Backend):
             self.torch_device = torch_device(torch.device(kind, index))
         except torch.OutOfMemoryError as error:
             raise no_memory_to_begin(self.device, error) from error
-        self._memory = KeptMemory(self.torch_device)
+        self._memory = KeptMemory(self.torch_device, self.result_memory)
 
     def prepare(self, problem: Problem, max_steps: int) -> Session:
         return session(self._memory, problem, max_steps)
