@@ -142,12 +142,12 @@ class _Part(NamedTuple):
     @classmethod
     def of(cls, whole: Problem, neurons: slice, before: "_Part | None") -> "_Part":
         """The part of a problem. before: that of the run before, if there was one."""
-        problem, given = whole.take(neurons), (whole.parameters, whole.stimulus)
+        problem, given = whole.take(neurons), (whole.parameters, whole.given_stimulus)
         if before and before.neurons == neurons:
             same = [ref() is each for ref, each in zip(before.whole, given, strict=True)]
             problem = problem.with_equal(
                 before.problem.parameters if same[0] else problem.parameters,
-                before.problem.stimulus if same[1] else problem.stimulus,
+                before.problem.given_stimulus if same[1] else problem.given_stimulus,
             )
         return cls(neurons, problem, (weakref.ref(given[0]), weakref.ref(given[1])))
 

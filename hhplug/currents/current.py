@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hhplug.checks import PerNeuron
 from hhplug.currents.pieces import Steps, pieces
-from hhplug.currents.terms import ROUNDING, Constant, Term
+from hhplug.currents.terms import ROUNDING, Term
 
 if TYPE_CHECKING:
     from hhplug.currents.noisy import Noise
@@ -139,7 +139,7 @@ class SeparableCurrent(Current):
         return summed(self.gain, total / count)
 
     def constant_over(self, first: int, count: int) -> bool:
-        if all(isinstance(term, Constant) for term in self._terms):
+        if all(term.is_constant for term in self._terms):
             return True
         same = self.waveform(first, 1)
         parts = pieces(first, count, self._width())

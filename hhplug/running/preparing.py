@@ -3,7 +3,6 @@
 import numpy as np
 
 from hhplug.backend import Backend, Session
-from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -44,7 +43,7 @@ def noise_from(given: Problem) -> str:
     """Who computes the noise of a problem that a backend is given, as a Result says it."""
     if given.current.noise:
         return "backend"
-    return "core" if isinstance(given.stimulus, Stimulus) and given.stimulus.seeds else ""
+    return "core" if given.given_stimulus.seeds else ""
 
 
 def prepared_session(backend: Backend, problem: Problem, max_steps: int) -> Session:
