@@ -60,7 +60,7 @@ def _numbers(values: NDArray[Any]) -> list[float | None]:
 
 
 def _feature_window(result: Result) -> tuple[float, float]:
-    """The begin and the end of the steps of which there are features, ms."""
+    """The start and the end of the steps of which there are features, ms."""
     problem = result.problem
     first, end = problem.window_steps
     return first * problem.dt, min(end, problem.end_step) * problem.dt

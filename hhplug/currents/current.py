@@ -151,6 +151,12 @@ class SeparableCurrent(Current):
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         return self.gain / np.asarray(C_m)
 
+    def gain_row_over(self, j: int, C_m: PerNeuron, part: slice) -> NDArray[np.float64]:
+        """Row j of `gain_over` for some of the neurons: (neurons,), or (1,) for all."""
+        gain, capacitance = np.atleast_1d(self.gains[j]), np.atleast_1d(C_m)
+        of_part = [each[part] if each.size > 1 else each for each in (gain, capacitance)]
+        return of_part[0] / of_part[1]
+
     def _width(self) -> int:
         return len(self.gains)
 

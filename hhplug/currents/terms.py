@@ -61,7 +61,7 @@ class Term(Protocol):
         ...
 
     def span(self) -> tuple[float, float]:
-        """Begin and end (ms) of the time outside of which the current is 0 in all neurons."""
+        """Start and end (ms) of the time outside of which the current is 0 in all neurons."""
         return -inf, inf
 
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:  # noqa: ARG002

@@ -1,6 +1,6 @@
 """What each feature is: its unit, the sums from which it follows, and its formula.
 
-A window is the steps first ≤ k < end. Its samples are V[k] at the begin of each step, and its
+A window is the steps first ≤ k < end. Its samples are V[k] at the start of each step, and its
 spikes are those of the run during these steps, at the times that the run gives them.
 
 A complete spike is an upward crossing of the spike threshold, V[k − 1] < θ ≤ V[k], that is followed
@@ -145,7 +145,7 @@ FEATURES = {
     "spike_count": Feature("1", "spikes in the window", "spikes", lambda sums, _: sums["spikes"]),
     "latency": Feature(
         "ms",
-        "time from the window's begin to the first spike",
+        "time from the window's start to the first spike",
         "spikes",
         lambda sums, window: (sums["first"] - window.first) * window.dt,
     ),
