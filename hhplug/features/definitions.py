@@ -84,7 +84,10 @@ class Feature(NamedTuple):
 
 
 def with_stretch(sums: Sums, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """V_sum and V_squares together with the stretch that goes on, which has so many samples."""
+    """V_sum and V_squares, with the samples of the unfinished stretch added.
+
+    samples: how many these are.
+    """
     offset, part = sums["V_from"] - V_ORIGIN, sums["V_part"]
     shift = samples * offset
     squares = sums["V_part_squares"] + offset * (part + part + shift)

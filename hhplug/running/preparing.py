@@ -33,9 +33,9 @@ def run_dtype(problem: Problem, opened: OpenedBackend) -> DType:
     )
 
 
-def default_dtype(chosen: OpenedBackend) -> DType:
+def default_dtype(opened: OpenedBackend) -> DType:
     """float32 if the backend has it, else the first dtype that it has."""
-    dtypes = chosen.spec.capabilities.dtypes
+    dtypes = opened.spec.capabilities.dtypes
     return "float32" if "float32" in dtypes else dtypes[0]
 
 
