@@ -1,13 +1,13 @@
 """What the arguments of a run may be, and the checks of each that looks at no other."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from hhplug import checks
-from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.given import GivenStimulus
 from hhplug.errors import InvalidInput
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
@@ -53,16 +53,13 @@ def sizes_of(batch_size: int | None, parameters: ParameterValues) -> dict[str, i
     return sizes
 
 
-def agreed_population(sizes: dict[str, int], stimulus: Stimulus | NDArray[Any]) -> int:
+def agreed_population(sizes: dict[str, int], stimulus: GivenStimulus) -> int:
     """The number of neurons on which all arguments agree, or 1 if no argument tells it.
 
     sizes: numbers of neurons by argument. Raises InvalidInput if they differ.
     """
-    if isinstance(stimulus, Stimulus):
-        if stimulus.n_neurons is not None:
-            sizes = sizes | {"stimulus": stimulus.n_neurons}
-    elif stimulus.ndim == 2 and stimulus.shape[1] != 1:
-        sizes = sizes | {"stimulus": stimulus.shape[1]}
+    if stimulus.n_neurons is not None:
+        sizes = sizes | {"stimulus": stimulus.n_neurons}
     return agreed(sizes)
 
 

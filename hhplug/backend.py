@@ -170,7 +170,7 @@ class Recorded:
     features: FeatureSums | None = None
     """The running sums of the run's features, or None if the core doesn't ask for them.
 
-    A backend whose capability `features` is "samples" gives them V at the begin of every step,
+    A backend whose capability `features` is "samples" gives them V at the start of every step,
     which `step` does. Their spikes are those of `add_spikes`.
     """
 
@@ -190,12 +190,12 @@ class Recorded:
     ) -> None:
         """Record the sample of step k, the spikes during it, and the neurons invalid from it on.
 
-        before, after: the states of all neurons at the step's begin and end, (n_states, n_neurons),
+        before, after: the states of all neurons at the step's start and end, (n_states, n_neurons),
             in the order of problem.membrane.states.
         slopes: dV/dt in the stages of the step, mV/ms, (n_neurons,) each. The first is that at the
-            step's begin, and the last that at its end, both with the current of this step, which
+            step's start, and the last that at its end, both with the current of this step, which
             give V within the step.
-        conductance: of all open channels at the step's begin, mS/cm²: (n_neurons,).
+        conductance: of all open channels at the step's start, mS/cm²: (n_neurons,).
 
         Call this method once for every step of the block, in order.
         """
@@ -250,7 +250,7 @@ class Recorded:
         """Add neurons that are invalid from a step of this block on, in any order.
 
         neuron: index of each.
-        step: the first step of the block, counted from time zero, at whose begin the neuron's state
+        step: the first step of the block, counted from time zero, at whose start the neuron's state
             isn't finite, or its open conductance times dt over C_m exceeds the method's of
             STABILITY_LIMITS of `hhplug.validity`.
 

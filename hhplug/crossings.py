@@ -20,9 +20,9 @@ def crossing(
 ) -> NDArray[Any]:
     """The fraction s of the step, in [0, 1], at which the cubic has risen by `rise`: (spikes,).
 
-    rise: from V at the step's begin to the threshold, mV; above 0 and at most `change`.
-    change: V at the step's end minus V at its begin, mV.
-    slope, end_slope: dV/dt at the begin and the end, mV per step.
+    rise: from V at the step's start to the threshold, mV; above 0 and at most `change`.
+    change: V at the step's end minus V at its start, mV.
+    slope, end_slope: dV/dt at the start and the end, mV per step.
     """
     # V(s) − V(0) as s·(a + s·(b + s·c)).
     a, b, c = slope, 3.0 * change - 2.0 * slope - end_slope, slope + end_slope - 2.0 * change

@@ -29,8 +29,9 @@ from hhplug.arguments import (
     sizes_of,
 )
 from hhplug.clock import MOST_STEPS, checked_start, resumed_step, whole_steps
-from hhplug.currents.current import ArrayCurrent, Current
-from hhplug.currents.given import checked_stimulus
+from hhplug.currents.checked import checked_stimulus
+from hhplug.currents.current import Current
+from hhplug.currents.given import GivenStimulus
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
 from hhplug.features.asked import checked_features, checked_window
@@ -69,7 +70,7 @@ class Problem:
     parameters: ParameterValues  # each a float or an (n_neurons,) float64 array, by name
     initial: State  # float64
     invalid: Invalid  # neurons that became invalid in the runs that this one continues
-    stimulus: Stimulus | NDArray[Any]  # as given
+    given_stimulus: GivenStimulus
     record: tuple[str, ...]  # of membrane.states
     record_every: int
     record_neurons: NDArray[np.int64] | None  # indices in the user's order; None: all
@@ -82,7 +83,6 @@ class Problem:
     # These are None unless the problem is a part of a population.
     _ids: NDArray[np.int64] | range | None  # see neuron_ids
     _ranks: NDArray[np.int64] | None  # see record_ranks
-    _columns: NDArray[np.int64] | None  # column of each neuron in an array stimulus
     # What the backend does that is given the problem.
     ordered_spikes: bool  # it returns spikes at the run's end, by Session.ordered_spikes
     _noise: bool  # it computes noise
@@ -144,7 +144,7 @@ class Problem:
             "parameters": values,
             "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
             "invalid": invalid,
-            "stimulus": given,
+            "given_stimulus": given,
             "record": membrane.states if record_all else checked_record(record, membrane),
             # A longer interval also records step 0 only, and may not fit an int64.
             "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
@@ -159,7 +159,6 @@ class Problem:
         fields |= {
             "_ids": resume.problem._ids if resume else None,
             "_ranks": None,
-            "_columns": None,
             "ordered_spikes": False,
             "_noise": False,
         }
@@ -212,14 +211,20 @@ class Problem:
     @cached_property
     def current(self) -> Current:
         """The stimulus as backends see it."""
-        stimulus, columns = self.stimulus, self._columns
-        if isinstance(stimulus, Stimulus):
-            neurons = None if stimulus.is_separable else self.neuron_ids
-            dtype, carry = self.dtype or "float64", self.initial.carry
-            return stimulus.current(self.dt, neurons, dtype, self.start_step, carry, self._noise)
-        if columns is None and stimulus.ndim == 2 and stimulus.shape[1] == 1 < self.n_neurons:
-            stimulus = stimulus[:, 0]  # one for all neurons
-        return ArrayCurrent(stimulus, self.start_step, columns)
+        return self.given_stimulus.current(
+            self.dt,
+            neurons=self.neuron_ids if self.given_stimulus.seeds else None,
+            dtype=self.dtype or "float64",
+            start_step=self.start_step,
+            carried=self.initial.carry,
+            noise=self._noise,
+            n_neurons=self.n_neurons,
+        )
+
+    @property
+    def stimulus(self) -> Stimulus | NDArray[Any]:
+        """The stimulus as it was given, a Stimulus or an array in µA/cm²."""
+        return self.given_stimulus.as_given
 
     @property
     def initial_state(self) -> NDArray[np.float64]:
@@ -287,25 +292,17 @@ class Problem:
         """
         if isinstance(neurons, slice):
             index: Any = neurons
-            chosen: Any = range(self.n_neurons)[neurons]
+            n_chosen = len(range(self.n_neurons)[neurons])
         else:
             index = checks.neuron_indices("neurons", neurons, self.n_neurons)
-            chosen = index
-        if not len(chosen):
+            n_chosen = len(index)
+        if not n_chosen:
             raise InvalidInput("neurons must name at least one neuron, got none")
-        stimulus, columns = self.stimulus, self._columns
-        if isinstance(stimulus, Stimulus):
-            stimulus = stimulus.take(index)
-        elif stimulus.ndim == 2 and stimulus.shape[1] > 1:
-            if columns is not None or not isinstance(index, slice):
-                columns = chosen if columns is None else columns[index]
-            else:
-                stimulus = stimulus[:, index]
         changes: dict[str, Any] = {}
         # An array of all neurons would take longer than all else.
         if self.record_neurons is not None or self.invalid.neuron.size:
             place = np.full(self.n_neurons, -1)
-            place[index] = np.arange(len(chosen))
+            place[index] = np.arange(n_chosen)
             changes["invalid"] = self.invalid.take(place)
             if self.record_neurons is not None:
                 kept = np.flatnonzero(place[self.record_neurons] >= 0)
@@ -315,12 +312,11 @@ class Problem:
         if not isinstance(index, slice):
             ids = self.neuron_ids
         return self._with(
-            n_neurons=len(chosen),
+            n_neurons=n_chosen,
             parameters=self.parameters.take(index),
             initial=self.initial.take(index),
-            stimulus=stimulus,
+            given_stimulus=self.given_stimulus.take(index),
             _ids=ids[index],
-            _columns=columns,
             **changes,
         )
 
@@ -331,15 +327,13 @@ class Problem:
         run, the initial state may be one that `Problem` refuses, and is only a part of what it
         continues: see `continuing`.
         """
-        stimulus, state = self.stimulus, self.initial_state
-        if self._columns is not None and self.current.array:
-            stimulus = self.current.array.chunk(self.start_step, self.n_steps)
+        state = self.initial_state
         return {
             "T": self.T,
             "dt": self.dt,
             "method": self.method,
             "batch_size": self.n_neurons,
-            "stimulus": stimulus if isinstance(stimulus, Stimulus) else np.asarray(stimulus),
+            "stimulus": self.given_stimulus.as_argument,
             "membrane": self.membrane,
             "parameters": self.parameters,
             "dtype": self.dtype,
@@ -392,11 +386,9 @@ class Problem:
         """The same problem, which records every step of these states of all neurons."""
         return self._with(record=record, record_every=1, record_neurons=None, _ranks=None)
 
-    def with_equal(
-        self, parameters: ParameterValues, stimulus: Stimulus | NDArray[Any]
-    ) -> "Problem":
+    def with_equal(self, parameters: ParameterValues, stimulus: GivenStimulus) -> "Problem":
         """The same problem with other objects of the same values."""
-        return self._with(parameters=parameters, stimulus=stimulus)
+        return self._with(parameters=parameters, given_stimulus=stimulus)
 
     def with_spikes(self, spikes: SpikeMode) -> "Problem":
         """The same problem with another value of spikes."""
@@ -408,24 +400,19 @@ class Problem:
 
     def shortened(self, n_steps: int) -> "Problem":
         """The first n_steps of the same problem. An array stimulus becomes a view of its rows."""
-        stimulus = self.stimulus
-        return self.with_steps(
-            n_steps, stimulus if isinstance(stimulus, Stimulus) else stimulus[:n_steps]
-        )
+        return self.with_steps(n_steps, self.given_stimulus.between(0, n_steps))
 
     def between(self, first: int, end: int) -> "Problem":
         """The steps first ≤ k < end of the same problem, in the state with which that begins.
 
         An array stimulus becomes a view of its rows. `continuing` sets the right state.
         """
-        stimulus = self.stimulus
-        if not isinstance(stimulus, Stimulus):
-            stimulus = stimulus[first - self.start_step : end - self.start_step]
-        return self._with(start_step=first, n_steps=end - first, stimulus=stimulus)
+        stimulus = self.given_stimulus.between(first - self.start_step, end - self.start_step)
+        return self._with(start_step=first, n_steps=end - first, given_stimulus=stimulus)
 
-    def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
-        """The same problem for n_steps of a stimulus, which is not checked."""
-        return self._with(n_steps=n_steps, stimulus=stimulus)
+    def with_steps(self, n_steps: int, stimulus: GivenStimulus) -> "Problem":
+        """The same problem for n_steps of a stimulus, which is not compared with the run."""
+        return self._with(n_steps=n_steps, given_stimulus=stimulus)
 
     def as_part(
         self, neuron_ids: NDArray[np.int64] | None, record_ranks: NDArray[np.int64] | None
@@ -435,7 +422,7 @@ class Problem:
 
     def joined(self, **changes: Any) -> "Problem":
         """The whole problem of which this is a part. changes: fields that differ, not checked."""
-        return self._with(**changes, _ids=None, _ranks=None, _columns=None)
+        return self._with(**changes, _ids=None, _ranks=None)
 
     def _with(self, **changes: Any) -> "Problem":
         other = copy.copy(self)

@@ -36,8 +36,8 @@ T = TypeVar("T")
 class SeveralDevices(Backend):
     """A backend on several devices of one kind.
 
-    backends: for each device its name in errors, and the backend opened on it. The same may stand
-        there twice.
+    backends: for each device its name in errors, and the backend opened on it. A device may be
+        listed twice.
     """
 
     def __init__(self, backends: Sequence[tuple[str, Backend]]):
@@ -133,9 +133,10 @@ class _Session(Session):
 
 
 class _Part(NamedTuple):
-    """Some of the neurons of a problem, whose parameters and stimulus the next run may have too.
+    """The problem of some of the neurons of a whole problem.
 
-    That has the same objects then, by which a device knows that it need not upload them again.
+    If the next run has the same parameters or the same stimulus, its part gets the same objects as
+    this one. A device recognises them, and doesn't upload them again.
     """
 
     neurons: slice
@@ -145,12 +146,12 @@ class _Part(NamedTuple):
     @classmethod
     def of(cls, whole: Problem, neurons: slice, before: "_Part | None") -> "_Part":
         """The part of a problem. before: that of the run before, if there was one."""
-        problem, given = whole.take(neurons), (whole.parameters, whole.stimulus)
+        problem, given = whole.take(neurons), (whole.parameters, whole.given_stimulus)
         if before and before.neurons == neurons:
             same = [ref() is each for ref, each in zip(before.whole, given, strict=True)]
             problem = problem.with_equal(
                 before.problem.parameters if same[0] else problem.parameters,
-                before.problem.stimulus if same[1] else problem.stimulus,
+                before.problem.given_stimulus if same[1] else problem.given_stimulus,
             )
         return cls(neurons, problem, (weakref.ref(given[0]), weakref.ref(given[1])))
 
@@ -181,7 +182,7 @@ class _SharedTimes:
 
 
 class _Block(Block):
-    """The same steps of all parts. Each has its device, and the Block to come of its session."""
+    """The same steps of all parts, each with its device and the Block that its session returns."""
 
     def __init__(self, parts: "list[tuple[_Device, Future[Block]]]"):
         self._parts = parts
@@ -265,7 +266,7 @@ class _Device:
         )
 
     def _in_whole(self, neuron: NDArray[Any]) -> NDArray[np.int64]:
-        """Indices in the whole run of neurons of the part, which are any integers."""
+        """The indices in the whole run of neurons of the part, in int64, so that none overflows."""
         return np.add(neuron, self._part.start, dtype=np.int64, casting="unsafe")
 
     def state_into(self, variables: NDArray[Any]) -> State:

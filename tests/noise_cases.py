@@ -70,7 +70,7 @@ def assert_noise_is_right(opened, stimulus, dtype):
     for lengths in LENGTHS:
         assert_same(run(opened, problem, lengths), whole)
     first = run(opened, problem.shortened(CUT))
-    rest = problem.with_steps(STEPS - CUT, problem.stimulus)
+    rest = problem.with_steps(STEPS - CUT, problem.given_stimulus)
     object.__setattr__(rest, "start_step", START + CUT)
     last = run(opened, rest.continuing(first.final, first.invalid))
     assert_array_equal(last.samples["V"], whole.samples["V"][CUT:])

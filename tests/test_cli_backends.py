@@ -18,7 +18,7 @@ def test_backends_lists_names_status_and_origin(hhplug):
 
 
 @pytest.mark.parametrize(("columns", "told"), [(80, False), (160, True)])
-def test_only_a_wide_terminal_is_told_what_a_backend_is(hhplug, monkeypatch, columns, told):
+def test_only_a_wide_terminal_shows_what_a_backend_is(hhplug, monkeypatch, columns, told):
     monkeypatch.setenv("COLUMNS", str(columns))
     output = hhplug("backends")[1]
     assert ("cache-sized blocks" in output) == told

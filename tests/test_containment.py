@@ -66,7 +66,7 @@ def test_whatever_a_plugin_raises_is_explained_and_hides_no_other(
 
 
 @pytest.mark.parametrize("when", ["", HOOK])
-def test_an_interruption_names_the_plugin_and_is_none_of_its_reasons(plugins, capsys, when):
+def test_an_interruption_names_the_plugin_and_ends_the_program(plugins, capsys, when):
     plugins.install("slow_x", when + "raise KeyboardInterrupt", entry_point="slow")
     text = "interrupted while loading the plugin 'slow' of slow_x 1.0"
     with pytest.raises(KeyboardInterrupt, match=text):

@@ -169,7 +169,7 @@ def test_the_mistake_of_a_plugin_without_backends_is_named(plugins: Plugins, sou
     assert "?." not in str(problem)
 
 
-def test_a_hook_that_returns_no_list_is_told_so(plugins: Plugins):
+def test_a_hook_that_returns_no_list_is_reported(plugins: Plugins):
     plugins.install("chip_x", GOOD.replace("[Back", "(Back").replace(")]", "))"), "chip")
     problem = problem_of("chip")
     assert problem.code == "hook_failed"

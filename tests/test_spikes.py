@@ -25,7 +25,7 @@ def test_a_rate_is_the_inverse_of_the_mean_interval_in_the_window():
     assert_allclose(rate, [37.5, 0.0, np.nan, 2000.0, np.nan], rtol=1e-15)
 
 
-def test_a_window_holds_the_spikes_from_its_begin_to_its_end():
+def test_a_window_holds_the_spikes_from_its_start_to_its_end():
     with pytest.warns(RuntimeWarning, match="1 of 5"):  # the neuron that became NaN is not counted
         rate = spikes().firing_rate(30.0, 55.0)
     assert_allclose(rate, [40.0, 0.0, np.nan, 2000.0, np.nan], rtol=1e-15)

@@ -21,6 +21,8 @@ STIMULI = {
     + Stimulus.ramp(0.0, AMPLITUDE, 0.0, 12.0)
     + Stimulus.sine(3.0, 170.0, 0.2, AMPLITUDE / 4),
     "for all": Stimulus.constant(25.0),
+    "times per neuron": Stimulus.step(20.0, np.linspace(0.0, 5.0, N), 9.0)
+    + Stimulus.recorded(RNG.uniform(0.0, 10.0, 50), 0.2, AMPLITUDE / 20),
     "array": ARRAY,
     "array backwards": ARRAY[:, ::-1],
     "array for all": ARRAY[:, 0],
@@ -175,3 +177,38 @@ def test_parts_that_are_not_a_whole_population_are_refused():
         Result.join([first, later])
     with pytest.raises(InvalidInput, match="join takes at least one result"):
         Result.join([])
+
+
+@pytest.mark.parametrize(
+    ("stimuli", "words"),
+    [
+        ((Stimulus.constant(1.0), ARRAY), "result 0 is constant and that of result 1 is an array"),
+        ((ARRAY, None), "result 0 is an array and that of result 1 is no current"),
+        ((Stimulus.constant(1.0), Stimulus.step(1.0, 0.0, 5.0)), "constant .* result 1 is step"),
+        ((STIMULI["terms"], None), "step [+] pulse_train [+] ramp [+] sine .* is no current"),
+    ],
+)
+def test_parts_of_different_stimuli_are_refused(stimuli, words):
+    cuts = [0, 1, 2], slice(3, None)
+    parts = [
+        simulate(whole_problem(stimulus).take(cut), "numpy")
+        for stimulus, cut in zip(stimuli, cuts, strict=True)
+    ]
+    with pytest.raises(InvalidInput, match=f"the same kind of stimulus .* {words}"):
+        Result.join(parts)
+
+
+@pytest.mark.parametrize(
+    "stimuli", [(STIMULI["constant"], ARRAY), (ARRAY, ARRAY), (ARRAY, STIMULI["constant"])]
+)
+def test_parts_by_index_join_along_time_whatever_drove_them(stimuli):
+    first = whole_problem(stimuli[0])
+    second = Problem(
+        STEPS * DT, DT, stimulus=stimuli[1], parameters=first.parameters, dtype="float64",
+        resume=simulate(first, "numpy"),
+    )  # fmt: skip
+    some = [7, 2]
+    joined = hhplug.concat([simulate(each.take(some), "numpy") for each in (first, second)])
+    assert_array_equal(simulate(joined.problem, "numpy").V, joined.V)
+    rows = [list(each.current.rows(each.start_step, STEPS)) for each in (first, second)]
+    assert_array_equal(joined.stimulus, np.concatenate(rows)[:, some])

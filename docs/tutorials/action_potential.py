@@ -71,7 +71,7 @@ bottom.legend()
 # ---------------
 # Rates of change say the same. During the upstroke dV/dt reaches hundreds of mV/ms, and the
 # trajectory returns to its beginning: the action potential is one loop. The two jumps at the left
-# are the begin and the end of the pulse.
+# are the start and the end of the pulse.
 
 rise = np.gradient(result.V[:, 0], result.time)  # mV/ms
 print(f"fastest rise {rise.max():.0f} mV/ms, fastest fall {rise.min():.0f} mV/ms")

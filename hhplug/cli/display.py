@@ -36,8 +36,8 @@ def summary(result: Result) -> dict[str, object]:
         "steps": result.problem.n_steps,
         "dt_ms": result.problem.dt,
         "duration_ms": result.problem.T,
-        "stimulus": repr(result.stimulus),
-        "noise_seeds": getattr(result.stimulus, "seeds", ()),
+        "stimulus": repr(result.problem.given_stimulus),
+        "noise_seeds": result.problem.given_stimulus.seeds,
         "seconds": asdict(result.timing),
         "neuron_steps_per_second": result.neuron_steps_per_second,
         "spikes": int(result.spike_count.sum()),
@@ -60,7 +60,7 @@ def _numbers(values: NDArray[Any]) -> list[float | None]:
 
 
 def _feature_window(result: Result) -> tuple[float, float]:
-    """The begin and the end of the steps of which there are features, ms."""
+    """The start and the end of the steps of which there are features, ms."""
     problem = result.problem
     first, end = problem.window_steps
     return first * problem.dt, min(end, problem.end_step) * problem.dt

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from hhplug.currents.current import RowCurrent
 from hhplug.currents.noise import Draws, Process
 from hhplug.currents.pieces import Steps, pieces
-from hhplug.currents.terms import ROUNDING, NoiseTerm, Term, Waveform, taken
+from hhplug.currents.terms import ROUNDING, Term, Waveform, taken
 
 
 class ComputedCurrent(RowCurrent):
@@ -36,7 +36,7 @@ class ComputedCurrent(RowCurrent):
         self._terms, self._dt, self._neurons = terms, dt, neurons
         self._dtype, self._start_step, self._carried = dtype, start_step, carried
         self._gains = [gain for term in terms for gain in term.gains()]
-        self._noises = [term for term in terms if isinstance(term, NoiseTerm)]
+        self._noises = [noise for term in terms if (noise := term.noise)]
         self._processes: dict[str, Process] = {}  # by the name under which each is carried
         for place, term in enumerate(self._noises):
             stream = sum(other.seed == term.seed for other in self._noises[:place])

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hhplug.checks import PerNeuron
 from hhplug.currents.pieces import Steps, pieces
-from hhplug.currents.terms import ROUNDING, Constant, Term
+from hhplug.currents.terms import ROUNDING, Term
 
 if TYPE_CHECKING:
     from hhplug.currents.noisy import Noise
@@ -139,7 +139,7 @@ class SeparableCurrent(Current):
         return summed(self.gain, total / count)
 
     def constant_over(self, first: int, count: int) -> bool:
-        if all(isinstance(term, Constant) for term in self._terms):
+        if all(term.is_constant for term in self._terms):
             return True
         same = self.waveform(first, 1)
         parts = pieces(first, count, self._width())
@@ -150,6 +150,12 @@ class SeparableCurrent(Current):
 
     def gain_over(self, C_m: ArrayLike) -> NDArray[np.float64]:
         return self.gain / np.asarray(C_m)
+
+    def gain_row_over(self, j: int, C_m: PerNeuron, part: slice) -> NDArray[np.float64]:
+        """Row j of `gain_over` for some of the neurons: (neurons,), or (1,) for all."""
+        gain, capacitance = np.atleast_1d(self.gains[j]), np.atleast_1d(C_m)
+        of_part = [each[part] if each.size > 1 else each for each in (gain, capacitance)]
+        return of_part[0] / of_part[1]
 
     def _width(self) -> int:
         return len(self.gains)

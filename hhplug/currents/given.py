@@ -1,26 +1,67 @@
-"""The stimulus as a user gives it, checked."""
+"""What a problem asks of the stimulus that a user gave, whichever kind it is."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from hhplug.currents.array_stimulus import checked_array
-from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import warn
+from hhplug.currents.current import Current
+from hhplug.currents.terms import Term
 
 
-def checked_stimulus(
-    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, n_neurons: int | None
-) -> Stimulus | NDArray[Any]:
-    """The stimulus as a Stimulus or an array (n_steps,) or (n_steps, n), in µA/cm².
+class GivenStimulus(Protocol):
+    """A checked stimulus: a `Stimulus`, or an array as an `ArrayStimulus`."""
 
-    n_neurons: the number of neurons by the other arguments, or None. Raises InvalidInput for an
-    array that doesn't fit the run. Warns of terms that have no effect.
-    """
-    if stimulus is None:
-        return Stimulus()
-    if not isinstance(stimulus, Stimulus):
-        return checked_array(stimulus, n_steps, dt, n_neurons)
-    for warning in stimulus.vanishing(dt):
-        warn(warning)
-    return stimulus
+    @property
+    def as_given(self) -> Any:
+        """The user's own object, or a view of the user's array."""
+        ...
+
+    @property
+    def as_argument(self) -> Any:
+        """The `stimulus=` with which a problem of these neurons and steps has the same current."""
+        ...
+
+    @property
+    def terms(self) -> tuple[Term, ...] | None:
+        """The terms whose sum it is, or None for an array."""
+        ...
+
+    @property
+    def n_neurons(self) -> int | None:
+        """The number of neurons that it is for, or None if it is the same for all."""
+        ...
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each noise, in the order of the terms."""
+        ...
+
+    def take(self, neurons: Any) -> "GivenStimulus":
+        """The stimulus of some neurons; `neurons` is a slice or an array of indices."""
+        ...
+
+    def between(self, first: int, end: int) -> "GivenStimulus":
+        """The stimulus of a run's steps first ≤ k < end, counted from its first step."""
+        ...
+
+    def current(
+        self,
+        dt: float,
+        neurons: NDArray[np.int64] | None = None,
+        dtype: DTypeLike = np.float64,
+        start_step: int = 0,
+        carried: Mapping[str, NDArray[Any]] | None = None,
+        noise: bool = False,
+        n_neurons: int | None = None,
+    ) -> Current:
+        """The stimulus in steps of dt (ms), as backends see it.
+
+        neurons: the numbers of the neurons in the whole population, (n,); by default 0, 1, 2, …
+        dtype, start_step, carried: of the run, for noise and arrays, as `ComputedCurrent` has them.
+        noise: whether the backend can compute noise itself. It does if there is one, and if the
+            other terms are separable.
+        n_neurons: how many neurons the run has, by default as many as the stimulus.
+        """
+        ...

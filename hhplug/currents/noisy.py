@@ -63,7 +63,6 @@ class Noise:
         """The process of some of the neurons, computed by NumPy on the host."""
         begin = None if self.carried is None else self.carried[neurons]
         term = taken(self._term, neurons)
-        assert isinstance(term, NoiseTerm)
         return term.process(self._draws.of(neurons), *self._run, begin)
 
     def carry(self, x: Values) -> dict[str, Values]:

@@ -11,12 +11,20 @@ from hhplug.checks import PerNeuron, known_arguments
 from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import Current, SeparableCurrent
 from hhplug.currents.noisy import NoisyCurrent
+from hhplug.currents.term_arguments import (
+    checked_amplitude,
+    checked_interval,
+    checked_number,
+    checked_positive,
+    checked_seed,
+    comparable,
+    refuse_where,
+)
 from hhplug.currents.terms import (
     KINDS,
     ROUNDING,
     UNIT,
     Constant,
-    NoiseTerm,
     OrnsteinUhlenbeck,
     PulseTrain,
     Ramp,
@@ -26,6 +34,7 @@ from hhplug.currents.terms import (
     Term,
     WhiteNoise,
     arrays,
+    reseeded,
     scaled,
     side_by_side,
     taken,
@@ -33,9 +42,6 @@ from hhplug.currents.terms import (
 )
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.quantities import WHITE
-
-MOST_SEED = 2**64 - 1  # two words of 32 bits
-LEAST_POSITIVE = float(np.nextafter(0.0, 1.0))
 
 
 class Stimulus:
@@ -91,7 +97,7 @@ class Stimulus:
         array([[ 5., 10.],
                [ 5., 10.]])
         """
-        return cls((Constant(_amplitude("amplitude", amplitude)),))
+        return cls((Constant(checked_amplitude("amplitude", amplitude)),))
 
     @classmethod
     @known_arguments
@@ -101,8 +107,8 @@ class Stimulus:
         >>> Stimulus.step(10.0, start=0.2, stop=0.4).sample(dt=0.1, n_steps=6)
         array([ 0.,  0., 10., 10.,  0.,  0.])
         """
-        start, stop = _interval(start, stop)
-        return cls((Step(_amplitude("amplitude", amplitude), start, stop),))
+        start, stop = checked_interval(start, stop)
+        return cls((Step(checked_amplitude("amplitude", amplitude), start, stop),))
 
     @classmethod
     @known_arguments
@@ -123,20 +129,22 @@ class Stimulus:
         >>> pulses.sample(dt=0.1, n_steps=6)
         array([ 0., 20.,  0.,  0., 20.,  0.])
         """
-        start = _number("start", start, "ms")
-        width = _positive("width", width, "ms")
-        period = _positive("period", period, "ms")
+        start = checked_number("start", start, "ms")
+        width = checked_positive("width", width, "ms")
+        period = checked_positive("period", period, "ms")
         count = checks.whole("count", count, 1)
-        if _comparable(width, period):
+        if comparable(width, period):
             if np.any(same := np.abs(width - period) <= ROUNDING * period):
                 width = checks.per_neuron("width", np.where(same, period, width), "ms")
-            _refuse_where(
+            refuse_where(
                 width > period,
                 "width must be at most the period of {} ms, or pulses overlap, got {}",
                 period,
                 width,
             )
-        return cls((PulseTrain(_amplitude("amplitude", amplitude), start, width, period, count),))
+        return cls(
+            (PulseTrain(checked_amplitude("amplitude", amplitude), start, width, period, count),)
+        )
 
     @classmethod
     @known_arguments
@@ -148,8 +156,10 @@ class Stimulus:
         >>> Stimulus.ramp(0.0, 4.0, start=0.0, stop=0.4).sample(dt=0.1, n_steps=5)
         array([0.5, 1.5, 2.5, 3.5, 0. ])
         """
-        start, stop = _interval(start, stop)
-        return cls((Ramp(_amplitude("first", first), _amplitude("last", last), start, stop),))
+        start, stop = checked_interval(start, stop)
+        return cls(
+            (Ramp(checked_amplitude("first", first), checked_amplitude("last", last), start, stop),)
+        )
 
     @classmethod
     @known_arguments
@@ -168,10 +178,10 @@ class Stimulus:
         return cls(
             (
                 Sine(
-                    _amplitude("amplitude", amplitude),
-                    _positive("frequency", frequency, "Hz"),
-                    _number("phase", phase, "rad"),
-                    _amplitude("offset", offset),
+                    checked_amplitude("amplitude", amplitude),
+                    checked_positive("frequency", frequency, "Hz"),
+                    checked_number("phase", phase, "rad"),
+                    checked_amplitude("offset", offset),
                 ),
             )
         )
@@ -202,7 +212,7 @@ class Stimulus:
         >>> round(noise.sample(dt=0.01, n_steps=10_000).std())  # sigma/√dt, µA/cm²
         10
         """
-        return cls((WhiteNoise(checks.per_neuron("sigma", sigma, WHITE), _seed(seed)),))
+        return cls((WhiteNoise(checks.per_neuron("sigma", sigma, WHITE), checked_seed(seed)),))
 
     @classmethod
     @known_arguments
@@ -223,10 +233,10 @@ class Stimulus:
         return cls(
             (
                 OrnsteinUhlenbeck(
-                    _amplitude("mean", mean),
-                    _amplitude("sigma", sigma),
-                    _positive("tau", tau, "ms"),
-                    _seed(seed),
+                    checked_amplitude("mean", mean),
+                    checked_amplitude("sigma", sigma),
+                    checked_positive("tau", tau, "ms"),
+                    checked_seed(seed),
                 ),
             )
         )
@@ -295,20 +305,30 @@ class Stimulus:
         with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return " + ".join(map(written, self.terms)) or "Stimulus()"
 
+    @property
+    def as_given(self) -> "Stimulus":
+        return self
+
+    @property
+    def as_argument(self) -> "Stimulus":
+        return self
+
+    def between(self, first: int, end: int) -> "Stimulus":  # noqa: ARG002
+        return self
+
     def take(self, neurons: Any) -> "Stimulus":
         """The stimulus of some neurons; `neurons` is a slice or an array of indices."""
         return Stimulus(tuple(taken(term, neurons) for term in self.terms))
 
     @classmethod
     def together(
-        cls, parts: Sequence["Stimulus"], together: Callable[[Sequence[Any]], Any]
+        cls, parts: Sequence[tuple[Term, ...]], together: Callable[[Sequence[Any]], Any]
     ) -> "Stimulus":
-        """Join the stimuli of a population's parts, which have the same terms.
+        """Join the terms of a population's parts, which have the same kinds of term.
 
         together: joins the parts' values of one amplitude or one time.
         """
-        terms = zip(*(part.terms for part in parts), strict=True)
-        return cls(tuple(side_by_side(each, together) for each in terms))
+        return cls(tuple(side_by_side(each, together) for each in zip(*parts, strict=True)))
 
     @property
     def is_separable(self) -> bool:
@@ -318,7 +338,11 @@ class Stimulus:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of each noise, in the order of the terms."""
-        return tuple(term.seed for term in self.terms if isinstance(term, NoiseTerm))
+        return tuple(noise.seed for term in self.terms if (noise := term.noise))
+
+    def with_seeds(self, new: Callable[[int], int]) -> "Stimulus":
+        """The stimulus with a new seed in place of each. new: returns the one that follows one."""
+        return Stimulus(tuple(reseeded(term, new) for term in self.terms))
 
     def current(
         self,
@@ -328,21 +352,14 @@ class Stimulus:
         start_step: int = 0,
         carried: Mapping[str, NDArray[Any]] | None = None,
         noise: bool = False,
+        n_neurons: int | None = None,
     ) -> Current:
-        """The stimulus in steps of dt (ms), as backends see it.
-
-        The other arguments are used if it isn't separable, and are those of `ComputedCurrent`.
-
-        neurons: by default 0, 1, 2, …
-        noise: whether the backend can compute noise itself. It does if there is one, and if the
-            other terms are separable.
-        """
         if self.is_separable:
             return SeparableCurrent(self.terms, dt)
         if neurons is None:
-            neurons = np.arange(self.n_neurons or 1)
+            neurons = np.arange(n_neurons or self.n_neurons or 1)
         apart = noise and len(self.seeds) == 1
-        apart = apart and all(t.is_separable or isinstance(t, NoiseTerm) for t in self.terms)
+        apart = apart and all(term.is_separable or term.noise for term in self.terms)
         kind = NoisyCurrent if apart else ComputedCurrent
         return kind(self.terms, dt, neurons, dtype, start_step, carried or {})
 
@@ -386,60 +403,9 @@ class Stimulus:
             n_neurons = batch_size
         try:
             sampled = np.empty((n_steps, n_neurons or 1))
-            current = self.current(dt, np.arange(n_neurons or 1), start_step=start_step)
+            current = self.current(dt, start_step=start_step, n_neurons=n_neurons)
         except (MemoryError, ValueError) as error:  # ValueError: beyond any address
             raise NotEnoughMemory(f"no room for n_steps={n_steps}: {error}", "fewer") from error
         for row, I_ext in zip(sampled, current.rows(start_step, n_steps), strict=True):
             row[:] = I_ext
         return sampled[:, 0] if n_neurons is None else sampled
-
-
-def _amplitude(name: str, value: ArrayLike) -> PerNeuron:
-    return checks.per_neuron(name, value, UNIT)
-
-
-def _number(name: str, value: ArrayLike, unit: str) -> PerNeuron:
-    """A finite number, or one for each neuron."""
-    if _is_single(value):
-        return checks.number(name, value, unit)
-    return checks.per_neuron(name, value, unit)
-
-
-def _positive(name: str, value: ArrayLike, unit: str) -> PerNeuron:
-    """A positive number, or one for each neuron."""
-    if _is_single(value):
-        return checks.positive(name, value, unit)
-    return checks.per_neuron(name, value, unit, f"a positive number of {unit}", LEAST_POSITIVE)
-
-
-def _is_single(value: ArrayLike) -> bool:
-    return isinstance(value, (str, bytes)) or not np.iterable(value)
-
-
-def _interval(start: ArrayLike, stop: ArrayLike) -> tuple[PerNeuron, PerNeuron]:
-    """Start and stop in ms. Each stop must be later than its start."""
-    start, stop = _number("start", start, "ms"), _number("stop", stop, "ms")
-    if _comparable(start, stop):
-        _refuse_where(stop <= start, "stop must be later than start={} ms, got {}", start, stop)
-    return start, stop
-
-
-def _comparable(one: PerNeuron, other: PerNeuron) -> bool:
-    """Whether both are for the same number of neurons. `Stimulus` refuses those that aren't."""
-    return np.size(one) == np.size(other) or 0 in (np.ndim(one), np.ndim(other))
-
-
-def _refuse_where(wrong: Any, message: str, *values: PerNeuron) -> None:
-    """Raise InvalidInput for the first neuron that is wrong. message: has a {} for each value."""
-    if np.any(wrong):
-        neuron = int(np.argmax(wrong))
-        first = [value[neuron] if isinstance(value, np.ndarray) else value for value in values]
-        where = f" for neuron {neuron}" if np.ndim(wrong) else ""
-        raise InvalidInput(message.format(*first) + where)
-
-
-def _seed(value: Any) -> int:
-    seed = checks.whole("seed", value, 0)
-    if seed > MOST_SEED:
-        raise InvalidInput(f"seed must be at most 2⁶⁴ − 1, got {seed}")
-    return seed

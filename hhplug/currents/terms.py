@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import inf, pi
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -38,6 +38,16 @@ class Term(Protocol):
         """Whether its waveforms are the same for all neurons."""
         return not any(np.ndim(getattr(self, name)) for name in self.times)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether its waveforms never change."""
+        return False
+
+    @property
+    def noise(self) -> "NoiseTerm | None":
+        """The term itself if it adds a random process, else None."""
+        return None
+
     def gains(self) -> tuple[PerNeuron, ...]:
         """The gain of each waveform; gain times waveform is in µA/cm²."""
         return tuple(getattr(self, name) for name in self.amplitudes)
@@ -51,7 +61,7 @@ class Term(Protocol):
         ...
 
     def span(self) -> tuple[float, float]:
-        """Begin and end (ms) of the time outside of which the current is 0 in all neurons."""
+        """Start and end (ms) of the time outside of which the current is 0 in all neurons."""
         return -inf, inf
 
     def vanishes(self, dt: float) -> bool | NDArray[np.bool_]:  # noqa: ARG002
@@ -76,6 +86,14 @@ class NoiseTerm(Term):
     def is_separable(self) -> bool:
         return False
 
+    @property
+    def is_constant(self) -> bool:
+        return True
+
+    @property
+    def noise(self) -> "NoiseTerm":
+        return self
+
     def process(
         self, draws: Draws, dt: float, dtype: DTypeLike, start_step: int, begin: Any
     ) -> Process:
@@ -92,6 +110,10 @@ class NoiseTerm(Term):
 @dataclass(frozen=True, eq=False)
 class Constant(Term):
     amplitude: PerNeuron
+
+    @property
+    def is_constant(self) -> bool:
+        return True
 
     def waveforms(self, step: Steps, dt: float) -> tuple[Waveform, ...]:  # noqa: ARG002
         return (np.ones(step.shape),)
@@ -254,6 +276,9 @@ class OrnsteinUhlenbeck(NoiseTerm):
         return OrnsteinUhlenbeckProcess(draws, dt, dtype, self.tau, start_step, begin)
 
 
+AnyTerm = TypeVar("AnyTerm", bound=Term)
+
+
 def _between(step: Steps, start: PerNeuron, stop: PerNeuron, dt: float) -> Waveform:
     """1 for the steps round(start/dt) ≤ k < round(stop/dt), else 0."""
     first, end = nearest_step(start, dt), nearest_step(stop, dt)
@@ -309,10 +334,16 @@ def side_by_side(terms: Sequence[Term], together: Callable[[Sequence[Any]], Any]
     return replace(terms[0], **values)  # type: ignore[type-var]
 
 
-def taken(term: Term, neurons: Any) -> Term:
+def taken(term: AnyTerm, neurons: Any) -> AnyTerm:
     """The term for some of the neurons, an index of NumPy."""
     changes = {name: values[neurons] for name, values in arrays(term)}
     return replace(term, **changes)  # type: ignore[type-var]
+
+
+def reseeded(term: Term, new: Callable[[int], int]) -> Term:
+    """The term with another seed, if it is a noise. new: returns the seed that follows one."""
+    noise = term.noise
+    return replace(noise, seed=new(noise.seed)) if noise else term  # type: ignore[type-var]
 
 
 def scaled(term: Term, factor: PerNeuron) -> Term:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hhplug.backend import Block, Recorded
+from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Event
 from hhplug.device.launch import InvalidRoom, Slot, SpikeRoom, Start
 from hhplug.device.transfers import Copy
@@ -75,7 +76,7 @@ class DeviceBlock(Block):
             session.store.add(spikes, ready, total, first, last)
             out.n_kept_spikes += total
             return
-        neuron, step, fraction = session.spikes_at_home(spikes, ready, total)
+        neuron, step, fraction = spikes_on_host(session, spikes, ready, total)
         out.add_spikes(neuron, step + np.int64(first), fraction)
 
     def _replay(self, out: Recorded) -> None:

@@ -1,4 +1,4 @@
-"""The sums of features that a kernel computes: their arrays, and how they come and go."""
+"""The sums of features that a kernel computes: their arrays, and copies to and from the host."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.checks import PerNeuron
 from hhplug.currents.noise import quantiles
 from hhplug.currents.noisy import Noise
 from hhplug.device.transfers import Computed, Source
@@ -87,16 +86,13 @@ def _gains(problem: Problem) -> list[Source]:
     """The gains over C_m: each (N,) or (1,); a single zero where there is no waveform."""
     current, C_m = problem.current, problem.parameters["C_m"]
     separable = current.noise.separable if current.noise else current.separable
-    gains = separable.gains if separable else ()
-    width = max(np.size(value) for value in (C_m, *gains))
-    if not gains or width == 1:
-        return [np.atleast_1d(gain) / np.asarray(C_m) for gain in gains or (0.0,)]
-
-    def over_C_m(gain: PerNeuron, part: slice) -> NDArray[Any]:
-        of = _part_of({"gain": gain, "C_m": C_m}, part)
-        return of["gain"] / of["C_m"]
-
-    return [Computed(width, partial(over_C_m, gain)) for gain in gains]
+    if not separable or not separable.gains:
+        return [np.zeros(1)]
+    width = max(np.size(value) for value in (C_m, *separable.gains))
+    if width == 1:
+        return list(separable.gain_over(C_m))
+    rows = range(len(separable.gains))
+    return [Computed(width, partial(separable.gain_row_over, j, C_m)) for j in rows]
 
 
 def _process(problem: Problem) -> list[Source]:

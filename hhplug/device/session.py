@@ -4,7 +4,7 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -13,24 +13,23 @@ from numpy.typing import NDArray
 
 from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_arrays
 from hhplug.device.block import DeviceBlock
+from hhplug.device.downloads import StateOnHost
 from hhplug.device.features import DeviceFeatures
-from hhplug.device.inputs import Input, inputs_of
+from hhplug.device.inputs import inputs_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
-from hhplug.device.launch import InvalidRoom, Launch, Slot, SpikeRoom, Start
+from hhplug.device.launch import Launch, Slot, Start
 from hhplug.device.spike_store import SpikeStore
-from hhplug.device.transfers import SMALL, Copy, Source
+from hhplug.device.transfers import Source
+from hhplug.device.uploads import upload_all
+from hhplug.device.work_arrays import INT, SLOTS, WorkArrays
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug.state import State
 
-SLOTS = 2  # blocks that may be enqueued and not yet read
 SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neuron
 # Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
-SPREAD = 2**13  # neurons of a uniform initial state that are uploaded, and copied on the device
-
-INT = np.dtype(np.int32)
 
 SHARED = ("state", "constants", "spike_count")  # arrays of the whole session beside the inputs
 
@@ -79,7 +78,7 @@ class DeviceSession(Session):
         constants: Sequence[float],
     ):
         self.device, self.problem, self._max_steps = memory.device, problem, max_steps
-        self._memory = memory
+        self._memory, self.results = memory, memory.results
         self.program, self._constants = program, constants
         self.dtype = np.dtype(problem.dtype)
         self.arrays: dict[str, Array] = {}
@@ -136,16 +135,17 @@ class DeviceSession(Session):
             shapes: Shapes = {name: (each.size, each.dtype) for name, each in inputs.items()}
             given = self._memory.take("inputs", shapes)
             undo.callback(self._keep_inputs, given)
-            owned = self._memory.take("work", self._shapes())
+            work = self._work_arrays()
+            owned = self._memory.take("work", self._with_sums(work.shapes()))
             undo.callback(self._memory.put, "work", owned)
             self.arrays = {name: given.arrays[name] for name in inputs}
             self.arrays |= {name: owned.arrays[name] for name in SHARED}
             if self.features:
                 self.arrays |= {name: owned.arrays[name] for name in self.features.shapes()}
             undo.callback(self.arrays.clear)
-            self.replay = Start._make(owned.arrays["replay", name] for name in Start._fields)
+            self.replay = work.replay(owned.arrays)
             undo.callback(delattr, self, "replay")
-            self.slots = [self._slot(owned.arrays, number) for number in range(SLOTS)]
+            self.slots = work.slots(owned.arrays)
             undo.callback(self._forget_slots)
             if problem.ordered_spikes:
                 self.store = SpikeStore(self, self.arrays["spike_count"])
@@ -156,102 +156,23 @@ class DeviceSession(Session):
                 self.stream.zero(slot.invalid.first)
             if problem.ordered_spikes:
                 self.stream.zero(self.arrays["spike_count"])
-            self._upload_all(given, inputs)
+            upload_all(self, given, inputs, self._constants)
             self.make_ready()
             self._sources = {n: each.sources for n, each in inputs.items() if each.sources}
             self._undo = undo.pop_all()
 
-    def _shapes(self) -> Shapes:
-        """The arrays to allocate beside the inputs."""
-        problem, real = self.problem, self.dtype
-        n, times = problem.n_neurons, problem.spikes == "times"
-        counted = 0 if problem.spikes == "off" else n
-        state = (self._state_rows * n, real)
-        at_start = {"state": state if times else (0, real), "spike_count": (n if times else 0, INT)}
-        recorded = (-(-self._max_steps // problem.record_every) * problem.n_recorded, real)
-        shapes: Shapes = {
-            "state": state,
-            "constants": (len(self._constants), real),
-            "spike_count": (counted, INT),
-            **{("replay", name): shape for name, shape in at_start.items()},
-        }
-        for slot in range(SLOTS):
-            shapes |= {
-                (slot, "current"): (self._max_steps * self.row_length, real),
-                **{(slot, "start", name): shape for name, shape in at_start.items()},
-                (slot, "total"): (1, INT),
-                (slot, "neuron"): (self.room, INT),
-                (slot, "step"): (self.room, INT),
-                (slot, "fraction"): (self.room, real),
-                (slot, "ordinal"): (self.room, INT),
-                (slot, "any"): (1, INT),
-                (slot, "first"): (n, INT),
-            }
-            if not problem.ordered_spikes:
-                shapes[slot, "spike_count"] = (counted, INT)
-            if not problem.device_arrays:
-                shapes |= {(slot, "samples", name): recorded for name in problem.record}
-        if self.features:
-            shapes.update(self.features.shapes())
-        return shapes
-
-    def _slot(self, owned: Arrays, number: int) -> Slot:
-        problem = self.problem
-        names = () if problem.device_arrays else problem.record
-        times = problem.spikes == "times"
-        room = SpikeRoom._make(owned[number, name] for name in SpikeRoom._fields)
-        start = Start._make(owned[number, "start", name] for name in Start._fields)
-        count = owned["spike_count" if problem.ordered_spikes else (number, "spike_count")]
-        return Slot(
-            current=owned[number, "current"],
-            samples={name: owned[number, "samples", name] for name in names},
-            spike_count=None if problem.spikes == "off" else count,
-            spikes=room if times else None,
-            invalid=InvalidRoom._make(owned[number, name] for name in InvalidRoom._fields),
-            start=start if times else None,
+    def _work_arrays(self) -> WorkArrays:
+        return WorkArrays(
+            problem=self.problem,
+            max_steps=self._max_steps,
+            row_length=self.row_length,
+            room=self.room,
+            state_rows=len(self.program.states) + (self.noise is not None),
+            n_constants=len(self._constants),
         )
 
-    def _upload_all(self, given: Allocation, inputs: Mapping[str, Input]) -> None:
-        self.device.transfers.wait(self.stream.record())
-        missing = {n: each for n, each in inputs.items() if not given.holds(n, each.sources)}
-        given.contents.clear()  # until the uploads are known to be done
-        for name, each in missing.items():
-            if each.size:
-                self.upload(given.arrays[name], *each.rows, dtype=each.dtype)
-        self.upload(self.arrays["constants"], np.array(self._constants))
-        self._upload_state()
-        if self.features:
-            self.features.upload(self)
-
-    def _upload_state(self) -> None:
-        """Upload the initial state; a state that is the same for all neurons is spread there."""
-        n = self.problem.n_neurons
-        rows = [*self.problem.initial_state, *self._carried_noise()]
-        if n * len(rows) * self.dtype.itemsize <= SMALL or rows[0].strides[0]:
-            self.upload(self.arrays["state"], *rows)
-            return
-        for k, row in enumerate(rows):
-            target = self.arrays["state"][k * n : (k + 1) * n]
-            if row.strides[0]:
-                self.upload(target, row)
-                continue
-            done = min(n, SPREAD)
-            self.upload(target[:done], row[:done])
-            while done < n:
-                more = min(done, n - done)
-                self.stream.copy(target[done : done + more], target[:more])
-                done += more
-
-    @property
-    def _state_rows(self) -> int:
-        return len(self.program.states) + (self.noise is not None)
-
-    def _carried_noise(self) -> list[NDArray[Any]]:
-        """The row of the state with the process x, which the kernel sets where a run begins."""
-        if not self.noise:
-            return []
-        carried = self.noise.carried
-        return [np.broadcast_to(0.0, self.problem.n_neurons) if carried is None else carried]
+    def _with_sums(self, shapes: Shapes) -> Shapes:
+        return {**shapes, **self.features.shapes()} if self.features else shapes
 
     def noise_begins(self, work: Launch) -> bool:
         """Whether x of the launch's first step is first · ξ, instead of what the state has."""
@@ -336,36 +257,21 @@ class DeviceSession(Session):
 
     def state(self) -> State:
         shape = len(self.program.states), self.problem.n_neurons
-        variables = self._memory.results.empty(shape, self.dtype)
-        copies, x = self._copies_of_state(variables)
+        variables = self.results.empty(shape, self.dtype)
+        on_host = StateOnHost(self, variables)
         with self.device.current():
             if self.problem.ordered_spikes:  # together with them, which is faster
-                self._spikes = self.store.ordered(copies, self._new_counts(), self._new_times)
+                spikes = self.store.ordered(on_host.copies, self._new_counts(), self._new_times)
+                self._spikes = spikes
             else:
-                self.device.transfers.to_host(self.stream.record(), copies)
-            return self._state(variables, x)
+                self.device.transfers.to_host(self.stream.record(), on_host.copies)
+            return on_host.state(self._step, self._valid)
 
     def state_into(self, variables: NDArray[Any]) -> State:
-        copies, x = self._copies_of_state(variables)
+        on_host = StateOnHost(self, variables)
         with self.device.current():
-            self.device.transfers.to_host(self.stream.record(), copies)
-            return self._state(variables, x)
-
-    def _copies_of_state(self, variables: NDArray[Any]) -> tuple[list[Copy], NDArray[Any]]:
-        """The copies that fill the variables and the process of the noise, if there is one."""
-        state, size = self.arrays["state"], variables.size
-        copies = [Copy(variables, state[:size])]
-        n_noisy = self.problem.n_neurons if self.noise else 0
-        x = self._memory.results.empty((n_noisy,), self.dtype)
-        if self.noise:
-            copies.append(Copy(x, state[size:]))
-        return copies, x
-
-    def _state(self, variables: NDArray[Any], x: NDArray[Any]) -> State:
-        carry = self.noise.carry(x) if self.noise else {}
-        if self.features:
-            carry = {**carry, **self.features.carry(self, self._step)}
-        return State(variables, carry, self._valid)
+            self.device.transfers.to_host(self.stream.record(), on_host.copies)
+            return on_host.state(self._step, self._valid)
 
     def ordered_spikes(
         self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
@@ -379,20 +285,10 @@ class DeviceSession(Session):
             return self.store.ordered([], counts, times or self._new_times)
 
     def _new_counts(self) -> NDArray[np.int64]:
-        return self._memory.results.empty((self.problem.n_neurons,), np.int64)
+        return self.results.empty((self.problem.n_neurons,), np.int64)
 
     def _new_times(self, n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return new_time_arrays(self._memory.results, n_spikes)
-
-    def spikes_at_home(
-        self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Copies of neuron, step of the launch, and fraction of `total` spikes, after `ready`."""
-        neuron, step = np.empty((2, total), INT)
-        fraction = np.empty(total, self.dtype)
-        copies = (neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)
-        self.device.transfers.to_host(ready, [Copy(*copy) for copy in copies])
-        return neuron, step, fraction
+        return new_time_arrays(self.results, n_spikes)
 
     def allocate(self, shapes: Shapes) -> Arrays:
         """Arrays for the session's stream, which waits for those who used their memory before.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.backend import OrderedSpikes, TimeArrays
+from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.launch import SpikeRoom
 from hhplug.device.transfers import Copy
@@ -69,7 +70,7 @@ class SpikeStore:
     def _sort_on_host(
         self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int, first: int
     ) -> None:
-        neuron, step, fraction = self._session.spikes_at_home(spikes, ready, total)
+        neuron, step, fraction = spikes_on_host(self._session, spikes, ready, total)
         self._sorter.add(neuron, step + np.int64(first), fraction)
 
     def ordered(

@@ -1,6 +1,6 @@
 """What each feature is: its unit, the sums from which it follows, and its formula.
 
-A window is the steps first ≤ k < end. Its samples are V[k] at the begin of each step, and its
+A window is the steps first ≤ k < end. Its samples are V[k] at the start of each step, and its
 spikes are those of the run during these steps, at the times that the run gives them.
 
 A complete spike is an upward crossing of the spike threshold, V[k − 1] < θ ≤ V[k], that is followed
@@ -84,7 +84,10 @@ class Feature(NamedTuple):
 
 
 def with_stretch(sums: Sums, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """V_sum and V_squares together with the stretch that goes on, which has so many samples."""
+    """V_sum and V_squares, with the samples of the unfinished stretch added.
+
+    samples: how many these are.
+    """
     offset, part = sums["V_from"] - V_ORIGIN, sums["V_part"]
     shift = samples * offset
     squares = sums["V_part_squares"] + offset * (part + part + shift)
@@ -145,7 +148,7 @@ FEATURES = {
     "spike_count": Feature("1", "spikes in the window", "spikes", lambda sums, _: sums["spikes"]),
     "latency": Feature(
         "ms",
-        "time from the window's begin to the first spike",
+        "time from the window's start to the first spike",
         "spikes",
         lambda sums, window: (sums["first"] - window.first) * window.dt,
     ),

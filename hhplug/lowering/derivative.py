@@ -107,7 +107,7 @@ class Derivative:
             self.labels.setdefault(operand, f"{name}_{len(self.stages)}")
 
     def labelled(self, after: dict[str, Operand]) -> dict[str, Operand]:
-        """The states after the step, whose operations are now called so."""
+        """The states after the step; their operations are labelled V_next, m_next and so on."""
         for state, operand in after.items():
             if isinstance(operand, str):
                 self.labels.setdefault(operand, f"{state}_next")

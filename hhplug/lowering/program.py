@@ -39,7 +39,7 @@ class Op(NamedTuple):
 class Program:
     """One step of a membrane by a method.
 
-    Names that operations may use: the states, as they are at the step's begin; `I`, the current
+    Names that operations may use: the states, as they are at the step's start; `I`, the current
     over C_m plus the row `leak`, that is I_ext · per_C_m + leak; rows; scalars; results of
     operations before.
     """
@@ -59,7 +59,7 @@ class Program:
     slopes: tuple[Operand, ...]
     """dV/dt, mV/ms, see per_step: in each stage of RK4, or at both ends of the step."""
     conductance: Operand
-    """Of the open channels but the leaks, over C_m, at the step's begin, 1/ms.
+    """Of the open channels but the leaks, over C_m, at the step's start, 1/ms.
 
     The neuron is invalid unless it is at most the row `most_open`. It is NaN if V or a pool isn't
     finite; a gate's value is a factor of it. Of a method without a stability limit it is 0, and NaN

@@ -83,7 +83,7 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
 
 
 def _root_logger() -> tuple[int, list[Any], int]:
-    """Its level and handlers, and which levels are disabled; as at first if nothing uses it yet."""
+    """Its level, its handlers, and the disabled levels; Python's defaults if nobody has used it."""
     if logging := sys.modules.get("logging"):  # importing it takes 3 ms
         return logging.root.level, logging.root.handlers.copy(), logging.root.manager.disable
     return 30, [], 0  # WARNING
@@ -95,7 +95,7 @@ def _set_root_logger(settings: tuple[int, list[Any], int]) -> None:
 
 
 def _set_trace(function: Any) -> None:
-    """Set the function that traces, unless it is set: a debugger may note that."""
+    """Set the function that traces, unless it is set already, which a debugger would notice."""
     if sys.gettrace() is not function:
         sys.settrace(function)
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def window(
     problem: Problem, start: float | None = None, stop: float | None = None
 ) -> tuple[float, float]:
-    """Begin and end (ms) of the window that is analysed.
+    """Start and end (ms) of the window that is analysed.
 
     If neither end is given and only spike counts were kept, it is the whole run. If one end is
-    given, the other is at the stimulus's first or last nonzero step, or at the begin or end of the
+    given, the other is at the stimulus's first or last nonzero step, or at the start or end of the
     run if the window would be empty. Raises InvalidInput for a window outside the run.
     """
     begin, end = problem.start_step * problem.dt, problem.end_step * problem.dt
@@ -61,7 +61,7 @@ def mean_current(problem: Problem, start: float, stop: float) -> NDArray[np.floa
 def rate_window(
     result: "Result", start: float | None, stop: float | None, method: str
 ) -> tuple[float, float]:
-    """Begin and end (ms) of the window of `firing_rate`.
+    """Start and end (ms) of the window of `firing_rate`.
 
     If only spike counts were kept, it is the whole run, and another window or method raises
     NotRecorded.

@@ -1,7 +1,7 @@
 """Results and spikes as xarray Datasets. Importing this module imports xarray."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from hhplug.checks import PerNeuron
-from hhplug.currents.stimulus import Stimulus
-from hhplug.currents.terms import UNIT, kind_of
+from hhplug.currents.terms import UNIT, Term, kind_of
 from hhplug.features.definitions import FEATURES
 from hhplug.membranes.membrane import Membrane
 from hhplug.problem import Problem
@@ -70,13 +69,10 @@ def of_result(result: "Result") -> xarray.Dataset:
     coordinates["drive"] = per_neuron(
         result.drive(), units=UNIT, long_name="mean current in the window of the firing rate"
     )
-    if isinstance(result.stimulus, Stimulus):
-        stimulus = repr(result.stimulus)
-        for name, value, unit in _labels(result.stimulus):
-            coordinates[name] = per_neuron(value, units=unit)
-    else:
-        stimulus = f"array of {result.stimulus.dtype}"
-    coordinates["stimulus"] = (), stimulus
+    stimulus = problem.given_stimulus
+    for name, value, unit in _labels(stimulus.terms or ()):
+        coordinates[name] = per_neuron(value, units=unit)
+    coordinates["stimulus"] = (), repr(stimulus)
     attributes = result.origin() | {
         "dt_ms": problem.dt,
         "method": problem.method,
@@ -115,14 +111,14 @@ def of_spikes(spikes: "Spikes") -> xarray.Dataset:
     return xarray.Dataset(coordinates, attrs={"n_neurons": len(spikes.valid)})
 
 
-def _labels(stimulus: Stimulus) -> Iterator[tuple[str, PerNeuron, str]]:
+def _labels(terms: Sequence[Term]) -> Iterator[tuple[str, PerNeuron, str]]:
     """Yield the name, value and unit of what tells the neurons and the runs of a stimulus apart.
 
     These are the amplitudes, the times that are per neuron, and the seeds. Names are for example
     step_amplitude and ramp_first, and step_amplitude_2 for a second step.
     """
     seen: Counter[str] = Counter()
-    for term in stimulus.terms:
+    for term in terms:
         kind = kind_of(term)
         seen[kind] += 1
         number = f"_{seen[kind]}" if seen[kind] > 1 else ""
@@ -136,7 +132,7 @@ def _sampled_current(problem: Problem) -> Any:
     It is a view of the user's array if possible. Otherwise each value is computed when it is read.
     """
     current, steps = problem.current, problem.sample_steps(problem.start_step, problem.n_steps)
-    if current.array and not isinstance(problem.stimulus, Stimulus):
+    if current.array and problem.given_stimulus.terms is None:
         rows = current.array.chunk(problem.start_step, problem.n_steps)
         rows = rows[steps.start - problem.start_step :: steps.step]
         if rows.ndim == 1 or problem.record_neurons is None:

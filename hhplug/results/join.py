@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.checks import known_arguments
+from hhplug.currents.given import GivenStimulus
+from hhplug.currents.given_array import ArrayStimulus
 from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.terms import Term, kind_of
 from hhplug.errors import InvalidInput
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
@@ -108,30 +111,31 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
 def _whole_problem(problems: Sequence[Problem]) -> Problem:
     first = problems[0]
     n_steps = sum(problem.n_steps for problem in problems)
-    if all(_same(first.stimulus, problem.stimulus) for problem in problems):
-        return first.with_steps(n_steps, first.stimulus)
+    stimulus = first.given_stimulus
+    if all(_same(stimulus.terms, problem.given_stimulus.terms) for problem in problems):
+        return first.with_steps(n_steps, stimulus)
     rows = [_rows(problem) for problem in problems]
     widest = max(row.shape[1] for row in rows)
     wide = [np.broadcast_to(row, (len(row), widest)) for row in rows]
-    return first.with_steps(n_steps, np.concatenate(wide))
+    return first.with_steps(n_steps, ArrayStimulus(np.concatenate(wide)))
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether both are one Stimulus, or two with the same terms."""
-    if not (isinstance(one, Stimulus) and isinstance(other, Stimulus)):
+def _same(one: tuple[Term, ...] | None, other: tuple[Term, ...] | None) -> bool:
+    """Whether both are equal terms, and neither is an array."""
+    if one is None or other is None:
         return False
-    return len(one.terms) == len(other.terms) and all(
+    return len(one) == len(other) and all(
         type(mine) is type(theirs)
         and all(np.array_equal(value, vars(theirs)[name]) for name, value in vars(mine).items())
-        for mine, theirs in zip(one.terms, other.terms, strict=True)
+        for mine, theirs in zip(one, other, strict=True)
     )
 
 
 def _rows(problem: Problem) -> NDArray[Any]:
     """The current of every step: (n_steps, n), or (n_steps, 1) if it is one for all neurons."""
-    if isinstance(problem.stimulus, Stimulus):
-        return np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
-    return problem.stimulus.reshape(problem.n_steps, -1)
+    if problem.given_stimulus.terms is None:
+        return problem.given_stimulus.as_argument.reshape(problem.n_steps, -1)
+    return np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
 
 
 def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
@@ -287,6 +291,20 @@ def invalid_side_by_side(
     return earliest([(place[begin + part.neuron], part.step) for begin, part in numbered])
 
 
+def _check_kinds(stimuli: Sequence[GivenStimulus]) -> None:
+    """Raise InvalidInput unless all stimuli are arrays, or all have the same kinds of term."""
+    kinds = [
+        "an array" if each.terms is None else " + ".join(map(kind_of, each.terms)) or "no current"
+        for each in stimuli
+    ]
+    for number, kind in enumerate(kinds):
+        if kind != kinds[0]:
+            raise InvalidInput(
+                "results must have the same kind of stimulus to be joined, but that of result 0 is "
+                f"{kinds[0]} and that of result {number} is {kind}"
+            )
+
+
 def whole_population(
     problems: Sequence[Problem],
     order: NDArray[np.int64],
@@ -302,10 +320,12 @@ def whole_population(
         rows = [np.broadcast_to(v, p.n_neurons) for v, p in zip(values, problems, strict=True)]
         return np.concatenate(rows)[order]
 
-    stimuli: list[Any] = [problem.stimulus for problem in problems]
-    if all(isinstance(stimulus, Stimulus) for stimulus in stimuli):
-        stimulus: Any = Stimulus.together(stimuli, together)
-    elif stimuli[0].size == first.n_steps and all(one is stimuli[0] for one in stimuli):
+    stimuli = [problem.given_stimulus for problem in problems]
+    _check_kinds(stimuli)
+    terms = [stimulus.terms for stimulus in stimuli if stimulus.terms is not None]
+    if len(terms) == len(stimuli):
+        stimulus: GivenStimulus = Stimulus.together(terms, together)
+    elif all(one.n_neurons is None and one.as_given is first.stimulus for one in stimuli):
         stimulus = stimuli[0]  # one current for all neurons
     else:
         rows = [
@@ -316,7 +336,7 @@ def whole_population(
             for p in problems
             if p.current.array is not None
         ]
-        stimulus = np.concatenate(rows, axis=1)[:, order]
+        stimulus = ArrayStimulus(np.concatenate(rows, axis=1)[:, order])
     parameters = {
         name: together([problem.parameters[name] for problem in problems])
         for name in first.parameters
@@ -329,6 +349,6 @@ def whole_population(
         parameters=ParameterValues(first.membrane, parameters),
         initial=side_by_side([problem.initial for problem in problems], order),
         invalid=invalid_side_by_side([problem.invalid for problem in problems], begins, place),
-        stimulus=stimulus,
+        given_stimulus=stimulus,
         record_neurons=record_neurons,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
-from hhplug.currents.terms import KINDS, kind_of
+from hhplug.currents.terms import KINDS, Term, kind_of
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
@@ -31,16 +31,12 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
             return {key: put(f"{name}/{key}", each) for key, each in value.items()}
         if isinstance(value, Membrane):
             return value.to_dict()
-        if isinstance(value, Stimulus):
-            return [
-                {"kind": kind_of(term)}
-                | {
-                    field.name: put(f"{name}/{i}/{field.name}", getattr(term, field.name))
-                    for field in fields(term)  # type: ignore[arg-type]
-                }
-                for i, term in enumerate(value.terms)
-            ]
         return value
+
+    def put_term(name: str, term: Term) -> dict[str, Any]:
+        names = [field.name for field in fields(term)]  # type: ignore[arg-type]
+        values = {each: put(f"{name}/{each}", getattr(term, each)) for each in names}
+        return {"kind": kind_of(term), **values}
 
     before = problem.invalid
     put("invalid_before", before.first_steps(problem.n_neurons) if before.neuron.size else None)
@@ -48,7 +44,10 @@ def pack(problem: Problem, arrays: Arrays) -> dict[str, Any]:
         put(f"initial_carry/{name}", array)
     ids = None if problem._ids is None else problem.neuron_ids
     part = {"neuron_ids": ids, "record_ranks": problem.record_ranks}
-    packed = {name: put(name, value) for name, value in problem.arguments().items()}
+    arguments, terms = problem.arguments(), problem.given_stimulus.terms
+    if terms is not None:
+        arguments["stimulus"] = [put_term(f"stimulus/{i}", term) for i, term in enumerate(terms)]
+    packed = {name: put(name, value) for name, value in arguments.items()}
     if problem.features:
         packed["window_steps"] = problem.window_steps
     return packed | {"part": {name: put(name, value) for name, value in part.items()}}

@@ -69,7 +69,7 @@ class View:
 
     @cached_property
     def time(self) -> Interval:
-        """Begin and end of the time shown, ms. It is the whole run unless that has too many spikes.
+        """Start and end of the time shown, ms. It is the whole run unless that has too many spikes.
 
         If a neuron has more than MOST_CYCLES spikes, it is the last part of the stimulus, with
         CYCLES_SHOWN spikes of the neuron that has the most, and a tenth more time.
@@ -125,7 +125,7 @@ class View:
         return self.result.time[self._samples][drawn], V[drawn]
 
     def current(self, neuron: int) -> Line:
-        """Begin of each step (ms) and current (µA/cm²) of a neuron, with the last step's end."""
+        """Start of each step (ms) and current (µA/cm²) of a neuron, with the last step's end."""
         problem = self.result.problem
         first = max(problem.start_step, int(self.time[0] / problem.dt))
         end = max(first + 1, min(problem.end_step, int(self.time[1] / problem.dt) + 1))
@@ -258,7 +258,7 @@ def rates(
 
 
 def run_of(result: "Result") -> Interval:
-    """Begin and end of the run, ms."""
+    """Start and end of the run, ms."""
     problem = result.problem
     return problem.start_step * problem.dt, problem.end_step * problem.dt
 

@@ -1,8 +1,9 @@
 """A recorder that computes features beside what another recorder keeps.
 
 A backend whose capability `features` is "sums" computes the sums itself, and they come with its
-final state. One with "samples" gives its samples of V to the sums. Of any other the recorder asks
-for V at every step, in arrays of the length of a block, which it gives to the sums.
+final state. A backend with "samples" gives its samples of V to the sums. The recorder lets any
+other backend record V at every step, into arrays of the length of a block, and gives these to the
+sums.
 """
 
 from collections import deque
@@ -24,10 +25,10 @@ NO_STEPS = 0, 0
 
 
 class FeatureRecorder:
-    """It is a `Recorder`, of the blocks of `asked`, the problem that the backend is given.
+    """A `Recorder` of a run with features. The backend is given the problem `asked`.
 
-    kept: the recorder of what the user asked for. Raises InvalidInput if samples that stay on the
-    device would be needed, and NotEnoughMemory if the sums don't fit.
+    kept: the recorder to which it passes on what the user asked for. Raises InvalidInput if samples
+    that stay on the device would be needed, and NotEnoughMemory if the sums don't fit.
     """
 
     sample_bytes = 2**26  # two blocks are in memory, beside what is kept

@@ -1,7 +1,6 @@
 """Parameters in, features out: a simulator as libraries of simulation-based inference call it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 
 from hhplug import checks
 from hhplug.checks import known_arguments
+from hhplug.currents.checked import checked_terms
 from hhplug.currents.stimulus import Stimulus
-from hhplug.currents.terms import NoiseTerm
 from hhplug.errors import InvalidInput
 from hhplug.features.asked import checked_features
 from hhplug.running.simulator import Simulator
@@ -65,9 +64,7 @@ class FeatureSimulator:
         self.features = checked_features(features)
         if not self.features:
             raise InvalidInput('features must name at least one, such as "spike_count"')
-        if not (stimulus is None or isinstance(stimulus, Stimulus)):
-            raise InvalidInput(f"stimulus must be a Stimulus, got a {type(stimulus).__name__}")
-        self._simulator, self._stimulus = simulator, stimulus
+        self._simulator, self._stimulus = simulator, checked_terms(stimulus)
         self._run = {"T": T, "dt": dt, "window": window}
         self._seed, self._calls = checks.whole("seed", seed, 0), 0
 
@@ -104,19 +101,12 @@ class FeatureSimulator:
         )
         return np.stack([result.features[name] for name in self.features], axis=1)
 
-    def _with_new_noise(self, values: NDArray[np.float64]) -> Stimulus | None:
+    def _with_new_noise(self, values: NDArray[np.float64]) -> Stimulus:
         """The stimulus with other seeds."""
         self._calls += 1
-        if self._stimulus is None or not self._stimulus.seeds:
-            return self._stimulus
 
         def new(seed: int) -> int:
             label = f"{self._seed} {self._calls} {seed} ".encode()
             return int.from_bytes(blake2b(label + values.tobytes(), digest_size=8).digest())
 
-        terms = []
-        for term in self._stimulus.terms:
-            if isinstance(term, NoiseTerm):
-                term = replace(term, seed=new(term.seed))  # type: ignore[type-var]
-            terms.append(term)
-        return Stimulus(tuple(terms))
+        return self._stimulus.with_seeds(new)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from hhplug.backend import Backend, Session
-from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
@@ -34,9 +33,9 @@ def run_dtype(problem: Problem, opened: OpenedBackend) -> DType:
     )
 
 
-def default_dtype(chosen: OpenedBackend) -> DType:
+def default_dtype(opened: OpenedBackend) -> DType:
     """float32 if the backend has it, else the first dtype that it has."""
-    dtypes = chosen.spec.capabilities.dtypes
+    dtypes = opened.spec.capabilities.dtypes
     return "float32" if "float32" in dtypes else dtypes[0]
 
 
@@ -44,7 +43,7 @@ def noise_from(given: Problem) -> str:
     """Who computes the noise of a problem that a backend is given, as a Result says it."""
     if given.current.noise:
         return "backend"
-    return "core" if isinstance(given.stimulus, Stimulus) and given.stimulus.seeds else ""
+    return "core" if given.given_stimulus.seeds else ""
 
 
 def prepared_session(backend: Backend, problem: Problem, max_steps: int) -> Session:

@@ -164,7 +164,8 @@ def _how_to_go_on(problem: Problem, done: Problem) -> str:
     left = problem.n_steps - done.n_steps
     if not left:
         return f"interrupted when all {problem.T:g} ms were done; {kept}"
-    rows = f" and stimulus[{done.n_steps}:]" if isinstance(problem.stimulus, np.ndarray) else ""
+    is_array = problem.given_stimulus.terms is None
+    rows = f" and stimulus[{done.n_steps}:]" if is_array else ""
     return (
         f"interrupted after {done.T:g} of {problem.T:g} ms; {kept}, and the same call with "
         f"T={left * problem.dt:.15g}, resume=result{rows} goes on"

@@ -53,7 +53,7 @@ def test_the_toolkits_stand_in_for_the_driver_is_no_driver(driver):
         ({"status": 803}, "an NVIDIA GPU"),
     ],
 )
-def test_gpus_that_are_present_are_told_even_if_the_driver_fails(driver, answers, names):
+def test_gpus_that_are_present_are_named_even_if_the_driver_fails(driver, answers, names):
     driver(**answers)
     assert present() == names
 

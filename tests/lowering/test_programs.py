@@ -86,7 +86,7 @@ def test_a_damaged_file_is_replaced(content, tmp_path, monkeypatch):
     assert cache.kept("key", lambda: pytest.fail("the file isn't used")) == program
 
 
-def test_a_folder_that_cannot_be_written_is_no_condition(tmp_path, monkeypatch):
+def test_a_program_is_made_where_no_folder_can_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(cache, "FOLDER", tmp_path / "file" / "programs")
     assert cache.kept("key", lambda: lowered(squid, "gpu-float32")).states == squid.states

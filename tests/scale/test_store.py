@@ -170,7 +170,7 @@ def test_a_store_of_a_later_format_is_refused(store):
         open_result(store)
 
 
-def test_two_owners_of_a_run_lose_nothing_and_are_told(store, in_memory):
+def test_two_owners_of_a_run_lose_nothing_and_are_warned(store, in_memory):
     other_runs = []
 
     def meanwhile(done):

@@ -54,7 +54,7 @@ def test_another_text_is_another_kernel(gpu_module):
     assert compilations() == 2
 
 
-def test_a_cache_that_cannot_be_written_is_no_condition(gpu_module, tmp_path):
+def test_a_kernel_is_compiled_where_no_cache_can_be_written(gpu_module, tmp_path):
     (tmp_path / "cache").write_text("a file, so that nothing can be written below it")
     assert [loaded(gpu_module), loaded(gpu_module)] == [b"code", b"code"]
     assert compilations() == 2

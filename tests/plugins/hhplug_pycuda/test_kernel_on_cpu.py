@@ -120,7 +120,7 @@ def described(membrane, parameters, state, I_ext, step=rk4_step):
     """A run by the description in float64.
 
     Returns the states before each step and after the last, (states, k + 1, n), and dV/dt at the
-    begin and the end of each step, (k, n) each.
+    start and the end of each step, (k, n) each.
     """
     y, kept, begins, ends = state, [state], [], []
     for now in I_ext:

@@ -217,7 +217,7 @@ print({"torch", "triton"} & set(sys.modules))
 
 
 @pytest.mark.parametrize("writable", [False, True])
-def test_a_cache_folder_that_cannot_be_written_is_no_condition(tmp_path, writable):
+def test_a_cache_folder_that_cannot_be_written_is_replaced(tmp_path, writable):
     folder = tmp_path / "cache"
     if not writable:
         folder.write_text("a file, so that nothing can be written below it")

@@ -37,7 +37,8 @@ class NumbaBackend(Backend):
         return NumbaSession(self, problem)
 
 
-# The process id is a key of the cache because a forked process has none of the pool's threads.
+# All sessions of a process share the threads, however many Simulators it has. The process id is a
+# key of the cache because a forked process has none of the threads.
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001
     return ThreadPoolExecutor(threads, thread_name_prefix="hhplug-numba")

@@ -101,7 +101,11 @@ def _loops(program: Program) -> list[list[Op]]:
 
 
 def _earlier(op: Op, place: Mapping[str, int], readers: Mapping[Operand, Sequence[str]]) -> int:
-    """The loop of an operation: where its arguments are made, if one then needs no row any more."""
+    """The loop of an operation: an earlier one than its own, if that saves an argument's row.
+
+    This is the loop that makes the last of its arguments. An argument that no later loop reads then
+    needs no row.
+    """
     made = [a for a in op.args if isinstance(a, str) and a in place]
     latest = max((place[a] for a in made), default=place[op.out])
     for a in made:
@@ -171,8 +175,8 @@ class _Writer:
     def _temporary_rows(self) -> tuple[dict[str, int], int]:
         """A row for each value that another loop reads, and the number of all rows.
 
-        Rows are used again, but for those of values that are kept. That of V before the step is
-        among them, which is written at the end.
+        A row is used again when its value has been read for the last time, unless the value is kept
+        after the step. The row of V before the step is free until the end, when it is written.
         """
         kept = {value: row for row, value in self.kept.items() if value in self.made}
         last: dict[str, int] = {}

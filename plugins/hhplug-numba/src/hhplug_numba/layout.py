@@ -14,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
-# Rows of every membrane. After a step, SLOPE and END_SLOPE are dV/dt at its begin and end, and
-# CONDUCTANCE that of open channels at its begin. The states begin with V in the row FIRST_STATE.
+# Rows of every membrane. After a step, SLOPE and END_SLOPE are dV/dt at its start and end, and
+# CONDUCTANCE that of open channels at its start. The states begin with V in the row FIRST_STATE.
 I_EXT, LEAK, PER_C_M, MOST_OPEN, V_BEFORE, SLOPE, END_SLOPE, CONDUCTANCE, FIRST_STATE = range(9)
 
 # Bytes of a group, which suit caches of 32 kB. Neuron-steps/s of RS (34 rows) with 64, 128, 192 and

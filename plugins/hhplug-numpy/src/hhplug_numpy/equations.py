@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
     text: str
     blocks: tuple[int, ...]  # number of rows of each temporary block
-    slopes: tuple[str, str]  # names of dV/dt at the begin and the end of the step, mV per dt/2
+    slopes: tuple[str, str]  # names of dV/dt at the start and the end of the step, mV per dt/2
     conductance: str  # name of the open conductance
 
 

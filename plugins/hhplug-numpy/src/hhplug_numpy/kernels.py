@@ -66,8 +66,8 @@ class Step(NamedTuple):
     """A group's step, and what it computes besides the state. Arrays are (width,) or ()."""
 
     advance: Callable[[], None]  # advances the state by a step
-    slopes: tuple[Array, Array]  # dV/dt at the begin and the end of the step, mV per step / 2
-    conductance: Array  # of open channels at the begin, as the program has it
+    slopes: tuple[Array, Array]  # dV/dt at the start and the end of the step, mV per step / 2
+    conductance: Array  # of open channels at the start, as the program has it
 
 
 class Stepper:

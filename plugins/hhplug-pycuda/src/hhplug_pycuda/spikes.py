@@ -10,7 +10,7 @@ import numpy as np
 from hhplug.device import Arrays, PlacedSpikes
 from hhplug_pycuda.gpu import Elements, Gpu, GpuStream
 
-TILE = 1024  # threads of a block, as in spikes.cu
+TILE = 1024  # threads of a thread block, as in spikes.cu
 
 
 @cache

@@ -61,7 +61,7 @@ class Equations:
     """A program, printed as a Triton function `step` in the precision of the program's target.
 
     step(state, I, rows, scalars, constants, FAST) returns the state after a step, dV/dt at its
-    begin and its end in mV/ms, and the conductance of `Program`. state, rows, scalars and constants
+    start and its end in mV/ms, and the conductance of `Program`. state, rows, scalars and constants
     are tuples in the order of the program and of `constants`.
     """
 

@@ -245,7 +245,7 @@ def take_event(
     own, V, k, event, sums, in_dtype, i, N, inside, first_step, first, last,
     FEATURES: tl.constexpr, FAST: tl.constexpr,
 ):  # fmt: skip
-    """What is done before step k if that is the event: the window's begin or end, or a stretch's.
+    """What is done before step k if that is the event: the window's start or end, or a stretch's.
 
     V: the sample of step k, which has been taken. Returns the sums and the next event.
     """

@@ -23,17 +23,18 @@ PRECISION = {
     },
 }  # fmt: skip
 
-# Operands of NOTE_SPIKE, and what they are here.
-OPERANDS = {"$2": "$8", "$3": "$9", "$4": "$10", "$5": "$11", "$6": "$12"}
+# What stands in NOTE_SPIKE, and the same here: its operands, and the label of the end.
+SAME = {f"${theirs}": f"${theirs + 6}" for theirs in range(2, 14)} | {"DONE": "AFTER"}
 
 
-def _newton() -> str:
-    """Newton's steps of NOTE_SPIKE, from `rise` to the fraction s."""
-    begin, end = (
-        NOTE_SPIKE.index("  sub.real rise"),
-        NOTE_SPIKE.index("  mad.wide.s32 place, at, si"),
-    )
-    return re.sub(r"\$\d", lambda found: OPERANDS[found[0]], NOTE_SPIKE[begin:end])
+def _of_note_spike(first: str, after: str) -> str:
+    """The instructions of NOTE_SPIKE from one on, up to another."""
+    begin, end = (NOTE_SPIKE.index(f"\n  {start}") + 1 for start in (first, after))
+    return re.sub(r"\$\d+|DONE", lambda found: SAME[found[0]], NOTE_SPIKE[begin:end])
+
+
+NEWTON = _of_note_spike("sub.real rise", "mad.wide.s32 place, at, size")  # from rise to s
+STORE_PLACE = "\n" + _of_note_spike("atom.relaxed", "mad.wide.s32 place, at, 4, $14")
 
 
 # Operands: $0 spikes, $1 onset, $2 peak and $3 trough ← $4 … $7; $8 V, $9 V of the next step,
@@ -158,14 +159,7 @@ SUM_SPIKE = """
 SUMMED_SPIKE:
 """
 
-STORE_SPIKE = """
-  atom.relaxed.gpu.global.add.u32 at, [$15], 1;
-  setp.lt.u32 up, at, $19;
-  @!up bra AFTER;
-  mad.wide.s32 place, at, 4, $16;
-  st.global.b32 [place], $13;
-  mad.wide.s32 place, at, 4, $17;
-  st.global.b32 [place], $14;
+STORE_FRACTION = """\
   mad.wide.s32 place, at, size, $18;
   st.global.real [place], s;
 """
@@ -186,9 +180,9 @@ def note_crossings(dtype: str, groups: int, times: bool) -> str:
         HEAD.replace("COMPARED", "ge.xor" if shape else "lt.and"),
         SUM_CROSSING.replace("SHAPE_ROW", str(shape_row)) if shape else "",
         COUNT,
-        _newton() if times or spikes else "",
+        NEWTON if times or spikes else "",
         SUM_SPIKE.replace("SPIKES_ROW", str(spikes_row)) if spikes else "",
-        STORE_SPIKE if times else "",
+        STORE_PLACE + STORE_FRACTION if times else "",
         END,
     ]
     text = "".join(parts)

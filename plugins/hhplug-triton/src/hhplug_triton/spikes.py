@@ -91,6 +91,8 @@ def _for(real, divide, size, **literals):
     return tl.constexpr(text)
 
 
+OPERANDS_32 = tl.constexpr("=&r,r,f,f,f,f,f,r,r,l,l,l,l,r,l")
+OPERANDS_64 = tl.constexpr("=&r,r,d,d,d,d,d,r,r,l,l,l,l,r,l")
 NOTE_SPIKE_32 = _for(
     ".f32", "div.full", "4", ZERO="0f00000000", ONE="0f3F800000", HALF="0f3F000000"
 )
@@ -106,16 +108,11 @@ def note_spikes(
     total, neuron, step, fraction, room, ordinal, FAST: tl.constexpr,
 ):  # fmt: skip
     """Count the neurons that cross the threshold upwards, and keep where and when."""
-    if FAST and V.dtype == tl.float32:
+    if FAST:
+        single: tl.constexpr = V.dtype == tl.float32
         spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_32, "=&r,r,f,f,f,f,f,r,r,l,l,l,l,r,l",
-            [spikes, V, V_next, threshold, slope, end_slope, i, k,
-             total, neuron, step, fraction, room, ordinal],
-            tl.int32, is_pure=False, pack=1,
-        )  # fmt: skip
-    elif FAST:
-        spikes = tl.inline_asm_elementwise(
-            NOTE_SPIKE_64, "=&r,r,d,d,d,d,d,r,r,l,l,l,l,r,l",
+            NOTE_SPIKE_32 if single else NOTE_SPIKE_64,
+            OPERANDS_32 if single else OPERANDS_64,
             [spikes, V, V_next, threshold, slope, end_slope, i, k,
              total, neuron, step, fraction, room, ordinal],
             tl.int32, is_pure=False, pack=1,

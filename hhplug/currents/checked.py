@@ -1,0 +1,35 @@
+"""The one place that decides what a user's `stimulus=` is: a Stimulus, an array, or no current."""
+
+from numpy.typing import ArrayLike
+
+from hhplug.currents.array_stimulus import checked_array
+from hhplug.currents.given import GivenStimulus
+from hhplug.currents.given_array import ArrayStimulus
+from hhplug.currents.stimulus import Stimulus
+from hhplug.errors import InvalidInput, warn
+
+
+def checked_stimulus(
+    stimulus: Stimulus | ArrayLike | None, n_steps: int, dt: float, n_neurons: int | None
+) -> GivenStimulus:
+    """The stimulus of a run, in µA/cm².
+
+    n_neurons: the number of neurons by the other arguments, or None. Raises InvalidInput for an
+    array that doesn't fit the run. Warns of terms that have no effect.
+    """
+    if stimulus is None:
+        return Stimulus()
+    if not isinstance(stimulus, Stimulus):
+        return ArrayStimulus(checked_array(stimulus, n_steps, dt, n_neurons))
+    for warning in stimulus.vanishing(dt):
+        warn(warning)
+    return stimulus
+
+
+def checked_terms(stimulus: Stimulus | None) -> Stimulus:
+    """The stimulus where an array can't be one. Raises InvalidInput for an array."""
+    if stimulus is None:
+        return Stimulus()
+    if not isinstance(stimulus, Stimulus):
+        raise InvalidInput(f"stimulus must be a Stimulus, got a {type(stimulus).__name__}")
+    return stimulus
