@@ -45,6 +45,7 @@ class SeveralDevices(Backend):
         _, self._first = backends[0]
         self._parts: dict[int, _Part] = {}  # of the latest run, by the device's place
         self.device = f"{len(backends)} × {self._first.device}"
+        self.result_memory.pin = self._first.result_memory.pin
 
     @property
     def kind(self) -> str:

@@ -1,5 +1,6 @@
 """The memory of a dropped result is reused by the next run, and never while it is in use."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -46,6 +47,49 @@ def test_memory_is_kept_whatever_type_and_shape_it_had(pool):
     before = address(array)
     del array
     assert address(pool.empty((2 * SHAPE[0] * SHAPE[1],), "float32")) == before
+
+
+class Pins:
+    """Notes the address of each buffer that is pinned, and 0 for each that no longer is."""
+
+    def __init__(self):
+        self.noted = []
+
+    def __call__(self, memory):
+        self.noted.append(memory.ctypes.data)
+        return lambda: self.noted.append(0)
+
+
+def test_memory_is_pinned_when_it_is_used_again_until_it_is_freed():
+    pool = BufferPool(pins := Pins())
+    pool.empty(SHAPE, "float32")
+    assert not pins.noted
+    for _ in range(2):
+        array = pool.empty(SHAPE, "float32")
+        first = address(array)
+        del array
+        assert pins.noted == [first]
+    pool.release()
+    assert pins.noted == [first, 0]
+
+
+def test_memory_that_cannot_be_pinned_is_reused_all_the_same():
+    pool = BufferPool(lambda _: None)
+    before = address(pool.empty(SHAPE, "float32"))
+    assert address(pool.empty(SHAPE, "float32")) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+def test_memory_is_pinned_anew_after_a_fork():
+    pool = BufferPool(pins := Pins())
+    for _ in range(2):
+        first = address(pool.empty(SHAPE, "float32"))
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
+    for _ in range(2):
+        pool.empty(SHAPE, "float32")
+    assert pins.noted == [first, 0, first]
 
 
 @pytest.mark.parametrize("part", [lambda a: a[1:3, 5], lambda a: a.T, lambda a: a.view("int32")])

@@ -3,6 +3,11 @@
 import ctypes
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numpy.typing import NDArray
 
 from hhplug.errors import WITHOUT_DEVICE, BackendUnavailable
 
@@ -114,3 +119,53 @@ def _device(driver: ctypes.CDLL, index: int) -> ctypes.c_int:
     device = ctypes.c_int()
     driver.cuDeviceGet(ctypes.byref(device), index)
     return device
+
+
+PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: pinned for all GPUs
+MEMORY_TYPE, HOST = 2, 1  # CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_MEMORYTYPE_HOST
+
+
+def pin(memory: NDArray[Any], index: int) -> Callable[[], None] | None:
+    """Pin the memory of an array for all GPUs, through the context of the GPU of an index.
+
+    Returns a function that undoes this, or None if the driver refuses.
+    """
+    address, size = ctypes.c_void_p(memory.ctypes.data), ctypes.c_size_t(memory.nbytes)
+
+    def unpin() -> None:
+        with _primary_context(index):
+            ctypes.CDLL(DRIVER).cuMemHostUnregister(address)
+
+    with _primary_context(index):
+        status = ctypes.CDLL(DRIVER).cuMemHostRegister_v2(address, size, PORTABLE)
+    return None if status else unpin
+
+
+@contextmanager
+def _primary_context(index: int) -> Iterator[None]:
+    """Make the primary context of a GPU current in this thread."""
+    driver, context = ctypes.CDLL(DRIVER), ctypes.c_void_p()
+    device = _device(driver, index)
+    driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+    driver.cuCtxPushCurrent_v2(context)
+    try:
+        yield
+    finally:
+        driver.cuCtxPopCurrent_v2(ctypes.byref(context))
+        driver.cuDevicePrimaryCtxRelease_v2(device)
+
+
+def is_pinned(array: NDArray[Any]) -> bool:
+    """Whether the driver knows the first and the last element as pinned."""
+    first = array.ctypes.data
+    steps = zip(array.shape, array.strides, strict=True)
+    last = first + sum((size - 1) * stride for size, stride in steps)
+    return _is_pinned(first) and _is_pinned(last)
+
+
+def _is_pinned(address: int) -> bool:
+    kind = ctypes.c_uint()
+    status = ctypes.CDLL(DRIVER).cuPointerGetAttribute(
+        ctypes.byref(kind), MEMORY_TYPE, ctypes.c_uint64(address)
+    )
+    return status == 0 and kind.value == HOST

@@ -1,7 +1,7 @@
 """The interface of a device: what a plugin implements for its library."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -91,7 +91,7 @@ class Device(ABC):
     transfers: Transfers
     """Copies to and from the device.
 
-    __init__ sets Transfers(self.stream(), self.pinned, self.current).
+    __init__ sets Transfers(self.stream(), self.pinned, self.current, self.is_pinned).
     """
 
     keepers: "WeakSet[Any]"
@@ -119,6 +119,18 @@ class Device(ABC):
     @abstractmethod
     def pinned(self, size: int) -> NDArray[np.uint8]:
         """Allocate size bytes of pinned host memory, which the device copies without the CPU."""
+
+    def pin(self, memory: NDArray[np.uint8]) -> Callable[[], None] | None:  # noqa: ARG002
+        """Pin memory that is allocated already, and return a function that undoes this.
+
+        Any thread calls either, outside `current`. Returns None, as by default, if the memory can't
+        be pinned; copies to it then go through buffers.
+        """
+        return None
+
+    def is_pinned(self, array: NDArray[Any]) -> bool:  # noqa: ARG002
+        """Whether an array on the host is in memory that the device copies without the CPU."""
+        return False
 
     @abstractmethod
     def stream(self) -> Stream:

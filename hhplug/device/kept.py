@@ -45,6 +45,7 @@ class KeptMemory:
 
     def __init__(self, device: Device, results: BufferPool | None = None):
         self.device, self.results = device, results or BufferPool()
+        self.results.pin = device.pin
         self._kept: dict[str, Allocation] = {}
         self._lock = Lock()
         device.keepers.add(self)

@@ -29,6 +29,8 @@ THREADS = 12
 # Up to this size in bytes the calling thread copies by itself, which takes 0.04 ms. Handing a copy
 # to other threads takes 0.2 ms.
 SMALL = 2**20
+# Smallest row in bytes that a device writes by itself where the rows of an array lie apart.
+LEAST_ROW = 2**18
 SMALL_BUFFERS = 8  # enough for the small copies of a block, so that none waits for another
 
 
@@ -82,8 +84,7 @@ class _Buffer:
 class Transfers:
     """Copies to and from a device on a stream of their own; any thread may call, one at a time.
 
-    pinned: allocates pinned memory of a number of bytes. current: makes the device current in the
-    thread that calls it, as `Device.current` does.
+    pinned: allocates pinned memory of a number of bytes. current, is_pinned: those of `Device`.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class Transfers:
         stream: "Stream",
         pinned: Callable[[int], NDArray[np.uint8]],
         current: Callable[[], AbstractContextManager[None]],
+        is_pinned: Callable[[NDArray[Any]], bool] = lambda _: False,
     ):
         self._stream, self._pinned, self._current = stream, pinned, current
+        self._is_pinned = is_pinned
         self._process = os.getpid()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hhplug-copy")
         self._futures: list[Future[None]] = []  # of the latest large copy
@@ -129,15 +132,38 @@ class Transfers:
         """
         with self._lock:
             self._stream.wait(ready)
-            copies = [copy for copy in copies if copy.target.size]
-            if not copies:
-                ready.synchronize()
-            elif all(copy.target.nbytes <= SMALL for copy in copies):
-                self._to_host_one_by_one(copies)
-            else:
-                size = _piece_bytes(sum(copy.target.nbytes for copy in copies))
-                pieces = [piece for copy in copies for piece in _pieces(copy, size)]
-                self._in_threads(self._piece_to_host, pieces)
+            direct, others = [], []
+            for copy in copies:
+                (direct if self._is_direct(copy) else others).append(copy)
+            try:
+                for copy in direct:
+                    self._enqueue_to_host(copy)
+                self._to_host_through_buffers([copy for copy in others if copy.target.size])
+            finally:  # nothing may write to the arrays after an error
+                (self._stream.record() if direct else ready).synchronize()
+
+    def _is_direct(self, copy: Copy) -> bool:
+        """Whether the device can write to the target by itself, and in large parts."""
+        target, _, dtype = copy
+        if target.nbytes <= SMALL or dtype not in (None, target.dtype):
+            return False
+        row = target if target.flags.c_contiguous else target[0]
+        return row.flags.c_contiguous and row.nbytes >= LEAST_ROW and self._is_pinned(target)
+
+    def _enqueue_to_host(self, copy: Copy) -> None:
+        target, source, _ = copy
+        first = 0
+        for row in [target.reshape(-1)] if target.flags.c_contiguous else target:
+            self._stream.to_host(row, source[first : first + row.size])
+            first += row.size
+
+    def _to_host_through_buffers(self, copies: Sequence[Copy]) -> None:
+        if all(copy.target.nbytes <= SMALL for copy in copies):
+            self._to_host_one_by_one(copies)
+        else:
+            size = _piece_bytes(sum(copy.target.nbytes for copy in copies))
+            pieces = [piece for copy in copies for piece in _pieces(copy, size)]
+            self._in_threads(self._piece_to_host, pieces)
 
     def _to_host_one_by_one(self, copies: Sequence[Copy]) -> None:
         """Small copies, all of which are enqueued before the first is waited for, if they fit."""

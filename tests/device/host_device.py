@@ -114,12 +114,13 @@ class HostDevice(Device):
 
     def __init__(self, prompt="nothing", free=10**9):
         self.lock, self._entered, self._prompt = RLock(), local(), prompt
-        self.free, self.buffers = free, []  # bytes; what is pinned
+        self.free, self.buffers = free, []  # bytes; pinned buffers
+        self.pins = []  # what was pinned after it had been allocated
         self.users = HostStream(self, prompt=False)
         self.keepers = WeakSet()
         with self.current():
             self.transfers = Transfers(
-                HostStream(self, prompt == "copies"), self.pinned, self.current
+                HostStream(self, prompt == "copies"), self.pinned, self.current, self.is_pinned
             )
 
     @contextmanager
@@ -135,7 +136,7 @@ class HostDevice(Device):
         assert getattr(self._entered, "depth", 0), "called outside device.current()"
 
     def check_pinned(self, host, array):
-        assert any(np.may_share_memory(host, buffer) for buffer in self.buffers)
+        assert any(np.may_share_memory(host, pin) for pin in (*self.buffers, *self.pins))
         assert host.flags.c_contiguous
         assert host.dtype == array.dtype
 
@@ -162,6 +163,18 @@ class HostDevice(Device):
         self.check_current()
         self.buffers.append(np.full(size, RUBBISH, np.uint8))
         return self.buffers[-1]
+
+    def pin(self, memory):
+        self.pins.append(memory)
+        address = memory.ctypes.data
+
+        def unpin():
+            self.pins[:] = (each for each in self.pins if each.ctypes.data != address)
+
+        return unpin
+
+    def is_pinned(self, array):
+        return any(np.may_share_memory(array, memory) for memory in self.pins)
 
     def stream(self):
         stream = HostStream(self, self._prompt == "kernels")

@@ -9,11 +9,13 @@ import pytest
 class Driver:
     """A substitute of libcuda with the functions that `hhplug.device.cuda_driver` calls.
 
-    status: the answer of cuInit. context: the answer to the creation of a context.
+    status: the answer of cuInit. context: the answer to the creation of a context. pins: whether it
+    pins memory.
     """
 
-    def __init__(self, status=0, names=("A GPU",), context=0):
-        self.status, self.names, self.context = status, names, context
+    def __init__(self, status=0, names=("A GPU",), context=0, pins=True):
+        self.status, self.names, self.context, self.pins = status, names, context, pins
+        self.pinned, self.current = {}, 0  # address → bytes; contexts that are pushed
         self.made, self.held = Counter(), Counter()  # contexts of each GPU
 
     def cuInit(self, _flags):
@@ -42,6 +44,32 @@ class Driver:
     def cuDevicePrimaryCtxRelease_v2(self, device):
         self.held[device.value] -= 1
         return 0
+
+    def cuCtxPushCurrent_v2(self, _context):
+        self.current += 1
+        return 0
+
+    def cuCtxPopCurrent_v2(self, _context):
+        self.current -= 1
+        return 0
+
+    def cuMemHostRegister_v2(self, address, size, flags):
+        assert self.current == flags == 1
+        if not self.pins:
+            return 1
+        self.pinned[address.value] = size.value
+        return 0
+
+    def cuMemHostUnregister(self, address):
+        assert self.current
+        del self.pinned[address.value]
+        return 0
+
+    def cuPointerGetAttribute(self, kind, attribute, pointer):
+        assert attribute == 2  # CU_POINTER_ATTRIBUTE_MEMORY_TYPE
+        known = any(0 <= pointer.value - a < size for a, size in self.pinned.items())
+        kind._obj.value = 1 if known else 0  # CU_MEMORYTYPE_HOST
+        return 0 if known else 1  # CUDA_ERROR_INVALID_VALUE
 
 
 @pytest.fixture

@@ -3,10 +3,19 @@
 import ctypes
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from hhplug import BackendUnavailable
-from hhplug.device.cuda_driver import DRIVER, check_context, devices, present, retain_context
+from hhplug.device.cuda_driver import (
+    DRIVER,
+    check_context,
+    devices,
+    is_pinned,
+    pin,
+    present,
+    retain_context,
+)
 
 
 def problem_of(call, *arguments):
@@ -128,3 +137,23 @@ def test_no_context_is_made_on_a_device_that_does_not_exist(driver):
     made_up = driver(names=("A GPU",))
     assert retain_context(1) != 0
     assert not made_up.made
+
+
+def test_memory_is_pinned_until_that_is_undone(driver):
+    made_up, memory = driver(), np.zeros((20, 30))
+    assert not is_pinned(memory)
+    unpin = pin(memory[:10], 0)
+    assert made_up.pinned == {memory.ctypes.data: 10 * 30 * 8}
+    assert is_pinned(memory[:10])
+    assert is_pinned(memory[2:9, 3:7])
+    assert not is_pinned(memory[:11])
+    assert not is_pinned(memory[10:])
+    unpin()
+    assert not is_pinned(memory[:10])
+    assert not made_up.held[0]
+
+
+def test_memory_that_the_driver_refuses_to_pin_is_not_pinned(driver):
+    made_up = driver(pins=False)
+    assert pin(np.zeros(3), 0) is None
+    assert not made_up.held[0]

@@ -74,6 +74,53 @@ def test_rows_that_lie_apart_are_filled_where_they_are(device, shape, dtype):
     np.testing.assert_array_equal(whole[:, 2 + width :], 77)
 
 
+@pytest.mark.parametrize(
+    ("shape", "width", "direct"),
+    [((3, 700), 700, True), ((3, 700), 500, True), ((300, 20), 15, False), ((1, 8), 8, False)],
+)
+def test_a_device_writes_to_pinned_memory_by_itself_in_large_parts(device, shape, width, direct):
+    whole = np.full(shape, 77.0)
+    device.pin(whole)
+    targets = []
+    stream = device.transfers._stream
+    with (
+        patch("hhplug.device.transfers.LEAST_ROW", 2**9),
+        patch.object(stream, "to_host", side_effect=stream.to_host) as to_host,
+    ):
+        target = whole[:, :width]
+        array = numbers(shape[0], width)
+        other, others = np.empty(300), numbers(300)
+        copies = [Copy(target, array.reshape(-1)), Copy(other, others)]
+        device.transfers.to_host(device.stream().record(), copies)
+        targets = [call.args[0] for call in to_host.call_args_list]
+    np.testing.assert_array_equal(target, array)
+    np.testing.assert_array_equal(other, others)
+    np.testing.assert_array_equal(whole[:, width:], 77)
+    assert any(np.may_share_memory(each, whole) for each in targets) == direct
+
+
+def test_numbers_that_are_converted_go_through_buffers_to_pinned_memory_too(device):
+    target = np.empty(700)
+    device.pin(target)
+    array = numbers(700, dtype="float32")
+    copy = Copy(target, array, np.dtype(np.float32))
+    device.transfers.to_host(device.stream().record(), [copy])
+    np.testing.assert_array_equal(target, array)
+
+
+def test_nothing_writes_to_pinned_memory_after_an_error(device):
+    target, array = np.empty(700), numbers(700)
+    device.pin(target)
+    with (
+        patch.object(device.transfers, "_to_host_through_buffers", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        device.transfers.to_host(device.stream().record(), [Copy(target, array)])
+    array[:] = 0.0
+    device.transfers._stream.synchronize()
+    assert target.all()
+
+
 def arrived(device, rows, dtype=FLOAT64):
     """Copy rows to the device, and return the device's array."""
     target = np.full(rows.size + SPARE, 77, dtype)

@@ -1,6 +1,6 @@
 """A GPU through PyCUDA: its context, memory, streams and compiled kernels."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
@@ -14,7 +14,7 @@ import pycuda.driver as cuda  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from hhplug.device import Arrays, Copy, Device, Stream, Transfers, not_enough_memory
+from hhplug.device import Arrays, Copy, Device, Stream, Transfers, cuda_driver, not_enough_memory
 from hhplug_pycuda import probe
 
 ALIGNMENT = 256  # bytes; each array on the device begins at a multiple of it
@@ -133,12 +133,12 @@ class Gpu(Device):
 
     def __init__(self, index: int):
         cuda.init()
-        device = cuda.Device(index)
+        device, self._index = cuda.Device(index), index
         self._arch = "sm_{}{}".format(*device.compute_capability())
         self._context = device.retain_primary_context()
         self.keepers: WeakSet[Any] = WeakSet()
         with self.current():
-            self.transfers = Transfers(self.stream(), self.pinned, self.current)
+            self.transfers = Transfers(self.stream(), self.pinned, self.current, self.is_pinned)
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -158,6 +158,12 @@ class Gpu(Device):
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
         return cuda.pagelocked_empty(size, np.uint8)
+
+    def pin(self, memory: NDArray[np.uint8]) -> Callable[[], None] | None:
+        return cuda_driver.pin(memory, self._index)
+
+    def is_pinned(self, array: NDArray[Any]) -> bool:
+        return cuda_driver.is_pinned(array)
 
     def stream(self) -> GpuStream:
         return GpuStream()

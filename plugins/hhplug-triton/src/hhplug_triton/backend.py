@@ -30,7 +30,7 @@ from hhplug_triton import kernels
 from hhplug_triton.equations import Equations, equations
 from hhplug_triton.instructions import note_crossings
 from hhplug_triton.probe import FOR_TESTS, interpreted
-from hhplug_triton.torch_device import TorchDevice, torch_device, unsliced
+from hhplug_triton.torch_device import TorchDevice, is_nvidia, torch_device, unsliced
 
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 
@@ -250,8 +250,3 @@ class TritonSession(DeviceSession):
                 step = part.step.double().add_(part.first_step)
                 arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
                 arrays["neuron"][place] = part.neuron.long()
-
-
-def is_nvidia(device: torch.device) -> bool:
-    """Return whether the kernels may use instructions of NVIDIA GPUs."""
-    return device.type == "cuda" and torch.version.hip is None

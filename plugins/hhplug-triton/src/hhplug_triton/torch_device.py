@@ -1,6 +1,6 @@
 """`hhplug.device` implemented with PyTorch, on a GPU, or on the CPU for the interpreter."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hhplug.device import Arrays, Device, Event, Stream, Transfers, not_enough_memory
+from hhplug.device import Arrays, Device, Event, Stream, Transfers, cuda_driver, not_enough_memory
 
 TORCH = {
     np.dtype(np.float32): torch.float32,
@@ -84,7 +84,7 @@ class TorchDevice(Device):
         self.keepers: WeakSet[Any] = WeakSet()
         self.compiled: set[tuple[Any, ...]] = set()  # keys of the kernel variants that are compiled
         with self.current():
-            self.transfers = Transfers(self.stream(), self.pinned, self.current)
+            self.transfers = Transfers(self.stream(), self.pinned, self.current, self.is_pinned)
 
     def current(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.device.type == "cpu" else self._module.device(self.device)
@@ -107,8 +107,21 @@ class TorchDevice(Device):
         pinned = self.device.type != "cpu"
         return torch.empty(size, dtype=torch.uint8, pin_memory=pinned).numpy()
 
+    def pin(self, memory: NDArray[np.uint8]) -> Callable[[], None] | None:
+        if not is_nvidia(self.device):
+            return None
+        return cuda_driver.pin(memory, self.device.index)
+
+    def is_pinned(self, array: NDArray[Any]) -> bool:
+        return is_nvidia(self.device) and cuda_driver.is_pinned(array)
+
     def stream(self) -> TorchStream:
         return TorchStream(self._module)
+
+
+def is_nvidia(device: torch.device) -> bool:
+    """Return whether this is an NVIDIA GPU, whose instructions and driver may be used."""
+    return device.type == "cuda" and torch.version.hip is None
 
 
 def unsliced(array: torch.Tensor) -> torch.Tensor:
