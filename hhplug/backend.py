@@ -312,7 +312,10 @@ class Session(ABC):
         raise NotImplementedError
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
+        self,
+        counts: NDArray[np.int64] | None = None,
+        times: TimeArrays | None = None,
+        first_neuron: int = 0,
     ) -> OrderedSpikes:
         """Return the spikes of all blocks, in order.
 
@@ -323,6 +326,8 @@ class Session(ABC):
         counts: an array for the counts, (n_neurons,).
         times: called with the number of spikes if problem.spikes is "times"; it returns the arrays
             for neurons and times.
+        first_neuron: index in the whole run of the session's first neuron, which is added to those
+            of the spikes.
         """
         raise NotImplementedError
 

@@ -103,8 +103,12 @@ class _Session(Session):
         return State(variables, carry, all(state.known_finite for state in states))
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
+        self,
+        counts: NDArray[np.int64] | None = None,
+        times: TimeArrays | None = None,
+        first_neuron: int = 0,
     ) -> OrderedSpikes:
+        assert not first_neuron, "a run on several devices is no part of another"
         if counts is None:
             counts = self._results.empty((self._problem.n_neurons,), np.int64)
         times = times or partial(new_time_arrays, self._results)
@@ -283,13 +287,10 @@ class _Device:
         """Fill the part of the counts and of the arrays of times. abort: called if that fails."""
         assert self._session
         try:
-            spikes = self._session.ordered_spikes(counts[self._part], times)
+            self._session.ordered_spikes(counts[self._part], times, self._part.start)
         except BaseException:
             abort()
             raise
-        if spikes.times:
-            neuron, _ = spikes.times
-            neuron += self._part.start
 
     def close(self) -> None:
         if self._session:

@@ -211,16 +211,23 @@ class DeviceSession(Session):
         """Enqueue the kernel on self.stream."""
 
     @abstractmethod
-    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+    def place_spikes(
+        self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
+    ) -> None:
         """Enqueue on self.stream what puts the spikes of some launches in order.
 
         arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled, sorted by neuron
             and then by time; and "places", (N,) int64, which is room for the place of each neuron's
             first spike: the spikes of all neurons before it, whose counts self.arrays has as
             "spike_count". A spike's place is its ordinal after that.
+        first_neuron: is added to the index of each neuron.
 
         A time is (first_step + step + fraction) · dt, each operation in float64. No part is empty.
         """
+
+    @abstractmethod
+    def widen_counts(self, counts: Array) -> None:
+        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,)."""
 
     def upload(self, target: Array, *rows: Source, dtype: np.dtype | None = None) -> None:
         """Copy rows, one after another, to an array, for work enqueued from now on.
@@ -274,7 +281,10 @@ class DeviceSession(Session):
             return on_host.state(self._step, self._valid)
 
     def ordered_spikes(
-        self, counts: NDArray[np.int64] | None = None, times: TimeArrays | None = None
+        self,
+        counts: NDArray[np.int64] | None = None,
+        times: TimeArrays | None = None,
+        first_neuron: int = 0,
     ) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
         if spikes and counts is None:
@@ -282,7 +292,7 @@ class DeviceSession(Session):
         if counts is None:
             counts = self._new_counts()
         with self.device.current():
-            return self.store.ordered([], counts, times or self._new_times)
+            return self.store.ordered([], counts, times or self._new_times, first_neuron)
 
     def _new_counts(self) -> NDArray[np.int64]:
         return self.results.empty((self.problem.n_neurons,), np.int64)

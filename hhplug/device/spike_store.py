@@ -1,6 +1,7 @@
 """The spikes of a run, which stay on the device until the run ends and are put in order there."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,9 @@ from hhplug.backend import OrderedSpikes, TimeArrays
 from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.launch import SpikeRoom
-from hhplug.device.transfers import Copy
+from hhplug.device.transfers import SMALL, Copy
 from hhplug.errors import NotEnoughMemory
-from hhplug.spike_order import Ordered, SpikeSorter
+from hhplug.spike_order import SpikeSorter
 
 if TYPE_CHECKING:
     from hhplug.device.session import DeviceSession
@@ -78,20 +79,18 @@ class SpikeStore:
         also: Sequence[Copy],
         counts: NDArray[np.int64],
         times: TimeArrays,
+        first_neuron: int = 0,
     ) -> OrderedSpikes:
         """The spikes of all blocks, as `Session.ordered_spikes` describes them.
 
         also: copies that are made together with those of the spikes, which is faster.
         """
-        problem = self._session.problem
-        copies, timed = [*also, Copy(counts, self._count, INT)], problem.spikes == "times"
-        if timed and not self._on_host:
-            try:
-                return OrderedSpikes(counts, self._in_order_by_device(copies, times))
-            except NotEnoughMemory:
-                pass
+        timed = self._session.problem.spikes == "times"
+        if not self._on_host and (timed or counts.nbytes > SMALL):
+            with suppress(NotEnoughMemory):
+                return self._by_device(also, counts, times if timed else None, first_neuron)
         ready = self._session.stream.record()
-        self._session.device.transfers.to_host(ready, copies)
+        self._session.device.transfers.to_host(ready, [*also, Copy(counts, self._count, INT)])
         if not timed:
             return OrderedSpikes(counts, None)
         for _, part in self._parts:
@@ -100,26 +99,37 @@ class SpikeStore:
         filled = times(len(sorted_[0]))
         for array, values in zip(filled, sorted_, strict=True):
             array[:] = values
+        filled[0][:] += first_neuron
         return OrderedSpikes(counts, filled)
 
-    def _in_order_by_device(self, copies: Sequence[Copy], times: TimeArrays) -> Ordered:
-        """Neuron and time of each spike. copies: those that are made together with theirs."""
-        session = self._session
-        n, total = session.problem.n_neurons, self._n_kept
+    def _by_device(
+        self,
+        also: Sequence[Copy],
+        counts: NDArray[np.int64],
+        times: TimeArrays | None,
+        first_neuron: int,
+    ) -> OrderedSpikes:
+        """The same, as the device has put it in order. times: None for counts alone."""
+        session, filled = self._session, None
+        n, total = session.problem.n_neurons, self._n_kept if times else 0
         arrays = session.allocate(
             {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
         )
         try:
             if total:
-                session.place_spikes([part for _, part in self._parts], arrays)
-            # After all that may lack room, since several devices wait here for each other, once.
-            neuron, time = times(total)
-            ours = Copy(neuron, arrays["neuron"]), Copy(time, arrays["time"])
-            session.device.transfers.to_host(session.stream.record(), [*copies, *ours])
+                parts = [part for _, part in self._parts]
+                session.place_spikes(parts, arrays, first_neuron)
+            session.widen_counts(arrays["places"])  # which nothing else needs from here on
+            copies = [*also, Copy(counts, arrays["places"])]
+            if times:
+                # Once, and after all that may lack room: several devices wait here for each other.
+                filled = times(total)
+                copies += Copy(filled[0], arrays["neuron"]), Copy(filled[1], arrays["time"])
+            session.device.transfers.to_host(session.stream.record(), copies)
         finally:
             session.stream.synchronize()
             arrays.free()
-        return neuron, time
+        return OrderedSpikes(counts, filled)
 
     def free(self) -> None:
         """Free the device's memory. The stream must be done."""

@@ -244,16 +244,19 @@ class HostSession(DeviceSession):
         spikes.ordinal[found] = ordinal[:room]
         spikes.total[0] += len(neuron)
 
-    def place_spikes(self, parts, arrays):
-        self.stream.enqueue(partial(self._place_spikes, parts, arrays))
+    def place_spikes(self, parts, arrays, first_neuron):
+        self.stream.enqueue(partial(self._place_spikes, parts, arrays, first_neuron))
 
-    def _place_spikes(self, parts, arrays):
+    def widen_counts(self, counts):
+        self.stream.copy(counts, self.arrays["spike_count"])
+
+    def _place_spikes(self, parts, arrays, first_neuron):
         count = self.arrays["spike_count"]
         places = arrays["places"]
         places[:] = np.cumsum(count) - count
         for part in parts:
             place = places[part.neuron] + part.ordinal
-            arrays["neuron"][place] = part.neuron
+            arrays["neuron"][place] = part.neuron + first_neuron
             step = part.step + np.int64(part.first_step)
             arrays["time"][place] = np.add(step, part.fraction, dtype=float) * self.problem.dt
 

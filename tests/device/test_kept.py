@@ -188,10 +188,10 @@ def test_spikes_of_several_devices_are_in_order(spikes):
 
 
 def test_a_device_that_cannot_order_its_spikes_ends_the_run_on_the_others():
-    def broken(self, parts, arrays):
+    def broken(self, *arguments):
         if self.problem.neuron_ids[0]:
             raise ZeroDivisionError("division by zero")
-        return place_spikes(self, parts, arrays)
+        return place_spikes(self, *arguments)
 
     place_spikes = HostSession.place_spikes
     with (
@@ -203,10 +203,10 @@ def test_a_device_that_cannot_order_its_spikes_ends_the_run_on_the_others():
 
 
 def test_a_device_without_room_to_order_its_spikes_sorts_them_on_the_host_beside_the_others():
-    def full(self, parts, arrays):
+    def full(self, *arguments):
         if self.problem.neuron_ids[0]:
             raise NotEnoughMemory("full")
-        return place_spikes(self, parts, arrays)
+        return place_spikes(self, *arguments)
 
     place_spikes = HostSession.place_spikes
     with patch.object(HostSession, "place_spikes", full):

@@ -13,7 +13,7 @@ from host_device import HostDevice
 from hhplug.device import Copy, transfers
 
 SMALL, BUFFER_BYTES = 2**6, 2**10  # 8 and 128 of float64
-SMALL_BUFFERS, THREADS = 3, 2
+SMALL_BUFFERS, THREADS, LEAST_ROW = 3, 2, 2**9
 FLOAT64 = np.dtype(np.float64)
 SPARE = 3  # elements of an array on the device behind those that are copied
 
@@ -36,6 +36,7 @@ def small_buffers():
         "BUFFER_BYTES": BUFFER_BYTES,
         "SMALL_BUFFERS": SMALL_BUFFERS,
         "THREADS": THREADS,
+        "LEAST_ROW": LEAST_ROW,
         "ThreadPoolExecutor": LateThreads,
     }
     with patch.multiple("hhplug.device.transfers", **settings):
@@ -81,12 +82,8 @@ def test_rows_that_lie_apart_are_filled_where_they_are(device, shape, dtype):
 def test_a_device_writes_to_pinned_memory_by_itself_in_large_parts(device, shape, width, direct):
     whole = np.full(shape, 77.0)
     device.pin(whole)
-    targets = []
     stream = device.transfers._stream
-    with (
-        patch("hhplug.device.transfers.LEAST_ROW", 2**9),
-        patch.object(stream, "to_host", side_effect=stream.to_host) as to_host,
-    ):
+    with patch.object(stream, "to_host", side_effect=stream.to_host) as to_host:
         target = whole[:, :width]
         array = numbers(shape[0], width)
         other, others = np.empty(300), numbers(300)
@@ -109,7 +106,7 @@ def test_numbers_that_are_converted_go_through_buffers_to_pinned_memory_too(devi
 
 
 def test_nothing_writes_to_pinned_memory_after_an_error(device):
-    target, array = np.empty(700), numbers(700)
+    target, array = np.zeros(700), numbers(700)
     device.pin(target)
     with (
         patch.object(device.transfers, "_to_host_through_buffers", side_effect=KeyboardInterrupt),

@@ -20,11 +20,11 @@ from hhplug.device import (
 from hhplug.device.cuda_driver import devices
 from hhplug.problem import Problem
 from hhplug_pycuda import probe
-from hhplug_pycuda.gpu import Gpu, gpu
+from hhplug_pycuda.gpu import Elements, Gpu, gpu
 from hhplug_pycuda.layout import ARRAY, HELD, WAVEFORM, WAVEFORMS, block_type
 from hhplug_pycuda.shape import FEW, Shape, shape
 from hhplug_pycuda.source import equations, source
-from hhplug_pycuda.spikes import place_spikes
+from hhplug_pycuda.spikes import SpikeKernels
 
 
 class PyCudaBackend(Backend):
@@ -142,6 +142,15 @@ class PyCudaSession(DeviceSession):
             of_features["first"], of_features["last"] = sampled
         self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)
 
-    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+    def place_spikes(
+        self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
+    ) -> None:
+        self._spike_kernels.place(parts, arrays, first_neuron)
+
+    def widen_counts(self, counts: Elements) -> None:
+        self._spike_kernels.widen_counts(counts)
+
+    @property
+    def _spike_kernels(self) -> SpikeKernels:
         count, dt = self.arrays["spike_count"], self.problem.dt
-        place_spikes(self.device, self.stream, parts, count, dt, arrays)
+        return SpikeKernels(self.device, self.stream, self.dtype, count, dt)

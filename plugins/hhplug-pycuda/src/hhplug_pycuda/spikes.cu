@@ -72,14 +72,19 @@ extern "C" __global__ void place_firsts(const int* counts, place_t N, const plac
 }
 
 // The spikes of one block of steps. first_step: of that block, counted from time zero. dt and times
-// are in ms.
+// are in ms. first_neuron is added to the index of each neuron.
 extern "C" __global__ void place_spikes(place_t spikes, const int* neuron, const int* step,
                                         const real* fraction, const int* ordinal,
                                         const place_t* places, place_t first_step, double dt,
-                                        place_t* neurons, double* times) {
+                                        place_t first_neuron, place_t* neurons, double* times) {
   const place_t s = thread_number();
   if (s >= spikes) return;
   const place_t place = places[neuron[s]] + ordinal[s];
-  neurons[place] = neuron[s];
+  neurons[place] = first_neuron + neuron[s];
   times[place] = __dmul_rn(__dadd_rn((double)(first_step + step[s]), (double)fraction[s]), dt);
+}
+
+extern "C" __global__ void widen_counts(const int* counts, place_t N, place_t* wide) {
+  const place_t i = thread_number();
+  if (i < N) wide[i] = counts[i];
 }

@@ -18,37 +18,45 @@ def _source() -> str:
     return files("hhplug_pycuda").joinpath("spikes.cu").read_text(encoding="utf-8")
 
 
-def place_spikes(
-    gpu: Gpu, stream: GpuStream, parts: Sequence[PlacedSpikes], count: Elements, dt: float,
-    arrays: Arrays,
-) -> None:  # fmt: skip
-    """What `DeviceSession.place_spikes` describes. count: "spike_count". dt: ms."""
-    module = gpu.module(_source(), REAL64=parts[0].fraction.itemsize == 8)
-    tiles = -(-count.size // TILE)
-    sums = gpu.arrays({"sums": (tiles, np.dtype(np.int64))})
+class SpikeKernels:
+    """The kernels, for a session's stream. dtype: the run's. count: "spike_count". dt: ms."""
 
-    def launch(name: str, blocks: int, *arguments: Elements | int | float) -> None:
-        kernel = module.get_function(name)
-        passed = map(_argument, arguments)
-        kernel(*passed, block=(TILE, 1, 1), grid=(blocks, 1), stream=stream.handle)
+    def __init__(self, gpu: Gpu, stream: GpuStream, dtype: np.dtype, count: Elements, dt: float):
+        self._gpu, self._stream, self._count, self._dt = gpu, stream, count, dt
+        self._module = gpu.module(_source(), REAL64=dtype == np.float64)
 
-    launch("sum_counts", tiles, count, count.size, sums["sums"])
-    launch("sum_tiles", 1, sums["sums"], tiles)
-    launch("place_firsts", tiles, count, count.size, sums["sums"], arrays["places"])
-    for part in parts:
-        launch(
-            "place_spikes",
-            -(-part.total // TILE),
-            part.total,
-            *(getattr(part, name) for name in PlacedSpikes.ARRAYS),
-            arrays["places"],
-            part.first_step,
-            dt,
-            arrays["neuron"],
-            arrays["time"],
-        )
-    stream.synchronize()
-    sums.free()
+    def place(self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int) -> None:
+        """What `DeviceSession.place_spikes` describes."""
+        count = self._count
+        tiles = -(-count.size // TILE)
+        sums = self._gpu.arrays({"sums": (tiles, np.dtype(np.int64))})
+        self._launch("sum_counts", count.size, count, count.size, sums["sums"])
+        self._launch("sum_tiles", 1, sums["sums"], tiles)
+        self._launch("place_firsts", count.size, count, count.size, sums["sums"], arrays["places"])
+        for part in parts:
+            self._launch(
+                "place_spikes",
+                part.total,
+                part.total,
+                *(getattr(part, name) for name in PlacedSpikes.ARRAYS),
+                arrays["places"],
+                part.first_step,
+                self._dt,
+                first_neuron,
+                arrays["neuron"],
+                arrays["time"],
+            )
+        self._stream.synchronize()
+        sums.free()
+
+    def widen_counts(self, counts: Elements) -> None:
+        """What `DeviceSession.widen_counts` describes."""
+        self._launch("widen_counts", counts.size, self._count, counts.size, counts)
+
+    def _launch(self, name: str, threads: int, *arguments: Elements | int | float) -> None:
+        kernel = self._module.get_function(name)
+        shape = {"block": (TILE, 1, 1), "grid": (-(-threads // TILE), 1)}
+        kernel(*map(_argument, arguments), stream=self._stream.handle, **shape)
 
 
 def _argument(value: Elements | int | float) -> Any:

@@ -240,7 +240,9 @@ class TritonSession(DeviceSession):
                 **self._common_arguments,
             )
 
-    def place_spikes(self, parts: Sequence[PlacedSpikes], arrays: Arrays) -> None:
+    def place_spikes(
+        self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
+    ) -> None:
         with self.stream.active():
             count = self.arrays["spike_count"]
             torch.cumsum(count, 0, dtype=torch.int64, out=arrays["places"])
@@ -249,4 +251,7 @@ class TritonSession(DeviceSession):
                 place = arrays["places"][part.neuron] + part.ordinal
                 step = part.step.double().add_(part.first_step)
                 arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
-                arrays["neuron"][place] = part.neuron.long()
+                arrays["neuron"][place] = part.neuron.long().add_(first_neuron)
+
+    def widen_counts(self, counts: torch.Tensor) -> None:
+        self.stream.copy(counts, self.arrays["spike_count"])
