@@ -77,7 +77,7 @@ class Problem:
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
     features: tuple[str, ...]  # names of hhplug.features.definitions.FEATURES
-    window: tuple[float, float] | None  # ms; of the features, as given
+    window: tuple[float, float] | None  # ms; of the features
     window_steps: tuple[int, int]  # the same in steps: first ≤ k < end
     # These are None unless the problem is a part of a population.
     _ids: NDArray[np.int64] | range | None  # see neuron_ids
@@ -177,7 +177,7 @@ class Problem:
         names, dt, start = checked_features(features), fields["dt"], fields["start_step"]
         if window is not None and not names:
             raise InvalidInput('window is that of features; give features=("spike_count", …) too')
-        steps = checked_window(window, dt)
+        window, steps = checked_window(window, dt)
         before = resume.problem if resume else None
         if before and names and SUMS in fields["initial"].carry:
             same = (names, dt, fields["spike_threshold"], window and steps) == (
