@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.checks import PerNeuron, known_arguments
+from hhplug.currents.array_stimulus import refuse_other_steps
 from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import Current, SeparableCurrent
 from hhplug.currents.noisy import NoisyCurrent
@@ -181,13 +182,15 @@ class Stimulus:
     def recorded(cls, current: ArrayLike, dt: float, gain: ArrayLike = 1.0) -> "Stimulus":
         """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
 
-        It is linear between the samples. The last one is held for dt, and the current is 0 then.
+        It is linear between the samples. The last one is held for dt, and the current is 0 then. If
+        the samples know their times, as those of xarray and Neo do, they must be dt apart.
 
         >>> Stimulus.recorded([0.0, 2.0, 4.0], dt=0.2).sample(dt=0.1, n_steps=7)
         array([0.5, 1.5, 2.5, 3.5, 4. , 4. , 0. ])
         """
-        samples = checks.series("current", current, UNIT)
         dt = checks.positive("dt", dt, "ms")
+        refuse_other_steps("current", current, dt, "dt is the time between the samples")
+        samples = checks.series("current", current, UNIT)
         return cls((Recorded(samples, dt, checks.per_neuron("gain", gain, checks.PURE)),))
 
     @classmethod
