@@ -236,6 +236,12 @@ class Problem:
         """The step after the last one. It begins with the final state."""
         return self.start_step + self.n_steps
 
+    @property
+    def window_done(self) -> tuple[float, float]:
+        """The begin and the end of the steps of this run of which there are features, ms."""
+        first, end = self.window_steps
+        return first * self.dt, min(end, self.end_step) * self.dt
+
     @cached_property
     def neurons(self) -> NDArray[np.int64]:
         """Indices of the recorded neurons, in the order of the recorded columns."""

@@ -158,12 +158,15 @@ def test_the_features_of_an_invalid_neuron_are_nan():
     assert np.isfinite(result.features["V_mean"][result.valid]).all()
 
 
-def test_a_dataset_has_the_features_with_their_units():
+def test_a_dataset_has_the_features_with_their_units_and_their_window():
     pytest.importorskip("xarray")
     result = simulate(problem(), "numpy")
     data = result.to_xarray()
     assert_array_equal(data.isi_mean, result.features["isi_mean"])
     assert data.isi_mean.units == "ms"
+    assert data.isi_mean.window_ms == [5.0, 37.5]
+    cut = simulate(problem(T=20.0), "numpy").to_xarray()
+    assert cut.isi_mean.window_ms == [5.0, 20.0]
     assert data.V_std.units == "mV"
 
 
