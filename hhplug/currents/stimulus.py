@@ -276,15 +276,16 @@ class Stimulus:
         """The error for a sum with `other`, which says what to write instead."""
         shape = checks.numpy_array("other", other, "an array").shape
         if shape:
-            column = "[:, np.newaxis]"
+            array, column = "array", "[:, np.newaxis]"
             sampled = f"stimulus.sample(dt, n_steps={shape[0]})"
-            if len(shape) == 2 and not self.n_neurons:
-                batch = f", batch_size={shape[1]})"
-                sampled = sampled[:-1] + batch if self.seeds else sampled + column
-            instead = instead.format(
-                array="array" + (column if len(shape) == 1 and self.n_neurons else ""),
-                sampled=sampled,
-            )
+            if self.seeds and not self.n_neurons:  # each neuron has noise of its own
+                n = shape[1] if len(shape) == 2 else "n"
+                sampled = sampled[:-1] + f", batch_size={n})"
+            elif len(shape) == 2 and not self.n_neurons:
+                sampled += column
+            if len(shape) == 1 and (self.seeds or self.n_neurons):
+                array += column
+            instead = instead.format(array=array, sampled=sampled)
             instead = (
                 f"pass {instead}, an array of each step's current "
                 "(with start_step= where the run begins later)"
