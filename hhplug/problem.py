@@ -180,8 +180,8 @@ class Problem:
         window, steps = checked_window(window, dt)
         before = resume.problem if resume else None
         if before and names and SUMS in fields["initial"].carry:
-            same = (names, dt, fields["spike_threshold"], window and steps) == (
-                before.features,
+            same = (set(names), dt, fields["spike_threshold"], window and steps) == (
+                set(before.features),
                 before.dt,
                 before.spike_threshold,
                 before.window and before.window_steps,

@@ -128,6 +128,15 @@ def test_a_window_of_any_kind_is_two_floats_so_that_files_and_resumed_runs_know_
     assert resumed.window_steps == (80, 320)
 
 
+def test_features_in_another_order_go_on_too():
+    whole = simulate(problem(window=None), "numpy").features
+    first = simulate(problem(T=600 * DT, window=None), "numpy")
+    rest = {"T": (STEPS - 600) * DT, "window": None, "resume": first}
+    second = simulate(problem(**rest, features=ALL[::-1]), "numpy").features
+    assert tuple(second) == ALL[::-1]
+    assert_same_features(second, whole)
+
+
 def test_a_window_begins_and_ends_at_the_same_step_as_a_current_does():
     window = (3 * DT / 2, 9 * DT / 2)  # ms; half steps are rounded up, 1.5 to 2 and 4.5 to 5
     current = Stimulus.step(1.0, *window).sample(DT, 10)
