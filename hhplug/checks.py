@@ -127,8 +127,13 @@ def per_neuron(
 
 
 def series(name: str, value: Any, unit: str) -> NDArray[np.float64]:
-    """The value as a read-only (samples,) float64 array of finite values, which is a copy."""
+    """The value as a read-only (samples,) float64 array of finite values, which is a copy.
+
+    It may have the shape (samples, 1), as a signal of Neo has.
+    """
     array = real_array(name, value, unit)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim != 1 or not array.size:
         raise InvalidInput(
             f"{name} must be an array with one value per sample, got shape {array.shape}"

@@ -78,7 +78,7 @@ class Problem:
     spike_threshold: float  # mV
     device_arrays: bool  # leave what is recorded on the device
     features: tuple[str, ...]  # names of hhplug.features.definitions.FEATURES
-    window: tuple[float, float] | None  # ms; of the features, as given
+    window: tuple[float, float] | None  # ms; of the features
     window_steps: tuple[int, int]  # the same in steps: first ≤ k < end
     # These are None unless the problem is a part of a population.
     _ids: NDArray[np.int64] | range | None  # see neuron_ids
@@ -176,11 +176,11 @@ class Problem:
         names, dt, start = checked_features(features), fields["dt"], fields["start_step"]
         if window is not None and not names:
             raise InvalidInput('window is that of features; give features=("spike_count", …) too')
-        steps = checked_window(window, dt)
+        window, steps = checked_window(window, dt)
         before = resume.problem if resume else None
         if before and names and SUMS in fields["initial"].carry:
-            same = (names, dt, fields["spike_threshold"], window and steps) == (
-                before.features,
+            same = (set(names), dt, fields["spike_threshold"], window and steps) == (
+                set(before.features),
                 before.dt,
                 before.spike_threshold,
                 before.window and before.window_steps,
@@ -240,6 +240,12 @@ class Problem:
     def end_step(self) -> int:
         """The step after the last one. It begins with the final state."""
         return self.start_step + self.n_steps
+
+    @property
+    def window_done(self) -> tuple[float, float]:
+        """The begin and the end of the steps of this run of which there are features, ms."""
+        first, end = self.window_steps
+        return first * self.dt, min(end, self.end_step) * self.dt
 
     @cached_property
     def neurons(self) -> NDArray[np.int64]:

@@ -159,9 +159,21 @@ def test_each_neuron_may_have_a_time_constant_of_its_own():
     assert np.abs(correlation - np.exp(-1.0 / tau)).max() < SURE * np.sqrt(2.0 / 10_000)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_process_that_is_much_slower_than_dt_keeps_its_variance(dtype):
+    tau = 0.01 * np.array([1e2, 1e4, 1e5, 1e6, 1e7])  # ms
+    recursion = ou(0.01, tau, dtype=dtype).recursion
+    a, b = (values.astype(np.float64) for values in (recursion.decay, recursion.kick))
+    # That of x[k+1] = a x[k] + b ξ[k+1]; b is rounded to 6e-8 of itself.
+    assert np.abs(b**2 / (1.0 - a**2) - 1.0).max() < 2e-7
+    frozen = ou(0.01, 1e20, dtype=dtype).recursion
+    assert (frozen.decay, frozen.kick) == (1.0, 0.0)
+
+
 def test_a_process_has_its_recursion_in_float32_rounded_operation_by_operation():
     n, dt, tau = 257, 0.05, 3.0
-    a, b = np.float32(np.exp(-dt / tau)), np.float32(np.sqrt(1.0 - np.exp(-2.0 * dt / tau)))
+    a = np.float32(np.exp(-dt / tau))
+    b = np.float32(np.sqrt(1.0 - np.float64(a) ** 2))
     drawn = Draws(9, 0, np.arange(n)).at(np.arange(40, 140))
     x, expected = drawn[0], []
     for following in [*drawn[1:], drawn[0]]:

@@ -110,6 +110,13 @@ class TestALabelledStimulus:
         as_timedelta = (0.1 * np.arange(10) * 1e6).astype("timedelta64[ns]")
         problem(stimulus=self.array("time", "neuron", time=as_timedelta))
 
+    def test_is_a_recorded_waveform_only_with_its_own_dt(self):
+        samples = self.array("time", time=3.0 + 0.2 * np.arange(10))
+        expected = Stimulus.recorded(samples.values, dt=0.2).sample(0.1, 20)
+        assert_array_equal(Stimulus.recorded(samples, dt=0.2).sample(0.1, 20), expected)
+        with pytest.raises(InvalidInput, match=r"current has values 0\.2 ms apart, but dt is 0\.1"):
+            Stimulus.recorded(samples, dt=0.1)
+
     def test_has_its_neurons_in_order(self):
         mixed = self.array("time", "neuron", neuron=np.arange(10)[::-1])
         with pytest.raises(InvalidInput, match="neurons labelled 0 to 9 in this order") as error:

@@ -298,6 +298,11 @@ def test_a_signal_of_neo_is_converted_with_its_unit(unit, rate, fits):
         assert_array_equal(Problem(1.0, 0.1, stimulus=signal).stimulus, signal.magnitude)
         with pytest.raises(InvalidInput, match=r"values 0\.1 ms apart, but dt is 0\.05 ms"):
             Problem(0.5, 0.05, stimulus=signal)
+        recorded = Stimulus.recorded(signal[:, :1], dt=signal.sampling_period)
+        expected = Stimulus.recorded(np.arange(0.0, 20.0, 2.0), dt=0.1)
+        assert_array_equal(recorded.sample(0.03, 40), expected.sample(0.03, 40))
+        with pytest.raises(InvalidInput, match=r"current has values 0\.1 ms apart"):
+            Stimulus.recorded(signal[:, :1], dt=0.2)
     else:
         with pytest.raises(InvalidInput, match="stimulus must be in µA/cm²"):
             Problem(1.0, 0.1, stimulus=signal)

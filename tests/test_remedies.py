@@ -213,13 +213,14 @@ def test_the_proposal_of_the_square_stimulus_warning_gives_no_warning():
     assert_array_equal(taken.current.array.values, expected.current.array.values)
 
 
-def test_a_shorter_dt_loses_no_neurons_as_the_warning_says():
-    simulator = Simulator("numpy", parameters=HHParameters(g_Na=1000.0))
+@pytest.mark.parametrize(("g_Na", "T"), [(1e3, 20.0), (2e5, 0.2)])  # 0.05/2¹³ has 11 digits
+def test_a_shorter_dt_loses_no_neurons_as_the_warning_says(g_Na, T):
+    simulator = Simulator("numba", parameters=HHParameters(g_Na=g_Na))
     arguments = {"stimulus": Stimulus.constant(30.0), "record": ()}
     with pytest.warns(RuntimeWarning, match="dt=0.05 ms is too long") as warned:
-        simulator.run(20.0, 0.05, **arguments)
+        simulator.run(T, 0.05, **arguments)
     (dt,) = re.findall(r"; use dt=(\S+)", str(warned[0].message))
-    assert simulator.run(20.0, float(dt), **arguments).valid.all()
+    assert simulator.run(T, float(dt), **arguments).valid.all()
     (method,) = re.findall(r'method="(\w+)"', str(warned[0].message))
-    stiff = Simulator("numpy", parameters=HHParameters(g_Na=1000.0), method=method)
-    assert stiff.run(20.0, 0.05, **arguments).valid.all()
+    stiff = Simulator("numba", parameters=simulator.parameters, method=method)
+    assert stiff.run(T, 0.05, **arguments).valid.all()

@@ -324,13 +324,13 @@ def test_a_sample_of_noise_has_a_column_for_each_neuron():
     assert_array_equal(many[:, 0], noise.sample(0.1, 40))
     assert len(np.unique(many)) == many.size
     assert_array_equal(Stimulus.constant(2.0).sample(0.1, 3, batch_size=2), np.full((3, 2), 2.0))
-    # The proposal for a sum with an array is the sum for these neurons.
-    with pytest.raises(InvalidInput) as error:
-        np.zeros((40, 5)) + noise
-    proposed = re.search("pass (.*), an array", str(error.value))[1]
-    assert_array_equal(
-        eval(proposed, {"array": np.zeros((40, 5)), "stimulus": noise, "dt": 0.1}), many
-    )
+    # The proposal for a sum with an array is the sum for n neurons, each with its own noise.
+    for array in (np.zeros((40, 5)), np.zeros(40)):
+        with pytest.raises(InvalidInput) as error:
+            array + noise
+        proposed = re.search("pass (.*), an array", str(error.value))[1]
+        names = {"array": array, "stimulus": noise, "dt": 0.1, "n": 5, "np": np}
+        assert_array_equal(eval(proposed, names), many)
 
 
 def test_noise_is_scaled_with_its_mean():

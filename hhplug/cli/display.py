@@ -49,7 +49,7 @@ def summary(result: Result) -> dict[str, object]:
         "first_invalid_step": result.first_invalid_step.tolist(),
     }
     if result.problem.features:
-        rows["feature_window_ms"] = _feature_window(result)
+        rows["feature_window_ms"] = result.problem.window_done
         rows["features"] = {name: _numbers(values) for name, values in result.features.items()}
     return rows
 
@@ -57,13 +57,6 @@ def summary(result: Result) -> dict[str, object]:
 def _numbers(values: NDArray[Any]) -> list[float | None]:
     """A list for JSON, which has no NaN."""
     return [None if math.isnan(value) else value for value in values.tolist()]
-
-
-def _feature_window(result: Result) -> tuple[float, float]:
-    """The start and the end of the steps of which there are features, ms."""
-    problem = result.problem
-    first, end = problem.window_steps
-    return first * problem.dt, min(end, problem.end_step) * problem.dt
 
 
 def print_summary(result: Result, written: Sequence[Path]) -> None:
@@ -99,7 +92,7 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
 
 def _print_features(result: Result, console: Console) -> None:
     """Print a row for each feature, with its range over the neurons that have it."""
-    start, stop = _feature_window(result)
+    start, stop = result.problem.window_done
     console.print(Text(f"\nFeatures from {start:g} to {stop:g} ms:\n"))
     table = Table(box=None, pad_edge=False)
     table.add_column("")

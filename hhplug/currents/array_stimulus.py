@@ -11,6 +11,7 @@ from hhplug.errors import InvalidInput, warn
 from hhplug.quantities import in_unit, is_labelled
 
 STEP_TOLERANCE = 0.01  # largest relative difference between dt and a stimulus's time step
+ADVICE = "resample it, or run with the dt of the stimulus"  # for another time step
 SCAN_BYTES = 2**24  # bytes of the array that are searched for NaN at a time
 
 
@@ -27,8 +28,8 @@ def checked_array(
     labelled = is_labelled(stimulus)
     if labelled:
         stimulus = _in_order(stimulus, dt)
-    if not labelled and (times := getattr(stimulus, "times", None)) is not None:  # Neo
-        _refuse_other_steps(in_unit("the stimulus's times", times, "ms"), dt)
+    else:
+        refuse_other_steps("stimulus", stimulus, dt, ADVICE)
     array = checks.real_array("stimulus", stimulus, UNIT)
     if array.ndim == 0:
         raise InvalidInput(
@@ -78,20 +79,27 @@ def _in_order(stimulus: Any, dt: float) -> Any:
             "stimulus must have the dimensions 'time' and 'neuron', or 'time' alone, "
             f"got {stimulus.dims}{instead if one_each else ''}"
         )
-    if "time" in getattr(stimulus, "coords", {}):
-        _refuse_other_steps(in_unit("the stimulus's time", stimulus["time"], "ms"), dt)
+    refuse_other_steps("stimulus", stimulus, dt, ADVICE)
     checks.neurons_in_order("stimulus", stimulus)
     return stimulus.transpose("time", ...)
 
 
-def _refuse_other_steps(times: Any, dt: float) -> None:
-    """Raise InvalidInput unless times (ms) are dt apart."""
-    steps = np.diff(np.asarray(times, np.float64))
-    if not (np.abs(steps - dt) <= STEP_TOLERANCE * dt).all():
-        first = steps[~(np.abs(steps - dt) <= STEP_TOLERANCE * dt)][0]
+def refuse_other_steps(name: str, values: Any, dt: float, advice: str) -> None:
+    """Raise InvalidInput for values whose own times, if they have any, aren't dt (ms) apart.
+
+    An xarray.DataArray may have the coordinate time; a signal of Neo has times.
+    """
+    if is_labelled(values):
+        times = values["time"] if "time" in getattr(values, "coords", {}) else None
+    else:
+        times = getattr(values, "times", None)
+    if times is None:
+        return
+    steps = np.diff(np.asarray(in_unit(f"the {name}'s time", times, "ms"), np.float64))
+    wrong = steps[~(np.abs(steps - dt) <= STEP_TOLERANCE * dt)]
+    if wrong.size:
         raise InvalidInput(
-            f"stimulus has values {first:g} ms apart, but dt is {dt:g} ms; "
-            "resample it, or run with the dt of the stimulus"
+            f"{name} has values {wrong[0]:g} ms apart, but dt is {dt:g} ms; {advice}"
         )
 
 

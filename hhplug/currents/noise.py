@@ -221,7 +221,9 @@ class WhiteProcess(Process):
 class OrnsteinUhlenbeckProcess(Process):
     """The stationary Ornstein-Uhlenbeck process of variance 1 in the middle of each step.
 
-    x[k+1] = a x[k] + b ξ[k+1] with a = e^(−dt/τ) and b = √(1 − a²) is exact for any dt. The first
+    x[k+1] = a x[k] + b ξ[k+1] with a = e^(−dt/τ) and b = √(1 − a²) is exact for any dt. b follows
+    from a as it is rounded to the run's dtype, so that the variance stays 1 also where a is near 1;
+    then the rounding makes the time constant off by up to 3e-8 τ/dt of itself in float32. The first
     value of a run is ξ[start_step], or what the run before has carried. Steps are computed in
     order, so a step before the last one asked for is computed from the run's start again.
 
@@ -240,9 +242,9 @@ class OrnsteinUhlenbeckProcess(Process):
         begin: Values | None,
     ):
         self._draws, self._dtype = draws, np.dtype(dtype)
-        steps = dt / np.atleast_1d(tau)
-        self._a = np.exp(-steps).astype(dtype)
-        self._b = np.sqrt(-np.expm1(-2.0 * steps)).astype(dtype)
+        self._a = np.exp(-dt / np.atleast_1d(tau)).astype(dtype)
+        a = self._a.astype(np.float64)
+        self._b = np.sqrt((1.0 - a) * (1.0 + a)).astype(dtype)
         self._start_step, self._given = start_step, begin
         # A step and its value. Threads may share the process: each replaces the pair as a whole.
         self._reached: tuple[int, Values] | None = None

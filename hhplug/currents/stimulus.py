@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from hhplug import checks
 from hhplug.checks import PerNeuron, known_arguments
+from hhplug.currents.array_stimulus import refuse_other_steps
 from hhplug.currents.computed import ComputedCurrent
 from hhplug.currents.current import Current, SeparableCurrent
 from hhplug.currents.noisy import NoisyCurrent
@@ -191,13 +192,15 @@ class Stimulus:
     def recorded(cls, current: ArrayLike, dt: float, gain: ArrayLike = 1.0) -> "Stimulus":
         """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
 
-        It is linear between the samples. The last one is held for dt, and the current is 0 then.
+        It is linear between the samples. The last one is held for dt, and the current is 0 then. If
+        the samples know their times, as those of xarray and Neo do, they must be dt apart.
 
         >>> Stimulus.recorded([0.0, 2.0, 4.0], dt=0.2).sample(dt=0.1, n_steps=7)
         array([0.5, 1.5, 2.5, 3.5, 4. , 4. , 0. ])
         """
-        samples = checks.series("current", current, UNIT)
         dt = checks.positive("dt", dt, "ms")
+        refuse_other_steps("current", current, dt, "dt is the time between the samples")
+        samples = checks.series("current", current, UNIT)
         return cls((Recorded(samples, dt, checks.per_neuron("gain", gain, checks.PURE)),))
 
     @classmethod
@@ -283,15 +286,16 @@ class Stimulus:
         """The error for a sum with `other`, which says what to write instead."""
         shape = checks.numpy_array("other", other, "an array").shape
         if shape:
-            column = "[:, np.newaxis]"
+            array, column = "array", "[:, np.newaxis]"
             sampled = f"stimulus.sample(dt, n_steps={shape[0]})"
-            if len(shape) == 2 and not self.n_neurons:
-                batch = f", batch_size={shape[1]})"
-                sampled = sampled[:-1] + batch if self.seeds else sampled + column
-            instead = instead.format(
-                array="array" + (column if len(shape) == 1 and self.n_neurons else ""),
-                sampled=sampled,
-            )
+            if self.seeds and not self.n_neurons:  # each neuron has noise of its own
+                n = shape[1] if len(shape) == 2 else "n"
+                sampled = sampled[:-1] + f", batch_size={n})"
+            elif len(shape) == 2 and not self.n_neurons:
+                sampled += column
+            if len(shape) == 1 and (self.seeds or self.n_neurons):
+                array += column
+            instead = instead.format(array=array, sampled=sampled)
             instead = (
                 f"pass {instead}, an array of each step's current "
                 "(with start_step= where the run begins later)"

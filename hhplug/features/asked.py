@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hhplug import checks
-from hhplug.clock import MOST_STEPS
+from hhplug.clock import MOST_STEPS, nearest_step
 from hhplug.errors import InvalidInput
 from hhplug.features.definitions import FEATURES
 
@@ -21,13 +21,13 @@ def checked_features(features: Any) -> tuple[str, ...]:
     return names
 
 
-def checked_window(window: Any, dt: float) -> tuple[int, int]:
-    """The steps first ≤ k < end of a window (start, stop) in ms, or all steps for None.
+def checked_window(window: Any, dt: float) -> tuple[tuple[float, float] | None, tuple[int, int]]:
+    """A window (start, stop) in ms, and its steps first ≤ k < end; all steps for None.
 
     Raises InvalidInput unless it has a whole step at or after time zero.
     """
     if window is None:
-        return 0, MOST_STEPS
+        return None, (0, MOST_STEPS)
     try:
         start, stop = window
     except (TypeError, ValueError):
@@ -38,10 +38,10 @@ def checked_window(window: Any, dt: float) -> tuple[int, int]:
     )
     if times[0] < 0.0 or times[1] / dt > MOST_STEPS:
         raise InvalidInput(f"window must lie between 0 and the last possible step, got {window}")
-    first, end = (round(time / dt) for time in times)
+    first, end = (int(nearest_step(time, dt)) for time in times)
     if first >= end:
         raise InvalidInput(
             f"window must stop at least a step of {dt:g} ms after it starts, "
             f"got {times[0]:g} to {times[1]:g} ms"
         )
-    return first, end
+    return times, (first, end)

@@ -27,7 +27,7 @@ def of_result(result: "Result") -> xarray.Dataset:
     """The Dataset of `Result.to_xarray`."""
     problem, neurons, time = result.problem, result.neurons, result.time
 
-    def per_neuron(values: ArrayLike, **attributes: str) -> tuple[Any, ...]:
+    def per_neuron(values: ArrayLike, **attributes: Any) -> tuple[Any, ...]:
         if np.ndim(values) == 0:
             return (), values, attributes
         return "neuron", np.asarray(values)[neurons], attributes
@@ -63,7 +63,7 @@ def of_result(result: "Result") -> xarray.Dataset:
                 result.outcome.spike_count, long_name="spikes of the run"
             )
     for name, values in result.outcome.features.items():
-        data[name] = per_neuron(values, **feature_attributes(name))
+        data[name] = per_neuron(values, **feature_attributes(problem, name))
     for name, parameter in result.membrane.parameters.items():
         coordinates[name] = per_neuron(result.parameters[name], units=parameter.unit or "1")
     coordinates["drive"] = per_neuron(
@@ -91,10 +91,10 @@ def state_attributes(membrane: Membrane, state: str) -> dict[str, str]:
     return {"units": "1", "long_name": f"gate {state} of channel {channel}"}
 
 
-def feature_attributes(name: str) -> dict[str, str]:
-    """The unit and the long name of a feature."""
-    feature = FEATURES[name]
-    return {"units": feature.unit, "long_name": feature.meaning}
+def feature_attributes(problem: Problem, name: str) -> dict[str, Any]:
+    """The unit and the long name of a feature, and its window."""
+    feature, window = FEATURES[name], list(problem.window_done)
+    return {"units": feature.unit, "long_name": feature.meaning, "window_ms": window}
 
 
 def of_spikes(spikes: "Spikes") -> xarray.Dataset:

@@ -28,12 +28,14 @@ class FeatureSimulator:
         seeds of the stimulus, and how many calls were made before. So it differs between processes
         that are given different parameters.
 
-    A tensor of PyTorch gives a tensor of the same type on the same device, anything else an array
-    in float64. One draw, (parameters,), gives (features,). A feature that a neuron doesn't have is
-    NaN, and so are all features of an invalid neuron. No trace is kept.
+    A tensor of PyTorch gives a tensor of the same type on the same device, in float32 if it holds
+    integers; anything else gives an array in float64. One draw, (parameters,), gives (features,). A
+    feature that a neuron doesn't have is NaN, and so are all features of an invalid neuron. No
+    trace is kept.
 
-    Raises InvalidInput for names that the membrane doesn't have, and for no features; a call raises
-    it for parameters of another shape or of impossible values, and what `Simulator.run` does.
+    Raises InvalidInput for names that the membrane doesn't have, for the same name twice, and for
+    no names or features; a call raises it for parameters of another shape or of impossible values,
+    and what `Simulator.run` does.
 
     >>> from hhplug import FeatureSimulator, Simulator, Stimulus
     >>> simulator = FeatureSimulator(
@@ -61,6 +63,8 @@ class FeatureSimulator:
         self.names = (names,) if isinstance(names, str) else tuple(names)
         for name in self.names:
             checks.choice("parameter", name, simulator.membrane.parameters)
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise InvalidInput(f"names must name at least one parameter, each once, got {names!r}")
         self.features = checked_features(features)
         if not self.features:
             raise InvalidInput('features must name at least one, such as "spike_count"')
@@ -71,8 +75,10 @@ class FeatureSimulator:
     def __call__(self, parameters: Draws) -> Draws:
         """The features of each draw, in the order of `features`: (draws, features)."""
         draws: Any = parameters
-        given = draws.detach().cpu() if hasattr(draws, "detach") else draws
-        values = np.asarray(given, np.float64)
+        is_tensor = hasattr(draws, "new_tensor")
+        # NumPy has no bfloat16.
+        given = draws.detach().cpu().double() if is_tensor else draws
+        values = np.asarray(checks.real_array("parameters", given, checks.PURE), np.float64)
         if values.ndim not in (1, 2) or values.shape[-1] != len(self.names):
             raise InvalidInput(
                 f"parameters must be (draws, {len(self.names)}), the values of "
@@ -80,7 +86,10 @@ class FeatureSimulator:
             )
         found = self._features(np.atleast_2d(values))
         found = found[0] if values.ndim == 1 else found
-        return draws.new_tensor(found) if hasattr(draws, "new_tensor") else found  # type: ignore[return-value]
+        if not is_tensor:
+            return found  # type: ignore[return-value]
+        # A tensor of integers can't hold NaN.
+        return (draws if draws.is_floating_point() else draws.float()).new_tensor(found)
 
     def _features(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         if not len(values):

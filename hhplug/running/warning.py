@@ -21,7 +21,7 @@ def warn_of_invalid(problem: Problem, invalid: Invalid) -> None:
     if stable < dt:
         reason = (
             f"dt={dt:g} ms is too long for their conductances, so that V, spikes and rates mean "
-            f'nothing from then on; use dt={stable:g} or Simulator(method="stiff")'
+            f'nothing from then on; use dt={stable:.15g} or Simulator(method="stiff")'
         )
     else:
         reason = (

@@ -153,7 +153,7 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
             "f8",
             ("all_neurons",),
             chunks=per_shard,
-            attributes=feature_attributes(feature),
+            attributes=feature_attributes(problem, feature),
             fill=np.nan,
         )
     name = {"long_name": "segments that are committed of each shard"}

@@ -49,6 +49,17 @@ def test_a_tensor_gives_a_tensor_of_its_type():
     assert isinstance(found, torch.Tensor)
     assert found.dtype == torch.float32
     assert_array_equal(found.numpy(), simulator()(DRAWS).astype(np.float32))
+    short = simulator()(torch.tensor(DRAWS, dtype=torch.bfloat16))
+    assert short.dtype == torch.bfloat16
+
+
+def test_a_tensor_of_integers_gives_floats_since_a_feature_may_be_nan():
+    torch = pytest.importorskip("torch")
+    silent = simulator(stimulus=None)
+    found = silent(torch.tensor(DRAWS.astype(int)))
+    assert found.dtype == torch.float32
+    assert_array_equal(found.numpy(), silent(DRAWS).astype(np.float32))
+    assert np.isnan(found.numpy()).any()
 
 
 def test_wrong_names_and_shapes_are_refused():
@@ -58,5 +69,11 @@ def test_wrong_names_and_shapes_are_refused():
         simulator(features=())
     with pytest.raises(InvalidInput, match=r"parameters must be \(draws, 2\)"):
         simulator()(DRAWS[:, :1])
+    for values in ([["a", "b"]], [[36.0, 120.0], [36.0]], DRAWS + 0j, None):
+        with pytest.raises(InvalidInput, match="parameters must"):
+            simulator()(values)
+    for names in ((), ("g_K", "g_K")):
+        with pytest.raises(InvalidInput, match="names must name at least one parameter, each once"):
+            FeatureSimulator(Simulator("numpy"), names, 1.0, features=FEATURES)
     with pytest.raises(InvalidInput, match="stimulus must be a Stimulus"):
         simulator(stimulus=np.zeros(800))

@@ -1,5 +1,7 @@
 """Features that are computed while a run goes on, against their definitions and each other."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from features.described import features as described
@@ -113,6 +115,35 @@ def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
     assert_same_features(simulate(second.problem, "numpy").features, whole.features)
 
 
+@pytest.mark.parametrize("given", [np.array([2.0, 8.0]), [np.float32(2), 8], iter([2.0, 8.0])])
+def test_a_window_of_any_kind_is_two_floats_so_that_files_and_resumed_runs_know_it(given, tmp_path):
+    asked = {"features": ("V_min",), "window": given, "T": 5.0}
+    first = simulate(problem(**asked), "numpy")
+    assert first.problem.window == (2.0, 8.0)
+    first.save(tmp_path / "first.npz")
+    loaded = hhplug.load_result(tmp_path / "first.npz")
+    assert loaded.problem.window == first.problem.window
+    again = {} if isinstance(given, Iterator) else {"window": given}
+    resumed = problem(**asked | {"window": (2.0, 8.0), "resume": loaded} | again)
+    assert resumed.window_steps == (80, 320)
+
+
+def test_features_in_another_order_go_on_too():
+    whole = simulate(problem(window=None), "numpy").features
+    first = simulate(problem(T=600 * DT, window=None), "numpy")
+    rest = {"T": (STEPS - 600) * DT, "window": None, "resume": first}
+    second = simulate(problem(**rest, features=ALL[::-1]), "numpy").features
+    assert tuple(second) == ALL[::-1]
+    assert_same_features(second, whole)
+
+
+def test_a_window_begins_and_ends_at_the_same_step_as_a_current_does():
+    window = (3 * DT / 2, 9 * DT / 2)  # ms; half steps are rounded up, 1.5 to 2 and 4.5 to 5
+    current = Stimulus.step(1.0, *window).sample(DT, 10)
+    assert problem(window=window).window_steps == (2, 5)
+    assert_array_equal(np.flatnonzero(current), range(2, 5))
+
+
 def test_a_run_after_one_without_features_begins_its_window_anew():
     settled = simulate(problem(features=(), window=None), "numpy")
     after = simulate(problem(resume=settled, window=None, T=20.0), "numpy")
@@ -136,12 +167,15 @@ def test_the_features_of_an_invalid_neuron_are_nan():
     assert np.isfinite(result.features["V_mean"][result.valid]).all()
 
 
-def test_a_dataset_has_the_features_with_their_units():
+def test_a_dataset_has_the_features_with_their_units_and_their_window():
     pytest.importorskip("xarray")
     result = simulate(problem(), "numpy")
     data = result.to_xarray()
     assert_array_equal(data.isi_mean, result.features["isi_mean"])
     assert data.isi_mean.units == "ms"
+    assert data.isi_mean.window_ms == [5.0, 37.5]
+    cut = simulate(problem(T=20.0), "numpy").to_xarray()
+    assert cut.isi_mean.window_ms == [5.0, 20.0]
     assert data.V_std.units == "mV"
 
 
