@@ -30,30 +30,22 @@ class SpikeKernels:
         count = self._count
         tiles = -(-count.size // TILE)
         sums = self._gpu.arrays({"sums": (tiles, np.dtype(np.int64))})
-        self._launch("sum_counts", count.size, count, count.size, sums["sums"])
-        self._launch("sum_tiles", 1, sums["sums"], tiles)
-        self._launch("place_firsts", count.size, count, count.size, sums["sums"], arrays["places"])
+        counted = [count, count.size, sums["sums"]]
+        self._launch("sum_counts", count.size, counted)
+        self._launch("sum_tiles", 1, [sums["sums"], tiles])
+        self._launch("place_firsts", count.size, [*counted, arrays["places"]])
         for part in parts:
-            self._launch(
-                "place_spikes",
-                part.total,
-                part.total,
-                *(getattr(part, name) for name in PlacedSpikes.ARRAYS),
-                arrays["places"],
-                part.first_step,
-                self._dt,
-                first_neuron,
-                arrays["neuron"],
-                arrays["time"],
-            )
+            given = [part.total, *(getattr(part, name) for name in PlacedSpikes.ARRAYS)]
+            given += [arrays["places"], part.first_step, self._dt, first_neuron]
+            self._launch("place_spikes", part.total, [*given, arrays["neuron"], arrays["time"]])
         self._stream.synchronize()
         sums.free()
 
     def widen_counts(self, counts: Elements) -> None:
         """What `DeviceSession.widen_counts` describes."""
-        self._launch("widen_counts", counts.size, self._count, counts.size, counts)
+        self._launch("widen_counts", counts.size, [self._count, counts.size, counts])
 
-    def _launch(self, name: str, threads: int, *arguments: Elements | int | float) -> None:
+    def _launch(self, name: str, threads: int, arguments: Sequence[Elements | int | float]) -> None:
         kernel = self._module.get_function(name)
         shape = {"block": (TILE, 1, 1), "grid": (-(-threads // TILE), 1)}
         kernel(*map(_argument, arguments), stream=self._stream.handle, **shape)
