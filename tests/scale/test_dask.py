@@ -11,7 +11,8 @@ from scale.populations import N
 
 import hhplug.distributed
 from hhplug import open_result, simulate
-from hhplug.distributed.shards import unfinished
+from hhplug.distributed.dask import _compute
+from hhplug.distributed.shards import layout, unfinished
 from hhplug.stores.store import RunStore
 
 pytestmark = [
@@ -78,7 +79,7 @@ def test_threads_compute_a_population_and_what_is_done_isnt_done_again(threads, 
         return populations.noisy(neurons)
 
     assert run(threads, path, population, shard=None) == path
-    assert made == []
+    assert made == [slice(0, 6)]  # to see that it is the same population
 
 
 @pytest.mark.usefixtures("sigint_handler")
@@ -90,12 +91,28 @@ def test_ctrl_c_leaves_the_workers_idle_within_a_second_and_the_run_goes_on(thre
     store = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
         run(threads, store, populations.slow, progress=stop)
+    assert_idle_soon(threads)
+    assert unfinished(RunStore(store)) == [0, 1, 2, 3]
+
+
+def test_workers_are_idle_within_a_second_after_their_client_is_gone(threads, tmp_path):
+    store = layout(tmp_path / "run.zarr", populations.slow, N, 6, "reference")
+    with Client(threads.scheduler.address) as client:
+        keep = client.submit(
+            _compute, 0, store, populations.slow, backend="reference", topic="none", pure=False
+        )
+        while not any(threads.run(executing).values()):
+            time.sleep(0.02)
+        assert keep.status == "pending"
+    assert_idle_soon(threads)
+
+
+def assert_idle_soon(client):
     stopped, computed = time.monotonic(), time.process_time()
-    while any(threads.processing().values()) or any(threads.run(executing).values()):
+    while any(client.processing().values()) or any(client.run(executing).values()):
         waited = min(time.monotonic() - stopped, time.process_time() - computed)
         assert waited < IDLE_SECONDS  # of either, because other programs may use the processor
         time.sleep(0.02)
-    assert unfinished(RunStore(store)) == [0, 1, 2, 3]
 
 
 def executing(dask_worker):
