@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.errors import ContainsArrayError, GroupNotFoundError
+from zarr.errors import ContainsArrayError
 
 from hhplug.errors import ContractViolation, InvalidInput, warn
 from hhplug.problem import Problem
@@ -18,7 +18,7 @@ from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
 from hhplug.state import State
 from hhplug.stores.arrays import create, files, find, pieces, put, read, values_of, write
-from hhplug.stores.faults import loss_in_words
+from hhplug.stores.faults import ANEW, damage_in_words, loss_in_words
 from hhplug.stores.store import FEATURES_GROUP, RunStore, appears, describe
 from hhplug.validity import Invalid, invalid_neurons
 
@@ -68,8 +68,6 @@ class Shard:
     @property
     def problem(self) -> Problem:
         """The problem, as it was when the shard began. Its arrays are read."""
-        if not self._attributes:
-            raise InvalidInput(f"{self.store.path / self._begun} is missing; run it again")
         described = {**self.store.problem, "batch_size": self.neurons.stop - self.neurons.start}
         arrays = {name: values_of(self._stored(name)) for name in self._attributes["arrays"]}
         return packing.unpack(described, arrays)
@@ -81,11 +79,17 @@ class Shard:
 
     @property
     def _attributes(self) -> dict[str, Any]:
-        """The origin and the names of the problem's arrays; empty if the shard hasn't begun."""
-        try:
-            return dict(zarr.open_group(self.store.zarr, path=self._begun, mode="r").attrs)
-        except GroupNotFoundError:
-            return {}
+        """The origin and the names of the problem's arrays."""
+        path = self.store.path / self._begun
+        with damage_in_words(path):
+            if not self._has_begun:
+                raise InvalidInput(f"{path} is missing; {ANEW}")
+            found = zarr.open_group(self.store.zarr, path=self._begun, mode="r").attrs
+            return {name: found[name] for name in ("origin", "arrays")}
+
+    @property
+    def _has_begun(self) -> bool:
+        return (self.store.path / self._begun / "zarr.json").exists()
 
     def begin(self, problem: Problem, origin: Mapping[str, str]) -> Committed | None:
         """Write the problem, or check that it is the one with which the shard began.
@@ -93,8 +97,8 @@ class Shard:
         Returns the last commit, or None. Raises InvalidInput for another problem than the store's
         or the shard's, and for another backend, kind of device or version than the shard's.
         """
-        arrays, path = self._arrays_of(problem), self.store.path
-        if not self._attributes:
+        arrays, path, shown = self._arrays_of(problem), self.store.path, self._shown()
+        if not shown and not self._has_begun:
             with loss_in_words(path, "is kept, and the same call goes on"):
                 if self._write_problem(problem, arrays, origin):
                     return None

@@ -34,6 +34,7 @@ def cut(store, pattern):
 DAMAGED = {
     "shards/000000/checkpoint/c/0": "checkpoint is damaged: .*; delete .*/checkpoint and .*/c/0,",
     "shards/000000/checkpoint/zarr.json": "checkpoint is damaged: ",
+    "shards/000000/begun/zarr.json": "begun is damaged: .*; run it anew in another folder",
     "shards/000000/problem/stimulus/0/mean/c/0": "mean is damaged: ",
     "V/c/*/*": "V is damaged: .*; run it anew in another folder",
     "shards/000000/spikes/*/time/c/0": "spikes/.*/time is damaged: ",
@@ -51,7 +52,7 @@ def test_a_damaged_file_is_named(store, pattern):
 LOST = {
     "shards/000000/checkpoint/c/0": "checkpoint/c/0 is missing; delete .*/checkpoint and .*/c/0,",
     "shards/000000/checkpoint/zarr.json": "checkpoint is missing; delete .*/checkpoint and ",
-    "shards/000000/begun/zarr.json": "begun is missing; run it again",
+    "shards/000000/begun/zarr.json": "begun is missing; run it anew in another folder",
     "shards/000000/problem/stimulus/0/mean/c/0": "mean/c/0 is missing; run it anew in another",
     "V/c/*/*": "V/c/2/0 is missing; run it anew in another folder",
     "V/zarr.json": "V is missing; run it anew in another folder",
@@ -65,6 +66,9 @@ def test_a_file_that_was_deleted_is_named_and_not_read_as_fill_values(store, pat
     sorted(store.glob(pattern))[-1].unlink()
     with pytest.raises(InvalidInput, match=LOST[pattern]):
         np.asarray((result := open_result(store)).V), result.spikes.time
+    if "begun" in pattern or "checkpoint" in pattern:
+        with pytest.raises(InvalidInput, match=LOST[pattern]):
+            run(store)
 
 
 def test_a_result_whose_store_was_moved_says_so(store, tmp_path):
