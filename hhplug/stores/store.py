@@ -57,7 +57,8 @@ class RunStore:
         except InvalidInput:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"{path} is not a store of hhplug, or damaged") from error
+            saved = "; load_result reads what Result.save wrote" if self.path.is_file() else ""
+            raise InvalidInput(f"{path} is not a store of hhplug, or damaged{saved}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path,)

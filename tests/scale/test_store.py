@@ -323,9 +323,11 @@ def test_every_object_lies_in_one_cell():
             assert grid.cell[0] % grid.chunk[0] == grid.cell[1] % grid.chunk[1] == 0
 
 
-@pytest.mark.parametrize(("n", "steps"), [(10_000, 26_000), (268_000, 1000), (10**6, 1000)])
+@pytest.mark.parametrize(
+    ("n", "steps"), [(1, 250_000), (10_000, 26_000), (268_000, 1000), (10**6, 1000)]
+)
 def test_a_segment_is_some_hundred_million_neuron_steps_or_a_thousand_steps(n, steps):
-    problem = Problem(10**5 * DT, DT, batch_size=n, record=(), spikes="counts")
+    problem = Problem(10**6 * DT, DT, batch_size=n, record=(), spikes="counts")
     assert grid_of(problem, n, n).segment == steps
 
 
