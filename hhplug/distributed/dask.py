@@ -10,6 +10,7 @@ from distributed import Client, Reschedule, get_worker, wait
 from distributed.system import MEMORY_LIMIT
 
 from hhplug.distributed.shards import Population, advance_shard, unfinished
+from hhplug.errors import InvalidInput
 from hhplug.running.memory_check import share_of_memory
 from hhplug.stores.store import RunStore
 
@@ -35,17 +36,9 @@ def run_on_workers(
     done = dict(enumerate(plan.segments_done() / plan.grid.n_segments))
     topic = f"hhplug-{uuid4()}"
     client.subscribe_topic(topic, lambda event: done.update([event[1]]))
-    tasks = client.map(
-        _compute,
-        unfinished(plan),
-        store=plan,
-        population=population,
-        backend=backend,
-        topic=topic,
-        key=topic,
-        pure=False,
-    )
+    tasks = []
     try:
+        tasks = _submitted(client, plan, population, backend, topic)
         waiting = set(tasks)
         while waiting:
             with suppress(TimeoutError):
@@ -58,6 +51,20 @@ def run_on_workers(
     finally:
         client.cancel(tasks)
         client.unsubscribe_topic(topic)
+
+
+def _submitted(
+    client: Client, plan: RunStore, population: Population, backend: str, topic: str
+) -> list[Any]:
+    """The tasks of the shards that aren't complete. Raises InvalidInput if they can't be sent."""
+    shards, shared = unfinished(plan), {"store": plan, "population": population, "topic": topic}
+    try:
+        return client.map(_compute, shards, **shared, backend=backend, key=topic, pure=False)
+    except TypeError as error:
+        raise InvalidInput(
+            f"population can't be sent to the workers ({error.__cause__ or error}); define it as a "
+            "function of a module that they can import"
+        ) from error
 
 
 def _compute(

@@ -1,6 +1,7 @@
 """Workers of Dask, processes or threads, compute a population; some die, runs are cancelled."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from scale.cells import assert_same
 from scale.populations import N
 
 import hhplug.distributed
-from hhplug import open_result, simulate
+from hhplug import InvalidInput, open_result, simulate
 from hhplug.distributed.dask import _compute
 from hhplug.distributed.shards import layout, unfinished
 from hhplug.stores.store import RunStore
@@ -122,6 +123,17 @@ def executing(dask_worker):
 def test_an_error_on_a_worker_ends_the_run_with_that_error(threads, tmp_path):
     with pytest.raises(ArithmeticError, match="no such neurons"):
         run(threads, tmp_path / "run.zarr", populations.failing)
+
+
+def test_a_population_that_cannot_be_sent_is_refused_in_words(threads, tmp_path):
+    lock = threading.Lock()
+
+    def population(neurons):
+        with lock:
+            return populations.noisy(neurons)
+
+    with pytest.raises(InvalidInput, match=r"can't be sent .*cannot pickle '_thread.lock' object"):
+        run(threads, tmp_path / "run.zarr", population)
 
 
 def test_a_task_asks_for_its_share_of_the_memory(threads):
