@@ -155,6 +155,8 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path):
     with pytest.raises(InvalidInput, match="is not a store of hhplug"):
         run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(InvalidInput, match=r"is not a store of hhplug, .*; load_result reads"):
+        open_result(tmp_path / "thesis.txt")
     with pytest.raises(InvalidInput, match="no folder"):
         run(tmp_path / "none" / "run.zarr")
     with pytest.raises(InvalidInput, match=r"there is no store .*nothing"):
