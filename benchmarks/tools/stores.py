@@ -3,9 +3,10 @@
 usage: python -m benchmarks.tools.stores --backend NAME [--neurons N] [--steps N] [--every N]
                                          [--shards N] [--folder DIR] [--no-memory]
 
-It prints lines of Markdown: seconds of each run, MB/s of float32 before compression, seconds for
-each shard, and the size on disk. Zarr alone writes the recording that the run made, in the same
-chunks, from memory. The population is an F-I sweep whose neurons fire.
+It prints lines of Markdown: seconds of each run, its ratio to that of the run in memory, MB/s of
+float32 before compression, seconds for each shard, and the size on disk. Zarr alone writes the
+recording that the run made, in the same chunks, from memory. The population is an F-I sweep whose
+neurons fire.
 """
 
 import argparse
@@ -75,20 +76,24 @@ def _table(options: argparse.Namespace, folder: Path):
     yield f"{options.neurons:,} neurons, {options.steps:,} steps, V every {options.every}"
     yield f"{options.backend} on {simulator.device}, {size:,.0f} MB of V"
     yield ""
-    yield "| | s | MB/s of V | on disk, MB |"
-    yield "| --- | --- | --- | --- |"
-    if not options.no_memory:
-        seconds = _seconds(lambda: simulator.run(**arguments))
-        yield f"| in memory | {seconds:.2f} | {size / seconds:,.0f} | |"
+    yield "| | s | × in memory | MB/s of V | on disk, MB |"
+    yield "| --- | --- | --- | --- | --- |"
+    in_memory = None if options.no_memory else _seconds(lambda: simulator.run(**arguments))
+
+    def row(name: str, seconds: float, written: str = "") -> str:
+        ratio = f"{seconds / in_memory:.2f}" if in_memory else ""
+        return f"| {name} | {seconds:.2f} | {ratio} | {size / seconds:,.0f} | {written} |"
+
+    if in_memory:
+        yield row("in memory", in_memory)
     path = folder / "run.zarr"
     seconds = _seconds(lambda: simulator.run(**arguments, store=path))
-    yield f"| to a store | {seconds:.2f} | {size / seconds:,.0f} | {_megabytes(path):,.0f} |"
+    yield row("to a store", seconds, f"{_megabytes(path):,.0f}")
     result = open_result(path)
     V, grid = np.asarray(result.V), RunStore(path).grid
     alone = folder / "alone.zarr"
     seconds = _seconds(lambda: _write(V, grid, alone))
-    speed = f"{size / seconds:,.0f}"
-    yield f"| zarr-python alone | {seconds:.2f} | {speed} | {_megabytes(alone):,.0f} |"
+    yield row("zarr-python alone", seconds, f"{_megabytes(alone):,.0f}")
     store = layout(
         folder / "shards.zarr", population, options.neurons, options.neurons // options.shards
     )

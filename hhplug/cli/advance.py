@@ -56,9 +56,10 @@ def _part(text: str) -> tuple[int, int]:
 
 def _advance(options: argparse.Namespace) -> int:
     with needs_store():
-        from hhplug.distributed.shards import advance_shard, part, unfinished
+        from hhplug.distributed.shards import advance_shard, part, refuse_other, unfinished
         from hhplug.stores.store import RunStore
     store, population = RunStore(options.store), population_function(options.population)
+    refuse_other(store, population)
     left = unfinished(store, part(store, *options.part))
     progress = on_terminal() if options.progress is None else options.progress
     with reporter(progress) as report, Interruption() as interruption:

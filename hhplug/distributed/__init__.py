@@ -44,10 +44,11 @@ def run(
 
     Open the store by `hhplug.open_result`, or by xarray if it doesn't fit into memory. A worker
     that dies loses what it did since its last commit, and another one goes on from there. After
-    Ctrl-C or an error the workers stop within a second, and the same call goes on.
+    Ctrl-C or an error, or the end of this process, the workers stop within a second, and the same
+    call goes on.
 
-    Raises what `Simulator.run` does, KilledWorker if a shard's workers died again and again, and
-    MissingExtra if Dask or Zarr isn't installed.
+    Raises what `Simulator.run` does, InvalidInput for a store of another population, KilledWorker
+    if a shard's workers died again and again, and MissingExtra if Dask or Zarr isn't installed.
     """
     with needs_store():
         from hhplug.distributed.shards import layout

@@ -6,14 +6,15 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, Event, get_worker, wait
+from distributed import Client, Reschedule, get_worker, wait
 from distributed.system import MEMORY_LIMIT
 
 from hhplug.distributed.shards import Population, advance_shard, unfinished
+from hhplug.errors import InvalidInput
 from hhplug.running.memory_check import share_of_memory
 from hhplug.stores.store import RunStore
 
-POLL_SECONDS = 0.2  # s; how often the client looks at its workers, and a worker at the client
+POLL_SECONDS = 0.2  # s; how often the client looks at its workers, and how often they tell it
 
 
 def n_workers(client: Client) -> int:
@@ -35,18 +36,9 @@ def run_on_workers(
     done = dict(enumerate(plan.segments_done() / plan.grid.n_segments))
     topic = f"hhplug-{uuid4()}"
     client.subscribe_topic(topic, lambda event: done.update([event[1]]))
-    stop = Event(topic, client=client)
-    tasks = client.map(
-        _compute,
-        unfinished(plan),
-        store=plan,
-        population=population,
-        backend=backend,
-        topic=topic,
-        key=topic,
-        pure=False,
-    )
+    tasks = []
     try:
+        tasks = _submitted(client, plan, population, backend, topic)
         waiting = set(tasks)
         while waiting:
             with suppress(TimeoutError):
@@ -56,44 +48,50 @@ def run_on_workers(
                     task.result()  # raises what it raised
             report(sum(done.values()) / len(done))
         report(1.0)
-    except BaseException:
-        stop.set()
-        raise
     finally:
         client.cancel(tasks)
         client.unsubscribe_topic(topic)
 
 
+def _submitted(
+    client: Client, plan: RunStore, population: Population, backend: str, topic: str
+) -> list[Any]:
+    """The tasks of the shards that aren't complete. Raises InvalidInput if they can't be sent."""
+    shards, shared = unfinished(plan), {"store": plan, "population": population, "topic": topic}
+    try:
+        return client.map(_compute, shards, **shared, backend=backend, key=topic, pure=False)
+    except TypeError as error:
+        raise InvalidInput(
+            f"population can't be sent to the workers ({error.__cause__ or error}); define it as a "
+            "function of a module that they can import"
+        ) from error
+
+
 def _compute(
     number: int, store: RunStore, population: Population, backend: str, topic: str
 ) -> bool:
-    """Compute a shard on a worker, until it is complete or the client stops.
+    """Compute a shard on a worker, until it is complete or nobody wants it any more.
 
-    topic: of the events by which progress is told, and the name of the Event that stops.
+    topic: of the events by which progress is told.
     """
-    worker, stop, last = get_worker(), Event(topic), {"told": 0.0, "asked": 0.0}
-
-    def passed(what: str) -> bool:
-        """Whether it is time to do this again."""
-        if monotonic() - last[what] < POLL_SECONDS:
-            return False
-        last[what] = monotonic()
-        return True
+    worker, told = get_worker(), 0.0
+    key = worker.get_current_task()
 
     def report(fraction: float) -> None:
-        if passed("told") or fraction == 1.0:
+        nonlocal told
+        if monotonic() - told >= POLL_SECONDS or fraction == 1.0:
+            told = monotonic()
             worker.log_event(topic, (number, fraction))
 
-    stopping = False
-
     def stopped() -> bool:
-        nonlocal stopping
-        if not stopping and passed("asked"):
-            stopping = bool(stop.is_set())
-        return stopping
+        """Whether the client has cancelled the task, or is gone. Dask doesn't stop a thread."""
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == "cancelled"
 
     with share_of_memory(_share(worker)):
-        return advance_shard(store, population, number, backend, report=report, stopped=stopped)
+        if advance_shard(store, population, number, backend, report=report, stopped=stopped):
+            return True
+    raise Reschedule  # for the case that it is wanted again
 
 
 def _share(worker: Any) -> float:

@@ -49,7 +49,8 @@ def layout(
     backend: the name of the one that will compute, which need not be able to run here. It decides
         the precision of a problem that leaves its dtype out. "auto" stands for any with float32.
 
-    Raises InvalidInput for a store of another population, and OSError.
+    Raises InvalidInput for a store of another population, as far as the first shard that has a
+    commit tells, and OSError.
     """
     n_neurons = checks.whole("n_neurons", n_neurons, 1)
     shard = None if shard is None else min(checks.whole("shard", shard, 1), n_neurons)
@@ -61,6 +62,7 @@ def layout(
                 f"{store} has {found.grid.n_neurons:,} neurons in shards of {found.grid.shard:,}, "
                 f"and this has {n_neurons:,} in shards of {shard:,}; name a new store"
             )
+        refuse_other(found, population)
         return found
     shard = shard or n_neurons
     problem = problem_of(population, slice(0, shard))
@@ -69,6 +71,19 @@ def layout(
         dtypes = spec.capabilities.dtypes if spec else ("float32",)
         problem = problem.with_dtype("float32" if "float32" in dtypes else dtypes[0])
     return lay_out(store, problem, n_neurons, shard)
+
+
+def refuse_other(store: RunStore, population: Population) -> None:
+    """Raise InvalidInput if the first shard with a commit is one of another population.
+
+    Otherwise a complete store would be taken for that of a function which was changed since, and
+    the shards of a store that isn't complete would be those of two populations.
+    """
+    begun = np.flatnonzero(store.segments_done())
+    if begun.size:
+        shard = Shard(store, int(begun[0]))
+        problem = problem_of(population, shard.neurons).with_dtype(store.problem["dtype"])
+        shard.refuse_other(problem)
 
 
 def problem_of(population: Population, neurons: slice) -> Problem:

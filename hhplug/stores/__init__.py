@@ -18,7 +18,8 @@ def open_result(path: str | Path) -> "Result":
     """The Result of a store, the folder that `run(..., store=path)` wrote.
 
     Its samples and spikes are read when they are used; `result.V[:, 3]` reads one neuron, and
-    `to_xarray()` is a Dataset that reads what is computed with. If the run was broken off, the
+    `to_xarray()` is a Dataset that reads what is computed with. Parameters, the stimulus (an array
+    as well) and the last state are read at once. If the run was broken off, the
     result has the steps that are committed.
 
     Raises InvalidInput for anything else, if nothing is committed yet, and if the shards of a

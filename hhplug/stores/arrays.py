@@ -1,21 +1,27 @@
 """Read and write the arrays of a store by zarr-python.
 
-Each object of an array is replaced as a whole: readers see the old one or the new one.
+Each object of an array is a file that is replaced as a whole: readers see the old one or the new
+one. Whatever is written has its objects, even if all values are the fill value, since Zarr reads
+the fill value where an object was lost.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import DTypeLike, NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
-from zarr.errors import ContainsArrayError
+from zarr.errors import ArrayNotFoundError, ContainsArrayError
 from zarr.storage import LocalStore
 
-from hhplug.stores.faults import ANEW, damage_in_words
+from hhplug.errors import InvalidInput
+from hhplug.stores.faults import ANEW, DAMAGE, damage_in_words
 
 BYTES_AT_ONCE = 2**25  # of a long array that is written or compared piece by piece
+WHOLE: Any = {"write_empty_chunks": True}  # Zarr's word for what this module's docstring says
 
 
 def create(
@@ -53,6 +59,7 @@ def create(
         dimension_names=dims,
         attributes=dict(attributes or {}),
         overwrite=overwrite,
+        config=WHOLE,
     )
 
 
@@ -62,7 +69,6 @@ def put(
     values: NDArray[Any],
     dims: Sequence[str],
     attributes: Mapping[str, Any] | None = None,
-    compressed: bool = True,
 ) -> None:
     """Write an array, which may exist already with the same shape.
 
@@ -71,7 +77,7 @@ def put(
     rows = max(1, BYTES_AT_ONCE // max(1, values.nbytes // max(1, len(values))))
     chunks = (min(rows, len(values)), *values.shape[1:])
     given: Any = (values.shape, values.dtype, dims)
-    others: Any = {"chunks": chunks, "attributes": attributes, "compressed": compressed}
+    others: Any = {"chunks": chunks, "attributes": attributes}
     try:
         array = create(store, path, *given, **others)
     except ContainsArrayError:
@@ -79,26 +85,83 @@ def put(
         if (array.shape, array.dtype) != (values.shape, values.dtype):  # of another run, not begun
             array = create(store, path, *given, **others, overwrite=True)
     for piece in pieces(values):
-        array[piece] = values[piece]
+        write(array, values[piece], piece)
+
+
+def find(store: LocalStore, path: str) -> zarr.Array[Any] | None:
+    """An array of the store, or None. Raises InvalidInput if its description is damaged."""
+    with damage_in_words(store.root / path):
+        try:
+            return zarr.open_array(store, path=path, mode="r+").with_config(WHOLE)
+        except ArrayNotFoundError:
+            return None
 
 
 def read(store: LocalStore, path: str) -> zarr.Array[Any]:
     """An array of the store, whose values `values_of` reads.
 
-    Raises ArrayNotFoundError, and InvalidInput if its description is damaged.
+    Raises InvalidInput if it isn't there, or its description is damaged.
     """
-    with damage_in_words(store.root / path):
-        return zarr.open_array(store, path=path, mode="r+")
+    array = find(store, path)
+    if array is None:
+        raise InvalidInput(f"{store.root / path} is missing; {ANEW}")
+    return array
 
 
-def values_of(array: zarr.Array[Any], *selection: Any, remedy: str = ANEW) -> NDArray[Any]:
+def write(array: zarr.Array[Any], values: Any, *selection: Any) -> None:
+    """Write values that cover whole objects. selection: an integer or a slice for each axis.
+
+    Zarr reads an old object before it writes some of its chunks. One that is damaged is deleted.
+    """
+    try:
+        array[selection] = values
+    except DAMAGE:
+        for file in files(array, *selection):
+            file.unlink(missing_ok=True)
+        array[selection] = values
+
+
+def values_of(
+    array: zarr.Array[Any], *selection: Any, remedy: str = ANEW, complete: bool = True
+) -> NDArray[Any]:
     """The values of an array, by default all.
 
-    selection: an integer, a slice or indices for each axis. remedy: for the InvalidInput that is
-    raised if an object is damaged.
+    selection: an integer, a slice of positive step, or indices from 0 on, for each axis.
+    complete: whether all values were written. remedy: for the InvalidInput that is raised if an
+    object is damaged, or is missing from what was written.
     """
-    with damage_in_words(f"{array.store}/{array.path}".removeprefix("file://"), remedy):
+    path = _folder(array)
+    if complete:
+        for file in files(array, *selection):
+            if not file.exists():
+                raise InvalidInput(f"{path} is damaged: {file} is missing; {remedy}")
+    with damage_in_words(path, remedy):
         return np.asarray(array.oindex[selection or ...])
+
+
+def files(array: zarr.Array[Any], *selection: Any) -> list[Path]:
+    """The files of the objects in which a selection's values are."""
+    folder, keys = _folder(array) / "c", [*selection, *[slice(None)] * array.ndim]
+    objects = [
+        _blocks(key, length, size)
+        for key, length, size in zip(keys, array.shape, array.shards or array.chunks, strict=False)
+    ]
+    return [folder.joinpath(*map(str, place)) for place in product(*objects)]
+
+
+def _blocks(key: Any, length: int, size: int) -> Sequence[int]:
+    """The blocks of `size` indices that a selection along an axis touches."""
+    if not isinstance(key, slice):
+        return np.unique(np.asarray(key) // size).tolist()
+    chosen = range(length)[key]
+    if chosen.step >= size:
+        return [index // size for index in chosen]
+    return range(chosen[0] // size, chosen[-1] // size + 1) if chosen else ()
+
+
+def _folder(array: zarr.Array[Any]) -> Path:
+    store: Any = array.store
+    return store.root / array.path
 
 
 def pieces(values: NDArray[Any] | zarr.Array[Any]) -> list[slice]:

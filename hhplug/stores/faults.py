@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zarr.errors import NodeNotFoundError
-
 from hhplug.errors import HHPlugError, InvalidInput
 
 ANEW = "run it anew in another folder"
+DAMAGE = ValueError, TypeError, KeyError, RuntimeError
+"""What Zarr raises of a file that isn't as it was written."""
 
 
 @contextmanager
@@ -18,9 +18,9 @@ def damage_in_words(path: object, remedy: str = ANEW) -> Iterator[None]:
     """
     try:
         yield
-    except (HHPlugError, NodeNotFoundError):
+    except HHPlugError:
         raise
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except DAMAGE as error:
         raise InvalidInput(f"{path} is damaged: {error}; {remedy}") from error
 
 

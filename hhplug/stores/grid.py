@@ -15,6 +15,9 @@ SPIKES_PER_MS = 0.1  # of a neuron, at most; used for the length of a segment al
 # steps of 15 million neurons take a GPU 0.1 s.
 SEGMENT_WORK = 2**28  # neuron-steps of a segment, unless these are fewer than LEAST_STEPS
 LEAST_STEPS = 1000  # of the segment of a large shard, since each segment has files of its own
+MOST_STEPS = (
+    250_000  # of the segment of a small one, whose steps take NumPy 67 µs however few it has
+)
 CHUNK_ROWS = 1000  # most samples in a chunk
 CHUNK_VALUES = 256_000  # values in a chunk, 1 MB in float32
 MOST_IN_SHARD = 2**27  # neurons; a value of each is one object, which compressors limit to 2 GB
@@ -106,7 +109,7 @@ def grid_of(problem: Problem, n_neurons: int, shard: int) -> Grid:
     spikes = BYTES_PER_SPIKE * SPIKES_PER_MS * dt * shard if problem.spikes == "times" else 0.0
     steps = min(
         problem.n_steps,
-        max(SEGMENT_WORK / shard, LEAST_STEPS),
+        min(max(SEGMENT_WORK / shard, LEAST_STEPS), MOST_STEPS),
         SEGMENT_BYTES / max(sample, 1e-9),
         SPIKE_BYTES / max(spikes, 1e-9),
     )

@@ -13,7 +13,7 @@ from hhplug.stores.arrays import values_of
 class StoredSamples(NDArrayOperatorsMixin):
     """An array (n_samples, n_recorded) on disk. Indexing it reads what is asked for.
 
-    NumPy's functions and operators, and `np.asarray`, read all of it.
+    NumPy's functions, operators and methods, and `np.asarray`, read all of it.
     """
 
     ndim = 2
@@ -31,6 +31,12 @@ class StoredSamples(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return f"<StoredSamples {self.shape} {self.dtype}, read when they are used>"
+
+    def __getattr__(self, name: str) -> Any:
+        """What arrays have besides, such as `mean`, of all samples, which are read."""
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(np.asarray(self), name)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

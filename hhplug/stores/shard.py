@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.errors import ArrayNotFoundError, ContainsGroupError, GroupNotFoundError
+from zarr.errors import ContainsArrayError
 
 from hhplug.errors import ContractViolation, InvalidInput, warn
 from hhplug.problem import Problem
@@ -17,9 +17,9 @@ from hhplug.results.feature_values import feature_values
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Timing
 from hhplug.state import State
-from hhplug.stores.arrays import pieces, put, read, values_of
-from hhplug.stores.faults import loss_in_words
-from hhplug.stores.store import FEATURES_GROUP, RunStore, describe
+from hhplug.stores.arrays import create, files, find, pieces, put, read, values_of, write
+from hhplug.stores.faults import ANEW, damage_in_words, loss_in_words
+from hhplug.stores.store import FEATURES_GROUP, RunStore, appears, describe
 from hhplug.validity import Invalid, invalid_neurons
 
 ORIGIN = {
@@ -79,11 +79,17 @@ class Shard:
 
     @property
     def _attributes(self) -> dict[str, Any]:
-        """The origin and the names of the problem's arrays; empty if the shard hasn't begun."""
-        try:
-            return dict(zarr.open_group(self.store.zarr, path=self._begun, mode="r").attrs)
-        except GroupNotFoundError:
-            return {}
+        """The origin and the names of the problem's arrays."""
+        path = self.store.path / self._begun
+        with damage_in_words(path):
+            if not self._has_begun:
+                raise InvalidInput(f"{path} is missing; {ANEW}")
+            found = zarr.open_group(self.store.zarr, path=self._begun, mode="r").attrs
+            return {name: found[name] for name in ("origin", "arrays")}
+
+    @property
+    def _has_begun(self) -> bool:
+        return (self.store.path / self._begun / "zarr.json").exists()
 
     def begin(self, problem: Problem, origin: Mapping[str, str]) -> Committed | None:
         """Write the problem, or check that it is the one with which the shard began.
@@ -91,31 +97,43 @@ class Shard:
         Returns the last commit, or None. Raises InvalidInput for another problem than the store's
         or the shard's, and for another backend, kind of device or version than the shard's.
         """
-        described, arrays = describe(problem)
-        path = self.store.path
-        for name in dict.fromkeys([*self.store.problem, *described]):
-            _refuse_other(path, name, self.store.problem.get(name), described.get(name))
-        attributes = self._attributes
-        if not attributes:
+        arrays, path, shown = self._arrays_of(problem), self.store.path, self._shown()
+        if not shown and not self._has_begun:
             with loss_in_words(path, "is kept, and the same call goes on"):
                 if self._write_problem(problem, arrays, origin):
                     return None
-        attributes = attributes or self._attributes
         for name, called in ORIGIN.items():
-            if (before := attributes["origin"][name]) != origin[name]:
+            if (before := self.origin[name]) != origin[name]:
                 raise InvalidInput(
                     f"{path} was begun with the {called} {before}, and this is {origin[name]}; go "
                     "on with that one, since others give other bits, or name a new store"
                 )
-        if attributes["arrays"] != list(arrays):
-            raise InvalidInput(f"{path} holds another run: another state before; name a new store")
-        for name, values in arrays.items():
-            self._refuse_other_values(name, values)
+        self._refuse_other_arrays(arrays)
         committed = self.committed()
         self._known = committed.segments if committed else 0
         if self._shown() < self._known:  # the process ended between these two writes
-            self.store.array("progress")[self.number] = self._known
+            self._show()
         return committed
+
+    def refuse_other(self, problem: Problem) -> None:
+        """Raise InvalidInput for another problem than that with which the shard began."""
+        self._refuse_other_arrays(self._arrays_of(problem))
+
+    def _arrays_of(self, problem: Problem) -> packing.Arrays:
+        """The arrays of a problem, or InvalidInput if the rest of it isn't the store's."""
+        described, arrays = describe(problem)
+        for name in dict.fromkeys([*self.store.problem, *described]):
+            stored, given = (values.get(name) for values in (self.store.problem, described))
+            _refuse_other(self.store.path, name, stored, given)
+        return arrays
+
+    def _refuse_other_arrays(self, arrays: packing.Arrays) -> None:
+        if self._attributes["arrays"] != list(arrays):
+            raise InvalidInput(
+                f"{self.store.path} holds another run: another state before; name a new store"
+            )
+        for name, values in arrays.items():
+            self._refuse_other_values(name, values)
 
     def _write_problem(
         self, problem: Problem, arrays: packing.Arrays, origin: Mapping[str, str]
@@ -128,13 +146,13 @@ class Shard:
         if problem.record:
             columns = self._columns(problem)
             ids = self.neurons.start + problem.neurons
-            self.store.array("neuron")[columns] = ids
-        try:  # written last: from now on, the shard has begun
-            attributes = {"origin": {name: origin[name] for name in ORIGIN}, "arrays": list(arrays)}
-            zarr.create_group(store.zarr, path=self._begun, zarr_format=3, attributes=attributes)
-        except ContainsGroupError:
-            return False
-        return True
+            write(self.store.array("neuron"), ids, columns)
+        # Written last: from now on, the shard has begun. One of several owners is the first.
+        attributes = {"origin": {name: origin[name] for name in ORIGIN}, "arrays": list(arrays)}
+        return appears(
+            store.path / self._begun,
+            lambda begun: zarr.create_group(begun, zarr_format=3, attributes=attributes),
+        )
 
     def _columns(self, problem: Problem) -> slice:
         """The columns of the shard's recorded neurons in the arrays of samples."""
@@ -168,7 +186,7 @@ class Shard:
         rows, columns = grid.rows(segment), self._columns(problem)
         for name, samples in outcome.samples.items():
             if samples.size:
-                self.store.array(name)[rows, columns] = samples
+                write(self.store.array(name), samples, rows, columns)
         if outcome.spikes is not None:
             neuron = (outcome.spikes.neuron + self.neurons.start).astype(grid.index_dtype)
             values = {"neuron": neuron, "time": outcome.spikes.time}
@@ -209,23 +227,25 @@ class Shard:
             self._write_totals(problem, done)
         self._write_checkpoint(done)
         self._known = done.segments
-        self.store.array("progress")[self.number] = self._known
+        self._show()
 
     def _shown(self) -> int:
         """The segments that the store's progress shows of this shard."""
-        own = slice(self.number, self.number + 1)
-        return int(values_of(self.store.array("progress"), own)[0])
+        return int(self.store.segments_done(self.number))
+
+    def _show(self) -> None:
+        write(self.store.array("progress"), self._known, self.number)
 
     def _write_totals(self, problem: Problem, done: Committed) -> None:
         neurons = self.neurons
         if problem.spikes != "off":
-            self.store.array("spike_count")[neurons] = done.spike_count
+            write(self.store.array("spike_count"), done.spike_count, neurons)
         first_steps = done.invalid.first_steps(neurons.stop - neurons.start)
-        self.store.array("first_invalid_step")[neurons] = first_steps
-        self.store.array("final_state")[:, neurons] = done.state.variables
+        write(self.store.array("first_invalid_step"), first_steps, neurons)
+        write(self.store.array("final_state"), done.state.variables, slice(None), neurons)
         if problem.features:
             for name, values in feature_values(problem, done.state, done.invalid).items():
-                self.store.array(f"{FEATURES_GROUP}/{name}")[neurons] = values
+                write(self.store.array(f"{FEATURES_GROUP}/{name}"), values, neurons)
 
     def _write_checkpoint(self, done: Committed) -> None:
         fields = {
@@ -241,36 +261,37 @@ class Shard:
         content = np.concatenate(
             [np.ascontiguousarray(values).reshape(-1).view(np.uint8) for values in fields.values()]
         )
-        path = f"{self._folder}/checkpoint"
-        try:
-            array = read(self.store.zarr, path)
-        except ArrayNotFoundError:
+        store, path = self.store.zarr, f"{self._folder}/checkpoint"
+        array = find(store, path)
+        if array is None:
             attributes = {"fields": listed, "long_name": "the bytes of the fields"}
-            put(self.store.zarr, path, content, ("byte",), attributes, compressed=False)
-            return
+            given: Any = (content.shape, content.dtype, ("byte",))
+            try:  # a single chunk, so that a commit is the write of one file
+                array = create(store, path, *given, attributes=attributes, compressed=False)
+            except ContainsArrayError:  # another owner was faster
+                array = read(store, path)
         if array.attrs["fields"] != listed:
             raise ContractViolation(
                 "what a session carries in state() must have the same names and shapes each time"
             )
-        array[:] = content
+        write(array, content, slice(None))
 
     def committed(self) -> Committed | None:
         """What the last commit holds, or None if there was none."""
-        path = f"{self._folder}/checkpoint"
-        try:
-            array = read(self.store.zarr, path)
-        except ArrayNotFoundError:
+        path, shown = f"{self._folder}/checkpoint", self._shown()
+        array = find(self.store.zarr, path)
+        if not shown and (array is None or not all(file.exists() for file in files(array))):
             return None
-        files = f"{self.store.path}/{path} and {self.store.path}/progress/c/{self.number}"
-        anew = f"delete {files}, and the same call computes the shard anew"
+        both = f"{self.store.path}/{path} and {self.store.path}/progress/c/{self.number}"
+        anew = f"delete {both}, and the same call computes the shard anew"
+        if array is None:
+            raise InvalidInput(f"{self.store.path}/{path} is missing; {anew}")
         content, fields, begin = values_of(array, remedy=anew), {}, 0
         listed: Any = array.attrs["fields"]
         for name, dtype, shape in listed:
             end = begin + np.dtype(dtype).itemsize * int(np.prod(shape))
             fields[name] = content[begin:end].view(dtype).reshape(shape).copy()  # aligned
             begin = end
-        if not fields["segments"][0]:  # the array was made, but not yet written
-            return None
         return Committed(
             segments=int(fields["segments"][0]),
             state=State(fields["variables"], packing.carried("carry", fields)),
@@ -287,4 +308,6 @@ def _refuse_other(path: Any, name: str, stored: Any, given: Any) -> None:
         return
     plain = name in ("record", "features", "window") or not isinstance(stored, dict | list)
     values = f"{name}={stored!r}, and this has {given!r}" if plain else f"another {name}"
-    raise InvalidInput(f"{path} holds another run: it has {values}; name a new store")
+    longer = name == "T" and given > stored
+    rest = " for the rest, which resume=hhplug.open_result(…) of this one begins" if longer else ""
+    raise InvalidInput(f"{path} holds another run: it has {values}; name a new store{rest}")

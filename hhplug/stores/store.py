@@ -3,7 +3,7 @@
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results import packing
 from hhplug.results.dataset import feature_attributes, state_attributes
-from hhplug.stores.arrays import BYTES_AT_ONCE, create, read, values_of
+from hhplug.stores.arrays import BYTES_AT_ONCE, create, read, values_of, write
 from hhplug.stores.faults import loss_in_words
 from hhplug.stores.grid import MOST_IN_SHARD, Grid, grid_of
 
@@ -38,7 +38,7 @@ class RunStore:
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # results that read it outlive a change of folder
         if not self.path.exists():
             raise InvalidInput(f"there is no store {path}")
         self.zarr = LocalStore(self.path)
@@ -57,7 +57,8 @@ class RunStore:
         except InvalidInput:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"{path} is not a store of hhplug, or damaged") from error
+            saved = "; load_result reads what Result.save wrote" if self.path.is_file() else ""
+            raise InvalidInput(f"{path} is not a store of hhplug, or damaged{saved}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path,)
@@ -73,9 +74,10 @@ class RunStore:
             self._opened[name] = read(self.zarr, name)
         return self._opened[name]
 
-    def segments_done(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The segments that are committed of each shard, at least: (n_shards,)."""
-        return values_of(self.array("progress"))
+    def segments_done(self, *shard: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The segments that are committed of each shard, or of one, at least: (n_shards,)."""
+        remedy = f"delete the files in {self.path}/progress/c, which the same call writes again"
+        return values_of(self.array("progress"), *shard, remedy=remedy, complete=False)
 
 
 def describe(problem: Problem) -> tuple[dict[str, Any], packing.Arrays]:
@@ -98,18 +100,27 @@ def lay_out(path: str | Path, problem: Problem, n_neurons: int, shard: int) -> R
     if not path.parent.is_dir():
         raise InvalidInput(f"no folder {path.parent} to write {path.name} into")
     grid = grid_of(problem, n_neurons, shard)
+    with loss_in_words(path, "isn't made"):
+        appears(path, lambda partial: _write_plan(partial, problem, grid))
+    return RunStore(path)
+
+
+def appears(path: Path, fill: Callable[[LocalStore], object]) -> bool:
+    """Make a folder of a store, which appears under its name when it is complete.
+
+    fill: writes its content. Returns whether no other process made it meanwhile. Raises OSError.
+    """
     partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
     try:
-        with loss_in_words(path, "isn't made"):
-            _write_plan(LocalStore(partial), problem, grid)
-            try:
-                partial.rename(path)
-            except OSError:
-                if not path.exists():
-                    raise
+        fill(LocalStore(partial))
+        partial.rename(path)
+    except OSError:
+        if not path.exists():
+            raise
+        return False
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return RunStore(path)
+    return True
 
 
 def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
@@ -163,14 +174,14 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
 def _write_samples(store: LocalStore, problem: Problem, grid: Grid) -> None:
     """Make the arrays with the axis time, which are empty, and the labels of their axes."""
     rows, columns = grid.shape
-    length = min(rows, BYTES_AT_ONCE // 8)
+    length = max(1, min(rows, BYTES_AT_ONCE // 8))
     attributes = {"units": "ms", "axis": "T", "long_name": "time since step 0"}
     time = create(store, "time", (rows,), "f8", ("time",), chunks=(length,), attributes=attributes)
     steps = problem.sample_steps(problem.start_step, problem.n_steps)
     for begin in range(0, rows, length):
         piece = steps[begin : begin + length]
         numbers = np.arange(piece.start, piece.stop, piece.step, dtype=np.float64)
-        time[begin : begin + length] = numbers * problem.dt
+        write(time, numbers * problem.dt, slice(begin, begin + length))
     attributes = {"long_name": "index of the neuron, −1 for no neuron", "valid_min": 0}
     create(
         store,

@@ -1,13 +1,11 @@
 """The spikes of a store, segment by segment or joined, sorted by neuron, then time."""
 
-import secrets
 import shutil
 from collections.abc import Iterator
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.errors import ArrayNotFoundError
 from zarr.storage import LocalStore
 
 from hhplug.errors import InvalidInput
@@ -15,7 +13,7 @@ from hhplug.results.spikes import Arrays
 from hhplug.stores.arrays import create, put, read, values_of
 from hhplug.stores.faults import loss_in_words
 from hhplug.stores.shard import SPIKE_ARRAYS, Shard
-from hhplug.stores.store import RunStore
+from hhplug.stores.store import RunStore, appears
 
 JOINED = "spikes"  # the group of all spikes of a store that is finished
 SPIKES_AT_ONCE = 2**25  # of neurons that are joined together; 1 GB while they are sorted
@@ -24,14 +22,13 @@ CHUNK = 2**20  # spikes in a chunk
 
 def all_spikes(store: RunStore, segments: int) -> Arrays:
     """Neuron and time (ms) of all spikes in the first segments, sorted by neuron, then time."""
-    try:
+    if (store.path / JOINED).exists():
         neuron, time = (values_of(read(store.zarr, f"{JOINED}/{name}")) for name in SPIKE_ARRAYS)
         return neuron.astype(np.int64), time
-    except ArrayNotFoundError:
-        shards = [Shard(store, number) for number in range(store.grid.n_shards)]
-        found = [_train(shard, segments, shard.neurons) for shard in shards]
-        neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
-        return neuron, time
+    shards = [Shard(store, number) for number in range(store.grid.n_shards)]
+    found = [_train(shard, segments, shard.neurons) for shard in shards]
+    neuron, time = (np.concatenate(values) for values in zip(*found, strict=True))
+    return neuron, time
 
 
 def _train(shard: Shard, segments: int, neurons: slice) -> Arrays:
@@ -63,17 +60,8 @@ def join_spikes(store: RunStore) -> int:
     ends = np.cumsum(values_of(store.array("spike_count")))
     folder = store.path / JOINED
     if not folder.exists():
-        partial = store.path / f".{JOINED}-{secrets.token_hex(8)}.part"
-        try:
-            with loss_in_words(store.path, "keeps all that it had"):
-                _write(LocalStore(partial), store, ends)
-                try:
-                    partial.rename(folder)
-                except OSError:
-                    if not folder.exists():  # else another process was faster
-                        raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with loss_in_words(store.path, "keeps all that it had"):
+            appears(folder, lambda partial: _write(partial, store, ends))
     return int(ends[-1])
 
 

@@ -56,6 +56,9 @@ def test_a_job_array_lays_out_a_store_and_computes_its_parts(tmp_path, capsys):
     assert shown["shards"][3] == {"neurons": [18, 23], "segments_done": 3, "segments": 3}
     expected = simulate(populations.noisy(slice(0, populations.N)), "reference")
     assert_same(open_result(store), expected)
+    other = ["advance", store, "scale.populations:counted", "--backend", "reference"]
+    assert cli.main(other) == 2
+    assert "holds another run: it has another stimulus" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("sigint_handler")

@@ -1,6 +1,7 @@
 """Workers of Dask, processes or threads, compute a population; some die, runs are cancelled."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -10,8 +11,9 @@ from scale.cells import assert_same
 from scale.populations import N
 
 import hhplug.distributed
-from hhplug import open_result, simulate
-from hhplug.distributed.shards import unfinished
+from hhplug import InvalidInput, open_result, simulate
+from hhplug.distributed.dask import _compute
+from hhplug.distributed.shards import layout, unfinished
 from hhplug.stores.store import RunStore
 
 pytestmark = [
@@ -78,7 +80,7 @@ def test_threads_compute_a_population_and_what_is_done_isnt_done_again(threads, 
         return populations.noisy(neurons)
 
     assert run(threads, path, population, shard=None) == path
-    assert made == []
+    assert made == [slice(0, 6)]  # to see that it is the same population
 
 
 @pytest.mark.usefixtures("sigint_handler")
@@ -90,12 +92,28 @@ def test_ctrl_c_leaves_the_workers_idle_within_a_second_and_the_run_goes_on(thre
     store = tmp_path / "run.zarr"
     with pytest.raises(KeyboardInterrupt):
         run(threads, store, populations.slow, progress=stop)
+    assert_idle_soon(threads)
+    assert unfinished(RunStore(store)) == [0, 1, 2, 3]
+
+
+def test_workers_are_idle_within_a_second_after_their_client_is_gone(threads, tmp_path):
+    store = layout(tmp_path / "run.zarr", populations.slow, N, 6, "reference")
+    with Client(threads.scheduler.address) as client:
+        keep = client.submit(
+            _compute, 0, store, populations.slow, backend="reference", topic="none", pure=False
+        )
+        while not any(threads.run(executing).values()):
+            time.sleep(0.02)
+        assert keep.status == "pending"
+    assert_idle_soon(threads)
+
+
+def assert_idle_soon(client):
     stopped, computed = time.monotonic(), time.process_time()
-    while any(threads.processing().values()) or any(threads.run(executing).values()):
+    while any(client.processing().values()) or any(client.run(executing).values()):
         waited = min(time.monotonic() - stopped, time.process_time() - computed)
         assert waited < IDLE_SECONDS  # of either, because other programs may use the processor
         time.sleep(0.02)
-    assert unfinished(RunStore(store)) == [0, 1, 2, 3]
 
 
 def executing(dask_worker):
@@ -105,6 +123,17 @@ def executing(dask_worker):
 def test_an_error_on_a_worker_ends_the_run_with_that_error(threads, tmp_path):
     with pytest.raises(ArithmeticError, match="no such neurons"):
         run(threads, tmp_path / "run.zarr", populations.failing)
+
+
+def test_a_population_that_cannot_be_sent_is_refused_in_words(threads, tmp_path):
+    lock = threading.Lock()
+
+    def population(neurons):
+        with lock:
+            return populations.noisy(neurons)
+
+    with pytest.raises(InvalidInput, match=r"can't be sent .*cannot pickle '_thread.lock' object"):
+        run(threads, tmp_path / "run.zarr", population)
 
 
 def test_a_task_asks_for_its_share_of_the_memory(threads):

@@ -67,6 +67,15 @@ def test_a_commit_before_its_cells_are_written_would_be_caught(tmp_path, unbroke
         assert next(killed, None) is not None
 
 
+def test_a_commit_is_the_write_of_one_file_however_large_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("hhplug.stores.arrays.BYTES_AT_ONCE", 64)  # of checkpoints of 600 bytes
+    with counted_writes() as written:
+        run(tmp_path / "run.zarr")
+    checkpoint = "shards/000000/checkpoint"
+    commits = [key for key in written if key.startswith(f"{checkpoint}/c/")]
+    assert commits == 3 * [f"{checkpoint}/c/0"]
+
+
 def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path, unbroken):
     store = tmp_path / "run.zarr"
     for dies_at in (9, 20, 13, 6, 9, 3):

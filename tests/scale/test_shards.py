@@ -119,8 +119,14 @@ def test_another_population_with_the_same_plan_is_refused_where_a_shard_has_begu
     def other(neurons):
         return populations.noisy(slice(neurons.start + 1, neurons.stop + 1))
 
-    with pytest.raises(InvalidInput, match="holds another run: its stimulus 0 mean has other"):
-        advance_shard(plan, other, 1, "reference")
+    for refused in (
+        lambda: advance_shard(plan, other, 1, "reference"),
+        lambda: layout(plan.path, other, N),  # complete as it is
+    ):
+        with pytest.raises(InvalidInput, match="holds another run: its stimulus 0 mean has other"):
+            refused()
+    with pytest.raises(InvalidInput, match="another run: it has another stimulus"):
+        layout(plan.path, populations.counted, N)
     assert Shard(plan, 1).problem.neuron_ids.tolist() == [6, 7, 8, 9, 10, 11]
 
 

@@ -19,6 +19,7 @@ from scale.cells import DT, NOISE, SEGMENT, STATE, N, T, assert_same, run, segme
 
 import hhplug
 from hhplug import Interrupted, InvalidInput, Problem, Simulator, Stimulus, membranes, open_result
+from hhplug.stores.arrays import put
 from hhplug.stores.grid import grid_of
 from hhplug.stores.shard import Shard
 from hhplug.stores.store import RunStore
@@ -55,6 +56,8 @@ CASES = {
     "nothing of spikes": {"record": ("h", "V"), "record_every": 3, "spikes": "off"},
     "few samples": {"record_every": 19},
     "a later start": {"start_step": 5, "record_every": 4},
+    "no sample at all": {"start_step": 5, "record_every": 1000},
+    "values that are all zero": {"stimulus": Stimulus.constant(np.zeros(N)), "spikes": "counts"},
 }
 
 
@@ -121,7 +124,8 @@ def test_a_device_goes_on_after_each_commit_as_if_there_was_none(store):
 
 
 REFUSED = {
-    "T=2.0, and this has 2.5": {"T": 2.5},
+    r"T=2.0, and this has 2.5; name a new store for the rest, which resume=": {"T": 2.5},
+    "T=2.0, and this has 1.5; name a new store$": {"T": 1.5},
     "another stimulus": {"stimulus": WAVES},
     "stimulus 0 mean has other values": {"stimulus": OTHER_MEAN},
     r"record=\['V'\], and this has \['V', 'h'\]": {"record": ("V", "h")},
@@ -151,6 +155,8 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path):
     with pytest.raises(InvalidInput, match="is not a store of hhplug"):
         run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(InvalidInput, match=r"is not a store of hhplug, .*; load_result reads"):
+        open_result(tmp_path / "thesis.txt")
     with pytest.raises(InvalidInput, match="no folder"):
         run(tmp_path / "none" / "run.zarr")
     with pytest.raises(InvalidInput, match=r"there is no store .*nothing"):
@@ -182,6 +188,28 @@ def test_two_owners_of_a_run_lose_nothing_and_are_warned(store, in_memory):
         assert_same(run(store, progress=meanwhile), in_memory)
     assert_same(other_runs[0], in_memory)
     assert_same(open_result(store), in_memory)
+
+
+def test_of_two_owners_that_begin_together_one_decides_the_backend(store, monkeypatch):
+    begun = []
+
+    def meanwhile(*arguments):
+        if not begun:
+            begun.append(None)
+            run(store)
+        return put(*arguments)
+
+    monkeypatch.setattr("hhplug.stores.shard.put", meanwhile)
+    with pytest.raises(InvalidInput, match="begun with the backend reference, and this is numpy"):
+        run(store, backend="numpy", dtype="float64")
+    assert not list(store.rglob("*.part"))
+
+
+def test_a_result_of_a_relative_path_outlives_a_change_of_folder(tmp_path, in_memory, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("run.zarr")
+    monkeypatch.chdir("/")
+    assert_same(result, in_memory)
 
 
 def test_an_owner_that_is_behind_doesnt_take_back_a_commit(store):
@@ -239,6 +267,10 @@ def test_samples_are_read_as_numpy_indexes(stored, in_memory):
         assert_array_equal(V[key], expected[key])
     assert_array_equal(V - 1.0, expected - 1.0)
     assert_array_equal(np.abs(V), np.abs(expected))
+    assert_array_equal(V.mean(axis=0), expected.mean(axis=0))
+    assert V.T.shape == (3, STEPS // 2)
+    with pytest.raises(AttributeError, match="'StoredSamples' object has no attribute 'maen'"):
+        V.maen()
     assert len(V) == len(expected)
     with pytest.raises(IndexError):
         V[0, 3]
@@ -293,9 +325,11 @@ def test_every_object_lies_in_one_cell():
             assert grid.cell[0] % grid.chunk[0] == grid.cell[1] % grid.chunk[1] == 0
 
 
-@pytest.mark.parametrize(("n", "steps"), [(10_000, 26_000), (268_000, 1000), (10**6, 1000)])
+@pytest.mark.parametrize(
+    ("n", "steps"), [(1, 250_000), (10_000, 26_000), (268_000, 1000), (10**6, 1000)]
+)
 def test_a_segment_is_some_hundred_million_neuron_steps_or_a_thousand_steps(n, steps):
-    problem = Problem(10**5 * DT, DT, batch_size=n, record=(), spikes="counts")
+    problem = Problem(10**6 * DT, DT, batch_size=n, record=(), spikes="counts")
     assert grid_of(problem, n, n).segment == steps
 
 

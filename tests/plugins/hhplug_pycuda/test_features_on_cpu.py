@@ -5,8 +5,10 @@ from unittest.mock import patch
 import numpy as np
 import on_host
 import pytest
+from scale.cells import segments_of
+from scale.power import Killed, counted_writes
 
-from hhplug import Stimulus
+from hhplug import Stimulus, open_result, simulate
 from hhplug.device import session as device_session
 from hhplug.testing.features import (
     ALL,
@@ -22,6 +24,7 @@ from hhplug.testing.features import (
 from hhplug.testing.kit import assert_equal
 
 STEPS = 300  # two stretches and parts of two
+SEGMENT = 70  # steps of a store's segments
 DTYPES = ("float32", "float64")
 
 
@@ -57,6 +60,20 @@ def test_a_block_whose_spikes_did_not_fit_is_repeated_without_its_features():
         found, _ = features_in_blocks(on_host.opened(), problem, [60])
     assert replayed.called
     assert_same(found, expected)
+
+
+def test_a_store_has_the_features_of_the_kernel_also_after_a_kill(tmp_path):
+    problem = feature_problem(STEPS, "float32", record=("V",), record_every=7, spikes="times")
+    backend = on_host.opened()
+    expected = simulate(problem, backend)
+    with segments_of(SEGMENT):
+        with counted_writes(dies_at=60), pytest.raises(Killed):
+            simulate(problem, backend, store=tmp_path / "run.zarr")
+        assert 0 < open_result(tmp_path / "run.zarr").problem.n_steps < STEPS
+        result = simulate(problem, backend, store=tmp_path / "run.zarr")
+    assert_equal(np.asarray(result.V), expected.V, "V")
+    assert_same(result.features, expected.features)
+    assert_same(open_result(tmp_path / "run.zarr").features, expected.features)
 
 
 def test_a_run_that_ends_before_its_window_has_no_features_yet():
