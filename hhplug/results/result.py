@@ -437,7 +437,7 @@ class Result:
         try:
             from hhplug.results import neo_block
         except ImportError as error:
-            raise MissingExtra("to_neo needs Neo: pip install 'hhplug[neo]' or neo") from error
+            raise MissingExtra("to_neo needs Neo: pip install neo") from error
         return neo_block.block_of(self)
 
     @known_arguments
