@@ -1,5 +1,7 @@
 """The parameters of the squid membrane as a class, whose keywords an editor can complete."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 
 import numpy as np

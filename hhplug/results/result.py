@@ -344,7 +344,7 @@ class Result:
         return found if channel is None else found[channel]
 
     @known_arguments
-    def plot(self, neurons: ArrayLike | None = None) -> "Figure":
+    def plot(self, neurons: "ArrayLike | None" = None) -> "Figure":
         """Return a figure of the recorded data.
 
         neurons: indices of the neurons to show, by default all.
@@ -366,7 +366,7 @@ class Result:
         return plotting.plot(self.on_host(), neurons)
 
     @known_arguments
-    def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+    def plot_traces(self, neurons: "ArrayLike | None" = None, ax: "Axes | None" = None) -> "Axes":
         """Draw V of the neurons and return the axes.
 
         neurons: indices, by default of at most five neurons that were recorded.
@@ -377,7 +377,7 @@ class Result:
         return plotting.plot_traces(self.on_host(), neurons, ax)
 
     @known_arguments
-    def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+    def plot_raster(self, neurons: "ArrayLike | None" = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the spikes of the neurons, a row for each, and return the axes.
 
         neurons: indices, by default all. Of more than 2,000, only 2,000 evenly spread are drawn.

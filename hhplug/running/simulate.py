@@ -1,5 +1,7 @@
 """Run a problem on a backend and return its result."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
