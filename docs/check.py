@@ -1,6 +1,6 @@
 """Check the site in docs/site, which docs/build.py has made.
 
-Every link within it leads somewhere. In a browser every page opens without an error, at the width
+Every link within it leads somewhere, and no text is broken. In a browser every page opens without an error, at the width
 of a desk and of a phone, loads nothing from elsewhere, and fits a phone. The search finds pages.
 `--pictures FOLDER` keeps pictures of a few pages.
 """
@@ -72,6 +72,16 @@ def broken_links() -> Iterator[str]:
                     yield f"{name}: {link} has no such anchor"
 
 
+def broken_text() -> Iterator[str]:
+    """Yield a line for each page with rows of a table outside it, or a path of this machine."""
+    for name in pages():
+        text = (SITE / name).read_text(encoding="utf-8")
+        if "<p>|" in text:
+            yield f"{name}: has rows of a table outside it"
+        if str(DOCS.parent) in text:
+            yield f"{name}: names the folder {DOCS.parent}, which readers don't have"
+
+
 def opened(page: Page, address: str, name: str) -> list[str]:
     """Open a page, and return what went wrong: errors of scripts, failed or foreign requests."""
     wrong: list[str] = []
@@ -124,7 +134,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
-    wrong = list(broken_links())
+    wrong = [*broken_links(), *broken_text()]
     with (
         served(SITE) as address,
         sync_playwright() as playwright,

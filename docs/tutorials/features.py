@@ -59,7 +59,7 @@ middle = (time[up] + time[down]) / 2.0
 lines = {
     "latency": ((5.0, 0.0), (time[up], 0.0), (5.3, 3.0)),
     "ap_width": ((time[up], 0.0), (time[down], 0.0), (time[down] + 0.2, 3.0)),
-    "ap_amplitude": ((middle, V[onset]), (middle, V[peak]), (middle + 0.6, -30.0)),
+    "ap_amplitude": ((middle, V[onset]), (middle, V[peak]), (middle + 1.9, -30.0)),
     "ahp_depth": ((time[trough], V[onset]), (time[trough], V[trough]), (time[trough] + 0.2, -68.0)),
 }
 for name, (begin, end, text) in lines.items():
