@@ -1,7 +1,8 @@
 """Check the site in docs/site, which docs/build.py has made.
 
-Every link within it leads somewhere, and no text is broken. In a browser every page opens without an error, at the width
-of a desk and of a phone, loads nothing from elsewhere, and fits a phone. The search finds pages.
+Every link within it leads somewhere, and no text is broken. In a browser every page opens without
+an error, at the width of a desk and of a phone, loads nothing from elsewhere, and fits a phone. The
+search finds pages.
 `--pictures FOLDER` keeps pictures of a few pages.
 """
 

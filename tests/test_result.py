@@ -148,6 +148,7 @@ def test_the_repr_says_what_ran_where_and_how_long():
         assert fact in text
     assert "spikes" not in repr(run(spikes="off"))
     assert "no variable" in repr(run(record=()))
+    assert repr(run()).startswith("<hhplug.Result: 1 neuron, 1 ms")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ tell from the features of a simulation how probable each set of parameters is (G
 *eLife* 9 (2020), e56261).
 
 The network and its training are those of the package `sbi <https://sbi.readthedocs.io>`_, which
-``pip install sbi`` installs together with PyTorch. ``FeatureSimulator`` is the simulator that it asks for: a function that takes a
-tensor of parameters and returns a tensor of features.
+``pip install sbi`` installs together with PyTorch. ``FeatureSimulator`` is the simulator that it
+asks for: a function that takes a tensor of parameters and returns a tensor of features.
 """
 
 # %%
