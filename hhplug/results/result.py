@@ -253,10 +253,11 @@ class Result:
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
         noise = f", noise by the {self.noise_from}" if self.noise_from else ""
         kind = "" if self.membrane is squid else f" of {self.membrane.name}"
+        neurons = _counted(problem.n_neurons, "neuron")
+        steps = _counted(problem.n_steps, "step")
         return (
-            f"<hhplug.Result: {_counted(problem.n_neurons, 'neuron')}{kind}, {problem.T:g} ms in "
-            f"{_counted(problem.n_steps, 'step')} of {problem.dt:g} ms, {self.backend} {self.dtype} "
-            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}{noise}>"
+            f"<hhplug.Result: {neurons}{kind}, {problem.T:g} ms in {steps} of {problem.dt:g} ms, "
+            f"{self.backend} {self.dtype} on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}{noise}>"
         )
 
     def on_host(self) -> "Result":
