@@ -257,7 +257,8 @@ class Result:
         steps = _counted(problem.n_steps, "step")
         return (
             f"<hhplug.Result: {neurons}{kind}, {problem.T:g} ms in {steps} of {problem.dt:g} ms, "
-            f"{self.backend} {self.dtype} on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}{noise}>"
+            f"{self.backend} {self.dtype} on {self.device}, {self.timing.run:.3g} s; "
+            f"{recorded}{spikes}{noise}>"
         )
 
     def on_host(self) -> "Result":
