@@ -28,6 +28,9 @@ PICTURED = ("index.html", "gallery/fi_curve.html", "reference/simulating.html",
 SOUGHT = {"rheobase": "gallery/strength_duration", "ornstein_uhlenbeck": "reference/currents"}
 LISTINGS = "_modules/"  # pages of source code, of which one is opened in the browser
 A_LISTING = "_modules/hhplug/backend.html"
+# Elements that begin where no scrolling leads.
+CUT_OFF = """[...document.querySelectorAll(".bd-article :is(math, table, pre, img)")]
+    .filter(element => element.getBoundingClientRect().left < 0).map(element => element.tagName)"""
 ASV = "asv"  # its pages are made by a script, and tests/benchmarks/test_site.py has their tests
 
 
@@ -113,6 +116,8 @@ def broken_pages(browser: Browser, address: str, pictures: Path | None) -> Itera
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width and not name.startswith(ASV):
                 yield f"{name}: is {wide} pixels wide on a {size}, which has {width}"
+            for element in page.evaluate(CUT_OFF):
+                yield f"{name}: on a {size} a {element} begins left of the page, out of reach"
             if pictures and name in PICTURED:
                 file = f"{name.removesuffix('.html').replace('/', '-')}-{size}.png"
                 page.screenshot(path=pictures / file)

@@ -40,7 +40,7 @@ def test_a_problem_runs_by_backend_name():
 
 
 def test_a_simulator_in_place_of_a_problem_is_refused():
-    with pytest.raises(hhplug.InvalidInput, match=r"problem must be a Problem, got <.*Simulator"):
+    with pytest.raises(hhplug.InvalidInput, match=r"problem must be a Problem, got Simulator"):
         hhplug.simulate(hhplug.Simulator("reference"))
 
 
