@@ -3,8 +3,6 @@
 Units: mV, ms, µA/cm², mS/cm², µF/cm². Every `Problem` is valid, so that backends check nothing.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,16 +93,16 @@ class Problem:
         T: float,
         dt: float = 0.01,
         batch_size: int | None = None,
-        stimulus: Stimulus | ArrayLike | None = None,
+        stimulus: "Stimulus | ArrayLike | None" = None,
         parameters: Given = None,
-        dtype: DTypeLike | None = None,
+        dtype: "DTypeLike | None" = None,
         record: Sequence[str] = ("V",),
         record_all: bool = False,
         record_every: int = 1,
-        record_neurons: ArrayLike | None = None,
+        record_neurons: "ArrayLike | None" = None,
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
-        initial_state: ArrayLike | Literal["rest"] | None = None,
+        initial_state: 'ArrayLike | Literal["rest"] | None' = None,
         start_step: int | None = None,
         device_arrays: bool = False,
         resume: Resumable | None = None,
@@ -274,7 +272,7 @@ class Problem:
         every = self.record_every
         return range(-(-first // every) * every, first + count, every)
 
-    def take(self, neurons: slice | ArrayLike) -> Problem:
+    def take(self, neurons: "slice | ArrayLike") -> "Problem":
         """The problem of some of the neurons. `Result.join` joins the results of such parts.
 
         neurons: a slice, or indices in the order that the new problem will have. For a slice, the
@@ -354,11 +352,11 @@ class Problem:
             "start_step": self.start_step,
         } | ({"features": self.features, "window": self.window} if self.features else {})
 
-    def with_dtype(self, dtype: DType) -> Problem:
+    def with_dtype(self, dtype: DType) -> "Problem":
         """The same problem with another dtype."""
         return self._with(dtype=dtype)
 
-    def continuing(self, state: State, invalid: Invalid = NONE_INVALID) -> Problem:
+    def continuing(self, state: State, invalid: Invalid = NONE_INVALID) -> "Problem":
         """The same problem from another state, which is not checked.
 
         state: its variables are (n_states, n) or (n_states, 1).
@@ -368,7 +366,7 @@ class Problem:
         variables = np.broadcast_to(variables, (len(variables), self.n_neurons))
         return self._with(initial=State(variables, state.carry), invalid=invalid)
 
-    def for_backend(self, noise: bool, ordered_spikes: bool = False) -> Problem:
+    def for_backend(self, noise: bool, ordered_spikes: bool = False) -> "Problem":
         """The same problem as a backend is given it.
 
         noise: whether the backend computes noise. Its current then has the form `noise` if it can.
@@ -382,7 +380,7 @@ class Problem:
         features: Sequence[str],
         window: tuple[float, float] | None,
         window_steps: tuple[int, int],
-    ) -> Problem:
+    ) -> "Problem":
         """The same problem with other features, whose window isn't compared with the run."""
         return self._with(
             features=tuple(features),
@@ -390,30 +388,32 @@ class Problem:
             window_steps=tuple(window_steps),
         )
 
-    def recording(self, record: tuple[str, ...]) -> Problem:
+    def recording(self, record: tuple[str, ...]) -> "Problem":
         """The same problem, which records every step of these states of all neurons."""
         return self._with(record=record, record_every=1, record_neurons=None, _ranks=None)
 
-    def with_equal(self, parameters: ParameterValues, stimulus: Stimulus | NDArray[Any]) -> Problem:
+    def with_equal(
+        self, parameters: ParameterValues, stimulus: Stimulus | NDArray[Any]
+    ) -> "Problem":
         """The same problem with other objects of the same values."""
         return self._with(parameters=parameters, stimulus=stimulus)
 
-    def with_spikes(self, spikes: SpikeMode) -> Problem:
+    def with_spikes(self, spikes: SpikeMode) -> "Problem":
         """The same problem with another value of spikes."""
         return self._with(spikes=spikes)
 
-    def with_device_arrays(self, device_arrays: bool) -> Problem:
+    def with_device_arrays(self, device_arrays: bool) -> "Problem":
         """The same problem with another value of device_arrays."""
         return self._with(device_arrays=device_arrays)
 
-    def shortened(self, n_steps: int) -> Problem:
+    def shortened(self, n_steps: int) -> "Problem":
         """The first n_steps of the same problem. An array stimulus becomes a view of its rows."""
         stimulus = self.stimulus
         return self.with_steps(
             n_steps, stimulus if isinstance(stimulus, Stimulus) else stimulus[:n_steps]
         )
 
-    def between(self, first: int, end: int) -> Problem:
+    def between(self, first: int, end: int) -> "Problem":
         """The steps first ≤ k < end of the same problem, in the state with which that begins.
 
         An array stimulus becomes a view of its rows. `continuing` sets the right state.
@@ -423,21 +423,21 @@ class Problem:
             stimulus = stimulus[first - self.start_step : end - self.start_step]
         return self._with(start_step=first, n_steps=end - first, stimulus=stimulus)
 
-    def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> Problem:
+    def with_steps(self, n_steps: int, stimulus: Stimulus | NDArray[Any]) -> "Problem":
         """The same problem for n_steps of a stimulus, which is not checked."""
         return self._with(n_steps=n_steps, stimulus=stimulus)
 
     def as_part(
         self, neuron_ids: NDArray[np.int64] | None, record_ranks: NDArray[np.int64] | None
-    ) -> Problem:
+    ) -> "Problem":
         """The same problem, whose neurons have these numbers in a whole population."""
         return self._with(_ids=neuron_ids, _ranks=record_ranks)
 
-    def joined(self, **changes: Any) -> Problem:
+    def joined(self, **changes: Any) -> "Problem":
         """The whole problem of which this is a part. changes: fields that differ, not checked."""
         return self._with(**changes, _ids=None, _ranks=None, _columns=None)
 
-    def _with(self, **changes: Any) -> Problem:
+    def _with(self, **changes: Any) -> "Problem":
         other = copy.copy(self)
         for name in ("current", "neurons", "neuron_ids"):  # cached properties of the old values
             other.__dict__.pop(name, None)

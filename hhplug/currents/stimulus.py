@@ -1,7 +1,5 @@
 """The Stimulus that users write: a sum of terms in ms and µA/cm², independent of dt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -86,7 +84,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def constant(cls, amplitude: ArrayLike) -> Stimulus:
+    def constant(cls, amplitude: "ArrayLike") -> "Stimulus":
         """A current that never changes.
 
         >>> Stimulus.constant([5.0, 10.0]).sample(dt=0.1, n_steps=2)
@@ -97,7 +95,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def step(cls, amplitude: ArrayLike, start: ArrayLike, stop: ArrayLike) -> Stimulus:
+    def step(cls, amplitude: "ArrayLike", start: "ArrayLike", stop: "ArrayLike") -> "Stimulus":
         """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt).
 
         >>> Stimulus.step(10.0, start=0.2, stop=0.4).sample(dt=0.1, n_steps=6)
@@ -110,12 +108,12 @@ class Stimulus:
     @known_arguments
     def pulse_train(
         cls,
-        amplitude: ArrayLike,
-        start: ArrayLike,
-        width: ArrayLike,
-        period: ArrayLike,
+        amplitude: "ArrayLike",
+        start: "ArrayLike",
+        width: "ArrayLike",
+        period: "ArrayLike",
         count: int,
-    ) -> Stimulus:
+    ) -> "Stimulus":
         """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
 
         Each begins at the step nearest to its time and lasts round(width/dt) steps. If width is
@@ -142,7 +140,9 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def ramp(cls, first: ArrayLike, last: ArrayLike, start: ArrayLike, stop: ArrayLike) -> Stimulus:
+    def ramp(
+        cls, first: "ArrayLike", last: "ArrayLike", start: "ArrayLike", stop: "ArrayLike"
+    ) -> "Stimulus":
         """A straight line from `first` at start to `last` at stop (ms), 0 before and after.
 
         >>> Stimulus.ramp(0.0, 4.0, start=0.0, stop=0.4).sample(dt=0.1, n_steps=5)
@@ -155,11 +155,11 @@ class Stimulus:
     @known_arguments
     def sine(
         cls,
-        amplitude: ArrayLike,
-        frequency: ArrayLike,
-        phase: ArrayLike = 0.0,
-        offset: ArrayLike = 0.0,
-    ) -> Stimulus:
+        amplitude: "ArrayLike",
+        frequency: "ArrayLike",
+        phase: "ArrayLike" = 0.0,
+        offset: "ArrayLike" = 0.0,
+    ) -> "Stimulus":
         """offset + amplitude · sin(2π · frequency · t + phase); frequency in Hz, phase in rad.
 
         >>> Stimulus.sine(2.0, frequency=250.0, offset=1.0).sample(dt=1.0, n_steps=4).round(2)
@@ -178,7 +178,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def recorded(cls, current: ArrayLike, dt: float, gain: ArrayLike = 1.0) -> Stimulus:
+    def recorded(cls, current: "ArrayLike", dt: float, gain: "ArrayLike" = 1.0) -> "Stimulus":
         """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
 
         It is linear between the samples. The last one is held for dt, and the current is 0 then.
@@ -192,7 +192,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def white_noise(cls, sigma: ArrayLike, seed: int) -> Stimulus:
+    def white_noise(cls, sigma: "ArrayLike", seed: int) -> "Stimulus":
         """Gaussian white noise of mean 0. sigma is in µA/cm²·√ms.
 
         The current in a step is sigma/√dt times a normal deviate, so that its integral over a time
@@ -207,8 +207,8 @@ class Stimulus:
     @classmethod
     @known_arguments
     def ornstein_uhlenbeck(
-        cls, mean: ArrayLike, sigma: ArrayLike, tau: ArrayLike, seed: int
-    ) -> Stimulus:
+        cls, mean: "ArrayLike", sigma: "ArrayLike", tau: "ArrayLike", seed: int
+    ) -> "Stimulus":
         """An Ornstein-Uhlenbeck process: noise whose autocorrelation is sigma²·e^(−|t|/tau).
 
         mean, sigma: µA/cm². tau: ms. The current in a step is the process in the step's middle,
@@ -231,26 +231,26 @@ class Stimulus:
             )
         )
 
-    def __add__(self, other: Any) -> Stimulus:
+    def __add__(self, other: Any) -> "Stimulus":
         if not isinstance(other, Stimulus):
             raise self._not_added_to(other, "{array} + {sampled}")
         return Stimulus(self.terms + other.terms)
 
-    def __radd__(self, other: Any) -> Stimulus:
+    def __radd__(self, other: Any) -> "Stimulus":
         return self if isinstance(other, int) and other == 0 else self + other  # 0 begins sum()
 
-    def __sub__(self, other: Any) -> Stimulus:
+    def __sub__(self, other: Any) -> "Stimulus":
         if not isinstance(other, Stimulus):
             raise self._not_added_to(other, "{sampled} - {array}")
         return self + -other
 
-    def __rsub__(self, other: Any) -> Stimulus:
+    def __rsub__(self, other: Any) -> "Stimulus":
         raise self._not_added_to(other, "{array} - {sampled}")
 
-    def __neg__(self) -> Stimulus:
+    def __neg__(self) -> "Stimulus":
         return self * -1.0
 
-    def __mul__(self, factor: Any) -> Stimulus:
+    def __mul__(self, factor: Any) -> "Stimulus":
         if isinstance(factor, Stimulus):
             raise InvalidInput("a Stimulus is multiplied by numbers, not by another Stimulus")
         factor = checks.per_neuron("factor", factor, checks.PURE)
@@ -263,7 +263,7 @@ class Stimulus:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: Any) -> Stimulus:
+    def __truediv__(self, divisor: Any) -> "Stimulus":
         if isinstance(divisor, Stimulus):
             raise InvalidInput("a Stimulus is divided by numbers, not by another Stimulus")
         with np.errstate(divide="ignore"):
@@ -295,14 +295,14 @@ class Stimulus:
         with np.printoptions(threshold=6, edgeitems=2, precision=6, linewidth=1000):
             return " + ".join(map(written, self.terms)) or "Stimulus()"
 
-    def take(self, neurons: Any) -> Stimulus:
+    def take(self, neurons: Any) -> "Stimulus":
         """The stimulus of some neurons; `neurons` is a slice or an array of indices."""
         return Stimulus(tuple(taken(term, neurons) for term in self.terms))
 
     @classmethod
     def together(
-        cls, parts: Sequence[Stimulus], together: Callable[[Sequence[Any]], Any]
-    ) -> Stimulus:
+        cls, parts: Sequence["Stimulus"], together: Callable[[Sequence[Any]], Any]
+    ) -> "Stimulus":
         """Join the stimuli of a population's parts, which have the same terms.
 
         together: joins the parts' values of one amplitude or one time.
@@ -324,7 +324,7 @@ class Stimulus:
         self,
         dt: float,
         neurons: NDArray[np.int64] | None = None,
-        dtype: DTypeLike = np.float64,
+        dtype: "DTypeLike" = np.float64,
         start_step: int = 0,
         carried: Mapping[str, NDArray[Any]] | None = None,
         noise: bool = False,
