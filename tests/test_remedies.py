@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from documents import ROOT
 from numpy.testing import assert_array_equal
 
 import hhplug
@@ -224,12 +223,3 @@ def test_a_shorter_dt_loses_no_neurons_as_the_warning_says():
     (method,) = re.findall(r'method="(\w+)"', str(warned[0].message))
     stiff = Simulator("numpy", parameters=HHParameters(g_Na=1000.0), method=method)
     assert stiff.run(20.0, 0.05, **arguments).valid.all()
-
-
-def test_no_proposal_installs_a_name_that_anybody_could_take():
-    """hhplug's names aren't on an index yet: a command installs them from a folder."""
-    sources = [*(ROOT / "hhplug").rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
-    text = "".join(source.read_text(encoding="utf-8") for source in sources)
-    commands = re.findall(r"pip install .*", text.replace("(in a checkout of hhplug)", ""))
-    assert len(commands) > 10
-    assert [command for command in commands if re.search(r"[\s'\"]hhplug", command)] == []
