@@ -1,7 +1,8 @@
 """Check the site in docs/site, which docs/build.py has made.
 
-Every link within it leads somewhere. In a browser every page opens without an error, at the width
-of a desk and of a phone, loads nothing from elsewhere, and fits a phone. The search finds pages.
+Every link within it leads somewhere, and no text is broken. In a browser every page opens without
+an error, at the width of a desk and of a phone, loads nothing from elsewhere, and fits a phone. The
+search finds pages.
 `--pictures FOLDER` keeps pictures of a few pages.
 """
 
@@ -27,6 +28,9 @@ PICTURED = ("index.html", "gallery/fi_curve.html", "reference/simulating.html",
 SOUGHT = {"rheobase": "gallery/strength_duration", "ornstein_uhlenbeck": "reference/currents"}
 LISTINGS = "_modules/"  # pages of source code, of which one is opened in the browser
 A_LISTING = "_modules/hhplug/backend.html"
+# Elements that begin where no scrolling leads.
+CUT_OFF = """[...document.querySelectorAll(".bd-article :is(math, table, pre, img)")]
+    .filter(element => element.getBoundingClientRect().left < 0).map(element => element.tagName)"""
 ASV = "asv"  # its pages are made by a script, and tests/benchmarks/test_site.py has their tests
 
 
@@ -72,6 +76,16 @@ def broken_links() -> Iterator[str]:
                     yield f"{name}: {link} has no such anchor"
 
 
+def broken_text() -> Iterator[str]:
+    """Yield a line for each page with rows of a table outside it, or a path of this machine."""
+    for name in pages():
+        text = (SITE / name).read_text(encoding="utf-8")
+        if "<p>|" in text:
+            yield f"{name}: has rows of a table outside it"
+        if str(DOCS.parent) in text:
+            yield f"{name}: names the folder {DOCS.parent}, which readers don't have"
+
+
 def opened(page: Page, address: str, name: str) -> list[str]:
     """Open a page, and return what went wrong: errors of scripts, failed or foreign requests."""
     wrong: list[str] = []
@@ -102,6 +116,8 @@ def broken_pages(browser: Browser, address: str, pictures: Path | None) -> Itera
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width and not name.startswith(ASV):
                 yield f"{name}: is {wide} pixels wide on a {size}, which has {width}"
+            for element in page.evaluate(CUT_OFF):
+                yield f"{name}: on a {size} a {element} begins left of the page, out of reach"
             if pictures and name in PICTURED:
                 file = f"{name.removesuffix('.html').replace('/', '-')}-{size}.png"
                 page.screenshot(path=pictures / file)
@@ -124,7 +140,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
-    wrong = list(broken_links())
+    wrong = [*broken_links(), *broken_text()]
     with (
         served(SITE) as address,
         sync_playwright() as playwright,

@@ -95,6 +95,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "hhplug"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["hhplug.css"]
 ALONE = ("write-a-backend", "how-it-works", "validation", "speed", "contributing", "changes")
 html_sidebars = {page: [] for page in ALONE}  # no other pages are listed beside these
@@ -107,6 +108,7 @@ html_theme_options = {
     "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 8,
     "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_center": [],
     "footer_end": [],

@@ -18,9 +18,7 @@ def require_matplotlib() -> "type[Figure]":
     try:
         from hhplug.figure import Figure
     except ImportError as error:
-        raise MissingExtra(
-            "plotting needs matplotlib: pip install 'hhplug[plot]' or matplotlib"
-        ) from error
+        raise MissingExtra("plotting needs matplotlib: pip install matplotlib") from error
     return Figure
 
 
@@ -31,5 +29,5 @@ def needs_store() -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtra(
-            "a store needs zarr 3.1.6 or later and xarray: pip install 'hhplug[store]'"
+            "a store needs zarr 3.1.6 or later and xarray: pip install 'zarr>=3.1.6' xarray"
         ) from error

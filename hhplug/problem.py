@@ -93,16 +93,16 @@ class Problem:
         T: float,
         dt: float = 0.01,
         batch_size: int | None = None,
-        stimulus: Stimulus | ArrayLike | None = None,
+        stimulus: "Stimulus | ArrayLike | None" = None,
         parameters: Given = None,
-        dtype: DTypeLike | None = None,
+        dtype: "DTypeLike | None" = None,
         record: Sequence[str] = ("V",),
         record_all: bool = False,
         record_every: int = 1,
-        record_neurons: ArrayLike | None = None,
+        record_neurons: "ArrayLike | None" = None,
         spikes: SpikeMode = "times",
         spike_threshold: float = 0.0,
-        initial_state: ArrayLike | Literal["rest"] | None = None,
+        initial_state: 'ArrayLike | Literal["rest"] | None' = None,
         start_step: int | None = None,
         device_arrays: bool = False,
         resume: Resumable | None = None,
@@ -283,7 +283,7 @@ class Problem:
         every = self.record_every
         return range(-(-first // every) * every, first + count, every)
 
-    def take(self, neurons: slice | ArrayLike) -> "Problem":
+    def take(self, neurons: "slice | ArrayLike") -> "Problem":
         """The problem of some of the neurons. `Result.join` joins the results of such parts.
 
         neurons: a slice, or indices in the order that the new problem will have. For a slice, the

@@ -54,7 +54,7 @@ def test_an_instantaneous_gate_is_computed_from_V():
         (WB, "Na", (), "of Na needs V, h,", "('V', 'h')"),
         (CALCIUM, "AHP", ("V",), "of AHP needs Ca_i,", "('V', 'Ca_i')"),
         (CALCIUM, "Ca", ("V",), "of Ca needs s, Ca_i,", "('V', 's', 'Ca_i')"),
-        (SLOW, None, ("V", "m"), "currents of all channels needs h, n, p,", "'h', 'n', 'p')"),
+        (SLOW, None, ("V", "m"), "currents of all channels need h, n, p,", "'h', 'n', 'p')"),
     ],
 )
 def test_the_error_names_what_must_be_recorded(membrane, channel, record, missing, wanted):

@@ -1,5 +1,6 @@
 """What goes to a package index: the wheel and the sdist of the core and of each plugin."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -98,6 +99,15 @@ def test_the_cores_sdist_ships_no_tests_because_they_need_the_repository(files):
 @pytest.mark.parametrize("name", FIRST_PARTY.values())
 def test_the_licence_of_a_plugin_is_a_copy_of_the_cores(name):
     assert (FOLDERS[name] / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_no_proposal_installs_a_name_that_anybody_could_take():
+    """hhplug's names aren't on an index yet: a command installs them from a folder."""
+    sources = [*(ROOT / "hhplug").rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    commands = re.findall(r"pip install .*", text.replace("(in a checkout of hhplug)", ""))
+    assert len(commands) > 10
+    assert [command for command in commands if re.search(r"[\s'\"]hhplug", command)] == []
 
 
 def next_minor(version):

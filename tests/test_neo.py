@@ -54,5 +54,5 @@ def test_without_neo_the_error_says_how_to_install_it(resumed, monkeypatch):
     monkeypatch.setitem(sys.modules, "neo", None)
     monkeypatch.delitem(sys.modules, "hhplug.results.neo_block", raising=False)
     monkeypatch.delattr("hhplug.results.neo_block", raising=False)
-    with pytest.raises(MissingExtra, match=r"hhplug\[neo\]"):
+    with pytest.raises(MissingExtra, match=r": pip install neo"):
         resumed.to_neo()

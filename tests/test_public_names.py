@@ -1,5 +1,6 @@
 """Importing hhplug loads nothing heavy, and every public name is there when it is used."""
 
+import inspect
 import subprocess
 import sys
 
@@ -30,3 +31,19 @@ def test_a_star_imports_the_public_names():
 def test_an_unknown_name_is_an_AttributeError():
     with pytest.raises(AttributeError, match="module 'hhplug' has no attribute 'Simulater'"):
         hhplug.Simulater  # noqa: B018
+
+
+def callables():
+    """Yield every public function and class, and the public methods of the classes."""
+    for name in hhplug.__all__:
+        value = getattr(hhplug, name)
+        if callable(value) and not (inspect.isclass(value) and issubclass(value, BaseException)):
+            yield value
+            yield from (f for n, f in inspect.getmembers(value, callable) if not n.startswith("_"))
+
+
+def test_help_shows_signatures_that_can_be_read():
+    """NumPy's ArrayLike is a union that fills a screen, unless an annotation stays as written."""
+    shown = [str(inspect.signature(each)) for each in callables()]
+    assert len(shown) > 50
+    assert [signature for signature in shown if "numpy._typing" in signature] == []

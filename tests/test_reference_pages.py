@@ -1,14 +1,19 @@
 """The site's reference is complete and says what the code says."""
 
+import ast
+import inspect
 import re
+from itertools import pairwise
 
 import pytest
 from documents import ROOT, text_of
 
 import hhplug
-from hhplug import cli
+from hhplug import Result, cli
 from hhplug.plugins.discovery import FIRST_PARTY
+from hhplug.plugins.entry import Entry
 from hhplug.results import storage
+from hhplug.state import State
 
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in REFERENCE)
@@ -20,6 +25,19 @@ def test_every_public_name_is_in_the_reference(name):
         assert all(f"`{membrane}`" in TEXT for membrane in ("squid", "RS", "FS", "LTS", "WB", "CS"))
     else:
         assert re.search(rf"^\.\. auto\w+:: hhplug\.{name}(\(\))?$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("described", [Result, Entry, State])
+def test_the_reference_has_every_attribute_of_what_a_call_returns(described):
+    """Sphinx shows an attribute that has a docstring below it, and no other."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(described)).body)
+    attributes = [
+        (node.target.id, isinstance(following, ast.Expr))
+        for node, following in pairwise(body)
+        if isinstance(node, ast.AnnAssign)
+    ]
+    assert len(attributes) > 2
+    assert [name for name, has_docstring in attributes if not has_docstring] == []
 
 
 def test_the_reference_reads_the_command_lines_own_parser():

@@ -39,6 +39,11 @@ def test_a_problem_runs_by_backend_name():
     assert result.V.shape == (30, 3)
 
 
+def test_a_simulator_in_place_of_a_problem_is_refused():
+    with pytest.raises(hhplug.InvalidInput, match=r"problem must be a Problem, got Simulator"):
+        hhplug.simulate(hhplug.Simulator("reference"))
+
+
 def test_float32_is_the_default_where_the_backend_has_it():
     assert simulate(Problem(T=0.1), backend="numpy").dtype == "float32"
     assert simulate(Problem(T=0.1), backend="reference").dtype == "float64"

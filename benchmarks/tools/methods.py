@@ -8,6 +8,7 @@ operations.
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,6 +31,10 @@ CURRENTS = {"squid": (8.0, 20.0), "RS": (2.0, 10.0), "FS": (2.0, 10.0), "WB": (1
 STRONG = 5.0  # times the usual conductances and currents
 MOST_LOST = 0.05  # the largest share of wrong trains with which an error is shown
 COLORS = {"rk4": "C0", "stiff": "C3"}
+LABELS: dict[str, dict[str, Any]] = {
+    "rk4": {"xytext": (-4, -4), "ha": "right", "va": "top"},
+    "stiff": {"xytext": (4, 4)},
+}
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,9 @@ def picture(errors: Errors) -> Figure:
                 ]
                 work, late, dts = np.transpose(points)
                 ax.plot(work, late, "o-", color=COLORS[method], markersize=4, label=method)
-                for k in (0, -1):
+                for k in (0, -1):  # the lower curve has its labels below
                     ax.annotate(f"{dts[k]:g}", (work[k], late[k]), fontsize="x-small",
-                                xytext=(4, 4), textcoords="offset points")  # fmt: skip
+                                textcoords="offset points", **LABELS[method])  # fmt: skip
             ax.set(xscale="log", yscale="log")
             ax.set_title(name if times == 1.0 else f"{name}, conductances × {times:g}", fontsize=10)
             ax.grid(alpha=0.3)

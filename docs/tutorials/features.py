@@ -59,12 +59,12 @@ middle = (time[up] + time[down]) / 2.0
 lines = {
     "latency": ((5.0, 0.0), (time[up], 0.0), (5.3, 3.0)),
     "ap_width": ((time[up], 0.0), (time[down], 0.0), (time[down] + 0.2, 3.0)),
-    "ap_amplitude": ((middle, V[onset]), (middle, V[peak]), (middle + 0.6, -30.0)),
+    "ap_amplitude": ((middle, V[onset]), (middle, V[peak]), (middle + 0.1, -47.0)),
     "ahp_depth": ((time[trough], V[onset]), (time[trough], V[trough]), (time[trough] + 0.2, -68.0)),
 }
 for name, (begin, end, text) in lines.items():
     ax.annotate("", end, begin, arrowprops=arrow)
-    ax.text(*text, name, color="C0")
+    ax.text(*text, name, color="C0", rotation=90.0 if begin[0] == middle else 0.0)
 ax.plot([time[onset], time[trough]], [V[onset]] * 2, ":", color="0.6", zorder=0)
 ax.set(xlabel="time (ms)", ylabel="V (mV)", ylim=(-85.0, 50.0))
 

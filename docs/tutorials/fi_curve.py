@@ -55,8 +55,8 @@ print(f"on the way down it ends at {current_at[-1]:.1f} µA/cm²")
 
 figure, ax = plt.subplots(layout="constrained")
 ax.plot(current, rate, color="0.7", label="constant current")
-for way, label in ((rising[1:], "ramp upwards"), (~rising[1:], "ramp downwards")):
-    ax.plot(current_at[1:][way], 1e3 / interval[way], ".", label=label)
+for way, marker, label in ((rising, "C1o", "ramp upwards"), (~rising, "C0.", "ramp downwards")):
+    ax.plot(current_at[1:][way[1:]], 1e3 / interval[way[1:]], marker, mfc="none", label=label)
 ax.set(xlabel="current (µA/cm²)", ylabel="firing rate (Hz)", xlim=(3.0, 20.0))
 ax.legend()
 

@@ -122,7 +122,8 @@ bottom.set(xlabel="time (ms)", ylabel="V, mean ± SD\nof the population (mV)")
 # ``to_xarray`` opens it without reading it.
 
 dataset = stored.to_xarray()
-print(dataset.V.sel(neuron=1234, time=slice(100.0, 101.0)).round(1).to_series().to_string())
+shown_now = dataset.V.sel(neuron=1234, time=slice(100.0, 101.0))
+print(shown_now.astype("float64").round(1).to_series().to_string())
 
 # %%
 # The same bits

@@ -65,12 +65,12 @@ for i in range(len(g_M)):
 
 # %%
 # The current through the new channel is ``result.currents("M")``, positive outward. It grows with
-# each spike as p opens, and what remains of the injected current makes the axon fire more slowly.
+# each spike as p opens, and what remains of the injected current makes the neuron fire more slowly.
 
 figure, (top, bottom) = plt.subplots(2, sharex=True, figsize=(8, 4.5), layout="constrained")
 top.plot(result.time, result["p"])
-top.set_ylabel("p")
-top.legend([f"{g:g}" for g in g_M], title="g_M (mS/cm²)", loc="upper right")
+top.set(ylabel="open fraction p", ylim=(0.0, 0.9))
+top.legend([f"g_M = {g:g} mS/cm²" for g in g_M], loc="upper center", ncols=4, fontsize="small")
 bottom.plot(result.time, result.currents("M"), lw=0.7)
 bottom.set(xlabel="time (ms)", ylabel="M current (µA/cm²)")
 

@@ -75,11 +75,11 @@ print(f"largest deviation from the linear theory: {error:.1e} of the peak")
 
 figure, (top, bottom) = plt.subplots(2, sharex=True, figsize=(7, 5.5), layout="constrained")
 top.loglog(frequency, np.abs(impedance), ".", label="simulated")
-top.loglog(frequency, np.abs(theory), "-", color="0.5", zorder=0, label="linear theory")
+top.loglog(frequency, np.abs(theory), "k-", lw=0.8, label="linear theory")
 top.set_ylabel("impedance (kΩ·cm²)")
 top.legend()
 bottom.semilogx(frequency, np.degrees(np.angle(impedance)), ".")
-bottom.semilogx(frequency, np.degrees(np.angle(theory)), "-", color="0.5", zorder=0)
+bottom.semilogx(frequency, np.degrees(np.angle(theory)), "k-", lw=0.8)
 bottom.set(xlabel="frequency (Hz)", ylabel="phase (degrees)")
 
 # %%

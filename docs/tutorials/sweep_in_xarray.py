@@ -5,7 +5,7 @@ A sweep of two parameters in xarray
 A sweep is most useful when each value keeps its labels. ``result.to_xarray()`` returns a Dataset
 with the dimensions time and neuron, the parameters and currents as coordinates, and units as
 attributes. This tutorial sweeps the density of Na channels and the current, and unstacks the
-neurons into a grid.
+neurons into a grid. It needs xarray, which ``pip install '.[xarray]'`` installs in a checkout.
 """
 
 # %%
@@ -43,7 +43,7 @@ labelled = dataset.assign(rate=rate, valid=("neuron", result.valid)).assign_coor
 )
 grid = labelled.set_index(neuron=["g_Na", "current"]).unstack("neuron")
 grid["rate"].attrs = hertz
-print(grid["rate"].sizes)
+print(dict(grid["rate"].sizes))
 
 # %%
 # xarray labels the axes of a picture by itself. With few Na channels the axon fires a few times at

@@ -53,6 +53,6 @@ def _test_backend(options: argparse.Namespace) -> int:
         from hhplug.testing.certify import certify
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"hhplug test-backend needs {error.name}: pip install 'hhplug[testing]'"
+            f"hhplug test-backend needs {error.name}: pip install 'pytest>=8'"
         ) from error
     return certify(options.name, options.horizon, options.kit_level)

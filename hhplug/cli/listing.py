@@ -62,7 +62,7 @@ def _print_why(options: argparse.Namespace) -> None:
         return
     for entry in entries:
         if problem := entry.unavailable:
-            print(f"{entry.name} ({entry.source}): {problem}")
+            print(f"{entry.name} ({entry.source}): {problem.of('')}")
             print(problem.detail, end="\n" if problem.detail else "")
         else:
             print(f"{entry.name} ({entry.source}): available; it has run on {entry.device}")

@@ -91,7 +91,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def constant(cls, amplitude: ArrayLike) -> "Stimulus":
+    def constant(cls, amplitude: "ArrayLike") -> "Stimulus":
         """A current that never changes.
 
         >>> Stimulus.constant([5.0, 10.0]).sample(dt=0.1, n_steps=2)
@@ -102,7 +102,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def step(cls, amplitude: ArrayLike, start: ArrayLike, stop: ArrayLike) -> "Stimulus":
+    def step(cls, amplitude: "ArrayLike", start: "ArrayLike", stop: "ArrayLike") -> "Stimulus":
         """A current from start to stop (ms): the steps round(start/dt) ≤ k < round(stop/dt).
 
         >>> Stimulus.step(10.0, start=0.2, stop=0.4).sample(dt=0.1, n_steps=6)
@@ -115,10 +115,10 @@ class Stimulus:
     @known_arguments
     def pulse_train(
         cls,
-        amplitude: ArrayLike,
-        start: ArrayLike,
-        width: ArrayLike,
-        period: ArrayLike,
+        amplitude: "ArrayLike",
+        start: "ArrayLike",
+        width: "ArrayLike",
+        period: "ArrayLike",
         count: int,
     ) -> "Stimulus":
         """`count` pulses of `width` ms, the first at `start`, then one every `period` ms.
@@ -150,7 +150,7 @@ class Stimulus:
     @classmethod
     @known_arguments
     def ramp(
-        cls, first: ArrayLike, last: ArrayLike, start: ArrayLike, stop: ArrayLike
+        cls, first: "ArrayLike", last: "ArrayLike", start: "ArrayLike", stop: "ArrayLike"
     ) -> "Stimulus":
         """A straight line from `first` at start to `last` at stop (ms), 0 before and after.
 
@@ -166,10 +166,10 @@ class Stimulus:
     @known_arguments
     def sine(
         cls,
-        amplitude: ArrayLike,
-        frequency: ArrayLike,
-        phase: ArrayLike = 0.0,
-        offset: ArrayLike = 0.0,
+        amplitude: "ArrayLike",
+        frequency: "ArrayLike",
+        phase: "ArrayLike" = 0.0,
+        offset: "ArrayLike" = 0.0,
     ) -> "Stimulus":
         """offset + amplitude · sin(2π · frequency · t + phase); frequency in Hz, phase in rad.
 
@@ -189,7 +189,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def recorded(cls, current: ArrayLike, dt: float, gain: ArrayLike = 1.0) -> "Stimulus":
+    def recorded(cls, current: "ArrayLike", dt: float, gain: "ArrayLike" = 1.0) -> "Stimulus":
         """A waveform of samples (µA/cm²), dt ms apart from time zero on, times the gain.
 
         It is linear between the samples. The last one is held for dt, and the current is 0 then. If
@@ -205,7 +205,7 @@ class Stimulus:
 
     @classmethod
     @known_arguments
-    def white_noise(cls, sigma: ArrayLike, seed: int) -> "Stimulus":
+    def white_noise(cls, sigma: "ArrayLike", seed: int) -> "Stimulus":
         """Gaussian white noise of mean 0. sigma is in µA/cm²·√ms.
 
         The current in a step is sigma/√dt times a normal deviate, so that its integral over a time
@@ -220,7 +220,7 @@ class Stimulus:
     @classmethod
     @known_arguments
     def ornstein_uhlenbeck(
-        cls, mean: ArrayLike, sigma: ArrayLike, tau: ArrayLike, seed: int
+        cls, mean: "ArrayLike", sigma: "ArrayLike", tau: "ArrayLike", seed: int
     ) -> "Stimulus":
         """An Ornstein-Uhlenbeck process: noise whose autocorrelation is sigma²·e^(−|t|/tau).
 
@@ -352,7 +352,7 @@ class Stimulus:
         self,
         dt: float,
         neurons: NDArray[np.int64] | None = None,
-        dtype: DTypeLike = np.float64,
+        dtype: "DTypeLike" = np.float64,
         start_step: int = 0,
         carried: Mapping[str, NDArray[Any]] | None = None,
         noise: bool = False,

@@ -55,9 +55,7 @@ def run(
     try:
         from hhplug.distributed.dask import n_workers, run_on_workers
     except ImportError as error:
-        raise MissingExtra(
-            "hhplug.distributed.run needs Dask: pip install 'hhplug[distributed]' or distributed"
-        ) from error
+        raise MissingExtra("hhplug.distributed.run needs Dask: pip install distributed") from error
     path = Path(store).absolute()
     if shard is None and not path.exists():
         shard = ceil(n_neurons / n_workers(client))

@@ -1,5 +1,7 @@
 """The parameters of the squid membrane as a class, whose keywords an editor can complete."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,7 +14,8 @@ from hhplug.checks import known_arguments
 class HHParameters:
     """Parameters of the squid membrane. Each is a number for all neurons or an (n,) array.
 
-    The defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3). The values are
+    C_m is in µF/cm², the conductances g are in mS/cm², and the reversal potentials E in mV. The
+    defaults are those of the squid giant axon (Hodgkin & Huxley 1952, table 3). The values are
     checked when a `Simulator` or a `Problem` is made.
 
     >>> HHParameters(g_Na=[100.0, 140.0]).g_K

@@ -71,6 +71,7 @@ class Membrane:
 
     @property
     def name(self) -> str:
+        """The name for pictures and messages."""
         return self._name
 
     @property

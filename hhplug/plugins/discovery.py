@@ -35,7 +35,8 @@ DISABLE = "HHPLUG_DISABLE_PLUGINS"
 def backends() -> list[Entry]:
     """The entries of all backends, installed or first-party, the highest priority first.
 
-    Each says whether its backend can run here. Probes run in child processes.
+    Each has the backend's `name` and says by `unavailable`, which is None or an error, whether it
+    can run here. Probes run in child processes.
 
     >>> import hhplug
     >>> [entry.name for entry in hhplug.backends() if entry.name in ("numpy", "reference")]

@@ -12,16 +12,32 @@ class Entry:
     """A backend that a plugin offers, or a plugin that failed to offer one."""
 
     name: str
+    """Name of the backend, or of the plugin's entry point."""
+
     distribution: str
+    """Name of the distribution that has the plugin."""
+
     version: str
+    """Its version; empty if it isn't installed."""
+
     spec: BackendSpec | None = None
-    unavailable: BackendUnavailable | None = None  # why it cannot run, if that is known
-    device: str | None = None  # name that its probe returned
-    module: str = ""  # what the plugin's entry point names
-    seconds: float = 0.0  # time that loading the plugin took
+    """The backend's spec, or None if there is none to be had."""
+
+    unavailable: BackendUnavailable | None = None
+    """Why the backend cannot run here, or None if nothing is known against it."""
+
+    device: str | None = None
+    """Name of the device that its probe returned."""
+
+    module: str = ""
+    """What the plugin's entry point names."""
+
+    seconds: float = 0.0
+    """Time that loading the plugin took, s."""
 
     @property
     def source(self) -> str:
+        """The distribution and its version, for messages."""
         return f"{self.distribution} {self.version}".strip()
 
     def failed(self, code: str, reason: str, fix: str = "", detail: str = "") -> "Entry":

@@ -20,11 +20,10 @@ def currents(result: "Result", channel: str | None = None) -> dict[str, NDArray[
     needed = {state for name in chosen for state in equations.needed_for_current(name)}
     missing = [state for state in result.membrane.states if state in needed - {*result.samples}]
     if missing:
-        what = f"the current of {channel}" if channel else "the currents of all channels"
+        what = f"the current of {channel} needs" if channel else "the currents of all channels need"
         wanted = (*result.samples, *missing)
         raise NotRecorded(
-            f"{what} needs {', '.join(missing)}, which the run didn't record; "
-            f"run with record={wanted}"
+            f"{what} {', '.join(missing)}, which the run didn't record; run with record={wanted}"
         )
     on_host = result.on_host().samples
     state = {name: np.asarray(on_host[name], np.float64) for name in needed}

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def _counted(number: int, thing: str) -> str:
+    """The number with its noun, for example "1 spike" or "2,000 spikes"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _copied(array: Any) -> NDArray[Any]:
     """A copy of a device array on the host."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array.get())
@@ -65,14 +70,35 @@ class Result:
     """
 
     problem: Problem
+    """All inputs of the run, which `simulate` runs again."""
+
     backend: str
+    """Name of the backend, for example "numba"."""
+
     backend_version: str
+    """Version of the distribution that has the backend."""
+
     device: str
+    """Name of the device that computed the run."""
+
     timing: Timing
-    written: datetime  # when the run ended, UTC
-    outcome: Outcome  # its samples, spikes and invalid neurons
-    final: State  # after the last step
-    noise_from: str = ""  # "backend" if it computed the noise, "core" if it got rows; "": no noise
+    """Wall-clock times, s.
+
+    `prepare` is everything before the first step, such as compiling and uploading, `run` the steps
+    and the copies of the samples to the host, and `total` all of it.
+    """
+
+    written: datetime
+    """When the run ended, UTC."""
+
+    outcome: Outcome
+    """The samples, spikes and invalid neurons, where None is what the run didn't keep."""
+
+    final: State
+    """The state after the last step, with what a backend keeps besides the variables."""
+
+    noise_from: str = ""
+    """Who computed the noise, "backend" or "core"; empty in a run without noise."""
 
     @property
     def samples(self) -> Mapping[str, Any]:
@@ -222,19 +248,17 @@ class Result:
         return self.problem.n_neurons * self.problem.n_steps / self.timing.run
 
     def __repr__(self) -> str:
-        problem = self.problem
-        spikes = (
-            ""
-            if self.outcome.spike_count is None
-            else f", {self.outcome.spike_count.sum():,} spikes"
-        )
+        problem, counts = self.problem, self.outcome.spike_count
+        spikes = "" if counts is None else f", {_counted(counts.sum(), 'spike')}"
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
         noise = f", noise by the {self.noise_from}" if self.noise_from else ""
         kind = "" if self.membrane is squid else f" of {self.membrane.name}"
+        neurons = _counted(problem.n_neurons, "neuron")
+        steps = _counted(problem.n_steps, "step")
         return (
-            f"<hhplug.Result: {problem.n_neurons:,} neurons{kind}, {problem.T:g} ms in "
-            f"{problem.n_steps:,} steps of {problem.dt:g} ms, {self.backend} {self.dtype} "
-            f"on {self.device}, {self.timing.run:.3g} s; {recorded}{spikes}{noise}>"
+            f"<hhplug.Result: {neurons}{kind}, {problem.T:g} ms in {steps} of {problem.dt:g} ms, "
+            f"{self.backend} {self.dtype} on {self.device}, {self.timing.run:.3g} s; "
+            f"{recorded}{spikes}{noise}>"
         )
 
     def on_host(self) -> "Result":
@@ -344,7 +368,7 @@ class Result:
         return found if channel is None else found[channel]
 
     @known_arguments
-    def plot(self, neurons: ArrayLike | None = None) -> "Figure":
+    def plot(self, neurons: "ArrayLike | None" = None) -> "Figure":
         """Return a figure of the recorded data.
 
         neurons: indices of the neurons to show, by default all.
@@ -366,7 +390,7 @@ class Result:
         return plotting.plot(self.on_host(), neurons)
 
     @known_arguments
-    def plot_traces(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+    def plot_traces(self, neurons: "ArrayLike | None" = None, ax: "Axes | None" = None) -> "Axes":
         """Draw V of the neurons and return the axes.
 
         neurons: indices, by default of at most five neurons that were recorded.
@@ -377,7 +401,7 @@ class Result:
         return plotting.plot_traces(self.on_host(), neurons, ax)
 
     @known_arguments
-    def plot_raster(self, neurons: ArrayLike | None = None, ax: "Axes | None" = None) -> "Axes":
+    def plot_raster(self, neurons: "ArrayLike | None" = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the spikes of the neurons, a row for each, and return the axes.
 
         neurons: indices, by default all. Of more than 2,000, only 2,000 evenly spread are drawn.
@@ -437,7 +461,7 @@ class Result:
         try:
             from hhplug.results import neo_block
         except ImportError as error:
-            raise MissingExtra("to_neo needs Neo: pip install 'hhplug[neo]' or neo") from error
+            raise MissingExtra("to_neo needs Neo: pip install neo") from error
         return neo_block.block_of(self)
 
     @known_arguments

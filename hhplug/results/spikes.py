@@ -159,6 +159,4 @@ def needs_xarray() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise MissingExtra(
-            "to_xarray needs xarray: pip install 'hhplug[xarray]' or xarray"
-        ) from error
+        raise MissingExtra("to_xarray needs xarray: pip install xarray") from error

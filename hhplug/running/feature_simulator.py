@@ -1,5 +1,7 @@
 """Parameters in, features out: a simulator as libraries of simulation-based inference call it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar

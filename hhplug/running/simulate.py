@@ -1,5 +1,7 @@
 """Run a problem on a backend and return its result."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,16 +47,19 @@ def simulate(
 
     A problem in float32 runs in float64 on a backend that has no float32.
 
-    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for a problem in float64 on a
-    backend without float64, for a membrane or a method that the backend doesn't have, or for a
-    device together with an opened backend. Ctrl-C raises Interrupted, which has a Result of the
-    steps done, after the enqueued blocks have been read; a second Ctrl-C doesn't wait for them.
+    Raises BackendUnavailable, NotEnoughMemory, and InvalidInput for what isn't a Problem, for a
+    problem in float64 on a backend without float64, for a membrane or a method that the backend
+    doesn't have, or for a device together with an opened backend. Ctrl-C raises Interrupted, which
+    has a Result of the steps done, after the enqueued blocks have been read; a second Ctrl-C
+    doesn't wait for them.
 
     >>> from hhplug import Problem, simulate
     >>> problem = Problem(T=1.0, dtype="float64", batch_size=2)
     >>> simulate(problem, "numpy").V.shape
     (100, 2)
     """
+    if not isinstance(problem, Problem):
+        raise InvalidInput(f"problem must be a Problem, got {problem!r}")
     if not isinstance(backend, OpenedBackend):
         dtype = problem.dtype if backend == "auto" else None
         backend = choice.choose(backend, dtype, device, problem.membrane, problem.method)

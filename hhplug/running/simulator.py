@@ -1,5 +1,7 @@
 """The Simulator, which runs simulations on one backend."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +76,7 @@ class Simulator:
             self.method,
         )
 
-    def with_parameters(self, parameters: Mapping[str, ArrayLike]) -> "Simulator":
+    def with_parameters(self, parameters: Mapping[str, ArrayLike]) -> Simulator:
         """A Simulator on the same opened backend, some of whose parameters have other values.
 
         Raises InvalidInput for a name that the membrane doesn't have and for impossible values.

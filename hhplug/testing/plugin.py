@@ -26,7 +26,7 @@ def require_pytest() -> None:
 
         raise MissingExtra(
             f"the suite needs pytest 8 or later, {pytest.__version__} is installed: "
-            "pip install --upgrade 'hhplug[testing]'"
+            "pip install --upgrade 'pytest>=8'"
         )
 
 

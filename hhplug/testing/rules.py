@@ -52,7 +52,9 @@ class Rules:
 
     def _note_not_shown(self, item: Any, what: str) -> None:
         budget = self.budget(item.cls._name(item.config))
-        budget.not_shown.append(f"{what} ({item.callspec.params['dtype']})")
+        described = f"{what} ({item.callspec.params['dtype']})"
+        if described not in budget.not_shown:  # another test may be of the same property
+            budget.not_shown.append(described)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

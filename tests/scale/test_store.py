@@ -380,5 +380,7 @@ def test_a_process_killed_by_the_system_loses_nothing(store):
 
 def test_without_zarr_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "hhplug.running.stored", None)
-    with pytest.raises(hhplug.MissingExtra, match=r"needs zarr .*hhplug\[store\]"):
+    with pytest.raises(
+        hhplug.MissingExtra, match=r"needs zarr .*: pip install 'zarr>=3\.1\.6' xarray"
+    ):
         run(tmp_path / "run.zarr")

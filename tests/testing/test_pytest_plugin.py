@@ -68,7 +68,7 @@ def test_the_suite_says_which_pytest_it_needs(monkeypatch, old):
     monkeypatch.delattr(pytest, "version_tuple")
     if old:
         monkeypatch.setattr(pytest, "version_tuple", old, raising=False)
-    message = r"needs pytest 8 or later, 7\.4\.4 is installed: pip install --upgrade 'hhplug\[test"
+    message = r"needs pytest 8 or later, 7\.4\.4 is installed: pip install --upgrade 'pytest>=8'"
     with pytest.raises(MissingExtra, match=message):
         certify.certify("reference")
 

@@ -90,7 +90,7 @@ def test_without_pytest_it_says_what_to_install(certify, monkeypatch):
     monkeypatch.delitem(sys.modules, "hhplug.testing.certify", raising=False)
     code, output, errors = certify("reference", *SHORT)
     assert (code, output) == (2, "")
-    assert errors == "hhplug: hhplug test-backend needs pytest: pip install 'hhplug[testing]'\n"
+    assert errors == "hhplug: hhplug test-backend needs pytest: pip install 'pytest>=8'\n"
 
 
 @with_few_tests

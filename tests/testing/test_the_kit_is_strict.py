@@ -255,6 +255,7 @@ def test_the_short_horizon_takes_at_most_5000_steps_and_names_what_it_did_not_sh
     for dtype in ("float32", "float64"):
         for what in ("V over 50 ms", "spike time over 200 ms"):
             assert re.search(rf"{what} \({dtype}\) *│ +not shown ", outcome.output)
+    assert len(budget.not_shown) == len(set(budget.not_shown))
 
 
 def test_the_report_has_each_error_beside_its_bound_and_says_which_is_broken(bench):
