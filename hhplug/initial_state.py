@@ -1,6 +1,7 @@
 """The state in which a run begins."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,22 @@ def checked_state(
 
 def _settled(membrane: Membrane, parameters: Mapping[str, PerNeuron]) -> NDArray[np.float64]:
     """V is START_V, gates are settled there, and pools are at rest."""
+    if all(isinstance(value, float) for value in parameters.values()):
+        return _settled_alike(membrane, tuple(parameters.items()))
+    return _settled_state(membrane, parameters)
+
+
+@lru_cache(maxsize=16)
+def _settled_alike(
+    membrane: Membrane, parameters: tuple[tuple[str, float], ...]
+) -> NDArray[np.float64]:
+    """The same for parameters that all neurons share, for which run after run asks."""
+    state = _settled_state(membrane, dict(parameters))
+    state.flags.writeable = False
+    return state
+
+
+def _settled_state(membrane: Membrane, parameters: Mapping[str, PerNeuron]) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
         state = membrane.equations.settled(START_V, parameters)
     return state.reshape(len(state), -1)

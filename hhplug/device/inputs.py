@@ -1,4 +1,4 @@
-"""What a session uploads before its first launch: rows, gains, and what a noise needs."""
+"""What a session uploads before its first launch: constants, rows, gains, what a noise needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Input:
         return self.rows[0].size if self.rows else 1
 
 
-def inputs_of(problem: Problem, program: Program) -> dict[str, Input]:
+def inputs_of(problem: Problem, program: Program, constants: Sequence[float]) -> dict[str, Input]:
     """The inputs of a run, by the names that `DeviceSession` explains."""
     real, noise = np.dtype(problem.dtype), problem.current.noise
     parameters, stimulus = problem.parameters, problem.stimulus
@@ -52,6 +52,7 @@ def inputs_of(problem: Problem, program: Program) -> dict[str, Input]:
         column[problem.record_neurons] = np.arange(problem.n_recorded)
     table = np.stack(quantiles(), axis=1).reshape(-1) if noise else np.empty(0, np.float32)
     return {
+        "constants": Input([np.array(constants)], real, tuple(constants)),
         "rows": Input(_rows(problem, program), real, (*computed_from, program.digest)),
         "gain": Input(_gains(problem), real, (*computed_from, stimulus)),
         "process": Input(_process(problem), real, (*computed_from, stimulus)),
@@ -64,14 +65,14 @@ def inputs_of(problem: Problem, program: Program) -> dict[str, Input]:
 def _rows(problem: Problem, program: Program) -> list[Source]:
     """The program's rows: each (N,), or (1,) if no parameter is per neuron."""
     values: dict[str, Any] = {**problem.parameters, "dt": problem.dt}
-    if not any(np.size(value) > 1 for value in values.values()):
-        return list(program.row_values(problem.parameters, problem.dt).values())
+    per_neuron = any(np.size(value) > 1 for value in values.values())
+    width = problem.n_neurons if per_neuron else 1
 
     def of_part(row: Sum, part: slice) -> NDArray[Any]:
         return row.value(_part_of(values, part))
 
     rows = program.rows.values()
-    return [Computed(problem.n_neurons, partial(of_part, row)) for row in rows]
+    return [Computed(width, partial(of_part, row)) for row in rows]
 
 
 def _part_of(values: Mapping[str, Any], part: slice) -> dict[str, Any]:

@@ -31,7 +31,7 @@ SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neur
 # Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
 
-SHARED = ("state", "constants", "spike_count")  # arrays of the whole session beside the inputs
+SHARED = ("state", "spike_count")  # arrays of the whole session beside the inputs
 
 
 class DeviceSession(Session):
@@ -117,7 +117,7 @@ class DeviceSession(Session):
 
     def _open(self) -> None:
         problem, device = self.problem, self.device
-        inputs = inputs_of(problem, self.program)
+        inputs = inputs_of(problem, self.program, self._constants)
         self.rows_per_neuron = inputs["rows"].width > 1
         self.J, self.gain_per_neuron = len(inputs["gain"].rows), inputs["gain"].width > 1
         self.process_per_neuron = inputs["process"].width > 1
@@ -156,7 +156,7 @@ class DeviceSession(Session):
                 self.stream.zero(slot.invalid.first)
             if problem.ordered_spikes:
                 self.stream.zero(self.arrays["spike_count"])
-            upload_all(self, given, inputs, self._constants)
+            upload_all(self, given, inputs)
             self.make_ready()
             self._sources = {n: each.sources for n, each in inputs.items() if each.sources}
             self._undo = undo.pop_all()
@@ -168,7 +168,6 @@ class DeviceSession(Session):
             row_length=self.row_length,
             room=self.room,
             state_rows=len(self.program.states) + (self.noise is not None),
-            n_constants=len(self._constants),
         )
 
     def _with_sums(self, shapes: Shapes) -> Shapes:

@@ -16,20 +16,14 @@ if TYPE_CHECKING:
 SPREAD = 2**13  # neurons of a uniform initial state that are uploaded, and copied on the device
 
 
-def upload_all(
-    session: "DeviceSession",
-    given: Allocation,
-    inputs: Mapping[str, Input],
-    constants: Sequence[float],
-) -> None:
-    """Upload the inputs that `given` doesn't hold, the constants, the initial state and sums."""
+def upload_all(session: "DeviceSession", given: Allocation, inputs: Mapping[str, Input]) -> None:
+    """Upload the inputs that `given` doesn't hold, the initial state, and the features' sums."""
     session.device.transfers.wait(session.stream.record())
     missing = {n: each for n, each in inputs.items() if not given.holds(n, each.sources)}
     given.contents.clear()  # until the uploads are known to be done
     for name, each in missing.items():
         if each.size:
             session.upload(given.arrays[name], *each.rows, dtype=each.dtype)
-    session.upload(session.arrays["constants"], np.array(constants))
     _upload_state(session, [*session.problem.initial_state, *_process_of_noise(session)])
     if session.features:
         session.features.upload(session)

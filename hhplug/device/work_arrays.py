@@ -17,7 +17,7 @@ INT = np.dtype(np.int32)
 class WorkArrays:
     """The arrays of a session on a problem. They are allocated together, and have these keys:
 
-    "state", "constants", and "spike_count", of the whole session;
+    "state" and "spike_count", of the whole session;
     ("replay", name), where a block is repeated whose spikes didn't fit;
     (number, name) and (number, kind, name), of one of the slots.
     """
@@ -27,7 +27,6 @@ class WorkArrays:
     row_length: int  # numbers that describe the current of one step
     room: int  # spikes of a launch that fit their arrays
     state_rows: int  # the states, and the process of a noise
-    n_constants: int
 
     def shapes(self) -> Shapes:
         problem, real = self.problem, np.dtype(self.problem.dtype)
@@ -38,7 +37,6 @@ class WorkArrays:
         recorded = (-(-self.max_steps // problem.record_every) * problem.n_recorded, real)
         shapes: Shapes = {
             "state": state,
-            "constants": (self.n_constants, real),
             "spike_count": (counted, INT),
             **{("replay", name): shape for name, shape in at_start.items()},
         }
