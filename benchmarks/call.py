@@ -1,14 +1,15 @@
-"""The time of a whole call of `run`: 10,000 neurons for 50 ms, with the result on the host."""
+"""The time of whole calls of `run`, with the result on the host."""
 
 import gc
 from functools import cache
+from statistics import median
 
 from hhplug import Simulator
 
 from .clock import clock
 from .contestants import BACKENDS, ENTRIES
-from .inputs import CALL, DTYPES, Population
-from .runs import checked_run, population_simulator
+from .inputs import CALL, CALLS, DTYPES, Population
+from .runs import TOO_LONG, checked_run, population_simulator, timed_runs
 
 N, STEPS = CALL
 POPULATION = Population(N)
@@ -44,7 +45,7 @@ def call(sim: Simulator, traces: str) -> float:
 
 
 class Call:
-    """The calls find spike times and copy the samples to the host."""
+    """10,000 neurons for 50 ms. The calls find spike times and copy the samples to the host."""
 
     params = (BACKENDS, DTYPES, list(TRACES))
     param_names = ("backend", "dtype", "traces")
@@ -58,3 +59,41 @@ class Call:
 
     def time_call(self, name: str, dtype: str, traces: str) -> None:
         clock.add(call(ready(name, dtype, traces), traces))
+
+
+class OverSteps:
+    """The time of a call that records nothing over that of its steps alone, in float32.
+
+    Both are measured in turn in one process. What exceeds 1 is the host's share.
+    """
+
+    params = (BACKENDS, list(CALLS), ["times", "counts"])
+    param_names = ("backend", "neurons", "spikes")
+    unit = "of the time of the steps"
+    version = "1"
+    timeout = 300
+    TURNS = 5
+
+    def setup(self, name: str, n: int, spikes: str) -> None:
+        steps = timed_runs(name, "float32", n)
+        if steps.seconds_per_step() * CALLS[n] > TOO_LONG:
+            raise NotImplementedError(f"{CALLS[n]} steps of {n:,} neurons would take seconds")
+        self._call(name, n, spikes)
+
+    def track_call_over_steps(self, name: str, n: int, spikes: str) -> float:
+        steps = timed_runs(name, "float32", n)
+        times = [(self._call(name, n, spikes), steps.seconds_per_step()) for _ in range(self.TURNS)]
+        return median(mine for mine, _ in times) / (median(one for _, one in times) * CALLS[n])
+
+    def _call(self, name: str, n: int, spikes: str) -> float:
+        return checked_run(simulator(name, n), population(n), CALLS[n], spikes=spikes)[0]
+
+
+population = cache(Population)
+"""The cached constructor, so that calls have the same arrays."""
+
+
+@cache
+def simulator(name: str, n: int) -> Simulator:
+    """Return the simulator of a backend for a population in float32."""
+    return population_simulator(name, "float32", population(n))

@@ -91,6 +91,11 @@ TOPICS = (
     Topic(OVER_PEER, "Time of a step over that of a peer, float32", "{:.2g}".format),
     Topic(OVER_HELD, "Time of a step over that with a held current, float32", "{:.3g}".format),
     Topic("call.Call.time_call", "A whole call, 10,000 neurons for 5000 steps", milliseconds),
+    Topic(
+        "call.OverSteps.track_call_over_steps",
+        "Time of a whole call over that of its steps, float32",
+        "{:.3g}".format,
+    ),
     Topic(FIRST_RESULT, "First result of a process", milliseconds),
     Topic(FIRST_RESULT_EVER, "… nothing cached", milliseconds),
     Topic("start.Package.time_import", "`import hhplug`", milliseconds),
