@@ -96,9 +96,12 @@ class Values:
         table = self.scalars if scalar else self.rows
         if expression not in table:
             number = f"{'s' if scalar else 'r'}{len(table)}"
-            taken = number in self.varying or number in self.defaults
-            table[expression] = self._name(expression, f"_{number}" if taken else number)
+            number = f"_{number}" if self._is_taken(number) else number
+            table[expression] = self._name(expression, number)
         return table[expression]
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.varying or name in self.defaults
 
     def _name(self, expression: Sum, otherwise: str) -> str:
         """The name of the parameter where a row is that parameter, or it over C_m."""
@@ -110,7 +113,8 @@ class Values:
                 ((name, power),) = powers.items()
                 over = dict(factors).get("C_m", Fraction(0))
                 if isinstance(name, str) and power == 1 and over in (0, -1) and name != "dt":
-                    return name if over == 0 else f"{name}_per_C_m"
+                    found = name if over == 0 else f"{name}_per_C_m"
+                    return otherwise if over and self._is_taken(found) else found
         return otherwise
 
     def row(self, expression: Sum) -> Operand:
