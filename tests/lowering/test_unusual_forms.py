@@ -39,6 +39,7 @@ FORMS = {
     "a linoid over another": f"({LINOID}) / (1 + {OTHER})",
     "two reciprocals multiplied": "cosh(V / 30) / (1 + exp(-V / 10))",
     "a linoid over 1000 mV": "0.001 * (V + 40) / (1 - exp(-(V + 40) / 100000))",
+    "an exponential as a product": "(V + 40) / (1 - exp(-4) * exp(-V / 10))",
     "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
 }
 CANCELLING = {"a pole beyond 150 mV": 2e-13}  # what V + 160 loses of V = −150 mV
