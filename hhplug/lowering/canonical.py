@@ -141,10 +141,16 @@ class Sum:
             if over:  # 1/(a + b/c) = c/(a c + b)
                 return self._expanded(over)._multiplied_out() ** power * Sum({over: 1}) ** -power
         c, factors = self.as_product()
-        raised = tuple((factor, p * power) for factor, p in factors)
         if power.denominator == 1:
-            return Sum({raised: c**power.numerator})
-        return Sum({raised: float(c) ** float(power)})
+            return Sum({_raised(factors, power): c**power.numerator})
+        # √(x²) is |x|, and √(x y) isn't √x √y where both are negative.
+        free = product((f, p) for f, p in factors if is_positive(f))
+        bound = product((f, p) for f, p in factors if not is_positive(f))
+        even = any(p.numerator % 2 == 0 for _, p in bound)
+        if bound and (c < 0 or len(bound) > 1 or even):
+            inner = _signed(bound, 1 if c > 0 else -1)
+            bound = product({inner: Fraction(1)})
+        return Sum({_raised(times(free, bound), power): float(abs(c)) ** float(power)})
 
     def __truediv__(self, other: "Sum | Coefficient") -> "Sum":
         return self * as_sum(other) ** -1
@@ -165,6 +171,14 @@ class Sum:
     @cached_property
     def names(self) -> frozenset[str]:
         return frozenset().union(*(names_of(f) for factors, _ in self.terms for f, _ in factors))
+
+    @property
+    def may_vanish(self) -> bool:
+        """Whether some V could make this or a part of it zero, as far as its form tells."""
+        return any(
+            c < 0 or any(f == "V" or (isinstance(f, Sum) and f.may_vanish) for f, _ in factors)
+            for factors, c in self.terms
+        )
 
     def scaled(self, by: "Sum") -> "Sum":
         """Each term times `by`, which has one term: the sum stays a sum."""
@@ -189,11 +203,14 @@ class Sum:
         return c, times(out, ((inner, Fraction(1)),))
 
     def _denominators(self) -> Product:
-        """The product of the sums that terms are divided by."""
+        """The product of the sums that terms are divided by, except those that may be zero.
+
+        Multiplied out, a quotient that is 0/0 at some voltage couldn't be guarded any more.
+        """
         worst: dict[Factor, Fraction] = {}
         for factors, _ in self.terms:
             for factor, power in factors:
-                if isinstance(factor, Sum) and power < 0:
+                if isinstance(factor, Sum) and power < 0 and not factor.may_vanish:
                     worst[factor] = max(worst.get(factor, Fraction(0)), -power)
         return product(worst)
 
@@ -272,6 +289,30 @@ class Sum:
                     yield from factor.sums()
                 elif isinstance(factor, Function):
                     yield from factor.argument.sums()
+
+
+def is_positive(factor: Factor) -> bool:
+    """Whether a factor is above zero whatever its names are, as far as its form tells."""
+    if isinstance(factor, Sum):
+        return all(
+            c > 0 and all(is_positive(f) or p % 2 == 0 for f, p in factors)
+            for factors, c in factor.terms
+        )
+    return isinstance(factor, Exponential) or (
+        isinstance(factor, Function) and factor.name == "exp"
+    )
+
+
+def _raised(factors: Product, power: Fraction) -> Product:
+    return tuple((factor, p * power) for factor, p in factors)
+
+
+def _signed(factors: Product, sign: int) -> "Sum":
+    """The product of factors times 1 or −1, which goes into a sum that stands alone."""
+    match factors:
+        case ((Sum() as inner, power),) if power == 1:
+            return inner if sign > 0 else -inner
+    return Sum({factors: Fraction(sign)})
 
 
 def names_of(factor: Factor) -> frozenset[str]:
@@ -357,3 +398,42 @@ def _called(function: str, x: Sum) -> Sum:
         return 2 / (1 + exp(-2 * x)) - 1
     sign = 1 if function == "cosh" else -1
     return Fraction(1, 2) * (exp(x) + sign * exp(-x))
+
+
+def without_overflow(
+    expression: Sum, largest: float, farthest: float, usual: Mapping[str, float]
+) -> Sum:
+    """The expression with e^x / (1 + e^x) as 1 / (e^−x + 1), where e^x may exceed `largest`.
+
+    A quotient of two infinite numbers isn't a number. farthest: V goes from −farthest to farthest.
+    usual: the usual values of parameters.
+    """
+
+    def folded(factors: Product, c: Coefficient) -> Product:
+        inner = product(
+            (without_overflow(f, largest, farthest, usual) if isinstance(f, Sum) else f, p)
+            for f, p in factors
+        )
+        slope = dict(inner).get(Exponential("V"), Fraction(0))
+        size = (
+            abs(slope) * farthest
+            + math.log(abs(c))
+            + sum(p * usual.get(f.of, 0.0) for f, p in inner if isinstance(f, Exponential))
+        )
+        under = [(_growth(f, slope), f, p) for f, p in inner if isinstance(f, Sum) and p < 0]
+        if not slope or size < math.log(largest) or not under:
+            return inner
+        growth, divisor, power = max(under, key=lambda found: found[0])
+        if growth <= 0:
+            return inner
+        moved = divisor.scaled(exp(symbol("V") * (slope / power)))
+        kept = (pair for pair in inner if pair[0] not in (divisor, Exponential("V")))
+        return product([*kept, (moved, power)])
+
+    return Sum((folded(factors, c), c) for factors, c in expression.terms)
+
+
+def _growth(expression: Sum, direction: Fraction) -> Fraction:
+    """The steepest exponential of V in a sum, 1/mV, of those that grow in a direction."""
+    slopes = (dict(factors).get(Exponential("V"), Fraction(0)) for factors, _ in expression.terms)
+    return max(slope if direction > 0 else -slope for slope in slopes)

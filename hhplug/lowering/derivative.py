@@ -4,22 +4,34 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from hhplug.lowering.canonical import ZERO, Sum, as_sum, canonical, symbol
+from hhplug.errors import InvalidInput
+from hhplug.lowering.canonical import (
+    ZERO,
+    Sum,
+    as_sum,
+    canonical,
+    symbol,
+    without_overflow,
+)
 from hhplug.lowering.program import Operand
 from hhplug.lowering.singularities import GuardedValues
 from hhplug.lowering.targets import Target
 from hhplug.lowering.values import Env, Shared
 from hhplug.membranes.equations import Equations
 from hhplug.membranes.reading import Reading
+from hhplug.membranes.validation import HIGHEST
 from hhplug.validity import STABILITY_LIMIT
 
 C_M = symbol("C_m")
 
 
 class Formulas:
-    """The canonical forms of a membrane's expressions, which don't depend on a plan."""
+    """The canonical forms of a membrane's expressions, which don't depend on a plan.
 
-    def __init__(self, reading: Reading):
+    largest: what an exponential may be without an overflow.
+    """
+
+    def __init__(self, reading: Reading, largest: float):
         self.reading = reading
         self.gates = {
             name: {part: canonical(node) for part, node in gate.given().items()}
@@ -31,8 +43,11 @@ class Formulas:
             name: {part: canonical(getattr(pool, part)) for part in ("per_current", "rest", "tau")}
             for name, pool in reading.pools.items()
         }
-        self.first, self.second = self._rates()
         self.defaults = Equations(reading).defaults | dict.fromkeys(reading.pools, 1.0)
+        self.first, self.second = (
+            {name: without_overflow(x, largest, HIGHEST, self.defaults) for name, x in part.items()}
+            for part in self._rates()
+        )
         self.roots: dict[Sum, list[float]] = {}
 
     def _rates(self) -> tuple[dict[str, Sum], dict[str, Sum]]:
@@ -48,7 +63,12 @@ class Formulas:
                     second[name] = 1 / parts["tau"]
         return first, second
 
-    def varying(self) -> list[Sum]:
+    @property
+    def varying(self) -> frozenset[str]:
+        """The names whose values change from step to step."""
+        return frozenset(("V", *self.reading.gates, *self.reading.pools))
+
+    def expressions(self) -> list[Sum]:
         """Every expression that is evaluated in each stage."""
         return [*self.first.values(), *self.second.values(), *self.E.values()]
 
@@ -67,8 +87,9 @@ class Derivative:
     ):
         reading = formulas.reading
         self.reading, self.formulas, self.target = reading, formulas, target
-        varying = frozenset(("V", *reading.gates, *reading.pools))
-        self.values = GuardedValues(target, shared, varying, formulas.defaults, formulas.roots)
+        self.values = GuardedValues(
+            target, shared, formulas.varying, formulas.defaults, formulas.roots
+        )
         self.values.count_denominators([*formulas.first.values(), *formulas.second.values()])
         self.op = self.values.op
         self.labels: dict[str, str] = {}  # names of the equations for results of operations
@@ -236,9 +257,9 @@ class Derivative:
         gate = self.reading.gates[name]
         if not gate.instantaneous:
             return env[name]
-        first = self.values.value(self.formulas.first[name], env)
+        first = self._rate(name, self.formulas.first[name], env)
         if gate.alpha is not None:
-            second = self.values.value(self.formulas.second[name], env)
+            second = self._rate(name, self.formulas.second[name], env)
             self._label(first, f"alpha_{name}")
             self._label(second, f"alpha_beta_{name}")
             first = self.op("mul", first, self.op("rcp", second))
@@ -253,11 +274,21 @@ class Derivative:
             scale = self.half_step * self.formulas.speed(name)
             second = _each(second, scale)
             first = _each(first, scale) if by_rates else first
-        a = self.values.value(first, env)
-        b = self.values.value(second, env)
+        a = self._rate(name, first, env)
+        b = self._rate(name, second, env)
         self._label(a, f"{'alpha' if by_rates else 'inf'}_{name}")
         self._label(b, f"{'alpha_beta' if by_rates else 'per_tau'}_{name}")
         return a, b
+
+    def _rate(self, gate: str, expression: Sum, env: Env) -> Operand:
+        try:
+            return self.values.value(expression, env)
+        except NotImplementedError as error:
+            raise InvalidInput(
+                f"gate {gate}: a quotient is 0/0 at some voltage, and there is no series for it: "
+                f"{error}. Write it as x / (1 - exp(-x)), or use the backend 'reference', which "
+                "computes any description"
+            ) from None
 
     def by_rates(self, gate: str) -> bool:
         """Whether a gate is given by alpha and beta, not by inf and tau."""

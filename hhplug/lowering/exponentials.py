@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from hhplug.lowering.canonical import Exponential, Function, Product, Sum, as_sum, product
+from hhplug.lowering.canonical import (
+    Exponential,
+    Function,
+    Product,
+    Sum,
+    as_sum,
+    names_of,
+    product,
+)
 from hhplug.lowering.targets import Target
 
 E_V = Exponential("V")
@@ -38,27 +46,33 @@ class Use:
     alone: bool  # whether it is a whole term, so that a coefficient of 1 spares a product
 
 
-def uses(expression: Sum) -> list[Use]:
-    """The exponentials of V in an expression, whose powers are computed."""
+def uses(expression: Sum, varying: frozenset[str]) -> list[Use]:
+    """The exponentials of V in an expression, whose powers are computed.
+
+    varying: names whose values change from step to step.
+    """
     found = []
     for factors, c in expression.terms:
-        if not fractional(factors):
+        if not fractional(factors, varying):
             alone = all(isinstance(factor, Exponential) for factor, _ in factors)
             for factor, power in factors:
                 if factor == E_V:
                     found.append(Use(power, float(c) if alone else 1.0, _shift(factors), alone))
         for factor, _ in factors:
             if isinstance(factor, Sum):
-                found += uses(factor)
+                found += uses(factor, varying)
             elif isinstance(factor, Function):
-                found += uses(factor.argument)
+                found += uses(factor.argument, varying)
     return found
 
 
-def fractional(factors: Product) -> bool:
-    """Whether a product has a power that only a logarithm can compute."""
+def fractional(factors: Product, varying: frozenset[str]) -> bool:
+    """Whether a product has a power of what varies that only a logarithm can compute."""
     return any(
-        power.denominator != 1 and not isinstance(factor, Exponential) for factor, power in factors
+        power.denominator != 1
+        and not isinstance(factor, Exponential)
+        and not varying.isdisjoint(names_of(factor))
+        for factor, power in factors
     )
 
 

@@ -15,7 +15,7 @@ FARTHEST, SPACING = 300.0, 0.73  # mV: voltages at which a change of sign is loo
 HALVINGS = 80
 ORDER = 20  # terms of the Taylor series that stand for the functions themselves
 DEGREES = (1, 2, 4, 6, 8, 10, 12)
-CANCELLED = 1e-12  # of the largest coefficient: what is left of one that cancels
+CANCELLED = 1e-12  # of the terms of a coefficient: what rounding leaves where they cancel
 ROUNDS = 24  # bisections for the width of a series
 
 
@@ -100,7 +100,7 @@ def _interpolated(
 
 def _taylor(expression: Sum, order: int) -> NDArray[np.float64]:
     """Coefficients of u^0 … u^order of an expression of u with a removable 0/0 at u = 0."""
-    total = np.zeros(order + 1)
+    total, sizes = np.zeros(order + 1), np.zeros(order + 1)
     for factors, c in expression.terms:
         series, lowest = np.zeros(order + 3), 0  # the term is u^lowest · series
         series[0] = float(c)
@@ -110,7 +110,7 @@ def _taylor(expression: Sum, order: int) -> NDArray[np.float64]:
                 series = _product(series, np.array(own))
             elif isinstance(factor, Sum):
                 own = _taylor(factor, order + 2)
-                first = int(np.argmax(np.abs(own) >= CANCELLED * np.abs(own).max()))
+                first = int(np.argmax(own != 0.0))
                 own = np.append(own[first:], np.zeros(first))
                 for _ in range(abs(int(power))):
                     series = _product(series, own) if power > 0 else _quotient(series, own)
@@ -121,8 +121,9 @@ def _taylor(expression: Sum, order: int) -> NDArray[np.float64]:
                 raise NotImplementedError(f"no series for {factor!r}")
         if lowest < 0:
             raise NotImplementedError(f"{expression!r} is not finite at u = 0")
-        total += np.append(np.zeros(lowest), series)[: order + 1]
-    return total
+        series = np.append(np.zeros(lowest), series)[: order + 1]
+        total, sizes = total + series, sizes + np.abs(series)
+    return np.where(np.abs(total) < CANCELLED * sizes, 0.0, total)
 
 
 def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

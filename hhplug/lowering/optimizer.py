@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from hhplug.errors import InvalidInput
 from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
@@ -19,9 +20,19 @@ SHORT_DT = 1e-6  # ms: all stages of a step have nearly the same V, so that size
 
 
 def optimized(membrane: Membrane, target: str, method: str) -> Program:
-    """One step of a membrane by a method, for a target of `targets.TARGETS`."""
+    """One step of a membrane by a method, for a target of `targets.TARGETS`.
+
+    Raises InvalidInput for a quotient that is 0/0 at a voltage and has no series.
+    """
+    try:
+        return _optimized(membrane, target, method)
+    except InvalidInput as error:
+        raise InvalidInput(f"membrane {membrane.name}: {error}") from None
+
+
+def _optimized(membrane: Membrane, target: str, method: str) -> Program:
     table = TARGETS[target]
-    formulas = Formulas(membrane.reading)
+    formulas = Formulas(membrane.reading, table.largest)
     shared = _cheapest(membrane, formulas, table)
     program, derivative, vanishing = _written(membrane, formulas, table, shared, method)
     values = program.row_values(formulas.defaults, SHORT_DT)
@@ -37,7 +48,9 @@ def optimized(membrane: Membrane, target: str, method: str) -> Program:
 
 def _cheapest(membrane: Membrane, formulas: Formulas, target: Target) -> Shared:
     """The families of exponentials and their offsets that make the cheapest derivative."""
-    found = [use for expression in formulas.varying() for use in uses(expression)]
+    found = [
+        use for expression in formulas.expressions() for use in uses(expression, formulas.varying)
+    ]
     best: tuple[float, Shared] | None = None
     for _, families in partitions({use.slope for use in found}, target, PLANS_TRIED):
         cost, shared = _with_best_offsets(membrane, formulas, target, families, found)

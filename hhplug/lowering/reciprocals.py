@@ -69,8 +69,10 @@ def divided(program: Program) -> Program:
     under: dict[Operand, Operand] = {}  # of each reciprocal that one product alone needs
     for op in program.ops:
         mine = readers.get(op.out, [])
-        if op.kind == "rcp" and op.out not in results and [one.kind for one in mine] == ["mul"]:
-            under[op.out] = op.args[0]
+        alone = op.kind == "rcp" and [one.kind for one in mine] == ["mul"]
+        if not alone or op.out in results or not under.keys().isdisjoint(mine[0].args):
+            continue  # of a product of two reciprocals one remains
+        under[op.out] = op.args[0]
     ops = []
     stages = list(program.stages)
     for k, op in enumerate(program.ops):

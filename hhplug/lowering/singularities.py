@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 
-from hhplug.errors import InvalidInput
 from hhplug.lowering.canonical import (
     ONE,
     Coefficient,
@@ -16,16 +15,20 @@ from hhplug.lowering.canonical import (
     Sum,
     as_sum,
     exp,
+    inverse,
     names_of,
     product,
     symbol,
+    times,
 )
 from hhplug.lowering.guards import fitted, roots
 from hhplug.lowering.program import Operand
 from hhplug.lowering.targets import Target
 from hhplug.lowering.values import LOG2_E, Env, Shared, Term, Values, Written, snapped
+from hhplug.membranes.validation import HIGHEST, LOWEST
 
 TINY = 1e-20  # added to a number near 1e-18 or more it changes nothing, and 0/0 becomes its limit
+MOST_OVER = 1.4  # times `guard_error`: the bound on a rate's error is at least that
 
 
 class GuardedValues(Values):
@@ -54,30 +57,51 @@ class GuardedValues(Values):
     ) -> Term | None:
         """The term by a series near its removable singularity; None if it has none."""
         factors, c = term
-        for under, power in written.others:
-            if not isinstance(under, Sum) or power >= 0 or "V" not in under.names:
+        for factor, power in written.others:
+            under = _with_V(factor)
+            if under is None or power >= 0:
                 continue
             scaled = self._with_parameter_slope(under, power, factors, c, env)
             if scaled:
                 return scaled
             for V0 in self._roots(under):
-                linear = (_linear(factor) for factor, p in written.others if p == 1)
-                over = next((f for f in linear if f and self._vanishes(f, V0)), None)
-                if over is None or power != -1:
-                    raise InvalidInput(
-                        f"{Sum({factors: c})!r} has no finite value at V = {V0:.4g} mV"
-                    )
-                return self._by_series(term, written, over, under, env)
+                over = next((f for f, p in written.others if p >= 1 and self._zero(f, V0)), None)
+                if over is None and not LOWEST <= V0 <= HIGHEST:
+                    continue
+                if over is None:
+                    raise NotImplementedError(f"{Sum({factors: c})!r} at V = {V0:.4g} mV")
+                powers = dict(written.others)
+                if powers[over] > 1 or power < -1 or len(self._divisors(factors)) > 1:
+                    return self._apart(term, over, factor, env)
+                return self._by_series(term, written, _with_V(over) or under, under, V0, env)
         return None
+
+    def _divisors(self, factors: Product) -> list[Factor]:
+        """The factors that are divided by and that vanish at some voltage."""
+        found = ((f, _with_V(f)) for f, p in factors if p < 0)
+        return [f for f, under in found if under and self._roots(under)]
+
+    def _apart(
+        self, term: tuple[Product, Coefficient], over: Factor, under: Factor, env: Env
+    ) -> Term:
+        """The term as a quotient that is 0/0 at a voltage, times what else there is."""
+        factors, c = term
+        own = product({over: Fraction(1), under: Fraction(-1)})
+        operands, coefficient = self._term(own, Fraction(1), env)
+        others, rest = self._term(times(factors, inverse(own)), c, env)
+        return [*operands, *others], coefficient * rest
 
     def _roots(self, expression: Sum) -> list[float]:
         if expression not in self.known_roots:
             self.known_roots[expression] = roots(expression, self.defaults)
         return self.known_roots[expression]
 
-    def _vanishes(self, expression: Sum, V0: float) -> bool:
-        values = {**self.defaults, "V": V0}
-        return expression.names <= values.keys() and abs(expression.value(values)) < 1e-6
+    def _zero(self, factor: Factor, V0: float) -> bool:
+        """Whether a factor is zero at a voltage."""
+        expression, values = _with_V(factor), {**self.defaults, "V": V0}
+        if expression is None or not expression.names <= values.keys():
+            return False
+        return bool(abs(expression.value(values)) < 1e-6)
 
     def _by_series(
         self,
@@ -85,29 +109,39 @@ class GuardedValues(Values):
         written: Written,
         over: Sum,
         under: Sum,
+        V0: float,
         env: Env,
     ) -> Term:
-        """The term by a series in u = over where u is small, and as it stands elsewhere.
+        """The term by a series in u where u is small, and as it stands elsewhere.
 
-        under: its factor that vanishes with u.
+        over, under: its factors that vanish together at V0 (mV), of which one is u.
         """
         factors, c = term
-        quotient, outside = _about(factors, c, over)
+        u_is = over if _is_linear(over) else under
+        quotient, outside = _about(factors, c, u_is)
         slopes = [
             (abs(power), self._power_of(power))
-            for factors_, _ in under.terms
+            for vanishing in (over, under)
+            for inner in vanishing.sums()
+            for factors_, _ in inner.terms
             for factor, power in factors_
             if factor == Exponential("V")
         ]
+        if not slopes:
+            raise NotImplementedError(f"{Sum({factors: c})!r} has no exponential")
         slope, power = max(slopes)
         target = self.target
-        if target.tanh_linoid:
+        if target.tanh_linoid and u_is is over:
             by_tanh = self._by_tanh(quotient, written.coefficient, over, under, slope, env)
             if by_tanh:
                 return [*written.operands, *by_tanh], as_sum(1)
         rounding = power * target.exp_error + (math.log2(power) + 2) * target.op_error
         series = fitted(quotient, float(slope), rounding, target.guard_error)
-        u = self.value(over, env)
+        # The rounding of an exponent grows with it, beyond what exp_error has of it.
+        rounding += abs(slope * V0) * target.op_error
+        if rounding / (slope * series.width) > MOST_OVER * target.guard_error:
+            series = fitted(quotient, float(slope), float(rounding), target.guard_error)
+        u = self.value(u_is, env)
         self.guarded[repr(Sum({factors: c}))] = (
             f"a series of degree {len(series.coefficients) - 1} within {series.width:g} mV, "
             f"error {series.error:.1e}"
@@ -147,14 +181,14 @@ class GuardedValues(Values):
         if found is None:
             return None
         scale, x = found
-        linear = next((f for f, p in factors if p == 1 and f != under and _linear(f)), None)
-        L = None if linear is None else _linear(linear)
+        linear = next((f for f, p in factors if p == 1 and f != under and _with_V(f)), None)
+        L = None if linear is None else _with_V(linear)
         if L is None or power != -1:
-            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
+            return None
         rest = product(pair for pair in factors if pair[0] not in (under, linear))
         slope = _coefficient_of_V(x) / _coefficient_of_V(L)
         if not _equal(L * slope, x, self.defaults):
-            raise NotImplementedError(f"{Sum({factors: c})!r} has no finite value everywhere")
+            return None
         target = self.target
         quotient = symbol("u") / (1 - exp(symbol("u")))
         series = fitted(quotient, 1.0, target.exp_error + 2 * target.op_error, target.guard_error)
@@ -203,11 +237,17 @@ def _one_minus_exp(under: Sum) -> tuple[Sum, Sum] | None:
     return None
 
 
-def _linear(factor: Factor) -> Sum | None:
-    """A factor that may be linear in V, as a sum."""
+def _with_V(factor: Factor) -> Sum | None:
+    """A factor that depends on V, as a sum; None for a function and for any other factor."""
     if factor == "V":
         return symbol("V")
     return factor if isinstance(factor, Sum) and "V" in factor.names else None
+
+
+def _is_linear(expression: Sum) -> bool:
+    """Whether an expression is V and a shift."""
+    rest = expression - symbol("V")
+    return "V" not in rest.names
 
 
 def _coefficient_of_V(expression: Sum) -> Sum:
@@ -222,7 +262,7 @@ def _coefficient_of_V(expression: Sum) -> Sum:
     # A sum as a factor: (V + …)/k.
     for factors, c in expression.terms:
         for factor, p in factors:
-            inner = _linear(factor)
+            inner = _with_V(factor)
             if inner and p == 1:
                 rest = product(pair for pair in factors if pair[0] != factor)
                 return Sum({rest: c}) * _coefficient_of_V(inner)

@@ -15,6 +15,7 @@ from hhplug.lowering.canonical import (
     Sum,
     as_sum,
     exp,
+    is_positive,
     names_of,
     product,
 )
@@ -95,9 +96,12 @@ class Values:
         table = self.scalars if scalar else self.rows
         if expression not in table:
             number = f"{'s' if scalar else 'r'}{len(table)}"
-            taken = number in self.varying or number in self.defaults
-            table[expression] = self._name(expression, f"_{number}" if taken else number)
+            number = f"_{number}" if self._is_taken(number) else number
+            table[expression] = self._name(expression, number)
         return table[expression]
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.varying or name in self.defaults
 
     def _name(self, expression: Sum, otherwise: str) -> str:
         """The name of the parameter where a row is that parameter, or it over C_m."""
@@ -109,7 +113,8 @@ class Values:
                 ((name, power),) = powers.items()
                 over = dict(factors).get("C_m", Fraction(0))
                 if isinstance(name, str) and power == 1 and over in (0, -1) and name != "dt":
-                    return name if over == 0 else f"{name}_per_C_m"
+                    found = name if over == 0 else f"{name}_per_C_m"
+                    return otherwise if over and self._is_taken(found) else found
         return otherwise
 
     def row(self, expression: Sum) -> Operand:
@@ -179,8 +184,8 @@ class Values:
         coefficient = Sum({constant: c})
         if not varying:
             return [], coefficient
-        if fractional(varying):
-            return self._by_logarithm(varying, coefficient, env)
+        if fractional(varying, self.varying):
+            return self._with_fractional_powers(varying, coefficient, env)
         operands: list[Operand] = []
         others: list[tuple[Factor, int]] = []
         for factor, power in varying:
@@ -213,6 +218,7 @@ class Values:
     def _factors(self, written: Written, env: Env) -> Term:
         """The term with its other factors."""
         operands, coefficient = list(written.operands), written.coefficient
+        denominator: Operand = 1.0
         under, over = [], []
         for factor, power in written.others:
             if isinstance(factor, str):
@@ -230,16 +236,15 @@ class Values:
             alone = len(under) == 1 and under[0][1] == 1
             if alone and self.denominators.get(under[0][0], 0) <= 1 and coefficient.number != 1.0:
                 scale, coefficient = 1 / coefficient, as_sum(1)  # A/(1 + c z) = 1/(1/A + (c/A) z)
-            denominator: Operand = 1.0
             for factor, power in under:
                 inner = factor if scale.number == 1.0 else factor.scaled(scale)
                 denominator = self.op("mul", self.power(self.value(inner, env), power), denominator)
-            self.last_denominator = denominator
             operands.append(self.op("rcp", denominator))
         for factor, power in over:
             if power == 1 and coefficient.number != 1.0:  # A (1 + c z) = A + (A c) z
                 factor, coefficient = factor.scaled(coefficient), as_sum(1)
             operands.append(self.power(self.value(factor, env), power))
+        self.last_denominator = denominator  # not one of a quotient within a factor
         return operands, coefficient
 
     def _function(self, function: Function, env: Env) -> tuple[Operand, Sum]:
@@ -248,6 +253,16 @@ class Values:
             x = self.value(function.argument, env)
             return self.op("log2", x), as_sum(1 / LOG2_E)
         return self.op("exp2", self.value(function.argument * LOG2_E, env)), as_sum(1)
+
+    def _with_fractional_powers(self, factors: Product, coefficient: Sum, env: Env) -> Term:
+        """A term with fractional powers; a factor that may be negative has no logarithm."""
+        signed = product((f, p) for f, p in factors if p.denominator == 1 and not is_positive(f))
+        positive = product(pair for pair in factors if pair not in signed)
+        operands, coefficient = self._by_logarithm(positive, coefficient, env)
+        if signed:
+            more, factor = self._term(signed, Fraction(1), env)
+            operands, coefficient = [*operands, *more], coefficient * factor
+        return operands, coefficient
 
     def _by_logarithm(self, factors: Product, coefficient: Sum, env: Env) -> Term:
         """Fractional powers: 2^(Σ p·log₂ x + slope·V + log₂ coefficient)."""

@@ -242,6 +242,10 @@ class Equations:
         shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
         return {name: gate.rates(values, shape) for name, gate in self._gates.items()}
 
+    def speed(self, gate: str, parameters: Values) -> Any:
+        """The factor of a gate's rates."""
+        return self._gates[gate].functions["speed"](parameters)
+
     def steady_current(self, V: Any, parameters: Values, pools: Values | None = None) -> Any:
         """Sum of the ionic currents, µA/cm², with all gates in steady state at V (mV).
 

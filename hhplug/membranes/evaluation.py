@@ -151,7 +151,7 @@ def _difference_of_exponentials(node: Binary) -> Function | None:
 
 
 def _exponential(node: Node) -> tuple[Fraction, Node | None] | None:
-    """(c, x) for c e^x, (c, None) for a number c, None for any other node."""
+    """(c, x) for c e^x, also for a product of such, (c, None) for a number c; else None."""
     number = constant(node)
     if number is not None:
         return number, None
@@ -159,22 +159,17 @@ def _exponential(node: Node) -> tuple[Fraction, Node | None] | None:
         case Call("exp", x):
             return Fraction(1), x
         case Negative(of):
-            return _multiplied(_exponential(of), Fraction(-1))
-        case Binary("*", left, right):
-            a, b = constant(left), constant(right)
-            if a is not None:
-                return _multiplied(_exponential(right), a)
-            return None if b is None else _multiplied(_exponential(left), b)
-        case Binary("/", left, right):
-            b = constant(right)
-            return None if not b else _multiplied(_exponential(left), 1 / b)
+            term = _exponential(of)
+            return None if term is None else (-term[0], term[1])
+        case Binary("*" | "/" as operator, left, right):
+            a, b = _exponential(left), _exponential(right)
+            if a is None or b is None or (operator == "/" and b[0] == 0):
+                return None
+            c, sign = (a[0] * b[0], "+") if operator == "*" else (a[0] / b[0], "-")
+            if a[1] is None or b[1] is None:
+                return c, a[1] if b[1] is None else b[1] if sign == "+" else Negative(b[1])
+            return c, Binary(sign, a[1], b[1])
     return None
-
-
-def _multiplied(
-    term: tuple[Fraction, Node | None] | None, by: Fraction
-) -> tuple[Fraction, Node | None] | None:
-    return None if term is None else (by * term[0], term[1])
 
 
 def _rounded(number: Fraction) -> float:

@@ -54,7 +54,12 @@ Node = Number | Name | Negative | Binary | Power | Call
 
 ARITHMETIC = {"+": add, "-": sub, "*": mul, "/": truediv}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-SPELLINGS = {"^": "**", "−": "-", "–": "-", "·": "*", "×": "*"}  # the paper's and Python's
+SPELLINGS = {  # the paper's and Python's
+    "^": "**",
+    **dict.fromkeys("−–‐‑", "-"),
+    **dict.fromkeys("·×⋅∙∗", "*"),
+    **dict.fromkeys("÷∕⁄", "/"),
+}
 SUPERSCRIPTS = {"⁻": "-", **{high: str(digit) for digit, high in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
 OTHER_LANGUAGES = {"ln": "log", "sqr": "sqrt", "Exp": "exp"}  # functions under other names
 Objection = Callable[[str], str]
@@ -76,7 +81,8 @@ def parse(text: str, where: str = "", objection: Objection | None = None) -> Nod
     except (SyntaxError, ValueError) as error:
         if isinstance(error, InvalidExpression):
             raise
-        at = (getattr(error, "offset", None) or 1) - 1
+        # Python gives the place 0 where it misses something at the end.
+        at = (getattr(error, "offset", None) or len(python.rstrip())) - 1
         # A syntax error counts characters of Python's spelling, not its bytes.
         at = len(python[:at].encode())
         first = columns[min(at, len(columns) - 1)] if columns else 0
@@ -126,7 +132,9 @@ class _Walk:
             raise self._wrong(base, "write exp(…) for a power of e")
         value = constant(self.node(exponent))
         if value is None:
-            raise self._wrong(exponent, "the exponent of a power must be a number")
+            raise self._wrong(
+                exponent, "the exponent of a power must be a number; a^x is exp(x * log(a))"
+            )
         return Power(self.node(base), value)
 
     def _call(self, tree: ast.Call) -> Node:
@@ -168,7 +176,7 @@ def _in_python(text: str) -> tuple[str, list[int]]:
     skipped = len(text) - len(stripped)
     python, columns, raised = "", [], False
     for place, character in enumerate(stripped, skipped):
-        spelled = SPELLINGS.get(character, " " if character in "\r\n\t" else character)
+        spelled = SPELLINGS.get(character, " " if character.isspace() else character)
         if character in SUPERSCRIPTS:
             spelled = ("" if raised else "**") + SUPERSCRIPTS[character]
         raised = character in SUPERSCRIPTS
@@ -193,7 +201,7 @@ def _label(where: str) -> str:
 
 
 def _pointing(text: str, first: int, length: int, why: str, where: str) -> InvalidExpression:
-    shown = text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
+    shown = "".join(" " if character.isspace() else character for character in text)
     marks = " " * first + "^" * max(1, length)
     return InvalidExpression(f"{_label(where)}{why}\n    {shown}\n    {marks}")
 

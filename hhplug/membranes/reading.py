@@ -43,6 +43,7 @@ IN_RESULTS = (
     "neuron_ids", "record_neurons", "record_ranks", "spike_count", "spike_neuron", "spike_time",
     "stimulus", "valid", "written",
 )  # fmt: skip
+IN_PROGRAMS = ("leak", "per_C_m", "most_open")  # what every program computes of a neuron, by name
 
 
 class ChannelEquation(NamedTuple):
@@ -165,14 +166,19 @@ class _Reader:
         raise InvalidInput(f"membrane {self.membrane}: {why}")
 
     def _check_name(self, name: str, what: str) -> None:
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+        if (
+            not name.isidentifier()
+            or keyword.iskeyword(name)
+            or name.startswith("_")
+            or name != normalize("NFKC", name)  # Python reads such a name as another one
+        ):
             self._refuse(f"{what} needs another name, which Python can have for a variable")
         if name in RESERVED:
             self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
 
     def _take(self, name: str, what: str) -> None:
         self._check_name(name, what)
-        if name in IN_RESULTS:
+        if name in IN_RESULTS or name in IN_PROGRAMS:
             self._refuse(f"{what} needs another name, because {name} has a meaning of its own")
         if name in self.taken:
             self._refuse(f"{name!r} is both {self.taken[name]} and {what}; rename one of them")

@@ -9,7 +9,7 @@ import numpy as np
 from hhplug.errors import InvalidInput
 from hhplug.membranes.equations import Array, Equations
 from hhplug.membranes.evaluation import compiled
-from hhplug.membranes.expressions import Binary, Node, Number, Power, names, parts
+from hhplug.membranes.expressions import Binary, Call, Node, Number, Power, names, parts
 
 LOWEST, HIGHEST = -150.0, 150.0  # mV between which every rate must be finite and not negative
 VOLTAGES = np.linspace(LOWEST, HIGHEST, 1201)  # every 0.25 mV: a pole shows by a change of sign
@@ -106,7 +106,7 @@ def _factors(node: Node) -> Iterator[Node]:
         case Binary("*", left, right):
             yield from _factors(left)
             yield from _factors(right)
-        case Power(base, _):
+        case Power(base, _) | Call("sqrt", base):
             yield from _factors(base)
         case _:
             yield node

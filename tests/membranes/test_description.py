@@ -54,6 +54,7 @@ def of_gate(**gate):
         ({"alpha": "1 + (V + 40.1)**-2", "beta": 1.0}, "not finite at V = -40.1 mV"),
         ({"alpha": "1 + 1 / (V + 40.1)**2", "beta": 1.0}, "not finite at V = -40.1 mV"),
         ({"alpha": "1 + V**2 / (V * (V + 40.1)) ** 2", "beta": 1.0}, "at V = -40.1 mV"),
+        ({"alpha": "1 / sqrt((V + 40.1)**2)", "beta": 1.0}, "not finite at V = -40.1 mV"),
     ],
 )
 def test_a_wrong_gate_is_refused(gate, message):
@@ -78,6 +79,8 @@ def test_a_wrong_gate_is_refused(gate, message):
         ({"A": Channel("m", g=1.0, E=0.0, m="V")}, "gate m of channel A must be a Gate, got 'V'"),
         ({"A": Channel("V", g=1.0, E=0.0, V=HALF)}, "the gate V of channel A needs another name"),
         ({"A": Channel("exp", g=1.0, E=0.0, exp=HALF)}, "exp has a meaning of its own"),
+        ({"A": Channel("leak", g=1.0, E=0.0, leak=HALF)}, "leak has a meaning of its own"),
+        ({"A": Channel(g="µ", E=0.0), "µ": 1.0}, "the constant µ needs another name"),
         (
             {"A": Channel("m", g=1.0, E=0.0, m=HALF), "B": Channel("m", g=1.0, E=0.0, m=HALF)},
             "'m' is both the gate m of channel A and the gate m of channel B; rename one",

@@ -57,6 +57,7 @@ def test_text_becomes_a_tree(text, expected):
         ("2·V − 1", "2*V - 1"),
         ("2 × V – 1", "2*V - 1"),
         ("  V\n + 1\t", "V + 1"),
+        ("2 ⋅ V ∗ k ÷ 3 ∕ 4 ‑\u20091", "2 * V * k / 3 / 4 - 1"),
     ],
 )
 def test_a_papers_spelling_means_the_same_as_Pythons(paper, python):
@@ -100,7 +101,9 @@ def pointed_at(text, error):
         ("1/(1+exp((V+35)/10)", "(", "'(' was never closed"),
         ("0.1 (V + 40)", "0.1 (V + 40)", "a product needs a *"),
         ("2 V", "V", "a product needs a *"),
-        ("1 + + ", "", "invalid syntax"),
+        ("1 + + ", "+", "invalid syntax"),
+        ("0.1 * ", "*", "invalid syntax"),
+        ("10^(V / 10)", "V / 10", "a^x is exp(x * log(a))"),
         ("ln(V)", "ln", "Did you mean 'log'?"),
         ("Exp(V)", "Exp", "Did you mean 'exp'?"),
         ("log10(V)", "log10", "log is the natural logarithm"),

@@ -1,0 +1,96 @@
+"""Rates in forms that few papers have are computed as they are described, or refused in words."""
+
+import pytest
+from test_planted_faults import chain_is_wrong, offset_is_lost
+from test_rates import BOUND, worst_error
+
+from hhplug import InvalidInput
+from hhplug.lowering.checking import checked
+from hhplug.lowering.lower import lowered
+from hhplug.membranes.description import Channel, Gate
+from hhplug.membranes.membrane import Membrane
+
+LINOID = "(V + 40) / (1 - exp(-(V + 40) / 10))"
+OTHER = "(V + 50) / (exp((V + 50) / 9) - 1)"
+
+
+def membrane(rate, **parameters):
+    """Return a membrane with a gate whose alpha is the rate, and one whose tau it is."""
+    rates = Gate(alpha=rate, beta="0.5 * exp(-(V + 20) / 80)")
+    times = Gate(inf="1 / (1 + exp(-(V + 20) / 9))", tau=rate)
+    channel = Channel("a * b", g=10.0, E=-80.0, a=rates, b=times)
+    return Membrane("m", K=channel, L=Channel(g=0.1, E=-65.0), **parameters)
+
+
+FORMS = {
+    "|V + 20| as a root": "sqrt((V + 20)^2) + 0.1",
+    "the root of a falling line": "sqrt(200 - V)",
+    "the root of two factors that are negative together": "sqrt((V - 200) * (V - 300))",
+    "a sigmoid without exponentials": "0.5 * (1 + (V + 40) / sqrt((V + 40)^2 + 100)) + 0.01",
+    "the root of a linoid": f"sqrt({LINOID})",
+    "the root of a parameter times an exponential": "sqrt(c) * exp(V / 20)",
+    "a linoid turned over": "(1 - exp(-(V + 40) / 10)) / (V + 40)",
+    "exprel at V = 0": "(exp(V / 10) - 1) / V",
+    "sinh(x)/x": "sinh((V + 40) / 10) / (V + 40)",
+    "one over the sum of two linoids (Mainen & Sejnowski 1996)": f"1 / ({LINOID} + {OTHER})",
+    "the same after a smallest time": f"0.3 + 1 / ({LINOID} + {OTHER})",
+    "the product of two linoids": f"({LINOID}) * ({OTHER}) + 0.1",
+    "the square of a linoid": f"({LINOID})^2",
+    "a linoid over another": f"({LINOID}) / (1 + {OTHER})",
+    "two reciprocals multiplied": "cosh(V / 30) / (1 + exp(-V / 10))",
+    "a linoid over 1000 mV": "0.001 * (V + 40) / (1 - exp(-(V + 40) / 100000))",
+    "an exponential as a product": "(V + 40) / (1 - exp(-4) * exp(-V / 10))",
+    "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
+}
+CANCELLING = {"a pole beyond 150 mV": 2e-13}  # what V + 160 loses of V = −150 mV
+PARAMETERS = {"the root of a parameter times an exponential": {"c": 1.3}}
+SINGLE = [  # the forms of which each has a way of its own to lose digits of float32
+    "a linoid turned over", "a linoid over another", "the same after a smallest time",
+    "the product of two linoids",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "target"),
+    [*((form, "cpu-float64") for form in FORMS), *((form, "numpy-float32") for form in SINGLE)],
+)
+def test_a_rate_of_an_unusual_form_is_within_bounds(form, target):
+    made = membrane(FORMS[form], **PARAMETERS.get(form, {}))
+    error = worst_error(made, target, [-40.0, -50.0, -20.0, 0.0])
+    assert error < CANCELLING.get(form, BOUND[target.rpartition("-")[2]])
+
+
+@pytest.mark.parametrize("target", ["gpu-float32", "numpy-float32"])
+@pytest.mark.parametrize(
+    "rate", ["1 / (1 + exp(V / 1.5)) + 0.1", "(1 / (1 + exp((V + 20) / 5)))^4 + 0.1"]
+)
+def test_a_steep_rate_does_not_overflow_in_float32(rate, target):
+    assert worst_error(membrane(rate), target) < BOUND["float32"]
+
+
+def test_a_quotient_without_a_series_is_refused_by_its_gate():
+    made = membrane("(exp((V + 40) / 10) - 1) / (exp((V + 40) / 20) - 1)")
+    with pytest.raises(InvalidInput, match=r"^membrane m: gate a: a quotient is 0/0 .*reference"):
+        lowered(made, "cpu-float64")
+
+
+def test_a_steepness_beyond_float32_is_refused_there_alone():
+    made = membrane("1 / (exp(V / 3) + exp(-V / 2)) + 0.001")
+    checked(lowered(made, "cpu-float64"), made)
+    with pytest.raises(InvalidInput, match="per_tau_b wrongly in float32 at V = -120 mV"):
+        checked(lowered(made, "cpu-float32"), made)
+
+
+@pytest.mark.parametrize("fault", [chain_is_wrong, offset_is_lost])
+def test_a_program_with_a_wrong_rate_is_refused(fault, monkeypatch):
+    made = membrane("2 * exp(V / 10) + exp(V / 20) + exp(V / 40)")
+    checked(lowered(made, "cpu-float64"), made)
+    fault(monkeypatch)
+    with pytest.raises(InvalidInput, match=r"^membrane m: the code that is made of it computes"):
+        checked(lowered(made, "cpu-float64"), made)
+
+
+def test_two_reciprocals_that_meet_in_a_product_are_one_quotient():
+    program = lowered(membrane(FORMS["two reciprocals multiplied"]), "numpy-float64")
+    known = program.given | {op.out for op in program.ops}
+    assert {a for op in program.ops for a in op.args if isinstance(a, str)} <= known
