@@ -115,7 +115,8 @@ class Kit:
         """
         problem = self.chosen.given(problem, ordered_spikes)
         recorder = GuardedRecorder(problem) if guarded else MemoryRecorder(problem)
-        with np.errstate(all="ignore"), self.session(problem, max(lengths)) as session:
+        prepare = self.chosen.backend.prepare
+        with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
             final = final_state(problem, session, problem.end_step)
             if problem.ordered_spikes:
