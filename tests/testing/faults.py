@@ -66,10 +66,17 @@ FAULTS = [
     ),
     Fault(
         "talkative_listing",
-        fails=("test_listing_prints_nothing",),
+        fails=("test_listing_prints_and_changes_nothing",),
         passes=("test_listing_imports_nothing_heavy",),
         spec={"before": "os.write(1, b'Thank you for using the toy!')"},
         says="loading the plugin prints 'Thank you for using the toy!'",
+    ),
+    Fault(
+        "denormals_off_by_listing",
+        fails=("test_listing_prints_and_changes_nothing",),
+        passes=("test_listing_imports_nothing_heavy",),
+        spec={"before": "import sabotaged.process as p; p._set_mxcsr(0x9FC0)"},
+        says="loading the plugin changes denormal numbers",
     ),
     Fault(
         "probe_that_crashes",
