@@ -54,12 +54,7 @@ TRIPLES = [
     ("current", "C_m", "parameters"),
 ]
 # Of a short horizon, which has few problems.
-PAIRS = [
-    ("record_neurons", "blocks"),
-    ("record", "record_neurons"),
-    ("C_m", "parameters"),
-    ("activity", "validity"),
-]
+PAIRS = [("record_neurons", "blocks"), ("C_m", "parameters"), ("activity", "validity")]
 
 
 @cache

@@ -71,7 +71,7 @@ OF_VARIETY = [
         "RoomForEightSessions",
         fails=("test_dozens_of_sessions_may_be_open_at_once",),
         passes=("test_sessions_that_differ_in_everything_do_not_disturb_each_other",),
-        says="of 40 sessions the one of neurons 0 to 8: ",
+        says="of 10 sessions the one of neurons 0 to 8: ",
     ),
     Fault(
         "SpikeAtTheThresholdItselfLost",

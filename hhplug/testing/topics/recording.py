@@ -63,7 +63,7 @@ class RecordingTests:
     @pytest.mark.kit_level(2)
     def test_a_later_run_does_not_change_a_result(self, kit: Kit):
         # The second run has as many spikes in each step, so that a pool would fit it.
-        population = Population(257, kit.steps(50, 8))
+        population = Population(257, kit.steps(50, 5))
         right = [array.copy() for array in _arrays(kit.run(**population.arguments()))]
         ours = kit.run(**population.arguments())
         kit.run(**population.arguments(slice(None, None, -1)))

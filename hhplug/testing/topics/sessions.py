@@ -24,8 +24,9 @@ class SessionTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
+    @pytest.mark.long_horizon("hundreds of blocks")
     def test_hundreds_of_blocks_give_the_run_of_one(self, kit: Kit):
-        steps = kit.steps(300, 20)
+        steps = 300
         problem = kit.problem(**Population(33, steps).arguments(record=("V",)))
         assert_same(kit.run_in_blocks(problem, [1]), kit.run_in_blocks(problem, [steps]))
 

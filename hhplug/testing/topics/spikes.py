@@ -58,7 +58,7 @@ class SpikeTests:
         ],
     )
     def test_spikes_are_the_upward_crossings_of_the_stored_voltage(self, kit: Kit, threshold):
-        population = Population(259, kit.steps(100, 16))
+        population = Population(259, kit.steps(100, 13))
         if isinstance(threshold, str):  # V[k] = θ is no crossing; θ is the V[0] of a rising neuron
             V = kit.run(**population.arguments()).V
             rising = np.argmax(V[1] - V[0])
@@ -128,7 +128,7 @@ class SpikeTests:
         np.testing.assert_array_equal(ours.spike_count, np.bincount(neuron, minlength=259))
 
     def test_counts_do_not_depend_on_whether_times_are_kept(self, kit: Kit):
-        population = Population(259, kit.steps(100, 16))
+        population = Population(259, kit.steps(100, 13))
         counted, timed = (
             kit.run(**population.arguments(spikes=mode, record=())) for mode in ("counts", "times")
         )
