@@ -155,6 +155,7 @@ class Varied:
         if self.row["validity"] == "some invalid" and self.n > 1:
             # Few, since rounding may leave a neuron that only just passes the limit on either side.
             chosen = np.arange(2, self.n, max(5, self.n // 40))
+            chosen = chosen[chosen != self.n // 2]  # which may be the only one that is recorded
             if self._firing:  # A strong Na current passes the limit when m has opened.
                 m_open = np.linspace(0.2, 1.0, len(chosen))
                 some = {"V": -10.0, "m": m_open, "h": 1.0, "n": 0.6}
