@@ -58,9 +58,9 @@ def _near(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> NDArray[n
 def _guess(ours: NDArray[Any], expected: NDArray[Any], bound: float, row: int, block: int) -> str:
     """The likely fault, as the beginning of a sentence, or nothing; row, block: the first off."""
     rows, columns = ours.shape
-    if rows > 2 and _near(ours[1:], expected[:-1], bound).all():
+    if rows > 1 and _near(ours[1:], expected[:-1], bound).all():
         return "the samples are one late: "
-    if rows > 2 and _near(ours[:-1], expected[1:], bound).all():
+    if rows > 1 and _near(ours[:-1], expected[1:], bound).all():
         return "the samples are one early: "
     if _is_permuted(ours[row:], expected[row:], bound):
         since = "" if block == 1 else f" from block {block} on"
