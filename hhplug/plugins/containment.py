@@ -130,7 +130,8 @@ def _of_later_modules() -> tuple[Any, Any]:
 def _set_later_modules(settings: tuple[Any, Any]) -> None:
     if socket := sys.modules.get("socket"):
         socket.setdefaulttimeout(settings[0])
-    if tempfile := sys.modules.get("tempfile"):
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile:
         tempfile.tempdir = settings[1]
 
 
