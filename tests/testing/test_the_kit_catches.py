@@ -39,6 +39,7 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
     monkeypatch.setattr("hhplug.testing.topics.spikes.LONGEST_BLOCK", 2**12)
     monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 300_003)
     monkeypatch.setattr("hhplug.testing.topics.process.END_SECONDS", 5)
+    monkeypatch.setattr("hhplug.testing.topics.spec.ATTEMPTS", 1)
     name = fault.name.lower()
     bench.offer(name, fault.factory, **fault.spec)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)
