@@ -104,6 +104,14 @@ class BackendSpec:
         for reference in (self.factory, self.probe or "a:b", self.source or "a:b"):
             if not re.fullmatch(r"[\w.]+:\w+", reference):
                 raise InvalidInput(f"expected 'module:attribute', got {reference!r}")
+        if not self.summary.isprintable():  # a terminal would obey it
+            raise InvalidInput(
+                f"a backend's summary must be one line of text, got {self.summary!r}"
+            )
+        if isinstance(self.requires, str) or not all(isinstance(r, str) for r in self.requires):
+            raise InvalidInput(
+                f"requires must be a tuple of requirements, ('numpy>=2.0',), got {self.requires!r}"
+            )
         if not isinstance(self.priority, int):
             raise InvalidInput(f"a backend's priority must be an int, got {self.priority!r}")
         if not isinstance(self.capabilities, Capabilities):

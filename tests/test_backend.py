@@ -32,6 +32,18 @@ def test_a_spec_refuses_a_bad_requirement(requirement: str):
         spec(requires=("numpy>=2.0", requirement))
 
 
+@pytest.mark.parametrize("requires", ["numpy", ("numpy", 1)])
+def test_a_spec_refuses_requirements_that_are_no_tuple_of_texts(requires):
+    with pytest.raises(InvalidInput, match=r"a tuple of requirements, \('numpy>=2.0',\), got"):
+        spec(requires=requires)
+
+
+@pytest.mark.parametrize("summary", ["two\nlines", "\x1b[31mred", "bell\x07"])
+def test_a_spec_refuses_a_summary_that_a_terminal_would_obey(summary):
+    with pytest.raises(InvalidInput, match="must be one line of text, got"):
+        spec(summary=summary)
+
+
 def test_a_spec_accepts_unusual_names_and_references():
     odd = spec(name="py-cuda_2", factory="a._b.c2:_D", probe="p:q", requires=("x[y]>=1,!=2",))
     assert odd.name == "py-cuda_2"

@@ -7,8 +7,12 @@ import logging
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -93,6 +97,12 @@ def test_an_interruption_of_a_factory_names_the_plugin(plugins):
         Simulator("slow")
 
 
+def _umask():
+    mask = os.umask(0)  # can't be read without being set
+    os.umask(mask)
+    return mask
+
+
 SETTINGS = {
     "warnings filters": (
         "import warnings; warnings.simplefilter('ignore')",
@@ -124,6 +134,30 @@ OF_THE_PROCESS = {
     "trace": ("sys.settrace(lambda *_: None)", sys.gettrace),
     "alarm": ("signal.alarm(60)", lambda: signal.getitimer(signal.ITIMER_REAL)),
     "exceptions": ("sys.excepthook = print", lambda: sys.excepthook),
+    "hooks": (
+        "import threading; sys.unraisablehook = threading.excepthook = sys.displayhook = print",
+        lambda: (sys.unraisablehook, threading.excepthook, sys.displayhook),
+    ),
+    "modules": ("sys.path.insert(0, 'vendored')", lambda: list(sys.path)),
+    "search path": ("sys.path = ['vendored', *sys.path]", lambda: list(sys.path)),
+    "profile": ("sys.setprofile(lambda *_: None)", sys.getprofile),
+    "collection": (
+        "import gc; gc.set_threshold(1); gc.set_debug(gc.DEBUG_UNCOLLECTABLE)",
+        lambda: (gc.get_threshold(), gc.get_debug()),
+    ),
+    "switching": ("sys.setswitchinterval(0.5)", sys.getswitchinterval),
+    "permissions": ("os.umask(0o077)", _umask),
+    "sockets": ("import socket; socket.setdefaulttimeout(1)", socket.getdefaulttimeout),
+    "temporary files": ("import tempfile; tempfile.tempdir = '/'", lambda: tempfile.tempdir),
+    "processors": (
+        "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])",
+        lambda: os.sched_getaffinity(0),
+    ),
+    "blocked signals": (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []),
+    ),
+    "time zone": ("os.environ['TZ'] = 'XYZ-5'; time.tzset()", lambda: time.tzname),
     "logging": (
         "import logging; logging.basicConfig(level=0, force=True); logging.disable()",
         lambda: (logging.root.level, [*logging.root.handlers], logging.root.manager.disable),

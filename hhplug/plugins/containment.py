@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,9 +34,11 @@ def kept_settings() -> Iterator[None]:
 def kept_process() -> Iterator[None]:
     """Keep these, and also what else code that is merely listed has no reason to change.
 
-    These are the environment, the current folder, the locale, the streams, the exception hook, the
-    recursion limit, garbage collection, the function that traces, the root logger, the states of
-    the global random numbers and the alarm.
+    These are the environment, the current folder, the locale, the streams, Python's hooks, the
+    module search path, the recursion limit, the interval at which threads switch, garbage
+    collection, the functions that trace and profile, the root logger, the timeout of sockets, the
+    folder of temporary files, the states of the global random numbers, the permissions of new
+    files, the processors that may be used, blocked signals and the alarm.
     """
     environment = dict(os.environ)
     before = [(write, read()) for read, write in _accessors()]
@@ -49,9 +52,12 @@ def kept_process() -> Iterator[None]:
                     write(value)
             if timed:  # an alarm would end the process
                 signal.setitimer(signal.ITIMER_REAL, 0.0)
+            zone = os.environ.get("TZ")
             for name in os.environ.keys() - environment.keys():
                 del os.environ[name]
             os.environ.update(environment)
+            if zone != os.environ.get("TZ") and hasattr(time, "tzset"):
+                time.tzset()
 
 
 def _handlers() -> dict[signal.Signals | int, Any]:
@@ -67,7 +73,17 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
     yield partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)
     yield sys.getrecursionlimit, sys.setrecursionlimit
     yield gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()
+    yield gc.get_threshold, lambda threshold: gc.set_threshold(*threshold)
+    yield gc.get_debug, gc.set_debug
+    yield sys.getswitchinterval, sys.setswitchinterval
     yield sys.gettrace, _set_trace
+    yield sys.getprofile, _set_profile
+    yield _search_path, _set_search_path
+    yield _umask, os.umask
+    if hasattr(os, "sched_setaffinity"):
+        yield partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)
+    if hasattr(signal, "pthread_sigmask"):
+        yield partial(signal.pthread_sigmask, signal.SIG_BLOCK, ()), _set_blocked
     if random := sys.modules.get("random"):
         yield random.getstate, random.setstate
     if "numpy.random" in sys.modules:  # importing it takes 10 ms
@@ -77,9 +93,50 @@ def _accessors() -> Iterator[tuple[Callable[[], Any], Callable[[Any], object]]]:
         (sys, "stdout"),
         (sys, "stderr"),
         (sys, "excepthook"),
+        (sys, "unraisablehook"),
+        (sys, "displayhook"),
+        (sys, "breakpointhook"),
+        (threading, "excepthook"),
     ):
         yield partial(getattr, owner, name), partial(setattr, owner, name)
     yield _root_logger, _set_root_logger
+    yield _of_later_modules, _set_later_modules
+
+
+def _search_path() -> tuple[list[str], list[str]]:
+    return sys.path, list(sys.path)
+
+
+def _set_search_path(before: tuple[list[str], list[str]]) -> None:
+    sys.path, entries = before
+    sys.path[:] = entries
+
+
+def _umask() -> int:
+    umask = os.umask(0)  # can't be read without being set
+    os.umask(umask)
+    return umask
+
+
+def _of_later_modules() -> tuple[Any, Any]:
+    """The timeout of sockets and the folder of temporary files, None if nothing has set them yet.
+
+    Neither module is imported for this.
+    """
+    socket, tempfile = sys.modules.get("socket"), sys.modules.get("tempfile")
+    return socket and socket.getdefaulttimeout(), tempfile and tempfile.tempdir
+
+
+def _set_later_modules(settings: tuple[Any, Any]) -> None:
+    if socket := sys.modules.get("socket"):
+        socket.setdefaulttimeout(settings[0])
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile:
+        tempfile.tempdir = settings[1]
+
+
+def _set_blocked(signals: set[signal.Signals]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
 
 def _root_logger() -> tuple[int, list[Any], int]:
@@ -98,6 +155,12 @@ def _set_trace(function: Any) -> None:
     """Set the function that traces, unless it is set already, which a debugger would notice."""
     if sys.gettrace() is not function:
         sys.settrace(function)
+
+
+def _set_profile(function: Any) -> None:
+    """Set the function that profiles, unless it is set."""
+    if sys.getprofile() is not function:
+        sys.setprofile(function)
 
 
 def _current_folder() -> str | None:

@@ -1,8 +1,8 @@
 """Covering arrays: few combinations of factors in which every pair of levels occurs."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, product
+from random import Random
 
 Factors = Mapping[str, Sequence[str]]
 """Name of each factor → its levels."""
@@ -17,14 +17,15 @@ def covering_array(factors: Factors, strength: int, more: Iterable[Group] = ()) 
 
     more: further groups of factors, of which every combination occurs as well. The rows are the
     same in every process. A greedy method finds them: each row begins with a combination that is
-    missing, and takes for every other factor the level that adds most of the missing ones.
+    missing, and takes for every other factor the level that adds most of the missing ones. Among
+    equals it draws: in turns, two factors of two levels would always go together.
     """
     groups = [*combinations(factors, strength), *more]
     missing = {
         group: dict.fromkeys(product(*(factors[name] for name in group))) for group in groups
     }
     touching = {name: [group for group in groups if name in group] for name in factors}
-    used: Counter[tuple[str, str]] = Counter()
+    random = Random(1952)
     rows = []
     while group := next((group for group in groups if missing[group]), None):
         row = dict(zip(group, next(iter(missing[group])), strict=True))
@@ -34,12 +35,11 @@ def covering_array(factors: Factors, strength: int, more: Iterable[Group] = ()) 
                     factors[name],
                     key=lambda level: (
                         _added(row | {name: level}, touching[name], missing),
-                        -used[name, level],
+                        random.random(),
                     ),
                 )
         for group in groups:
             missing[group].pop(tuple(row[name] for name in group), None)
-        used.update(row.items())
         rows.append({name: row[name] for name in factors})
     return rows
 

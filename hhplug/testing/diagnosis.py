@@ -16,12 +16,15 @@ def explained(
     bound: float,
     problem: Problem,
     lengths: Sequence[int],
+    determined: NDArray[np.bool_] | None = None,
 ) -> str:
     """What is wrong with samples (n_samples, n_recorded) of which some are off by `bound` or more.
 
     lengths: of the blocks of the run, in steps, repeated until it ended.
+    determined: the columns that must be near what is expected, by default all.
     """
-    row, column = first_off(ours, expected, bound)
+    wrong = ~_near(ours, expected, bound)
+    row, column = map(int, np.argwhere(wrong if determined is None else wrong & determined)[0])
     step = problem.sample_steps(problem.start_step, problem.n_steps)[row]
     block, begin, end = block_of(step - problem.start_step, lengths, problem.n_steps)
     where = (
@@ -30,12 +33,6 @@ def explained(
         f"{ours[row, column]!r} instead of {expected[row, column]!r}"
     )
     return f"{_guess(ours, expected, bound, row, block)}{where}"
-
-
-def first_off(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> tuple[int, int]:
-    """Row and column of the first sample that is off by `bound` or more, or is NaN."""
-    row, column = np.argwhere(~_near(ours, expected, bound))[0]
-    return int(row), int(column)
 
 
 def block_of(step: int, lengths: Sequence[int], n_steps: int) -> tuple[int, int, int]:
@@ -54,15 +51,16 @@ def block_of(step: int, lengths: Sequence[int], n_steps: int) -> tuple[int, int,
 
 def _near(ours: NDArray[Any], expected: NDArray[Any], bound: float) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        return (np.abs(np.asarray(ours, np.float64) - expected) < bound) | (ours == expected)
+        near = (np.abs(np.asarray(ours, np.float64) - expected) < bound) | (ours == expected)
+    return near | (np.isnan(ours) & np.isnan(expected))
 
 
 def _guess(ours: NDArray[Any], expected: NDArray[Any], bound: float, row: int, block: int) -> str:
     """The likely fault, as the beginning of a sentence, or nothing; row, block: the first off."""
     rows, columns = ours.shape
-    if rows > 2 and _near(ours[1:], expected[:-1], bound).all():
+    if rows > 1 and _near(ours[1:], expected[:-1], bound).all():
         return "the samples are one late: "
-    if rows > 2 and _near(ours[:-1], expected[1:], bound).all():
+    if rows > 1 and _near(ours[:-1], expected[1:], bound).all():
         return "the samples are one early: "
     if _is_permuted(ours[row:], expected[row:], bound):
         since = "" if block == 1 else f" from block {block} on"

@@ -21,7 +21,7 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.state import State
 from hhplug.testing.kit import Repeated, assert_equal
 
-N, DT = 37, 0.02  # ms
+N, DT = 133, 0.02  # neurons, ms
 START = STRETCH - 18  # so that a stretch of samples ends within a short run
 CUT = 9  # steps
 THRESHOLD = -60.0  # mV

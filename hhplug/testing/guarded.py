@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Recorded
+from hhplug.backend import OrderedSpikes, Recorded
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
 from hhplug.running.memory_recorder import MemoryRecorder
@@ -54,6 +54,9 @@ class GuardedRecorder:
         inner.spikes.extend(block.spikes)
         inner.invalid.extend(block.invalid)
         self._inner.collect(inner)
+
+    def take_spikes(self, spikes: OrderedSpikes) -> None:
+        self._inner.take_spikes(spikes)
 
     def finish(self, n_steps: int, final: State) -> Outcome:
         return self._inner.finish(n_steps, final)

@@ -101,16 +101,26 @@ class Kit:
         """The backend's session of a problem, which it is given as in a run."""
         return self.chosen.backend.prepare(self.chosen.given(problem), max_steps)
 
-    def run_in_blocks(self, problem: Problem, lengths: Sequence[int], guarded: bool = False) -> Run:
+    def run_in_blocks(
+        self,
+        problem: Problem,
+        lengths: Sequence[int],
+        guarded: bool = False,
+        ordered_spikes: bool = False,
+    ) -> Run:
         """Run a problem in blocks of these lengths, repeated until the run ends.
 
         guarded: raise AssertionError if a block writes outside its arrays, or leaves a row out.
+        ordered_spikes: let a backend that can do so return the spikes at the end of the run.
         """
-        problem = self.chosen.given(problem)
+        problem = self.chosen.given(problem, ordered_spikes)
         recorder = GuardedRecorder(problem) if guarded else MemoryRecorder(problem)
-        with np.errstate(all="ignore"), self.session(problem, max(lengths)) as session:
+        prepare = self.chosen.backend.prepare
+        with np.errstate(all="ignore"), prepare(problem, max(lengths)) as session:
             step_through(problem, session, recorder, Repeated(lengths))
             final = final_state(problem, session, problem.end_step)
+            if problem.ordered_spikes:
+                recorder.take_spikes(session.ordered_spikes())
         self.budget.steps += problem.n_steps
         return Run(*recorder.finish(problem.n_steps, final), final)
 

@@ -9,8 +9,10 @@ from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.squid import squid
 
+NAME = "made_up"  # the name of all of them, since what a user changes often keeps its name
+
 INSTANTANEOUS = Membrane(
-    "instantaneous",
+    NAME,
     C_m=1.2,
     Na=Channel(
         "m**3 * h",
@@ -36,7 +38,7 @@ INSTANTANEOUS = Membrane(
 )
 
 SHIFTED = Membrane(
-    "shifted",
+    NAME,
     L=Channel(g="g_leak", E=-70.0),
     Na=Channel(
         "m**3 * h",
@@ -75,7 +77,7 @@ SHIFTED = Membrane(
 )
 
 CALCIUM = squid.replace(
-    "calcium",
+    NAME,
     Ca=Channel(
         "s**2 * u",
         g=1.0,
@@ -94,5 +96,10 @@ CALCIUM = squid.replace(
     Ca_out=Parameter(2.0, "mM"),
 )
 
-MEMBRANES = {membrane.name: membrane for membrane in (squid, INSTANTANEOUS, SHIFTED, CALCIUM)}
-"""The squid and those made up, by name."""
+MEMBRANES = {
+    "squid": squid,
+    "instantaneous": INSTANTANEOUS,
+    "shifted": SHIFTED,
+    "calcium": CALCIUM,
+}
+"""The squid and those made up, by what tells them apart."""

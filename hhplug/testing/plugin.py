@@ -53,6 +53,10 @@ def pytest_configure(config: Any) -> None:
         "markers", "long_horizon(what): needs more steps than a short horizon has"
     )
     config.addinivalue_line("markers", "one_precision: shows the same at every precision")
+    config.addinivalue_line("markers", "precision(dtype): shows something at this precision alone")
+    config.addinivalue_line(
+        "markers", "undeclared(capability): of backends that don't declare the capability, or all"
+    )
 
 
 def rules(config: Any) -> "Rules":

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from hhplug.plugins import discovery
+from hhplug.problem import DTYPES
 from hhplug.testing.budget import Budget
 
 
@@ -36,12 +38,14 @@ class Rules:
     def deselect(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect tests after the level asked for, and those a short horizon has no time for.
 
-        The report names what the latter would have shown.
+        The report names what the latter would have shown. Deselected are also tests that a
+        capability is refused where the backend declares it.
         """
         left_out = []
         for item in filter(_is_suite_test, items):
             long = item.get_closest_marker("long_horizon")
-            if self._level is not None and _level(item) > self._level:
+            late = self._level is not None and _level(item) > self._level
+            if late or _is_of_what_is_declared(item):
                 left_out.append(item)
             elif self._short and long:
                 left_out.append(item)
@@ -102,6 +106,16 @@ class Rules:
 
 def _is_suite_test(item: pytest.Item) -> bool:
     return getattr(getattr(item, "cls", None), "hhplug_suite", False)
+
+
+def _is_of_what_is_declared(item: Any) -> bool:
+    """Whether a test shows that a capability is refused that the backend declares."""
+    marker = item.get_closest_marker("undeclared")
+    spec = discovery.entry(item.cls._name(item.config)).spec if marker else None
+    if not spec:
+        return False
+    declared = getattr(spec.capabilities, marker.args[0])
+    return set(declared) == set(DTYPES) if marker.args[0] == "dtypes" else bool(declared)
 
 
 def _level(item: pytest.Item) -> int:

@@ -1,11 +1,19 @@
 """The settings of a process that belong to its user, and what a backend's first run changes."""
 
+import builtins
+import decimal
+import faulthandler
 import gc
 import json
+import locale
+import logging
 import os
 import random
 import signal
+import socket
 import sys
+import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,11 +21,14 @@ from typing import Any
 import numpy as np
 
 DENORMAL = 1e-310  # a denormal float64
+# Half a unit in the last place, which is lost unless the processor rounds up, down or toward zero.
+HALVES = np.array([1.0, -1.0, 1.0, -1.0]), np.array([2.0**-53, -(2.0**-53), -(2.0**-54), 2.0**-54])
 
 
 def settings() -> dict[str, Any]:
     """The settings of the process that belong to its user."""
-    torch = sys.modules.get("torch")
+    torch, processes = sys.modules.get("torch"), sys.modules.get("multiprocessing")
+    root = logging.getLogger()
     numpy_state = np.random.get_state()  # noqa: NPY002 (users' programs still have it)
     return {
         "the environment": dict(os.environ),
@@ -26,16 +37,62 @@ def settings() -> dict[str, Any]:
         "Python's random state": random.getstate(),
         "the signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
         "the warning filters": list(warnings.filters),
+        "how warnings are shown": warnings.showwarning,
+        "the handlers and the level of logging": (
+            root.handlers[:],
+            root.level,
+            root.manager.disable,
+        ),
         "denormal numbers": np.array([DENORMAL]) * 0.5 != 0.0,
+        "the rounding of numbers": np.add(*HALVES).tolist(),
+        "the context of decimal numbers": repr(decimal.getcontext()),
+        "how NumPy prints": np.get_printoptions(),
+        "NumPy's buffers": np.getbufsize(),
+        "NumPy's functions": _functions(np),
+        "Python's functions": _functions(builtins),
+        "the locale": locale.setlocale(locale.LC_ALL),
         "the working directory": Path.cwd(),
         "the default type of PyTorch": torch and torch.get_default_dtype(),
+        "the threads of PyTorch": torch and torch.get_num_threads(),
+        "the start method of processes": processes and processes.get_start_method(allow_none=True),
         "the recursion limit": sys.getrecursionlimit(),
         "standard output and error": (sys.stdout, sys.stderr),
         "the module search path": list(sys.path),
-        "garbage collection": (gc.isenabled(), gc.get_threshold()),
+        "how modules are found": (list(sys.meta_path), list(sys.path_hooks)),
+        "what is called for exceptions": (sys.excepthook, sys.unraisablehook, threading.excepthook),
+        "what is called at each line": (sys.gettrace(), sys.getprofile()),
+        "faulthandler": faulthandler.is_enabled(),
+        "the permissions of new files": _umask(),
+        "the folder of temporary files": tempfile.gettempdir(),
+        "the timeout of sockets": socket.getdefaulttimeout(),
+        "the timer": getattr(signal, "getitimer", lambda _: (0.0, 0.0))(0)[0] > 0.0,
+        "the stack of new threads": threading.stack_size(),
+        "the priority": getattr(os, "getpriority", lambda *_: 0)(0, 0),
+        "garbage collection": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
         "the interval at which threads switch": sys.getswitchinterval(),
         "the processors it may use": getattr(os, "sched_getaffinity", lambda _: None)(0),
+        "the limits of the process": _limits(),
     }
+
+
+def _functions(module: Any) -> dict[str, int]:
+    """The identity of each of a module's functions."""
+    return {name: id(value) for name, value in vars(module).items() if callable(value)}
+
+
+def _umask() -> int:
+    umask = os.umask(0)  # can't be read without being set
+    os.umask(umask)
+    return umask
+
+
+def _limits() -> list[tuple[int, int]]:
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return []
+    names = [name for name in vars(resource) if name.startswith("RLIMIT_")]
+    return [resource.getrlimit(getattr(resource, name)) for name in sorted(names)]
 
 
 def print_changes_of_the_first_run(name: str, dtype: str) -> None:

@@ -26,6 +26,7 @@ from hhplug.testing.topics.validity import ValidityTests
 from hhplug.testing.topics.varied import VariedTests
 from hhplug.testing.varied import rows
 
+# From simple to hard, in the order in which they run.
 TOPICS = (
     SpecTests,
     PromiseTests,
@@ -51,7 +52,8 @@ FIXED = {"kit", "hhplug_suite", "pytest_generate_tests", "_name"}
 
 # A neuron of a wrong backend may become invalid; what fails is the test's own assertion.
 @pytest.mark.filterwarnings("ignore:.* neurons became invalid:RuntimeWarning")
-class BackendSuite(*TOPICS):
+# Pytest begins with the tests of the last base class.
+class BackendSuite(*reversed(TOPICS)):
     """All tests of the kit. A subclass names its backend, `backend = "mine"`, and may add tests."""
 
     backend: ClassVar[str] = ""
@@ -85,7 +87,10 @@ class BackendSuite(*TOPICS):
         if "kit" in metafunc.fixturenames:
             spec = discovery.entry(cls._name(metafunc.config)).spec
             dtypes = spec.capabilities.dtypes if spec else ("float64",)
-            if metafunc.definition.get_closest_marker("one_precision"):
+            precision = metafunc.definition.get_closest_marker("precision")
+            if precision and precision.args[0] in dtypes:
+                dtypes = precision.args
+            elif precision or metafunc.definition.get_closest_marker("one_precision"):
                 dtypes = dtypes[:1]
             metafunc.parametrize("dtype", dtypes, scope="class")
         if "row" in metafunc.fixturenames:

@@ -3,39 +3,45 @@
 import tempfile
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.currents.stimulus import Stimulus
+from hhplug.membranes.description import CONDUCTANCE
 from hhplug.membranes.squid import squid
 from hhplug.problem import DType, Method, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
 from hhplug.testing.membranes import MEMBRANES
 
-DT = 0.02  # ms; most firing neurons spike within 20 steps
+DT = 0.03  # ms, not a whole part of one; most firing neurons spike within 20 steps
 LONG, SHORT = 23, 4  # steps of a problem, by the horizon
-LARGE = 65_536  # neurons, from which GPUs run another variant; such problems have SHORT steps
+LARGE = 16_384  # neurons, from which on problems have SHORT steps
+LATE = 2**32 + 694  # a step that doesn't fit 32 bits; the tenth after it is a multiple of 1000
 SHORT_BLOCKS = {"23": "4", "1": "1", "4": "2", "7 1 5": "2 1", "22": "3"}
 
 FACTORS: Factors = {
     "neurons": [
-        "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025", "70000"
+        "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025",
+        "16384",  # a multiple of every usual group
+        "70000",  # from 65,536 on, GPUs run another variant
     ],
     "current": [
         "none", "held", "three waveforms", "nine waveforms", "array of time", "float32 array",
         "float64 array", "int16 array", "strided array", "byte-swapped array", "array in a file",
     ],
     "C_m": ["uniform", "per neuron"],
-    "parameters": ["uniform", "per neuron"],
+    "parameters": ["uniform", "per neuron", "some per neuron, some zero"],
     "activity": ["silent", "firing"],
+    "validity": ["all valid", "some invalid"],
     "spikes": ["times", "counts", "off"],
-    "threshold": ["0.0", "-55.3", "12.5"],
+    "threshold": ["0.0", "-70.3", "12.5"],
     "record": ["V", "nV", "Vmhn", ""],
     "record_every": ["1", "3", "7", "1000"],
     "record_neurons": ["all", "reordered", "one"],
     "blocks": ["23", "1", "4", "7 1 5", "22"],
-    "start_step": ["0", "7", str(2**31 + 5)],
+    "start_step": ["0", "7", str(LATE)],
 }  # fmt: skip
 
 # Noise that a backend may compute itself, in place of the other currents.
@@ -47,13 +53,15 @@ TRIPLES = [
     ("record_neurons", "record_every", "blocks"),
     ("current", "C_m", "parameters"),
 ]
+# Of a short horizon, which has few problems.
+PAIRS = [("record_neurons", "blocks"), ("C_m", "parameters"), ("activity", "validity")]
 
 
 @cache
 def rows(
     short: bool, any_membrane: bool = False, methods: tuple[Method, ...] = ("rk4",)
 ) -> list[Row]:
-    """The problems, small populations first: every pair of levels, or for short every level.
+    """The problems, small populations first: every pair of levels, or for short every level once.
 
     Every level of the other factors occurs with a noise. any_membrane: the membrane is varied too,
     for a backend that computes any. methods: those of the backend, which are varied if there are
@@ -66,7 +74,7 @@ def rows(
         factors["method"] = list(methods)
     with_noise = factors | {"current": NOISES}
     if short:
-        found = covering_array(factors | {"current": [*FACTORS["current"], *NOISES]}, 1)
+        found = covering_array(factors | {"current": [*FACTORS["current"], *NOISES]}, 1, PAIRS)
     else:
         found = covering_array(factors, 2, TRIPLES) + covering_array(with_noise, 1)
     return sorted(found, key=lambda row: int(row["neurons"]))
@@ -85,11 +93,11 @@ class Varied:
 
     def __init__(self, row: Row, dtype: DType, short: bool):
         self.row, self.n, blocks = row, int(row["neurons"]), row["blocks"]
-        short = short or self.n > LARGE
+        short = short or self.n >= LARGE
         self.n_steps = SHORT if short else LONG
         self.lengths = [int(n) for n in (SHORT_BLOCKS[blocks] if short else blocks).split()]
         self.membrane = MEMBRANES[row.get("membrane", squid.name)]
-        self._rng = np.random.default_rng(1952 + self.n)
+        self._rng = np.random.default_rng([1952, crc32(described(row).encode())])
         self._firing = row["activity"] == "firing"
         self._start = int(row["start_step"])
         self.problem = Problem(
@@ -132,13 +140,32 @@ class Varied:
                 name: parameter.value * self._drawn(0.95, 1.05)
                 for name, parameter in self.membrane.parameters.items()
             }
-        per_neuron = {
-            name: self.row["C_m" if name == "C_m" else "parameters"] == "per neuron"
-            for name in drawn
-        }
+        chosen = self.row["parameters"]
+        per_neuron = dict.fromkeys(drawn, chosen == "per neuron")
+        if chosen not in ("uniform", "per neuron"):
+            known = self.membrane.parameters
+            conductances = [name for name in drawn if known[name].unit == CONDUCTANCE]
+            drawn[self._rng.choice(conductances)][::3] = 0.0
+            per_neuron = {name: bool(self._rng.integers(2)) for name in drawn}
+        per_neuron["C_m"] = self.row["C_m"] == "per neuron"
         return {name: drawn[name] if per_neuron[name] else float(drawn[name][0]) for name in drawn}
 
     def _state(self) -> NDArray[np.float64]:
+        state = self._valid_state()
+        if self.row["validity"] == "some invalid" and self.n > 1:
+            # Few, since rounding may leave a neuron that only just passes the limit on either side.
+            chosen = np.arange(2, self.n, max(5, self.n // 40))
+            chosen = chosen[chosen != self.n // 2]  # which may be the only one that is recorded
+            if self._firing:  # A strong Na current passes the limit when m has opened.
+                m_open = np.linspace(0.2, 1.0, len(chosen))
+                some = {"V": -10.0, "m": m_open, "h": 1.0, "n": 0.6}
+                for name, row in zip(self.membrane.states, state, strict=True):
+                    row[chosen] = some.get(name, row[chosen])
+                chosen = chosen[:1]
+            state[-1, chosen] = np.nan
+        return state
+
+    def _valid_state(self) -> NDArray[np.float64]:
         equations = self.membrane.equations
         if not self._firing:
             return equations.settled(self._drawn(-75.0, -66.0), equations.defaults)

@@ -31,6 +31,11 @@ class Fault:
 
 
 DEVICES: dict[str, Any] = {"capabilities": {"device_index": True}}
+NO_DENORMALS = """
+if "pytest" not in sys.modules:  # this process needs them
+    import sabotaged.process
+    sabotaged.process._set_mxcsr(0x9FC0)
+"""
 STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
 
 FAULTS = [
@@ -66,10 +71,17 @@ FAULTS = [
     ),
     Fault(
         "talkative_listing",
-        fails=("test_listing_prints_nothing",),
+        fails=("test_listing_prints_and_changes_nothing",),
         passes=("test_listing_imports_nothing_heavy",),
         spec={"before": "os.write(1, b'Thank you for using the toy!')"},
         says="loading the plugin prints 'Thank you for using the toy!'",
+    ),
+    Fault(
+        "denormals_off_by_listing",
+        fails=("test_listing_prints_and_changes_nothing",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": NO_DENORMALS},
+        says="loading the plugin changes denormal numbers",
     ),
     Fault(
         "probe_that_crashes",

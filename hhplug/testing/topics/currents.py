@@ -59,7 +59,7 @@ def reference_run(form: str, ms: float) -> Result:
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
     def test_every_form_of_current_gives_the_trace_of_the_reference(self, kit: Kit, form):
-        ms = kit.steps(1000, 36) / 2000
+        ms = kit.steps(1000, 30) / 2000
         ours, expected = kit.run(**run_arguments(form, ms)), reference_run(form, ms)
         assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spike_count, expected.spike_count, "spike count")

@@ -55,24 +55,24 @@ class MethodTests:
         assert_same(kit.run_in_blocks(problem, [1]), whole, "a run in blocks of 1 step differs")
 
     @pytest.mark.kit_level(2)
+    @pytest.mark.precision("float64")
     def test_the_stiff_method_is_of_fourth_order(self, kit: Kit):
         kit.needs("methods", "stiff" in kit.spec.capabilities.methods)
         kit.needs("float64", "float64" in kit.spec.capabilities.dtypes)
-        if kit.dtype == "float64":
-            T, state = (0.16, None) if kit.short else (2.0, SPIKING)
-            dts = (0.04, 0.02) if kit.short else (0.04, 0.02, 0.01)
-            current = Stimulus.constant([7.0, 15.0, 30.0])
-            arguments: dict[str, Any] = {
-                "stimulus": current, "initial_state": state, "record": ()
-            }  # fmt: skip
-            exact = reference(T, dt=0.0025, **arguments).final_state[0]
-            errors = [
-                np.abs(kit.run(T, dt=dt, method="stiff", **arguments).final_state[0] - exact).max()
-                for dt in dts
-            ]
-            orders = np.log2(np.divide(errors[:-1], errors[1:]))
-            assert ORDER[0] < orders.min(), f"errors {errors}"
-            assert orders.max() < ORDER[1], f"errors {errors}"
+        T, state = (0.16, None) if kit.short else (2.0, SPIKING)
+        dts = (0.04, 0.02) if kit.short else (0.04, 0.02, 0.01)
+        current = Stimulus.constant([7.0, 15.0, 30.0])
+        arguments: dict[str, Any] = {
+            "stimulus": current, "initial_state": state, "record": ()
+        }  # fmt: skip
+        exact = reference(T, dt=0.0025, **arguments).final_state[0]
+        errors = [
+            np.abs(kit.run(T, dt=dt, method="stiff", **arguments).final_state[0] - exact).max()
+            for dt in dts
+        ]
+        orders = np.log2(np.divide(errors[:-1], errors[1:]))
+        assert ORDER[0] < orders.min(), f"errors {errors}"
+        assert orders.max() < ORDER[1], f"errors {errors}"
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)

@@ -88,31 +88,31 @@ class NumericsTests:
         np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
         assert error < bound
 
+    @pytest.mark.precision("float64")
     def test_float64_is_float64_throughout(self, kit: Kit):
         kit.needs("float64", "float64" in kit.spec.capabilities.dtypes)
-        if kit.dtype == "float64":
-            arguments = Population(257, kit.steps(60, 20)).arguments()
-            ours, expected = kit.run(**arguments), reference(**arguments)
-            for name in "Vmhn":  # one float32 operation causes an error of 1e-8 or more
-                assert_near(ours[name], expected[name], 1e-10, name)
-            assert ours.V.dtype == np.float64
+        arguments = Population(257, kit.steps(60, 20)).arguments()
+        ours, expected = kit.run(**arguments), reference(**arguments)
+        for name in "Vmhn":  # one float32 operation causes an error of 1e-8 or more
+            assert_near(ours[name], expected[name], 1e-10, name)
+        assert ours.V.dtype == np.float64
 
+    @pytest.mark.precision("float64")
     def test_the_order_of_convergence_is_four(self, kit: Kit):
         # Rounding hides the order in float32. The ratio of errors at dt and dt / 2 shows it.
         kit.needs("float64", "float64" in kit.spec.capabilities.dtypes)
-        if kit.dtype == "float64":
-            # From rest or during a spike these dt are small enough for the order to show.
-            T, state = (0.32, None) if kit.short else (2.0, SPIKING)
-            current = Stimulus.constant([7.0, 15.0, 30.0])
-            arguments = {"stimulus": current, "initial_state": state, "record": ()}
-            exact = reference(T, dt=0.0025, **arguments).final_state[0]
-            errors = [
-                np.abs(kit.run(T, dt=dt, **arguments).final_state[0] - exact).max()
-                for dt in (0.04, 0.02, 0.01)
-            ]
-            orders = np.log2(np.divide(errors[:-1], errors[1:]))
-            assert ORDER[0] < orders.min()
-            assert orders.max() < ORDER[1]
+        # From rest or during a spike these dt are small enough for the order to show.
+        T, state = (0.32, None) if kit.short else (2.0, SPIKING)
+        current = Stimulus.constant([7.0, 15.0, 30.0])
+        arguments = {"stimulus": current, "initial_state": state, "record": ()}
+        exact = reference(T, dt=0.0025, **arguments).final_state[0]
+        errors = [
+            np.abs(kit.run(T, dt=dt, **arguments).final_state[0] - exact).max()
+            for dt in (0.04, 0.02, 0.01)
+        ]
+        orders = np.log2(np.divide(errors[:-1], errors[1:]))
+        assert ORDER[0] < orders.min()
+        assert orders.max() < ORDER[1]
 
     def test_a_long_run_stays_finite(self, kit: Kit):
         T = 0.02 * kit.steps(10_000, 30)

@@ -9,7 +9,7 @@ from hhplug.testing.accuracy import BOUNDS
 from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, reference
 from hhplug.testing.problems import CURRENTS, Population
 
-SIZES = (1, 31, 32, 33, 255, 257, 1025)
+SIZES = (1, 31, 32, 33, 255, 257, 1025, 5003)
 LARGE = 20_000
 MILLIONS = 4_300_003  # more than 65,535 thread blocks of 64 threads
 
@@ -31,7 +31,7 @@ class PopulationTests:
 
     @pytest.mark.long_horizon("millions of neurons")
     def test_millions_of_neurons_are_computed_like_a_few(self, kit: Kit):
-        population = Population(1009, 2)
+        population = Population(1009, 1)
         neurons = np.arange(MILLIONS) % population.n
         ours, expected = (
             kit.run(**population.arguments(some, record=(), spikes="counts"))

@@ -1,5 +1,6 @@
 """Tests that a backend leaves the process as it was, and nothing behind in it."""
 
+import atexit
 import gc
 import json
 import os
@@ -18,6 +19,7 @@ from hhplug.testing.problems import CURRENTS, Population
 from hhplug.testing.settings import settings
 
 RUNS = 100
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # variables that name the folder of temporary files
 END_SECONDS = 120  # s that a new process may take for a run of three steps
 WARM_UP = 10  # runs after which caches are full
 MEMORY_WARM_UP = 20  # runs after which a library's pools of memory are full
@@ -32,9 +34,10 @@ def _alive(kind: type) -> int:
 def _run_one_of_many(kit: Kit, number: int, least_neurons: int, n_steps: int) -> int:
     """Run a problem that differs from that of the next numbers; return the bytes of its samples."""
     current = CURRENTS[number % len(CURRENTS)]
-    arguments = Population(least_neurons + number % 7, n_steps, current).arguments()
-    spikes = ("times", "counts", "off")[number % 3]
-    result = kit.run(**arguments | {"spikes": spikes, "record_every": 1 + number % 2})
+    arguments = Population(least_neurons + number, n_steps, current).arguments()
+    arguments["spikes"] = ("times", "counts", "off")[number % 3]
+    arguments["spike_threshold"] = -0.5 * number
+    result = kit.run(**arguments | {"record_every": 1 + number % 2})
     return sum(samples.nbytes for samples in result.samples.values())
 
 
@@ -61,11 +64,15 @@ class ProcessTests:
         script = "import sys; from hhplug.testing import settings; "
         script += "settings.print_changes_of_the_first_run(*sys.argv[1:])"
         paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
+        current, temporary = tmp_path / "current", tmp_path / "temporary"
+        current.mkdir()
+        temporary.mkdir()
+        variables = {"PYTHONPATH": paths} | dict.fromkeys(TEMPORARY, str(temporary))
         try:
             done = subprocess.run(
                 [sys.executable, "-c", script, kit.name, kit.dtype],
-                cwd=tmp_path,
-                env=os.environ | {"PYTHONPATH": paths},
+                cwd=current,
+                env=os.environ | variables,
                 capture_output=True,
                 text=True,
                 timeout=END_SECONDS,
@@ -79,7 +86,9 @@ class ProcessTests:
         changed = json.loads(done.stderr.rstrip().rpartition("\n")[2])
         assert not changed, f"the first run of a process changes {', '.join(changed)}"
         assert done.stdout == "", "a run prints to standard output"
-        assert not list(tmp_path.iterdir()), "a run leaves files in the current folder"
+        assert not list(current.iterdir()), "a run leaves files in the current folder"
+        left = [str(path.relative_to(temporary)) for path in temporary.rglob("*")]
+        assert not left, f"a process leaves temporary files behind: {', '.join(left)}"
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
@@ -95,6 +104,7 @@ class ProcessTests:
                 "child processes": len(this.children(recursive=True)),
                 "problems": _alive(Problem),
                 "results": _alive(Result),
+                "functions for the process's end": getattr(atexit, "_ncallbacks", int)(),
             }
 
         warm_up = WARM_UP if not kit.short else 3

@@ -15,6 +15,7 @@ class PromiseTests:
         assert result.device == kit.chosen.backend.device
         assert result.dtype == kit.dtype
 
+    @pytest.mark.undeclared("dtypes")
     def test_a_precision_that_is_not_declared_is_refused(self, kit: Kit):
         others = set(DTYPES) - set(kit.spec.capabilities.dtypes)
         for dtype in others:
@@ -30,10 +31,10 @@ class PromiseTests:
             Simulator(kit.name, device=99)
         assert refusal.value.fix.strip()
 
+    @pytest.mark.undeclared("device_arrays")
     def test_device_arrays_that_are_not_declared_are_refused(self, kit: Kit):
-        if not kit.spec.capabilities.device_arrays:
-            with pytest.raises(InvalidInput, match="keeps nothing on a device"):
-                kit.run(0.02, batch_size=3, device_arrays=True)
+        with pytest.raises(InvalidInput, match="keeps nothing on a device"):
+            kit.run(0.02, batch_size=3, device_arrays=True)
 
     def test_a_neuron_that_blows_up_gives_a_warning(self, kit: Kit):
         current = np.zeros(40)

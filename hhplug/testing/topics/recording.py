@@ -1,8 +1,12 @@
 """Tests that the right samples are recorded, and that recording does not change the run."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from hhplug.results.result import Result
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.testing.kit import Kit, assert_equal, assert_same
 from hhplug.testing.problems import Population
@@ -15,6 +19,12 @@ CHOICES = [
     (("h",), 2, []),
     (("m",), 1000, [0]),
 ]
+
+
+def _arrays(result: Result) -> list[NDArray[Any]]:
+    spikes = result.spikes
+    return [*result.samples.values(), result.final_state, result.spike_count,
+            spikes.neuron, spikes.time]  # fmt: skip
 
 
 class RecordingTests:
@@ -48,6 +58,17 @@ class RecordingTests:
     def test_repeating_a_run_gives_the_same_result(self, kit: Kit):
         arguments = Population(257, kit.steps(50, 8)).arguments()
         assert_same(kit.run(**arguments), kit.run(**arguments))
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_a_later_run_does_not_change_a_result(self, kit: Kit):
+        # The second run has as many spikes in each step, so that a pool would fit it.
+        population = Population(257, kit.steps(50, 5))
+        right = [array.copy() for array in _arrays(kit.run(**population.arguments()))]
+        ours = kit.run(**population.arguments())
+        kit.run(**population.arguments(slice(None, None, -1)))
+        for array, expected in zip(_arrays(ours), right, strict=True):
+            assert_equal(array, expected, "as it was before another run")
 
     def test_later_blocks_do_not_change_what_was_read(self, kit: Kit):
         problem = kit.problem(**Population(33, 15).arguments())

@@ -20,6 +20,7 @@ from hhplug.testing.kit import Kit, Repeated, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
 BLOCK = 4  # steps
+EACH = 9  # neurons of each of many sessions
 FORK_SECONDS = 60  # s that a forked process may take; a hanging one would wait for ever
 RIGHT, WRONG, REFUSED = 0, 1, 2  # exit codes of the forked process
 
@@ -76,6 +77,28 @@ class SideBySideTests:
         for recorder, final, right in zip(recorders, states, alone, strict=True):
             ours = Run(*recorder.finish(steps, final), final)
             assert_same(ours, right, "a session beside others differs")
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_dozens_of_sessions_may_be_open_at_once(self, kit: Kit):
+        count, steps = kit.steps(40, 10), kit.steps(2 * BLOCK, BLOCK)
+        population = Population(count * EACH, steps)
+        whole = kit.run(**population.arguments())
+        kit.budget.steps += count * steps
+        with ExitStack() as stack:
+            parts = [slice(i * EACH, (i + 1) * EACH) for i in range(count)]
+            problems = [kit.problem(**population.arguments(part)) for part in parts]
+            sessions = [stack.enter_context(kit.session(problem, BLOCK)) for problem in problems]
+            recorders = [MemoryRecorder(problem) for problem in problems]
+            for first in range(0, steps, BLOCK):
+                blocks = [session.advance(BLOCK) for session in sessions]
+                for block, recorder in zip(blocks, recorders, strict=True):
+                    block.read(recorder.block(first, BLOCK))
+            for part, session, recorder in zip(parts, sessions, recorders, strict=True):
+                what = f"of {count} sessions the one of neurons {part.start} to {part.stop - 1}"
+                variables = session.state().variables
+                assert_equal(variables, whole.final_state[:, part], f"{what}: final state")
+                assert_equal(recorder.samples["V"], whole.V[:, part], f"{what}: V")
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)

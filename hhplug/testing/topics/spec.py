@@ -17,16 +17,23 @@ from hhplug.testing.kit import Kit
 LIST = """
 import json, sys
 from hhplug.plugins import discovery
+from hhplug.testing.settings import settings
+before = settings()
 entry = discovery.entry(sys.argv[1])
+after = settings()
+changed = [what for what, value in before.items() if after[what] != value]
 print()
-print(json.dumps([entry.seconds, list(sys.modules)]))
+print(json.dumps([entry.seconds, list(sys.modules), changed]))
 """
 ATTEMPTS = 5  # measurements of a plugin that is slow to load
 HIDDEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
-def _listed_in_a_new_process(name: str) -> tuple[float, list[str], str]:
-    """The seconds that loading the backend's plugin took, all loaded modules, what was printed."""
+def _listed_in_a_new_process(name: str) -> tuple[float, list[str], list[str], str]:
+    """What loading the backend's plugin does.
+
+    Returns the seconds that it took, all loaded modules, changed settings, and what was printed.
+    """
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
         [sys.executable, "-c", LIST, name],
@@ -56,16 +63,17 @@ class SpecTests:
 
     def test_listing_imports_nothing_heavy(self, kit: Kit):
         spec = kit.spec
-        _, loaded, _ = _listed_in_a_new_process(kit.spec.name)
+        _, loaded, *_ = _listed_in_a_new_process(kit.spec.name)
         heavy = {spec.factory.partition(":")[0]} - {"hhplug.reference"}
         heavy |= {Requirement(text).name.replace("-", "_") for text in spec.requires} - {"numpy"}
         assert not heavy & set(loaded)
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
-    def test_listing_prints_nothing(self, kit: Kit):
-        *_, printed = _listed_in_a_new_process(kit.spec.name)
+    def test_listing_prints_and_changes_nothing(self, kit: Kit):
+        *_, changed, printed = _listed_in_a_new_process(kit.spec.name)
         assert not printed, f"loading the plugin prints {printed!r}"
+        assert not changed, f"loading the plugin changes {', '.join(changed)}"
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -85,6 +86,18 @@ class DenormalsSwitchedOffByEachRun(Faultless):
 class GarbageCollectionSwitchedOff(Faultless):
     def prepare(self, problem, max_steps):
         gc.disable()
+        return super().prepare(problem, max_steps)
+
+
+class TemporaryFileOfEachRun(Faultless):
+    def prepare(self, problem, max_steps):
+        os.close(tempfile.mkstemp(".cpp", "block-")[0])
+        return super().prepare(problem, max_steps)
+
+
+class FunctionForTheEndOfEachRun(Faultless):
+    def prepare(self, problem, max_steps):
+        atexit.register(lambda: None)
         return super().prepare(problem, max_steps)
 
 

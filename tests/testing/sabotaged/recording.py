@@ -22,6 +22,19 @@ class LiveState(Faultless):
         return session.now
 
 
+class StateOfTheLatestSession(Faultless):
+    """Sessions of as many neurons return the same array."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._pool = {}
+
+    def state(self, session):
+        array = self._pool.setdefault(session.now.shape, session.now.copy())
+        array[:] = session.now
+        return array
+
+
 class Float32State(Faultless):
     def state(self, session):
         return session.now.astype(np.float32)

@@ -128,6 +128,16 @@ class GridCountedInInt32(SpikesChanged):
         return neuron, steps.start + late, fraction
 
 
+class BlocksCountedIn8Bits(Faultless):
+    """The run begins again in the 257th block."""
+
+    def read(self, session, steps, out):
+        session.kept.append(steps)
+        if len(session.kept) % 257 == 0:
+            session.now = session.problem.initial_state.copy()
+        super().read(session, steps, out)
+
+
 class SessionThatClosesOnce(Faultless):
     def close(self, session):
         if session.closed:
@@ -142,6 +152,21 @@ class EverySessionKept(Faultless):
 
     def close(self, session):
         self._sessions.append(session)
+
+
+class UnreadSessionsKept(EverySessionKept):
+    """A session that is closed with a block unread is kept."""
+
+    def enqueue(self, session, steps):  # noqa: ARG002
+        session.kept.append("unread")
+
+    def read(self, session, steps, out):
+        session.kept.pop()
+        super().read(session, steps, out)
+
+    def close(self, session):
+        if session.kept:
+            super().close(session)
 
 
 class EveryBlockKept(Faultless):

@@ -43,6 +43,29 @@ class ClosingASessionEndsAllOthers(Faultless):
             super().read(session, steps, out)
 
 
+class RoomForEightSessions(Faultless):
+    """The ninth session that is open computes in the state of the first."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._open = []
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        self._open.append(session)
+        return session
+
+    def close(self, session):
+        super().close(session)
+        if session in self._open:
+            self._open.remove(session)
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        if session in self._open[8:]:
+            self._open[0].now = session.now
+
+
 class ScratchSharedByThreads(Faultless):
     """The state of a block is kept in the backend while the block is computed."""
 

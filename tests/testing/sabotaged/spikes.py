@@ -30,6 +30,14 @@ class SpikesChanged(Faultless):
         raise NotImplementedError
 
 
+class SpikeAtTheThresholdItselfLost(SpikesChanged):
+    """A spike needs V beyond the threshold, and the next step begins at it."""
+
+    def reported(self, session, steps, spikes):  # noqa: ARG002
+        beyond = spikes[2] < 1.0
+        return [array[beyond] for array in spikes]
+
+
 class SpikeLostInABlocksLastStep(SpikesChanged):
     def reported(self, session, steps, spikes):  # noqa: ARG002
         inside = spikes[1] != steps[-1]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from hhplug.backend import Recorded
+from hhplug.backend import OrderedSpikes, Recorded
 from hhplug.membranes import squid
 from hhplug.membranes.parameters import ParameterValues
 from sabotaged.changes import nudged, with_fields, with_rows
-from sabotaged.faultless import ComputesNoise, Faultless
+from sabotaged.faultless import ComputesNoise, Faultless, FaultySession
 
 
 class LastFullGroupOf64Lost(Faultless):
@@ -160,3 +160,102 @@ class NoiseWithoutC_m(ComputesNoise):
 
     def sigma(self, noise):
         return noise.sigma * self._C_m
+
+
+class LastGroupOf2048Lost(LastFullGroupOf64Lost):
+    group = 2048
+
+
+class SomePerNeuronParametersOfNeuron0(Faultless):
+    """Where only some parameters are per neuron, all are those of the first neuron."""
+
+    def understood(self, problem):
+        alike = [np.ndim(value) == 0 for name, value in problem.parameters.items() if name != "C_m"]
+        if all(alike) or not any(alike):
+            return problem
+        first = {name: float(np.ravel(value)[0]) for name, value in problem.parameters.items()}
+        return with_fields(problem, parameters=ParameterValues(problem.membrane, first))
+
+
+class DividedByAConductance(Faultless):
+    """Potentials are kept as currents g · E, and divided by g again."""
+
+    def understood(self, problem):
+        values = dict(problem.parameters)
+        with np.errstate(invalid="ignore"):
+            values["E_K"] = np.multiply(values["g_K"], values["E_K"]) / values["g_K"]
+            values["E_Na"] = np.multiply(values["g_Na"], values["E_Na"]) / values["g_Na"]
+            values["E_L"] = np.multiply(values["g_L"], values["E_L"]) / values["g_L"]
+        values = {n: value if np.ndim(value) else float(value) for n, value in values.items()}
+        return with_fields(problem, parameters=ParameterValues(problem.membrane, values))
+
+
+class StepsOfUint32(Faultless):
+    """The current is that of a step counted in 32 bits without a sign."""
+
+    def understood(self, problem):
+        current = problem.current
+        if not current.separable:
+            return problem
+        return with_rows(problem, lambda first, count: current.rows(first % 2**32, count))
+
+
+class WholeStepsOfAMs(Faultless):
+    """Time is counted in steps of a whole part of one ms."""
+
+    def understood(self, problem):
+        rows, late = problem.current.rows, 1.0 / (int(1.0 / problem.dt + 1e-9) * problem.dt)
+        if not problem.current.separable:
+            return problem
+
+        def late_rows(first, count):
+            for k in range(first, first + count):
+                yield from rows(round(k * late), 1)
+
+        return with_rows(problem, late_rows)
+
+
+class InvalidBelow64Alone(Faultless):
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        out.invalid[:] = [(neuron[neuron < 64], step[neuron < 64]) for neuron, step in out.invalid]
+
+
+class MembranesByName(Faultless):
+    """The membrane is the first one of its name."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._known = {}
+
+    def understood(self, problem):
+        known = self._known.setdefault(problem.membrane.name, problem.membrane)
+        return with_fields(problem, membrane=known)
+
+
+class OrderedSpikesTimedFromTheRun(Faultless):
+    """The spikes that come at the end are timed from the run's first step."""
+
+    def prepare(self, problem, max_steps):  # noqa: ARG002
+        return OrderingSession(self, problem)
+
+    def read(self, session, steps, out):
+        if session.problem.ordered_spikes:
+            counts = np.zeros_like(out.spike_count)
+            out = Recorded(out.problem, out.samples, counts, [], out.invalid)
+            session.kept.append(out)
+        super().read(session, steps, out)
+
+
+class OrderingSession(FaultySession):
+    def ordered_spikes(self, counts=None, times=None):  # noqa: ARG002
+        problem = self.problem
+        spikes = [spike for block in self.kept for spike in block.spikes]
+        counts = sum(block.spike_count for block in self.kept)
+        if problem.spikes == "counts":
+            return OrderedSpikes(counts, None)
+        empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        neuron, step, fraction = map(np.concatenate, zip(empty, *spikes, strict=True))
+        time = (step - problem.start_step + fraction) * problem.dt
+        order = np.lexsort((time, neuron))
+        return OrderedSpikes(counts, (neuron[order], time[order]))
