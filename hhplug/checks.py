@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hhplug.errors import InvalidInput, UnknownArgument
 from hhplug.quantities import PURE, in_unit, is_labelled
-from hhplug.threads import of_parts
+from hhplug.threads import in_float64, of_parts
 
 PerNeuron = float | NDArray[np.float64]
 """One value for all neurons, or an (n,) array."""
@@ -118,7 +118,7 @@ def per_neuron(
     elif array.dtype == np.float64 and array.base is None and not array.flags.writeable:
         checked = array
     else:
-        checked = array.astype(np.float64)
+        checked = in_float64(array)
         checked.flags.writeable = False
     if not _all_within(checked, least, sys.float_info.max):
         within(name, checked, "a finite number" if unit == PURE else f"a finite number of {unit}")
@@ -138,7 +138,7 @@ def series(name: str, value: Any, unit: str) -> NDArray[np.float64]:
         raise InvalidInput(
             f"{name} must be an array with one value per sample, got shape {array.shape}"
         )
-    checked = array.astype(np.float64)
+    checked = in_float64(array)
     if not (finite := np.isfinite(checked)).all():
         sample = int(np.argmin(finite))
         raise InvalidInput(f"{name} must be finite ({unit}), got {checked[sample]} at {sample}")

@@ -13,6 +13,7 @@ from hhplug.errors import InvalidInput, warn
 from hhplug.membranes.membrane import Membrane
 from hhplug.quantities import PURE, is_labelled
 from hhplug.rest import resting_state
+from hhplug.threads import in_float64, of_parts
 from hhplug.validity import nonfinite_neurons
 
 START_V = -65.0  # mV; V at the beginning of a run, unless another state is given
@@ -45,11 +46,16 @@ def checked_state(
             f"initial_state must hold {names} in shape ({count},), ({count}, 1) or ({count}, n), "
             f"got shape {state.shape}"
         )
-    state = state.reshape(count, -1).astype(np.float64)
+    state = in_float64(state.reshape(count, -1))
     others = state[1:]
     least = 0.0 if membrane.reading.pools else -GATE_TOLERANCE
-    # This single pass suffices if all values are valid. The comparison is false for NaN.
-    if others.size and not (least <= others.min() and others.max() <= 1.0 + GATE_TOLERANCE):
+
+    def valid(part: slice) -> bool:
+        values = others[:, part]  # The comparison is false for NaN.
+        return bool(least <= values.min() and values.max() <= 1.0 + GATE_TOLERANCE)
+
+    # This single pass suffices if all values are valid.
+    if others.size and not all(of_parts(valid, others.shape[1])):
         _refuse_values_of_finite_neurons(state, membrane)
     return state
 

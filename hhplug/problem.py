@@ -41,6 +41,7 @@ from hhplug.membranes.parameters import Given, ParameterValues, checked_paramete
 from hhplug.resuming import Resumable as Resumable
 from hhplug.resuming import check_resume
 from hhplug.state import State
+from hhplug.threads import in_float64
 from hhplug.validity import NONE_INVALID, Invalid
 
 SUMS = "features"  # the name in a State's carry of the features' sums, (sums, n)
@@ -122,7 +123,7 @@ class Problem:
         sizes = sizes_of(batch_size, values)
         carry, invalid = {}, NONE_INVALID
         if resume is not None:
-            state = np.array(resume.final.variables, np.float64)
+            state = in_float64(resume.final.variables)
             carry, invalid = resume.final.carry, resume.invalid.in_steps(resume.problem.dt / dt)
             sizes["resume"] = state.shape[1]
         else:

@@ -5,10 +5,25 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 LEAST = 2**20  # elements; of a smaller array, starting threads takes longer than they save
 MOST_THREADS = 8
 
 T = TypeVar("T")
+
+
+def in_float64(array: NDArray) -> NDArray[np.float64]:
+    """A copy of an array in float64, C-contiguous."""
+    copied = np.empty(array.shape)
+
+    def copy(part: slice) -> None:
+        with np.errstate(over="ignore"):
+            copied[..., part] = array[..., part]
+
+    of_parts(copy, array.shape[-1])
+    return copied
 
 
 def of_parts(compute: Callable[[slice], T], size: int) -> list[T]:
