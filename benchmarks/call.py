@@ -3,12 +3,13 @@
 import gc
 from functools import cache
 from statistics import median
+from time import perf_counter
 
-from hhplug import Simulator
+from hhplug import Simulator, Stimulus
 
 from .clock import clock
 from .contestants import BACKENDS, ENTRIES
-from .inputs import CALL, CALLS, DTYPES, Population
+from .inputs import CALL, CALLS, DT, DTYPES, Population
 from .runs import TOO_LONG, checked_run, population_simulator, timed_runs
 
 N, STEPS = CALL
@@ -64,7 +65,8 @@ class Call:
 class OverSteps:
     """The time of a call that records nothing over that of its steps alone, in float32.
 
-    Both are measured in turn in one process. What exceeds 1 is the host's share.
+    Both are measured in turn in one process. What exceeds 1 is the host's share. All calls have
+    the same Simulator and stimulus, as in a notebook's cell that is run again.
     """
 
     params = (BACKENDS, list(CALLS), ["times", "counts"])
@@ -86,14 +88,17 @@ class OverSteps:
         return median(mine for mine, _ in times) / (median(one for _, one in times) * CALLS[n])
 
     def _call(self, name: str, n: int, spikes: str) -> float:
-        return checked_run(simulator(name, n), population(n), CALLS[n], spikes=spikes)[0]
-
-
-population = cache(Population)
-"""The cached constructor, so that calls have the same arrays."""
+        sim, stimulus = called(name, n)
+        began = perf_counter()
+        result = sim.run(CALLS[n] * DT, DT, stimulus=stimulus, record=(), spikes=spikes)
+        seconds = perf_counter() - began
+        assert result.valid.all()
+        assert result.spike_count.any()
+        return seconds
 
 
 @cache
-def simulator(name: str, n: int) -> Simulator:
-    """Return the simulator of a backend for a population in float32."""
-    return population_simulator(name, "float32", population(n))
+def called(name: str, n: int) -> tuple[Simulator, Stimulus]:
+    """Return the simulator of a backend for a population in float32, and its stimulus."""
+    population = Population(n)
+    return population_simulator(name, "float32", population), population.stimulus

@@ -21,7 +21,7 @@ DT = 0.01  # ms
 LENGTHS = (5, 20, 80, 325, 1256, 5000, 20_008, 100_000)
 
 CALL = (10_000, 5000)  # neurons, steps of a whole call
-CALLS = {10_000: 5000, 1_000_000: 325, 8_000_000: 1256}  # neurons → steps of calls over steps
+CALLS = {10_000: 5000, 1_000_000: 1000, 8_000_000: 1000}  # neurons → steps of calls over steps
 TRACE_STEPS = 5000  # steps of the accuracy benchmark of V, 50 ms
 TRAIN_STEPS = 20_008  # steps of that of spike times, 200 ms
 COARSENESS = (0.04, 0.02, 0.01, 0.005)  # ms, the dt of the work-precision picture

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from threading import Barrier, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -104,7 +104,10 @@ class Transfers:
 
     @cached_property
     def _large(self) -> list[_Buffer]:
-        # This takes 20 ms, and small runs never need it.
+        # This takes 20 ms, and small runs never need it. All threads start here, so that a program
+        # that looks at its threads doesn't see more of them after each run.
+        started = Barrier(THREADS)
+        wait([self._threads.submit(started.wait) for _ in range(THREADS)])
         return list(self._buffers(THREADS, BUFFER_BYTES))
 
     def _buffers(self, count: int, size: int) -> deque[_Buffer]:
