@@ -123,7 +123,7 @@ def test_a_variable_that_the_membrane_does_not_have_is_a_KeyError_and_an_Attribu
     assert not hasattr(result, "m")
     with pytest.raises(NotRecorded, match="h was not recorded"):
         _ = result.h
-    assert "1 neurons of WB, " in repr(result)
+    assert "1 neuron of WB, " in repr(result)
 
 
 @pytest.fixture

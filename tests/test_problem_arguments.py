@@ -10,7 +10,7 @@ from hhplug.membranes import squid
 
 
 def test_run_takes_the_arguments_of_a_problem_with_the_same_defaults():
-    ours, theirs = (dict(signature(f).parameters) for f in (Simulator.run, Problem))
+    ours, theirs = (dict(signature(f, eval_str=True).parameters) for f in (Simulator.run, Problem))
     for name in (
         "self",
         "progress",
