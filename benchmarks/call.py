@@ -6,6 +6,7 @@ from statistics import median
 from time import perf_counter
 
 from hhplug import Simulator, Stimulus
+from hhplug.problem import SpikeMode
 
 from .clock import clock
 from .contestants import BACKENDS, ENTRIES
@@ -76,18 +77,18 @@ class OverSteps:
     timeout = 300
     TURNS = 5
 
-    def setup(self, name: str, n: int, spikes: str) -> None:
+    def setup(self, name: str, n: int, spikes: SpikeMode) -> None:
         steps = timed_runs(name, "float32", n)
         if steps.seconds_per_step() * CALLS[n] > TOO_LONG:
             raise NotImplementedError(f"{CALLS[n]} steps of {n:,} neurons would take seconds")
         self._call(name, n, spikes)
 
-    def track_call_over_steps(self, name: str, n: int, spikes: str) -> float:
+    def track_call_over_steps(self, name: str, n: int, spikes: SpikeMode) -> float:
         steps = timed_runs(name, "float32", n)
         times = [(self._call(name, n, spikes), steps.seconds_per_step()) for _ in range(self.TURNS)]
         return median(mine for mine, _ in times) / (median(one for _, one in times) * CALLS[n])
 
-    def _call(self, name: str, n: int, spikes: str) -> float:
+    def _call(self, name: str, n: int, spikes: SpikeMode) -> float:
         sim, stimulus = called(name, n)
         began = perf_counter()
         result = sim.run(CALLS[n] * DT, DT, stimulus=stimulus, record=(), spikes=spikes)
