@@ -84,6 +84,14 @@ def test_sizes_values_and_selections_do_not_recompile(monkeypatch, compiled):
     assert len(compiled) == 1
 
 
+def test_states_are_recorded_whose_bit_is_beyond_those_of_an_int32():
+    import triton_cases
+
+    ours, expected = (triton_cases.run("many", name) for name in ("triton", "reference"))
+    for name, samples in expected.samples.items():
+        assert np.abs(ours[name] - samples).max() < 1e-5
+
+
 def test_device_arrays_are_tensors():
     import torch
 

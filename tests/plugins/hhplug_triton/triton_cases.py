@@ -55,6 +55,15 @@ WITH_POWER = SMALL.replace(
     ),
 )
 
+# More states than an integer of 32 bits has bits.
+MANY = Membrane(
+    "many",
+    **{
+        f"c{j}": Channel(f"x{j}", g=0.2, E=-70.0, **{f"x{j}": Gate(inf=f"{j} / 40", tau=5.0)})
+        for j in range(33)
+    },
+)
+
 SPREAD = {"C_m": np.linspace(0.9, 1.1, N), "g_K": np.linspace(20.0, 40.0, N)}
 # From the lower of these voltages no spike comes within the run.
 VOLTAGES = np.linspace(-60.0, -5.0, N)
@@ -84,6 +93,12 @@ RUNS = {
         "parameters": SPREAD,
         "initial_state": [VOLTAGES, np.linspace(0.1, 0.6, N), np.full(N, 0.6), np.full(N, 0.3)],
         "record": ("n", "V"),
+    },
+    "many": {
+        "membrane": MANY,
+        "stimulus": Stimulus.constant(np.linspace(0.0, 600.0, N)),
+        "initial_state": [-5.0, *np.full(33, 0.3)],
+        "record": ("x30", "x31", "x32"),
     },
     "alternating": {
         "membrane": SMALL,

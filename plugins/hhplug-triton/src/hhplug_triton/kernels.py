@@ -72,7 +72,7 @@ def hh(
     current,  # an array, (steps, N) or (steps, 1), or waveforms, (steps, J)
     array_per_neuron: tl.int32,
     samples,  # a tuple with an array (samples, columns) for each state
-    recorded: tl.int32,  # bits, the first state's is 1: in which of them samples are kept
+    recorded: tl.int64,  # bits, the first state's is 1: in which of them samples are kept
     before: tl.int64,  # elements of these arrays before the first sample
     column,  # (N,): of each neuron, −1 for none
     some: tl.int32,  # 1: as `column` says, 0: neuron i is in column i
