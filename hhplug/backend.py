@@ -331,6 +331,7 @@ class Session(ABC):
         state(), if problem.ordered_spikes is true; blocks then have no spikes.
 
         In a run on several devices it is given what to fill instead of new arrays:
+
         counts: an array for the counts, (n_neurons,).
         times: called with the number of spikes if problem.spikes is "times"; it returns the arrays
             for neurons and times.
