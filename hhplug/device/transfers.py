@@ -1,7 +1,8 @@
 """Copies between a device and NumPy arrays, by several threads, each with a pinned buffer.
 
 A plain copy into fresh memory runs at 2 GB/s because of page faults. Eight threads, each of which
-takes one piece after another through its own buffer, reach ten times that (H100, PCIe 5).
+takes one piece after another through its own buffer, reach ten times that (H100, PCIe 5). To memory
+that is pinned the device writes by itself, at 42 GB/s.
 """
 
 import os
