@@ -68,7 +68,7 @@ class NumpySession(Session):
         self._product, self._V_before = aligned(2, self._width, self._dtype)
         self._product[:] = 0.0  # beyond the last group's neurons
         self._stepper.I_ext[:] = 0.0
-        self._below, self._crossed, self._stable = np.empty((3, self._width), bool)
+        self._below, self._above, self._crossed, self._stable = np.empty((4, self._width), bool)
         self._threshold = np.array(problem.spike_threshold, self._dtype)
         self._per_step = self._dtype.type(self._stepper.program.per_step(problem.dt))
         self._groups = [
@@ -162,14 +162,16 @@ class NumpySession(Session):
         problem, state, V_before = self.problem, group.state, self._V_before
         states = problem.membrane.states
         steps = range(first, first + count)
-        find_spikes = problem.spikes != "off"
+        find_spikes, times = problem.spikes != "off", problem.spikes == "times"
         row, upward = 0, []
+        if find_spikes:
+            np.less(state[0], self._threshold, self._below)
         for k, _ in zip(steps, self._currents(group, rows, first), strict=True):
             if k % problem.record_every == 0:
                 for name, samples in out.samples.items():
                     samples[row, group.columns] = state[states.index(name)][group.recorded]
                 row += 1
-            if find_spikes:
+            if times:
                 np.copyto(V_before, state[0])
             group.step.advance()
             np.less_equal(group.step.conductance, group.most_open, self._stable)  # False for NaN
@@ -237,9 +239,9 @@ class NumpySession(Session):
         That is their neurons and steps, and the arguments of `crossing`.
         """
         V_before, V, threshold = self._V_before, group.state[0], self._threshold
-        np.less(V_before, threshold, self._below)
-        np.greater_equal(V, threshold, self._crossed)
-        np.logical_and(self._below, self._crossed, self._crossed)
+        np.greater_equal(V, threshold, self._above)
+        np.logical_and(self._below, self._above, self._crossed)
+        np.logical_not(self._above, self._below)  # of NaN too, which crosses nothing
         if not np.count_nonzero(self._crossed):
             return
         spiking = np.flatnonzero(self._crossed[: group.last - group.first])
