@@ -31,7 +31,6 @@ class SpikeStore:
         problem = session.problem
         self._parts: list[tuple[Arrays | None, PlacedSpikes]] = []
         self._n_kept = 0
-        self._n_neurons = problem.n_neurons
         self._sorter = SpikeSorter(
             problem.n_neurons, problem.start_step, problem.n_steps, problem.dt
         )

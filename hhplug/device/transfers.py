@@ -106,8 +106,9 @@ class Transfers:
     @cached_property
     def _large(self) -> list[_Buffer]:
         # This takes 20 ms, and small runs never need it. All threads start here, so that a program
-        # that looks at its threads doesn't see more of them after each run.
-        started = Barrier(THREADS)
+        # that looks at its threads doesn't see more of them after each run. Where the system
+        # refuses one, the others don't wait for it for ever.
+        started = Barrier(THREADS, timeout=1.0)
         wait([self._threads.submit(started.wait) for _ in range(THREADS)])
         return list(self._buffers(THREADS, BUFFER_BYTES))
 
