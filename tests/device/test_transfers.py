@@ -96,6 +96,13 @@ def test_a_device_writes_to_pinned_memory_by_itself_in_large_parts(device, shape
     assert any(np.may_share_memory(each, whole) for each in targets) == direct
 
 
+def test_what_a_device_writes_by_itself_is_waited_for(device):
+    target, array = np.zeros(700), numbers(700)
+    device.pin(target)
+    device.transfers.to_host(device.stream().record(), [Copy(target, array)])
+    np.testing.assert_array_equal(target, array)
+
+
 def test_numbers_that_are_converted_go_through_buffers_to_pinned_memory_too(device):
     target = np.empty(700)
     device.pin(target)
