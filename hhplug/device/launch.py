@@ -37,7 +37,7 @@ class Start(NamedTuple):
 class Slot:
     """The arrays of one of the blocks that may be enqueued and not yet read."""
 
-    current: Array  # (max_steps × row_length of the session)
+    current: Array  # ((max_steps + 1) × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32, added to; None unless spikes are counted
     spikes: SpikeRoom | None  # None unless spike times are kept
@@ -53,7 +53,7 @@ class Launch:
     n_steps: int
     first_step: int  # number of the first of them, counted from time zero
     state: Array  # (states·N) in the order of the program's states, then a noise's x; updated
-    current: Array  # waveform (n_steps × J), or rows of an array current
+    current: Array  # waveform (n_steps × J), or rows of an array current, and room for a row more
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another
     first_sample: int  # first sampled step of this launch; n_steps if none is sampled

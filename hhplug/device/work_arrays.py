@@ -42,7 +42,9 @@ class WorkArrays:
         }
         for slot in range(SLOTS):
             shapes |= {
-                (slot, "current"): (self.max_steps * self.row_length, real),
+                # A kernel reads the row of the next step while it computes a step, and a row
+                # after the last is read too.
+                (slot, "current"): ((self.max_steps + 1) * self.row_length, real),
                 **{(slot, "start", name): shape for name, shape in at_start.items()},
                 (slot, "total"): (1, INT),
                 (slot, "neuron"): (self.room, INT),

@@ -69,6 +69,11 @@ def settled(membrane, parameters, V=-65.0):
     return np.atleast_2d(membrane.equations.settled(np.atleast_1d(V), parameters))
 
 
+def and_a_row(current, dtype):
+    """The current and a row more, which the kernel reads and doesn't use."""
+    return np.vstack([current, np.full((1, current.shape[1]), np.nan)]).astype(dtype)
+
+
 class Run:
     """A run of a membrane on the CPU in blocks of steps, with its arrays."""
 
@@ -96,12 +101,12 @@ class Run:
         b = block(self.equations, self.put, self.state, self.rows, self.scalars, steps)
         b["state"] = self.state.ctypes.data
         if array is not None:
-            b["current"]["array"] = self.put(np.ascontiguousarray(array, dtype))
+            b["current"]["array"] = self.put(and_a_row(array, dtype))
             b["current"]["array_per_neuron"] = 1
         else:
             over_C_m = gain / self.parameters["C_m"]
             b["current"]["gain"] = self.put(np.ascontiguousarray(over_C_m, dtype))
-            b["current"]["waveform"] = self.put(np.ascontiguousarray(waveform, dtype))
+            b["current"]["waveform"] = self.put(and_a_row(waveform, dtype))
             b["current"]["J"], b["current"]["gain_per_neuron"] = len(gain), 1
         samples = np.full((len(program.states), steps, n), np.nan, dtype)
         b["samples"]["state"] = [a.ctypes.data for a in samples]

@@ -20,6 +20,6 @@ def test_many_neurons_stand_in_large_thread_blocks_without_a_bound_on_registers(
 
 
 def test_noise_and_features_together_have_a_bound_on_registers_in_float32():
-    assert shape("float32", FEW, sums=True).blocks == 3
-    assert shape("float32", FEW - 1, sums=True) == shape("float32", FEW - 1)
-    assert shape("float64", FEW, sums=True) == shape("float64", FEW)
+    assert shape("float32", FEW, more=True).blocks == 3
+    assert shape("float32", FEW - 1, more=True) == shape("float32", FEW - 1)
+    assert shape("float64", FEW, more=True) == shape("float64", FEW)

@@ -185,8 +185,8 @@ def one_step(program, state, I_ext, parameters, dt, fast=False, device="cpu", bl
     rows = [np.broadcast_to(row, n) for row in program.row_values(parameters, dt).values()]
     table = [0.0, dt, *program.scalar_values(dt).values(), *equations.constants]
     after, rows, table, current = (
-        torch.from_numpy(np.array(values, dtype)).to(device)
-        for values in (state, rows, table, np.broadcast_to(I_ext, (1, n)))
+        torch.from_numpy(np.array(values, dtype, order="C")).to(device)
+        for values in (state, rows, table, np.broadcast_to(I_ext, (2, n)))
     )
     kernels.hh[(triton.cdiv(n, block),)](
         N=n, steps=1, state=after, rows=rows, per_neuron=1, table=table,

@@ -53,7 +53,7 @@ class PyCudaSession(DeviceSession):
 
     def make_ready(self) -> None:
         n = self.problem.n_neurons
-        launched = shape(self.dtype.name, n, sums=self.features is not None)
+        launched = shape(self.dtype.name, n, bool(self.features or self.noise))
         self._kernels = {held: self._kernel(held, launched) for held in self.held_values()}
         threads = launched.threads
         self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}

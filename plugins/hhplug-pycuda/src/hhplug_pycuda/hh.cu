@@ -139,11 +139,11 @@ DEVICE real exp2_(real x) {
 
 struct Current {
   const real* gain;      // (J, N) or (J, 1), over C_m
-  const real* waveform;  // (steps, J)
-  const real* array;     // (steps, N) or (steps, 1)
+  const real* waveform;  // (steps + 1, J), of which the last row may be anything
+  const real* array;     // (steps + 1, N) or (steps + 1, 1), likewise
   int J;
   int gain_per_neuron;   // 1: (J, N), 0: (J, 1)
-  int array_per_neuron;  // 1: (steps, N), 0: (steps, 1)
+  int array_per_neuron;  // 1: of each neuron its own column, 0: one column
 };
 
 struct Samples {
@@ -302,7 +302,7 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
   const auto take_step = [&](int k) {
 #if CURRENT != HELD
     const real I = I_of(b.current, first, k, i, b.N, gain, p);
-    if (k + 1 < b.steps) first = first_of(b.current, k + 1, i, b.N);  // while this is computed
+    first = first_of(b.current, k + 1, i, b.N);  // while this is computed
 #endif
 #if RECORD
     if (k == next_sample) {

@@ -26,16 +26,18 @@ SHAPE_OF_FEW = {  # 10,000 neurons. One thread block a multiprocessor: registers
 }
 # With features, squid takes without a bound 1.057 (the first eight) and 1.096 (all) of the time
 # without features, with registers for 3 thread blocks 1.024 and 1.073, for 4 1.033 and
-# 1.090, for 5 1.115 and 1.258. With noise, nvcc 13 takes 90 registers without the bound.
-BOUND_FOR_SUMS = 3
+# 1.090, for 5 1.115 and 1.258. With noise, RS reaches without a bound 0.913 of its speed without
+# noise, and 0.924 with registers for 3; squid 0.881 and 0.888.
+BOUND_FOR_MORE = 3
 
 
-def shape(dtype: str, n_neurons: int, sums: bool = False) -> Shape:
+def shape(dtype: str, n_neurons: int, more: bool = False) -> Shape:
     """The shape for a number of neurons; dtype is "float32" or "float64".
 
-    sums: the kernel computes features. With noise the loop has four steps, whatever `unroll` is.
+    more: the kernel computes features, or noise, with which the loop has four steps, whatever
+    `unroll` is.
     """
     found = (SHAPE_OF_FEW if n_neurons < FEW else SHAPE_OF_MANY)[dtype]
-    if sums and dtype == "float32" and not found.blocks:
-        return found._replace(blocks=BOUND_FOR_SUMS)
+    if more and dtype == "float32" and not found.blocks:
+        return found._replace(blocks=BOUND_FOR_MORE)
     return found

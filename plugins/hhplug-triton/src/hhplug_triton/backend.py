@@ -3,7 +3,7 @@
 import platform
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,9 @@ from hhplug.problem import Problem
 from hhplug_triton import kernels
 from hhplug_triton.equations import Equations, equations
 from hhplug_triton.instructions import note_crossings
+from hhplug_triton.placing import TILE, place_spikes
 from hhplug_triton.probe import FOR_TESTS, interpreted
-from hhplug_triton.torch_device import TorchDevice, is_nvidia, torch_device, unsliced
+from hhplug_triton.torch_device import TORCH, TorchDevice, is_nvidia, torch_device, unsliced
 
 FEW = 65_536  # neurons; smaller populations are bound by a step's latency, not by throughput
 
@@ -59,6 +60,11 @@ INTERPRETED_BLOCK = 2**16  # neurons; the interpreter's time grows with the numb
 # The interpreter replaces functions of triton.language while a kernel runs, and keeps the number of
 # the program that it is at, for all threads of the process.
 INTERPRETER_LOCK = threading.Lock()
+
+
+def _interpreter() -> AbstractContextManager[Any]:
+    """Return a context in which a kernel may be launched, also by Triton's interpreter."""
+    return INTERPRETER_LOCK if interpreted() else nullcontext()
 
 
 class TritonBackend(Backend):
@@ -157,6 +163,12 @@ class TritonSession(DeviceSession):
                 # A launch of no steps compiles the kernel.
                 self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
                 self.device.compiled.add(kernel)
+        if problem.ordered_spikes and problem.spikes == "times" and not interpreted():
+            integers, real = torch.int32, TORCH[self.dtype]
+            of_part = integers, integers, real, integers
+            place_spikes.warmup(
+                1, *of_part, torch.int64, 0, 0, torch.int64, torch.float64, TILE, grid=(1,)
+            )
 
     def _noise_arguments(self) -> dict[str, Any]:
         """The arguments of the kernel that say what the noise is; empty without one."""
@@ -214,7 +226,7 @@ class TritonSession(DeviceSession):
         spikes = work.spikes._asdict() if work.spikes else dict.fromkeys(SpikeRoom._fields)
         invalid = work.invalid or InvalidRoom(None, None)
         current = self._kind_of_current(work.held)
-        with self.stream.active(), INTERPRETER_LOCK if interpreted() else nullcontext():
+        with self.stream.active(), _interpreter():
             self._kernel(
                 steps=work.n_steps,
                 state=work.state,
@@ -243,15 +255,15 @@ class TritonSession(DeviceSession):
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
     ) -> None:
-        with self.stream.active():
-            count = self.arrays["spike_count"]
-            torch.cumsum(count, 0, dtype=torch.int64, out=arrays["places"])
-            arrays["places"].sub_(count)
+        with self.stream.active(), _interpreter():
+            count, places = self.arrays["spike_count"], arrays["places"]
+            torch.cumsum(count, 0, dtype=torch.int64, out=places)
+            places.sub_(count)
             for part in parts:
-                place = arrays["places"][part.neuron] + part.ordinal
-                step = part.step.double().add_(part.first_step)
-                arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
-                arrays["neuron"][place] = part.neuron.long().add_(first_neuron)
+                of_part = (getattr(part, name) for name in PlacedSpikes.ARRAYS)
+                about = places, part.first_step, first_neuron, arrays["neuron"], arrays["time"]
+                place_spikes[(triton.cdiv(part.total, TILE),)](part.total, *of_part, *about, TILE)
+            arrays["time"].mul_(self.problem.dt)
 
     def widen_counts(self, counts: torch.Tensor) -> None:
         self.stream.copy(counts, self.arrays["spike_count"])

@@ -69,7 +69,8 @@ def hh(
     gain,  # (J, N) or (J, 1), over C_m
     gain_per_neuron: tl.int32,
     J: tl.int32,
-    current,  # an array, (steps, N) or (steps, 1), or waveforms, (steps, J)
+    current,  # an array, (steps + 1, N) or (steps + 1, 1), or waveforms, (steps + 1, J); the last …
+    # … row may be anything
     array_per_neuron: tl.int32,
     samples,  # a tuple with an array (samples, columns) for each state
     recorded: tl.int64,  # bits, the first state's is 1: in which of them samples are kept
@@ -194,7 +195,7 @@ def hh(
                     if CURRENT == "waveforms":
                         I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
                 if CURRENT != "held":
-                    next_row += tl.where(k + 1 < steps, length, 0)
+                    next_row += length
                     if CURRENT == "array":
                         I_next = read(next_row, inside, FAST)
                     else:
