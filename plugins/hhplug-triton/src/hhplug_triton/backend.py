@@ -26,10 +26,9 @@ from hhplug.device import (
 )
 from hhplug.features.definitions import ONSET_SLOPE
 from hhplug.problem import Problem
-from hhplug_triton import kernels
+from hhplug_triton import kernels, placing
 from hhplug_triton.equations import Equations, equations
 from hhplug_triton.instructions import note_crossings
-from hhplug_triton.placing import TILE, place_spikes
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TORCH, TorchDevice, is_nvidia, torch_device, unsliced
 
@@ -164,11 +163,11 @@ class TritonSession(DeviceSession):
                 self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
                 self.device.compiled.add(kernel)
         if problem.ordered_spikes and problem.spikes == "times" and not interpreted():
+            prepare_placing: Any = placing.place_spikes.warmup
             integers, real = torch.int32, TORCH[self.dtype]
             of_part = integers, integers, real, integers
-            place_spikes.warmup(
-                1, *of_part, torch.int64, 0, 0, torch.int64, torch.float64, TILE, grid=(1,)
-            )
+            of_run = torch.int64, 0, 0, torch.int64, torch.float64, placing.TILE
+            prepare_placing(1, *of_part, *of_run, grid=(1,))
 
     def _noise_arguments(self) -> dict[str, Any]:
         """The arguments of the kernel that say what the noise is; empty without one."""
@@ -262,7 +261,8 @@ class TritonSession(DeviceSession):
             for part in parts:
                 of_part = (getattr(part, name) for name in PlacedSpikes.ARRAYS)
                 about = places, part.first_step, first_neuron, arrays["neuron"], arrays["time"]
-                place_spikes[(triton.cdiv(part.total, TILE),)](part.total, *of_part, *about, TILE)
+                place: Any = placing.place_spikes[(triton.cdiv(part.total, placing.TILE),)]
+                place(part.total, *of_part, *about, placing.TILE)
             arrays["time"].mul_(self.problem.dt)
 
     def widen_counts(self, counts: torch.Tensor) -> None:

@@ -15,6 +15,7 @@ import triton.language as tl
 
 from hhplug.features.definitions import STRETCH as STRETCH_OF_CORE
 from hhplug_triton.crossings import crossing
+from hhplug_triton.memory import read, write
 
 MEAN, RANGE, SPIKES, SHAPE = (tl.constexpr(1 << bit) for bit in range(4))
 STRETCH = tl.constexpr(STRETCH_OF_CORE)
@@ -57,7 +58,7 @@ def here(i, FAST: tl.constexpr):
 
 
 @triton.jit
-def begin_sums(V, sums, i, N, inside, FEATURES: tl.constexpr):
+def begin_sums(V, sums, i, N, inside, FEATURES: tl.constexpr, FAST: tl.constexpr):
     """The sums at the window's first sample."""
     zero = V - V
     none = tl.full(V.shape, float("nan"), V.dtype)
@@ -65,65 +66,65 @@ def begin_sums(V, sums, i, N, inside, FEATURES: tl.constexpr):
     nothing = tl.zeros(V.shape, tl.float64)
     undefined = tl.full(V.shape, float("nan"), tl.float64)
     if MEAN & FEATURES:
-        tl.store(sums + i, nothing, mask=inside)
-        tl.store(sums + N + i, nothing, mask=inside)
+        write(sums + i, nothing, inside, FAST)
+        write(sums + N + i, nothing, inside, FAST)
     if SPIKES & FEATURES:
         at = sums + sums_before(SPIKES, FEATURES) * N + i
-        tl.store(at, nothing, mask=inside)
+        write(at, nothing, inside, FAST)
         for row in tl.static_range(1, 4):  # first, last, interval
-            tl.store(at + row * N, undefined, mask=inside)
-        tl.store(at + 4 * N, nothing, mask=inside)
+            write(at + row * N, undefined, inside, FAST)
+        write(at + 4 * N, nothing, inside, FAST)
     if SHAPE & FEATURES:
         at = sums + sums_before(SHAPE, FEATURES) * N + i
         for row in tl.static_range(7):
             # spike_onset, up, trough_onset
             start = undefined if row == 0 or row == 1 or row == 5 else nothing
-            tl.store(at + row * N, start, mask=inside)
+            write(at + row * N, start, inside, FAST)
     return V, zero, zero, V, V, none, -far, far, zero > 0.0
 
 
 @triton.jit
-def load_sums(V, in_dtype, i, N, inside, FEATURES: tl.constexpr):
+def load_sums(V, in_dtype, i, N, inside, FEATURES: tl.constexpr, FAST: tl.constexpr):
     """The sums before a block, and the last sample before it, which only the shape has."""
     start, part, squares, low, high, previous, onset, peak, trough = V, V, V, V, V, V, V, V, V
     steep = V > V
     if MEAN & FEATURES:
-        start = tl.load(in_dtype + i, mask=inside)
-        part = tl.load(in_dtype + N + i, mask=inside)
-        squares = tl.load(in_dtype + 2 * N + i, mask=inside)
+        start = read(in_dtype + i, inside, FAST)
+        part = read(in_dtype + N + i, inside, FAST)
+        squares = read(in_dtype + 2 * N + i, inside, FAST)
     if RANGE & FEATURES:
         at = in_dtype + in_dtype_before(RANGE, FEATURES) * N + i
-        low = tl.load(at, mask=inside)
-        high = tl.load(at + N, mask=inside)
+        low = read(at, inside, FAST)
+        high = read(at + N, inside, FAST)
     if SHAPE & FEATURES:
         at = in_dtype + in_dtype_before(SHAPE, FEATURES) * N + i
-        previous = tl.load(at, mask=inside)
-        steep = tl.load(at + N, mask=inside) != 0.0
-        onset = tl.load(at + 2 * N, mask=inside)
-        peak = tl.load(at + 3 * N, mask=inside)
-        trough = tl.load(at + 4 * N, mask=inside)
+        previous = read(at, inside, FAST)
+        steep = read(at + N, inside, FAST) != 0.0
+        onset = read(at + 2 * N, inside, FAST)
+        peak = read(at + 3 * N, inside, FAST)
+        trough = read(at + 4 * N, inside, FAST)
     return (start, part, squares, low, high, onset, peak, trough, steep), previous
 
 
 @triton.jit
-def store_sums(own, V, in_dtype, i, N, inside, FEATURES: tl.constexpr):
+def store_sums(own, V, in_dtype, i, N, inside, FEATURES: tl.constexpr, FAST: tl.constexpr):
     """Keep the sums. V: the last sample that was taken."""
     start, part, squares, low, high, onset, peak, trough, steep = own
     if MEAN & FEATURES:
-        tl.store(in_dtype + i, start, mask=inside)
-        tl.store(in_dtype + N + i, part, mask=inside)
-        tl.store(in_dtype + 2 * N + i, squares, mask=inside)
+        write(in_dtype + i, start, inside, FAST)
+        write(in_dtype + N + i, part, inside, FAST)
+        write(in_dtype + 2 * N + i, squares, inside, FAST)
     if RANGE & FEATURES:
         at = in_dtype + in_dtype_before(RANGE, FEATURES) * N + i
-        tl.store(at, low, mask=inside)
-        tl.store(at + N, high, mask=inside)
+        write(at, low, inside, FAST)
+        write(at + N, high, inside, FAST)
     if SHAPE & FEATURES:
         at = in_dtype + in_dtype_before(SHAPE, FEATURES) * N + i
-        tl.store(at, V, mask=inside)
-        tl.store(at + N, steep.to(V.dtype), mask=inside)
-        tl.store(at + 2 * N, onset, mask=inside)
-        tl.store(at + 3 * N, peak, mask=inside)
-        tl.store(at + 4 * N, trough, mask=inside)
+        write(at, V, inside, FAST)
+        write(at + N, steep.to(V.dtype), inside, FAST)
+        write(at + 2 * N, onset, inside, FAST)
+        write(at + 3 * N, peak, inside, FAST)
+        write(at + 4 * N, trough, inside, FAST)
 
 
 @triton.jit
@@ -147,17 +148,17 @@ def sum_sample(own, before, V, onset_rise, FEATURES: tl.constexpr):
 
 
 @triton.jit
-def end_stretch(own, V, samples, sums, i, N, inside, FEATURES: tl.constexpr):
+def end_stretch(own, V, samples, sums, i, N, inside, FEATURES: tl.constexpr, FAST: tl.constexpr):
     """A stretch of so many samples ends with V."""
     start, part, squares, low, high, onset, peak, trough, steep = own
     if MEAN & FEATURES:
         offset = start.to(tl.float64) - (-65.0)
         double_part = part.to(tl.float64)
         shift = samples.to(tl.float64) * offset
-        total = tl.load(sums + i, mask=inside) + (double_part + shift)
-        tl.store(sums + i, total, mask=inside)
+        total = read(sums + i, inside, FAST) + (double_part + shift)
+        write(sums + i, total, inside, FAST)
         more = squares.to(tl.float64) + offset * (double_part + double_part + shift)
-        tl.store(sums + N + i, tl.load(sums + N + i, mask=inside) + more, mask=inside)
+        write(sums + N + i, read(sums + N + i, inside, FAST) + more, inside, FAST)
         start = V
         part = V - V
         squares = V - V
@@ -185,8 +186,9 @@ def sum_spikes(spiking, fraction, k, sums, i, N, step, first, last, FEATURES: tl
 
 @triton.jit
 def sum_crossings(
-    own, crossing, before, V, threshold, k, sums, i, N, step, first, last, FEATURES: tl.constexpr
-):
+    own, crossing, before, V, threshold, k, sums, i, N, step, first, last,
+    FEATURES: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
     """Take crossings of the threshold between the samples `before` and V, which is that of step k.
 
     crossing: the neurons that cross it, up or down.
@@ -199,25 +201,25 @@ def sum_crossings(
     time = (step + k - 1).to(tl.float64) + (threshold - before).to(tl.float64) / rise
     undefined = tl.full(V.shape, float("nan"), tl.float64)
     up = crossing & (threshold <= V)
-    depth = tl.load(at + 5 * N, mask=up, other=0.0) - trough.to(tl.float64)
+    depth = read(at + 5 * N, up, FAST) - trough.to(tl.float64)
     followed = up & (depth == depth)  # else no complete spike came before
-    total = tl.load(at + 6 * N, mask=followed, other=0.0) + depth
-    tl.store(at + 6 * N, total, mask=followed)
-    tl.store(at + 5 * N, undefined, mask=up)
-    tl.store(at, onset.to(tl.float64), mask=up)
-    tl.store(at + N, time, mask=up)
+    total = read(at + 6 * N, followed, FAST) + depth
+    write(at + 6 * N, total, followed, FAST)
+    write(at + 5 * N, undefined, up, FAST)
+    write(at, onset.to(tl.float64), up, FAST)
+    write(at + N, time, up, FAST)
 
     down = crossing & (threshold > V)
-    spike_onset = tl.load(at, mask=down, other=0.0)
+    spike_onset = read(at, down, FAST)
     complete = down & (spike_onset == spike_onset)
-    spikes = tl.load(at + 2 * N, mask=complete, other=0.0) + 1.0
-    tl.store(at + 2 * N, spikes, mask=complete)
+    spikes = read(at + 2 * N, complete, FAST) + 1.0
+    write(at + 2 * N, spikes, complete, FAST)
     height = peak.to(tl.float64) - spike_onset
-    tl.store(at + 3 * N, tl.load(at + 3 * N, mask=complete, other=0.0) + height, mask=complete)
-    width = time - tl.load(at + N, mask=complete, other=0.0)
-    tl.store(at + 4 * N, tl.load(at + 4 * N, mask=complete, other=0.0) + width, mask=complete)
-    tl.store(at + 5 * N, spike_onset, mask=complete)
-    tl.store(at, undefined, mask=down)
+    write(at + 3 * N, read(at + 3 * N, complete, FAST) + height, complete, FAST)
+    width = time - read(at + N, complete, FAST)
+    write(at + 4 * N, read(at + 4 * N, complete, FAST) + width, complete, FAST)
+    write(at + 5 * N, spike_onset, complete, FAST)
+    write(at, undefined, down, FAST)
 
     peak = tl.where(up, V, peak)
     onset = tl.where(down, float("nan"), onset)
@@ -252,12 +254,12 @@ def take_event(
     if k == event:
         i = here(i, FAST)
         if k == first:
-            own = begin_sums(V, sums, i, N, inside, FEATURES)
+            own = begin_sums(V, sums, i, N, inside, FEATURES, FAST)
         if (first <= k) & (k <= last) & (k == end_of_stretch(first_step, k - 1)):
             samples = tl.minimum(k - first + 1, STRETCH)
-            own = end_stretch(own, V, samples, sums, i, N, inside, FEATURES)
+            own = end_stretch(own, V, samples, sums, i, N, inside, FEATURES, FAST)
         if k == last:
-            store_sums(own, V, in_dtype, i, N, inside, FEATURES)
+            store_sums(own, V, in_dtype, i, N, inside, FEATURES, FAST)
         event = next_event(first_step, k, first, last)
     return own, event
 
@@ -288,7 +290,7 @@ def note_crossings(
             if SHAPE & FEATURES:
                 own = sum_crossings(
                     own, crossed, V, V_next, threshold, k + 1,
-                    sums, i, N, first_step, first, last, FEATURES,
+                    sums, i, N, first_step, first, last, FEATURES, False,
                 )  # fmt: skip
             spikes += up.to(tl.int32)
             # Where V doesn't cross, the quotients may be anything.

@@ -165,13 +165,13 @@ def hh(
         spikes = tl.where(inside, read(spike_count + i, inside, FAST), 0)
     if FEATURES:
         onset_rise = tl.load(table + 2 + SCALARS + CONSTANTS + (1 if NOISE else 0))
-        summed, previous = load_sums(y[0], in_dtype, i, N, inside, FEATURES)
+        summed, previous = load_sums(y[0], in_dtype, i, N, inside, FEATURES, FAST)
         if (sums_first < 0) & (sums_last >= 0):
             summed = sum_sample(summed, previous, y[0], onset_rise, FEATURES)
             if SHAPE & FEATURES:
                 summed = sum_crossings(
                     summed, (previous < threshold) != (y[0] < threshold), previous, y[0], threshold,
-                    0, sums, i, N, sums_step, sums_first, sums_last, FEATURES,
+                    0, sums, i, N, sums_step, sums_first, sums_last, FEATURES, FAST,
                 )  # fmt: skip
         event = next_event(sums_step, -1, sums_first, sums_last)
 

@@ -1,4 +1,4 @@
-"""Memory access: a value of each neuron is read or written.
+"""Memory access: a value of each neuron is read or written, if it is inside a set of neurons.
 
 FAST takes NVIDIA's instructions as text. Triton's pass TritonGPUCoalesce searches the whole kernel
 once for each operation that it knows to access memory, which took nine tenths of the time of
@@ -27,9 +27,9 @@ WRITE_32, WRITE_64 = (tl.constexpr(WRITE.replace("real", real)) for real in ("b3
 
 @triton.jit
 def read(at, inside, FAST: tl.constexpr):
-    """The values at addresses, and anything where a neuron is not inside the population."""
+    """The values at addresses, and 0 where a neuron is not inside, whose address is not read."""
     if not FAST:
-        values = tl.load(at, mask=inside)
+        values = tl.load(at, mask=inside, other=0)
     elif at.dtype.element_ty == tl.float32:
         values = tl.inline_asm_elementwise(
             READ_32, "=&f,r,l", [inside.to(tl.int32), at], tl.float32, is_pure=False, pack=1
@@ -47,7 +47,7 @@ def read(at, inside, FAST: tl.constexpr):
 
 @triton.jit
 def write(at, values, inside, FAST: tl.constexpr):
-    """Write the values of neurons that are inside the population."""
+    """Write the values of neurons that are inside."""
     if not FAST:
         tl.store(at, values, mask=inside)
     elif values.dtype == tl.float32:
