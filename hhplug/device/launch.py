@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from hhplug.device.interface import Array, Event
 
+# Where each flag of a block is among them. They are zeroed and copied to the host together. Each
+# begins at a multiple of 16 bytes, for which compilers make better code.
+TOTAL, ANY, N_FLAGS = 0, 4, 5
+
 
 class SpikeRoom(NamedTuple):
     """The arrays that a launch writes its spikes to."""
@@ -40,6 +44,7 @@ class Slot:
     current: Array  # (max_steps × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32, added to; None unless spikes are counted
+    flags: Array  # (N_FLAGS or more,) int32: spikes.total at TOTAL, invalid.any at ANY
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom
     start: Start | None  # None unless spike times are kept
@@ -53,7 +58,7 @@ class Launch:
     n_steps: int
     first_step: int  # number of the first of them, counted from time zero
     state: Array  # (states·N) in the order of the program's states, then a noise's x; updated
-    current: Array  # waveform (n_steps × J), or rows of an array current
+    current: Array  # waveforms (n_steps × J), or rows of an array current
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another
     first_sample: int  # first sampled step of this launch; n_steps if none is sampled

@@ -128,16 +128,16 @@ def test_spikes_for_which_the_device_has_no_room_are_sorted_on_the_host(most):
 
 
 def test_spikes_whose_order_does_not_fit_on_the_device_are_sorted_on_the_host(monkeypatch):
-    allocate, full = HostSession.allocate, []
+    take, full = HostSession.take, []
 
-    def scarce(self, shapes):
+    def scarce(self, purpose, shapes):
         if "places" in shapes:
             full.append(1)
             raise NotEnoughMemory("full")
-        return allocate(self, shapes)
+        return take(self, purpose, shapes)
 
     plenty = simulate(problem_of(), backend_on(HostDevice()))
-    monkeypatch.setattr(HostSession, "allocate", scarce)
+    monkeypatch.setattr(HostSession, "take", scarce)
     assert_equal(simulate(problem_of(), backend_on(HostDevice())), plenty)
     assert full
 
