@@ -44,7 +44,7 @@ class Slot:
     current: Array  # (max_steps × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32, added to; None unless spikes are counted
-    flags: Array  # (N_FLAGS or more,) int32: spikes.total at TOTAL, invalid.any at ANY
+    flags: Array  # (N_FLAGS,) int32: spikes.total at TOTAL, invalid.any at ANY
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom
     start: Start | None  # None unless spike times are kept

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hhplug.device.interface import Array, Arrays, Shapes
-from hhplug.device.launch import ANY, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
+from hhplug.device.launch import ANY, N_FLAGS, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
 from hhplug.problem import Problem
 
 SLOTS = 2  # blocks that may be enqueued and not yet read
@@ -83,7 +83,7 @@ class WorkArrays:
         n, zeroed = problem.n_neurons, arrays["zeroed"]
         names = () if problem.device_arrays else problem.record
         times = problem.spikes == "times"
-        flags = zeroed[number * LINE : (number + 1) * LINE]
+        flags = zeroed[number * LINE : number * LINE + N_FLAGS]
         first = SLOTS * LINE + number * _in_lines(n)
         parts = {name: arrays[number, name] for name in SpikeRoom._fields if name != "total"}
         start = Start._make(arrays[number, "start", name] for name in Start._fields)

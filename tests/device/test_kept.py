@@ -80,6 +80,13 @@ def test_a_run_with_anything_else_is_as_if_nothing_were_kept(changes):
         np.testing.assert_array_equal(ours[name], alone[name])
 
 
+def test_a_step_that_is_on_in_one_run_is_not_taken_to_be_on_in_a_later_one():
+    backend, step = backend_on(HostDevice()), Stimulus.step(20.0, start=0.0, stop=10.0)
+    for start_step in (0, 200):
+        problem = problem_of(stimulus=step, start_step=start_step)
+        assert_equal(simulate(problem, backend), simulate(problem, backend_on(HostDevice())))
+
+
 def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
     backend = backend_on(HostDevice())
     for low in (100.0, 140.0, 60.0):
