@@ -97,6 +97,20 @@ def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
         gc.collect()
 
 
+def test_new_memory_is_used_after_those_who_used_it_before(monkeypatch):
+    backend, launch = backend_on(HostDevice(prompt="copies")), HostSession.launch
+
+    def late(self, work):
+        self.device.users.synchronize()  # as late as this they may write to it
+        launch(self, work)
+
+    simulate(problem_of(), backend)
+    monkeypatch.setattr(HostSession, "launch", late)
+    problem = problem_of(parameters=None, stimulus=Stimulus.constant(20.0), batch_size=N + 1)
+    ours = simulate(problem, backend)
+    assert_equal(ours, simulate(problem, backend_on(HostDevice())))
+
+
 def test_memory_that_another_backend_keeps_is_freed_before_a_run_fails():
     alone = HostDevice()
     before = alone.free
