@@ -214,10 +214,10 @@ class DeviceSession(Session):
     ) -> None:
         """Enqueue on self.stream what puts the spikes of some launches in order.
 
-        arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled, sorted by neuron
-            and then by time; and "places", (N,) int64, which is room for the place of each neuron's
-            first spike: the spikes of all neurons before it, whose counts self.arrays has as
-            "spike_count". A spike's place is its ordinal after that.
+        arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled from their begin,
+            sorted by neuron and then by time; and "places", (N,) int64, which is room for the place
+            of each neuron's first spike: the spikes of all neurons before it, whose counts
+            self.arrays has as "spike_count". A spike's place is its ordinal after that.
         first_neuron: is added to the index of each neuron.
 
         A time is (first_step + step + fraction) · dt, each operation in float64. No part is empty.
@@ -225,7 +225,7 @@ class DeviceSession(Session):
 
     @abstractmethod
     def widen_counts(self, counts: Array) -> None:
-        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,)."""
+        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,), N large."""
 
     def upload(self, target: Array, *rows: Source, dtype: np.dtype | None = None) -> None:
         """Copy rows, one after another, to an array, for work enqueued from now on.

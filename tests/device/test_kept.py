@@ -40,6 +40,9 @@ def uploads(monkeypatch):
     return seen
 
 
+widen = HostSession.widen_counts
+
+
 def assert_equal(ours, theirs):
     np.testing.assert_array_equal(ours.spikes.neuron, theirs.spikes.neuron)
     np.testing.assert_array_equal(ours.spikes.time, theirs.spikes.time)
@@ -146,6 +149,20 @@ def test_spikes_for_which_the_device_has_no_room_are_sorted_on_the_host(most):
     assert_equal(ours, plenty)
     np.testing.assert_array_equal(ours.spikes.neuron, expected.spikes.neuron)
     np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+
+
+@pytest.mark.parametrize("spikes", ["times", "counts"])
+def test_counts_that_are_too_many_for_a_small_copy_are_widened_on_the_device(spikes):
+    problem = problem_of(spikes=spikes)
+    with (
+        patch("hhplug.device.spike_store.SMALL", 0),
+        patch.object(HostSession, "widen_counts", autospec=True, side_effect=widen) as widened,
+    ):
+        ours = simulate(problem, backend_on(HostDevice()))
+    assert widened.called
+    expected = simulate(problem, "reference")
+    np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+    assert ours.spike_count.dtype == np.int64
 
 
 def test_spikes_whose_order_does_not_fit_on_the_device_are_sorted_on_the_host(monkeypatch):
