@@ -58,7 +58,7 @@ class CpuDevice(HostDevice):
         compiled = built(source, [f"-D{name}={value:d}" for name, value in choices.items()])
 
         def launch(_grid, _block, stream, b):
-            assert (name, len(b)) == ("hh", arguments[0].itemsize)
+            assert (name, len(b)) == ("hh", int(arguments[0].removesuffix("s")))
             stream.enqueue(partial(compiled.run_population, ctypes.c_char_p(b)))
 
         return SimpleNamespace(prepared_async_call=launch)

@@ -63,7 +63,7 @@ class PyCudaSession(DeviceSession):
         """The kernel for blocks whose current is held, or for the others."""
         return self.device.function(
             "hh",
-            (self._block_type(),),
+            (f"{self._block_type().itemsize}s",),
             source(self.problem.membrane, self.dtype.name, self.problem.method),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),

@@ -197,9 +197,12 @@ class Gpu(Device):
 
     @cache  # noqa: B019
     def function(
-        self, name: str, arguments: str | tuple[np.dtype, ...], source: str, **choices: int
+        self, name: str, arguments: str | tuple[str, ...], source: str, **choices: int
     ) -> Any:
-        """A kernel of a module, prepared for arguments of these types: see `Function.prepare`."""
+        """A kernel of a module, for `prepared_async_call`.
+
+        arguments: the types of its arguments, as the module struct writes them.
+        """
         return self.module(source, **choices).get_function(name).prepare(arguments)
 
     def _compile(self, source: str, options: list[str], nvcc: str) -> bytes:
