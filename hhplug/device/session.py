@@ -116,8 +116,10 @@ class DeviceSession(Session):
             try:
                 self._open()
             except BaseException:
-                self._end()
-                self._memory.release()
+                try:
+                    self._end()
+                finally:
+                    self._memory.release()
                 raise
         return self
 
@@ -214,7 +216,7 @@ class DeviceSession(Session):
     ) -> None:
         """Enqueue on self.stream what puts the spikes of some launches in order.
 
-        arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled from their begin,
+        arrays: "neuron" (int64) and "time" (float64, ms), whose first elements are to be filled,
             sorted by neuron and then by time; and "places", (N,) int64, which is room for the place
             of each neuron's first spike: the spikes of all neurons before it, whose counts
             self.arrays has as "spike_count". A spike's place is its ordinal after that.
@@ -225,7 +227,10 @@ class DeviceSession(Session):
 
     @abstractmethod
     def widen_counts(self, counts: Array) -> None:
-        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,), N large."""
+        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,).
+
+        It is called for large N.
+        """
 
     def upload(self, target: Array, *rows: Source, dtype: np.dtype | None = None) -> None:
         """Copy rows, one after another, to an array, for work enqueued from now on.
