@@ -29,17 +29,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def known_arguments(function: Function) -> Function:
     """Wrap a function so that an unknown keyword raises UnknownArgument with a suggestion."""
     code = function.__code__
-    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    known = dict.fromkeys(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        for name in kwargs:
-            if name not in known:
-                words = [word for word in known if word not in ("self", "cls")]
-                raise UnknownArgument(
-                    f"{function.__qualname__.removesuffix('.__init__')} has no argument {name!r}; "
-                    f"it takes {', '.join(words)}.{hint(name, words)}"
-                )
+        if not kwargs.keys() <= known.keys():
+            name = next(name for name in kwargs if name not in known)
+            words = [word for word in known if word not in ("self", "cls")]
+            raise UnknownArgument(
+                f"{function.__qualname__.removesuffix('.__init__')} has no argument {name!r}; "
+                f"it takes {', '.join(words)}.{hint(name, words)}"
+            )
         return function(*args, **kwargs)
 
     return cast(Function, checked)

@@ -3,7 +3,6 @@
 Units: mV, ms, µA/cm², mS/cm², µF/cm². Every `Problem` is valid, so that backends check nothing.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,8 +162,7 @@ class Problem:
             "ordered_spikes": False,
             "_noise": False,
         }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        self.__dict__.update(fields)
 
     @staticmethod
     def _features(
@@ -432,9 +430,9 @@ class Problem:
         return self._with(**changes, _ids=None, _ranks=None)
 
     def _with(self, **changes: Any) -> "Problem":
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         for name in ("current", "neurons", "neuron_ids"):  # cached properties of the old values
             other.__dict__.pop(name, None)
-        for name, value in changes.items():
-            object.__setattr__(other, name, value)
+        other.__dict__.update(changes)
         return other

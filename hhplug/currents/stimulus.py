@@ -81,6 +81,10 @@ class Stimulus:
             )
         self.terms = terms
         self.gains: tuple[PerNeuron, ...] = tuple(g for term in terms for g in term.gains())
+        self.is_separable = all(term.is_separable for term in terms)
+        """Whether the current is a sum of waveforms that are the same for all neurons."""
+        self.seeds = tuple(noise.seed for term in terms if (noise := term.noise))
+        """The seed of each noise, in the order of the terms."""
         sizes = {len(values) for term in terms for _, values in arrays(term)}
         if len(sizes) > 1:
             raise InvalidInput(
@@ -334,16 +338,6 @@ class Stimulus:
         """
         return cls(tuple(side_by_side(each, together) for each in zip(*parts, strict=True)))
 
-    @property
-    def is_separable(self) -> bool:
-        """Whether the current is a sum of waveforms that are the same for all neurons."""
-        return all(term.is_separable for term in self.terms)
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seed of each noise, in the order of the terms."""
-        return tuple(noise.seed for term in self.terms if (noise := term.noise))
-
     def with_seeds(self, new: Callable[[int], int]) -> "Stimulus":
         """The stimulus with a new seed in place of each. new: returns the one that follows one."""
         return Stimulus(tuple(reseeded(term, new) for term in self.terms))
@@ -371,7 +365,8 @@ class Stimulus:
         """What to say of each term that is too short for any step of dt (ms)."""
         said = []
         for term in self.terms:
-            if np.any(short := term.vanishes(dt)):
+            short = term.vanishes(dt)
+            if short is not False and np.any(short):
                 where = f" in {np.sum(short)} of {np.size(short)} neurons" if np.ndim(short) else ""
                 said.append(
                     f"{written(term)} is shorter than half a step of dt={dt:g} ms and has no "

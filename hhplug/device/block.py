@@ -8,14 +8,14 @@ import numpy as np
 from hhplug.backend import Block, Recorded
 from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Event
-from hhplug.device.launch import InvalidRoom, Slot, SpikeRoom, Start
+from hhplug.device.launch import ANY, N_FLAGS, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
 from hhplug.device.transfers import Copy
 
 if TYPE_CHECKING:
     from hhplug.device.session import DeviceSession
 
 INT = np.dtype(np.int32)
-UNSIGNED = np.dtype(np.uint32)  # type of "total" on the host, since it may exceed 2**31
+UNSIGNED = np.dtype(np.uint32)  # type of the flags on the host, since TOTAL may exceed 2**31
 
 
 class DeviceBlock(Block):
@@ -23,38 +23,39 @@ class DeviceBlock(Block):
 
     def __init__(self, session: "DeviceSession", first: int, count: int, slot: Slot):
         self._session, self._first, self._slot = session, first, slot
-        rows = session.current(first, count)
-        held = not session.array_current and bool((rows == rows[0]).all())
-        session.upload(slot.current, rows[:1] if held else rows)
+        held = session.steady
+        if not held:
+            rows = session.current(first, count)
+            held = not session.array_current and bool((rows == rows[0]).all())
+            session.upload(slot.current, rows[:1] if held else rows)
         first_sample = session.problem.sample_steps(first, count).start - first
         self._work = session.work(count, slot, first_sample, held)
         if slot.start is not None:
             self._copy(slot.start, Start(session.arrays["state"], session.arrays["spike_count"]))
-        slot.done = session.enqueue(self._work)
+        slot.done = session.enqueue(self._work, slot)
 
     def read(self, out: Recorded) -> None:
         session, slot = self._session, self._slot
         assert slot.done
-        total, any_invalid = np.zeros(1, UNSIGNED), np.zeros(1, INT)
+        flags = np.empty(N_FLAGS, UNSIGNED)
         copies = [Copy(array, slot.samples[name]) for name, array in out.samples.items()]
-        copies.append(Copy(any_invalid, slot.invalid.any))
+        copies.append(Copy(flags.view(INT), slot.flags))
         counted = session.spike_count.size > 0
         if counted:
             assert slot.spike_count is not None
             copies.append(Copy(session.spike_count, slot.spike_count))
-        if slot.spikes:
-            copies.append(Copy(total.view(INT), slot.spikes.total))
         with session.device.current():
             session.device.transfers.to_host(slot.done, copies)
             if counted:
                 out.spike_count += session.spike_count
-            if total[0] > session.room:
+            total, any_invalid = int(flags[TOTAL]), bool(flags[ANY])
+            if total > session.room:
                 self._replay(out)
-            elif slot.spikes and total[0]:
+            elif slot.spikes and total:
                 last = self._first + self._work.n_steps == session.problem.end_step
-                self._give_spikes(out, slot.spikes, slot.done, int(total[0]), self._first, last)
-            session.note_validity(not any_invalid[0])
-            if any_invalid[0]:
+                self._give_spikes(out, slot.spikes, slot.done, total, self._first, last)
+            session.note_validity(not any_invalid)
+            if any_invalid:
                 self._give_invalid(out, slot.invalid, slot.done)
 
     def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
@@ -72,7 +73,7 @@ class DeviceBlock(Block):
         last: whether no launch follows.
         """
         session = self._session
-        if session.problem.ordered_spikes:
+        if session.store:
             session.store.add(spikes, ready, total, first, last)
             out.n_kept_spikes += total
             return
@@ -88,6 +89,7 @@ class DeviceBlock(Block):
         start, end = self._slot.start, session.replay
         assert spikes
         assert start
+        assert end
         work = replace(
             whole,
             state=end.state,
@@ -102,15 +104,17 @@ class DeviceBlock(Block):
             current = whole.current if whole.held else whole.current[done * session.row_length :]
             self._copy(end, start)
             first = self._first + done
-            ready = session.enqueue(replace(work, n_steps=steps, first_step=first, current=current))
-            total = np.empty(1, UNSIGNED)
-            copies = [Copy(total.view(INT), spikes.total)]
+            again = replace(work, n_steps=steps, first_step=first, current=current)
+            ready = session.enqueue(again, self._slot)
+            found = np.empty(1, UNSIGNED)
+            copies = [Copy(found.view(INT), spikes.total)]
             session.device.transfers.to_host(ready, copies)
-            if total[0] > session.room:
+            total = int(found[0])
+            if total > session.room:
                 steps = max(1, steps // 2)
                 continue
-            if total[0]:
-                self._give_spikes(out, spikes, ready, int(total[0]), first, last=False)
+            if total:
+                self._give_spikes(out, spikes, ready, total, first, last=False)
             self._copy(start, end)
             done += steps
 

@@ -38,7 +38,7 @@ class StateOnHost:
         on_device, size, noise = session.arrays["state"], variables.size, session.noise
         n_noisy = session.problem.n_neurons if noise else 0
         self._x = session.results.empty((n_noisy,), session.dtype)
-        self.copies = [Copy(variables, on_device[:size])]
+        self.copies = [Copy(variables, on_device)]
         if noise:
             self.copies.append(Copy(self._x, on_device[size:]))
 

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from hhplug.buffer_pool import BufferPool
-from hhplug.device.interface import Arrays, Device, Shapes
+from hhplug.device.interface import Arrays, Device, Shapes, Stream
 from hhplug.errors import NotEnoughMemory
 
 
@@ -24,19 +24,30 @@ class Allocation:
     arrays: Arrays
     contents: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
     """Key of an array → what its contents were computed from; objects by weak references."""
+    views: Any = None
+    """What its user made of the arrays, which the next one need not make again."""
+    fresh: bool = True
+    """Whether those who used the memory before it was allocated may still use it."""
 
     def holds(self, key: Any, source: tuple[Any, ...]) -> bool:
         """Whether an array has the contents that are computed from the same objects and values."""
         held = self.contents.get(key, ())
         return bool(source) and len(held) == len(source) and all(map(_is_same, held, source))
 
-    def set_contents(self, sources: Mapping[Any, tuple[Any, ...]]) -> None:
+    def note_contents(self, sources: Mapping[Any, tuple[Any, ...]]) -> None:
         """Note what was uploaded: key of an array → the objects and values it was computed from."""
-        self.contents = {key: tuple(map(_noted, source)) for key, source in sources.items()}
+        for key, source in sources.items():
+            self.contents[key] = tuple(map(_noted, source))
+
+    def free(self) -> None:
+        """Free the arrays, which nothing uses any more."""
+        self.views = None
+        self.arrays.free()
 
 
 class KeptMemory:
-    """The memory of one backend's closed sessions: at most one allocation for each purpose.
+    """The memory of one backend's closed sessions, at most one allocation for each purpose, and
+    their streams.
 
     It belongs to the backend, and is freed with it. Calls are made within device.current().
 
@@ -47,10 +58,11 @@ class KeptMemory:
         self.device, self.results = device, results or BufferPool()
         self.results.pin = device.pin
         self._kept: dict[str, Allocation] = {}
+        self._streams: list[Stream] = []  # all of whose work is done
         self._lock = Lock()
         device.keepers.add(self)
         # Without the callback's reference to self, which would keep it alive.
-        weakref.finalize(self, _free_all, device, self._kept).atexit = False
+        weakref.finalize(self, _free_all, device, self._kept, self._streams).atexit = False
 
     def take(self, purpose: str, shapes: Shapes) -> Allocation:
         """Arrays of these shapes: those that are kept for this purpose, or new ones.
@@ -62,7 +74,7 @@ class KeptMemory:
         if kept and kept.shapes == shapes:
             return kept
         if kept:
-            kept.arrays.free()
+            kept.free()
         with suppress(NotEnoughMemory):
             return Allocation(shapes, self.device.arrays(shapes))
         for keeper in list(self.device.keepers):
@@ -71,24 +83,39 @@ class KeptMemory:
 
     def put(self, purpose: str, allocation: Allocation) -> None:
         """Keep arrays, which nothing uses any more, in place of those kept for this purpose."""
+        allocation.fresh = False
         with self._lock:
             before = self._kept.pop(purpose, None)
             self._kept[purpose] = allocation
         if before:
-            before.arrays.free()
+            before.free()
+
+    def take_stream(self) -> Stream:
+        """A stream that is kept, or a new one."""
+        with self._lock:
+            if self._streams:
+                return self._streams.pop()
+        return self.device.stream()
+
+    def put_stream(self, stream: Stream) -> None:
+        """Keep a stream all of whose work is done."""
+        with self._lock:
+            self._streams.append(stream)
 
     def release(self) -> None:
         """Free all that is kept."""
         with self._lock:
-            kept = dict(self._kept)
+            kept, streams = dict(self._kept), self._streams.copy()
             self._kept.clear()
-        _free_all(self.device, kept)
+            self._streams.clear()
+        _free_all(self.device, kept, streams)
 
 
-def _free_all(device: Device, kept: dict[str, Allocation]) -> None:
+def _free_all(device: Device, kept: dict[str, Allocation], streams: list[Stream]) -> None:
     with device.current():
         while kept:
-            kept.popitem()[1].arrays.free()
+            kept.popitem()[1].free()
+        streams.clear()  # some libraries can free one only while the device is current
 
 
 def _noted(item: Any) -> Any:

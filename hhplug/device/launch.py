@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from hhplug.device.interface import Array, Event
 
+# Where each flag of a block is among them. They are zeroed and copied to the host together. Each
+# begins at a multiple of 16 bytes, for which compilers make better code.
+TOTAL, ANY, N_FLAGS = 0, 4, 5
+
 
 class SpikeRoom(NamedTuple):
     """The arrays that a launch writes its spikes to."""
@@ -40,6 +44,7 @@ class Slot:
     current: Array  # ((max_steps + 1) × row_length of the session)
     samples: Mapping[str, Array]  # variable → room for its samples; empty for device arrays
     spike_count: Array | None  # (N,) int32, added to; None unless spikes are counted
+    flags: Array  # (N_FLAGS,) int32: spikes.total at TOTAL, invalid.any at ANY
     spikes: SpikeRoom | None  # None unless spike times are kept
     invalid: InvalidRoom
     start: Start | None  # None unless spike times are kept

@@ -5,7 +5,7 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,14 +15,14 @@ from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_a
 from hhplug.device.block import DeviceBlock
 from hhplug.device.downloads import StateOnHost
 from hhplug.device.features import DeviceFeatures
-from hhplug.device.inputs import inputs_of
+from hhplug.device.inputs import inputs_of, separable_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
 from hhplug.device.launch import Launch, Slot, Start
 from hhplug.device.spike_store import SpikeStore
 from hhplug.device.transfers import Source
-from hhplug.device.uploads import upload_all
-from hhplug.device.work_arrays import INT, SLOTS, WorkArrays
+from hhplug.device.uploads import Sources, upload_all
+from hhplug.device.work_arrays import INT, SLOTS, Views, WorkArrays
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug.state import State
@@ -30,8 +30,6 @@ from hhplug.state import State
 SPIKES_PER_MS = 0.12  # 1/ms; a block has room for this many spikes of each neuron
 # Bounds of a block's room, in spikes. There is always room for one spike of each neuron.
 LEAST_ROOM, MOST_ROOM = 2**12, 2**24
-
-SHARED = ("state", "spike_count")  # arrays of the whole session beside the inputs
 
 
 class DeviceSession(Session):
@@ -46,6 +44,8 @@ class DeviceSession(Session):
     "constants": the constants;
     "rows", (rows, N) or (rows, 1): the program's rows, in its order;
     "gain", (J, N) or (J, 1): gain of a separable current, over C_m; J is at least 1;
+    "held", (J,): the waveforms, if they are the same in all steps of the run; else empty;
+    "state" and "spike_count", of all blocks, as `Launch` explains them;
     "column", (N,) int32: each neuron's column among the recorded ones, −1 if it is not recorded;
     empty if every neuron is recorded.
 
@@ -62,12 +62,14 @@ class DeviceSession(Session):
 
     rows_per_neuron: bool
     gain_per_neuron: bool
+    steady: bool  # whether the current, or that beside a noise, is the same in all steps
     J: int  # waveforms of a separable current, at least 1
     row_length: int  # numbers that describe the current of one step on the device
     process_per_neuron: bool
     first_neuron: int
-    replay: Start  # where a block is repeated whose spikes didn't fit
-    store: SpikeStore  # if the problem's spikes are ordered at the end
+    replay: Start | None  # where a block is repeated whose spikes didn't fit; while it is open
+    store: SpikeStore | None  # while it is open, if the problem's spikes are ordered at the end
+    stream: Any  # while it is open; it may have attributes beyond Stream's
 
     def __init__(
         self,
@@ -94,8 +96,11 @@ class DeviceSession(Session):
         self._device_samples: dict[str, tuple[Any, Array]] = {}
         self._valid = False  # whether the last block found no invalid neuron
         self._spikes: OrderedSpikes | None = None
-        self._sources: dict[str, tuple[Any, ...]] = {}  # of the inputs, once they are uploaded
-        self._undo = ExitStack()
+        # What the session holds of the kept memory, while it is open.
+        self._given: Allocation | None = None
+        self._work: Allocation | None = None
+        self._uploaded: Sources = {}  # once all uploads are enqueued
+        self.stream = self.store = self.replay = None
 
     def _room(self) -> int:
         problem = self.problem
@@ -111,55 +116,50 @@ class DeviceSession(Session):
             try:
                 self._open()
             except BaseException:
-                self._memory.release()
+                try:
+                    self._end()
+                finally:
+                    self._memory.release()
                 raise
         return self
 
     def _open(self) -> None:
-        problem, device = self.problem, self.device
-        inputs = inputs_of(problem, self.program, self._constants)
+        problem, memory = self.problem, self._memory
+        current = problem.current
+        self.steady = self._is_steady()
+        held = partial(self.current, problem.start_step, 1) if self.steady else None
+        inputs = inputs_of(problem, self.program, self._constants, held)
         self.rows_per_neuron = inputs["rows"].width > 1
-        self.J, self.gain_per_neuron = len(inputs["gain"].rows), inputs["gain"].width > 1
-        self.process_per_neuron = inputs["process"].width > 1
+        self.J, self.gain_per_neuron = inputs["gain"].n_rows, inputs["gain"].width > 1
+        self.process_per_neuron = bool(self.noise) and inputs["process"].width > 1
         self.first_neuron = int(self.noise.neurons[0]) if self.noise else 0
-        array = problem.current.array
-        self.row_length = array.row_length if array else self.J
+        self.row_length = current.array.row_length if current.array else self.J
         per_block = problem.spikes != "off" and not problem.ordered_spikes
         self.spike_count = np.zeros(problem.n_neurons if per_block else 0, INT)
-        with ExitStack() as undo:
-            undo.callback(self._device_samples.clear)  # arrays already given out belong to the user
-            if problem.device_arrays:
-                shape = (len(self._steps), problem.n_recorded)
-                for name in problem.record:
-                    self._device_samples[name] = device.kept(shape, self.dtype)
-            shapes: Shapes = {name: (each.size, each.dtype) for name, each in inputs.items()}
-            given = self._memory.take("inputs", shapes)
-            undo.callback(self._keep_inputs, given)
-            work = self._work_arrays()
-            owned = self._memory.take("work", self._with_sums(work.shapes()))
-            undo.callback(self._memory.put, "work", owned)
-            self.arrays = {name: given.arrays[name] for name in inputs}
-            self.arrays |= {name: owned.arrays[name] for name in SHARED}
-            if self.features:
-                self.arrays |= {name: owned.arrays[name] for name in self.features.shapes()}
-            undo.callback(self.arrays.clear)
-            self.replay = work.replay(owned.arrays)
-            undo.callback(delattr, self, "replay")
-            self.slots = work.slots(owned.arrays)
-            undo.callback(self._forget_slots)
-            if problem.ordered_spikes:
-                self.store = SpikeStore(self, self.arrays["spike_count"])
-                undo.callback(self._drop_store)
-            self.stream: Any = device.stream()  # may have attributes beyond Stream's
-            undo.callback(self._end_stream)
-            for slot in self.slots:
-                self.stream.zero(slot.invalid.first)
-            if problem.ordered_spikes:
-                self.stream.zero(self.arrays["spike_count"])
-            upload_all(self, given, inputs)
-            self.make_ready()
-            self._sources = {n: each.sources for n, each in inputs.items() if each.sources}
-            self._undo = undo.pop_all()
+        self.stream = memory.take_stream()
+        if problem.device_arrays:  # arrays already given out belong to the user
+            shape = (len(self._steps), problem.n_recorded)
+            for name in problem.record:
+                self._device_samples[name] = self.device.kept(shape, self.dtype)
+            self._wait_for_users()
+        shapes: Shapes = {name: (each.size, each.dtype) for name, each in inputs.items()}
+        self._given = given = self.take("inputs", shapes)
+        work = self._work_arrays()
+        self._work = self.take("work", self._with_sums(work.shapes()))
+        owned = self._work.arrays
+        views: Views = self._work.views or work.views(owned)
+        self._work.views = views
+        self.arrays = {name: given.arrays[name] for name in inputs}
+        self.arrays |= {"state": owned["state"], "spike_count": views.spike_count}
+        if self.features:
+            self.arrays |= {name: owned[name] for name in self.features.shapes()}
+        self.replay, self.slots = views.replay, views.slots
+        if problem.ordered_spikes:
+            self.store = SpikeStore(self, views.spike_count)
+        self.stream.zero(owned["zeroed"])
+        uploaded = upload_all(self, given, inputs)
+        self.make_ready()
+        self._uploaded = uploaded
 
     def _work_arrays(self) -> WorkArrays:
         return WorkArrays(
@@ -187,19 +187,20 @@ class DeviceSession(Session):
         current = self.problem.current
         if current.array:
             return current.array.chunk(first, count)
-        separable = self.noise.separable if self.noise else current.separable
+        separable = separable_of(self.problem)
         assert separable
         rows = separable.waveform(first, count).astype(self.dtype)
         return rows if rows.size else np.zeros((count, 1), self.dtype)
 
+    def _is_steady(self) -> bool:
+        separable, problem = separable_of(self.problem), self.problem
+        return bool(separable) and separable.constant_over(problem.start_step, problem.n_steps)
+
     def held_values(self) -> tuple[bool, ...]:
         """The values that `Launch.held` may take in blocks of this run."""
-        problem, current = self.problem, self.problem.current
-        if current.array:
+        if self.array_current:
             return (False,)
-        steady = current.noise.separable if current.noise else current
-        whole_run = steady.constant_over(problem.start_step, problem.n_steps)
-        return (True,) if whole_run else (True, False)
+        return (True,) if self.steady else (True, False)
 
     @abstractmethod
     def make_ready(self) -> None:
@@ -215,10 +216,10 @@ class DeviceSession(Session):
     ) -> None:
         """Enqueue on self.stream what puts the spikes of some launches in order.
 
-        arrays: "neuron" (int64) and "time" (float64, ms), which are to be filled, sorted by neuron
-            and then by time; and "places", (N,) int64, which is room for the place of each neuron's
-            first spike: the spikes of all neurons before it, whose counts self.arrays has as
-            "spike_count". A spike's place is its ordinal after that.
+        arrays: "neuron" (int64) and "time" (float64, ms), whose first elements are to be filled,
+            sorted by neuron and then by time; and "places", (N,) int64, which is room for the place
+            of each neuron's first spike: the spikes of all neurons before it, whose counts
+            self.arrays has as "spike_count". A spike's place is its ordinal after that.
         first_neuron: is added to the index of each neuron.
 
         A time is (first_step + step + fraction) · dt, each operation in float64. No part is empty.
@@ -226,7 +227,10 @@ class DeviceSession(Session):
 
     @abstractmethod
     def widen_counts(self, counts: Array) -> None:
-        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,)."""
+        """Enqueue on self.stream a copy of "spike_count" to an array of int64, (N,).
+
+        It is called for large N.
+        """
 
     def upload(self, target: Array, *rows: Source, dtype: np.dtype | None = None) -> None:
         """Copy rows, one after another, to an array, for work enqueued from now on.
@@ -247,17 +251,15 @@ class DeviceSession(Session):
         self._step += n_steps
         return block
 
-    def enqueue(self, work: Launch) -> Event:
+    def enqueue(self, work: Launch, slot: Slot) -> Event:
         """Launch a kernel; return an event that happens when its samples and spikes are written.
 
-        Unless the spikes are ordered at the end, spike_count then has those of this launch.
+        slot: has the launch's flags. Unless the spikes are ordered at the end, spike_count then has
+        those of this launch.
         """
         if work.spike_count is not None and not self.problem.ordered_spikes:
             self.stream.zero(work.spike_count)
-        if work.spikes:
-            self.stream.zero(work.spikes.total)
-        if work.invalid:
-            self.stream.zero(work.invalid.any)
+        self.stream.zero(slot.flags)
         self.launch(work)
         return self.stream.record()
 
@@ -266,7 +268,7 @@ class DeviceSession(Session):
         variables = self.results.empty(shape, self.dtype)
         on_host = StateOnHost(self, variables)
         with self.device.current():
-            if self.problem.ordered_spikes:  # together with them, which is faster
+            if self.store:  # together with them, which is faster
                 spikes = self.store.ordered(on_host.copies, self._new_counts(), self._new_times)
                 self._spikes = spikes
             else:
@@ -290,6 +292,7 @@ class DeviceSession(Session):
             return spikes
         if counts is None:
             counts = self._new_counts()
+        assert self.store
         with self.device.current():
             return self.store.ordered([], counts, times or self._new_times, first_neuron)
 
@@ -300,13 +303,27 @@ class DeviceSession(Session):
         return new_time_arrays(self.results, n_spikes)
 
     def allocate(self, shapes: Shapes) -> Arrays:
-        """Arrays for the session's stream, which waits for those who used their memory before.
-
-        Raises NotEnoughMemory.
-        """
+        """New arrays for the session's work. Raises NotEnoughMemory."""
         arrays = self.device.arrays(shapes)
-        self.stream.wait(self.device.stream().record())
+        self._wait_for_users()
         return arrays
+
+    def take(self, purpose: str, shapes: Shapes) -> Allocation:
+        """Arrays for the session's work, of the kept memory. Raises NotEnoughMemory."""
+        allocation = self._memory.take(purpose, shapes)
+        if allocation.fresh:
+            self._wait_for_users()
+        return allocation
+
+    def give_back(self, purpose: str, allocation: Allocation) -> None:
+        """Keep arrays for the next session. All work on them is done."""
+        self._memory.put(purpose, allocation)
+
+    def _wait_for_users(self) -> None:
+        """Make all work from now on wait for those who used new memory before."""
+        used = self.device.stream().record()
+        self.stream.wait(used)
+        self.device.transfers.wait(used)
 
     def device_samples(self) -> dict[str, Any]:
         return {name: array for name, (array, _) in self._device_samples.items()}
@@ -320,7 +337,7 @@ class DeviceSession(Session):
             n_steps=n_steps,
             first_step=self._step,
             state=self.arrays["state"],
-            current=slot.current,
+            current=self.arrays["held"] if self.steady else slot.current,
             held=held,
             samples=self._samples_on_device(self._step + first_sample) or slot.samples,
             first_sample=min(first_sample, n_steps),
@@ -346,21 +363,28 @@ class DeviceSession(Session):
 
     def close(self) -> None:
         with self.device.current():
-            self._undo.close()
+            self._end()
 
-    def _keep_inputs(self, given: Allocation) -> None:
-        given.set_contents(self._sources)
-        self._memory.put("inputs", given)
-
-    def _drop_store(self) -> None:
-        self.store.free()
-        del self.store  # which has this session
-
-    def _forget_slots(self) -> None:
-        for slot in self.slots:
-            slot.done = None  # some libraries can free an event only while the device is current
-        self.slots.clear()
-
-    def _end_stream(self) -> None:
-        self.stream.synchronize()
-        del self.stream
+    def _end(self) -> None:
+        """Wait for the stream, and keep for the next session what there is to keep."""
+        stream, self.stream = self.stream, None
+        try:
+            if stream:
+                stream.synchronize()
+                self._memory.put_stream(stream)
+        finally:
+            if self.store:
+                self.store.free()
+            for slot in self.slots:
+                slot.done = None  # some libraries can free an event only while it is current
+            # Nothing here may hold arrays any more, or some libraries don't free them.
+            self.store = self.replay = None
+            self.slots, self.arrays = [], {}
+            self._device_samples.clear()
+            work, self._work = self._work, None
+            given, self._given = self._given, None
+            if work:
+                self._memory.put("work", work)
+            if given:
+                given.note_contents(self._uploaded)
+                self._memory.put("inputs", given)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INT, WIDE, DOUBLE = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64)
 
+LEAST_PLACES = 2**10  # spikes; there is room for so many at least
 MOST_KEPT = 2**26  # spikes on the device; of more, those of later blocks are sorted on the host
 
 
@@ -111,23 +112,30 @@ class SpikeStore:
         """The same, as the device has put it in order. times: None for counts alone."""
         session, filled = self._session, None
         n, total = session.problem.n_neurons, self._n_kept if times else 0
-        arrays = session.allocate(
-            {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
+        room = _room(total) if times else 0
+        ordered = session.take(
+            "ordered", {"places": (n, WIDE), "neuron": (room, WIDE), "time": (room, DOUBLE)}
         )
+        arrays = ordered.arrays
         try:
             if total:
                 parts = [part for _, part in self._parts]
                 session.place_spikes(parts, arrays, first_neuron)
-            session.widen_counts(arrays["places"])  # which nothing else needs from here on
-            copies = [*also, Copy(counts, arrays["places"])]
+            if counts.nbytes <= SMALL:  # they are widened on the host
+                copies = [*also, Copy(counts, self._count, INT)]
+            else:
+                session.widen_counts(arrays["places"])  # which nothing else needs from here on
+                copies = [*also, Copy(counts, arrays["places"])]
             if times:
                 # Once, and after all that may lack room: several devices wait here for each other.
                 filled = times(total)
                 copies += Copy(filled[0], arrays["neuron"]), Copy(filled[1], arrays["time"])
             session.device.transfers.to_host(session.stream.record(), copies)
+        except BaseException:
+            session.stream.synchronize()  # before another session uses the arrays
+            raise
         finally:
-            session.stream.synchronize()
-            arrays.free()
+            session.give_back("ordered", ordered)
         return OrderedSpikes(counts, filled)
 
     def free(self) -> None:
@@ -136,3 +144,9 @@ class SpikeStore:
             if arrays:
                 arrays.free()
         self._parts.clear()
+
+
+def _room(total: int) -> int:
+    """Room for so many spikes: up to an eighth more, so that similar runs share the arrays."""
+    step = max(LEAST_PLACES, 1 << max(0, total.bit_length() - 4))
+    return -(-max(total, 1) // step) * step

@@ -1,6 +1,6 @@
 """What a session uploads before its first launch, of what is not on the device already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,26 +16,32 @@ if TYPE_CHECKING:
 SPREAD = 2**13  # neurons of a uniform initial state that are uploaded, and copied on the device
 
 
-def upload_all(session: "DeviceSession", given: Allocation, inputs: Mapping[str, Input]) -> None:
+Sources = dict[str, tuple[Any, ...]]
+"""Name of an input that was uploaded → `Input.sources`."""
+
+
+def upload_all(session: "DeviceSession", given: Allocation, inputs: Mapping[str, Input]) -> Sources:
     """Upload the inputs that `given` doesn't hold, the initial state, and the features' sums."""
-    session.device.transfers.wait(session.stream.record())
-    missing = {n: each for n, each in inputs.items() if not given.holds(n, each.sources)}
-    given.contents.clear()  # until the uploads are known to be done
-    for name, each in missing.items():
-        if each.size:
-            session.upload(given.arrays[name], *each.rows, dtype=each.dtype)
-    _upload_state(session, [*session.problem.initial_state, *_process_of_noise(session)])
+    uploaded: Sources = {}
+    for name, each in inputs.items():
+        if each.size and not given.holds(name, each.sources):
+            given.contents.pop(name, None)  # until the upload is known to be done
+            session.upload(given.arrays[name], *each.rows(), dtype=each.dtype)
+            uploaded[name] = each.sources
+    _upload_state(session)
     if session.features:
         session.features.upload(session)
+    return uploaded
 
 
-def _upload_state(session: "DeviceSession", rows: Sequence[NDArray[Any]]) -> None:
+def _upload_state(session: "DeviceSession") -> None:
     """Upload the initial state; a state that is the same for all neurons is spread there."""
-    n = session.problem.n_neurons
-    if n * len(rows) * session.dtype.itemsize <= SMALL or rows[0].strides[0]:
-        session.upload(session.arrays["state"], *rows)
+    n, variables, process = session.problem.n_neurons, *_initial(session)
+    size = variables.size + sum(row.size for row in process)
+    if size * session.dtype.itemsize <= SMALL or variables.strides[1]:
+        session.upload(session.arrays["state"], variables, *process)
         return
-    for k, row in enumerate(rows):
+    for k, row in enumerate([*variables, *process]):
         target = session.arrays["state"][k * n : (k + 1) * n]
         if row.strides[0]:
             session.upload(target, row)
@@ -48,9 +54,11 @@ def _upload_state(session: "DeviceSession", rows: Sequence[NDArray[Any]]) -> Non
             done += more
 
 
-def _process_of_noise(session: "DeviceSession") -> list[NDArray[Any]]:
-    """The row of the state with the process x, which the kernel sets where a run begins."""
+def _initial(session: "DeviceSession") -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """The states, (n_states, N), and the process x, which the kernel sets where a run begins."""
+    variables = session.problem.initial_state
     if not session.noise:
-        return []
+        return variables, []
     carried = session.noise.carried
-    return [np.broadcast_to(0.0, session.problem.n_neurons) if carried is None else carried]
+    x = np.broadcast_to(0.0, session.problem.n_neurons) if carried is None else carried
+    return variables, [x]

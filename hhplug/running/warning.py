@@ -10,6 +10,8 @@ from hhplug.validity import STABILITY_LIMITS, Invalid
 
 def warn_of_invalid(problem: Problem, invalid: Invalid) -> None:
     """Warn of neurons that became invalid in this run, but not of those that were so before."""
+    if not invalid.neuron.size:
+        return
     fresh = ~np.isin(invalid.neuron, problem.invalid.neuron)
     fresh &= np.isfinite(problem.initial_state[:, invalid.neuron]).all(axis=0)
     neuron, step = invalid.neuron[fresh], invalid.step[fresh]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
-from host_device import HostBackend, HostDevice, HostSession, backend_on
+from host_device import HostBackend, HostDevice, HostSession, HostStream, backend_on
 from host_problems import (
     ARRAY,
     BLOCK,
@@ -95,6 +95,16 @@ def test_a_failed_or_interrupted_run_frees_its_memory(monkeypatch, method):
     assert held.tb  # a notebook keeps the traceback too
     assert device.free >= before - 4 * N_STEPS * N * 8  # device arrays, which Python frees
     assert_agrees(simulate(problem, backend_on(device)), expected_of(problem))
+
+
+def test_a_session_that_can_neither_begin_nor_wait_frees_its_memory(monkeypatch):
+    device = HostDevice()
+    before = device.free
+    monkeypatch.setattr(HostSession, "make_ready", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(HostStream, "synchronize", Mock(side_effect=OSError("the device is lost")))
+    with pytest.raises(OSError, match="the device is lost"):
+        simulate(problem_of_current("held", False), backend_on(device))
+    assert device.free == before
 
 
 def test_a_forked_process_gets_an_error_instead_of_the_device(device, monkeypatch):

@@ -40,6 +40,9 @@ def uploads(monkeypatch):
     return seen
 
 
+widen = HostSession.widen_counts
+
+
 def assert_equal(ours, theirs):
     np.testing.assert_array_equal(ours.spikes.neuron, theirs.spikes.neuron)
     np.testing.assert_array_equal(ours.spikes.time, theirs.spikes.time)
@@ -80,6 +83,13 @@ def test_a_run_with_anything_else_is_as_if_nothing_were_kept(changes):
         np.testing.assert_array_equal(ours[name], alone[name])
 
 
+def test_a_step_that_is_on_in_one_run_is_not_taken_to_be_on_in_a_later_one():
+    backend, step = backend_on(HostDevice()), Stimulus.step(20.0, start=0.0, stop=10.0)
+    for start_step in (0, 200):
+        problem = problem_of(stimulus=step, start_step=start_step)
+        assert_equal(simulate(problem, backend), simulate(problem, backend_on(HostDevice())))
+
+
 def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
     backend = backend_on(HostDevice())
     for low in (100.0, 140.0, 60.0):
@@ -88,6 +98,20 @@ def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
         assert_equal(ours, simulate(problem_of(parameters), backend_on(HostDevice())))
         del parameters
         gc.collect()
+
+
+def test_new_memory_is_used_after_those_who_used_it_before(monkeypatch):
+    backend, launch = backend_on(HostDevice(prompt="copies")), HostSession.launch
+
+    def late(self, work):
+        self.device.users.synchronize()  # as late as this they may write to it
+        launch(self, work)
+
+    simulate(problem_of(), backend)
+    monkeypatch.setattr(HostSession, "launch", late)
+    problem = problem_of(parameters=None, stimulus=Stimulus.constant(20.0), batch_size=N + 1)
+    ours = simulate(problem, backend)
+    assert_equal(ours, simulate(problem, backend_on(HostDevice())))
 
 
 def test_memory_that_another_backend_keeps_is_freed_before_a_run_fails():
@@ -127,17 +151,31 @@ def test_spikes_for_which_the_device_has_no_room_are_sorted_on_the_host(most):
     np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
 
 
-def test_spikes_whose_order_does_not_fit_on_the_device_are_sorted_on_the_host(monkeypatch):
-    allocate, full = HostSession.allocate, []
+@pytest.mark.parametrize("spikes", ["times", "counts"])
+def test_counts_that_are_too_many_for_a_small_copy_are_widened_on_the_device(spikes):
+    problem = problem_of(spikes=spikes)
+    with (
+        patch("hhplug.device.spike_store.SMALL", 0),
+        patch.object(HostSession, "widen_counts", autospec=True, side_effect=widen) as widened,
+    ):
+        ours = simulate(problem, backend_on(HostDevice()))
+    assert widened.called
+    expected = simulate(problem, "reference")
+    np.testing.assert_array_equal(ours.spike_count, expected.spike_count)
+    assert ours.spike_count.dtype == np.int64
 
-    def scarce(self, shapes):
+
+def test_spikes_whose_order_does_not_fit_on_the_device_are_sorted_on_the_host(monkeypatch):
+    take, full = HostSession.take, []
+
+    def scarce(self, purpose, shapes):
         if "places" in shapes:
             full.append(1)
             raise NotEnoughMemory("full")
-        return allocate(self, shapes)
+        return take(self, purpose, shapes)
 
     plenty = simulate(problem_of(), backend_on(HostDevice()))
-    monkeypatch.setattr(HostSession, "allocate", scarce)
+    monkeypatch.setattr(HostSession, "take", scarce)
     assert_equal(simulate(problem_of(), backend_on(HostDevice())), plenty)
     assert full
 

@@ -54,14 +54,14 @@ class CpuDevice(HostDevice):
         return stream
 
     @cache  # noqa: B019 (a device lives as long as the tests)
-    def module(self, source, **choices):
+    def function(self, name, arguments, source, **choices):
         compiled = built(source, [f"-D{name}={value:d}" for name, value in choices.items()])
 
-        def launch(b, stream, **_):
-            run = compiled.run_population
-            stream.enqueue(partial(run, ctypes.c_char_p(np.void(b).tobytes())))
+        def launch(_grid, _block, stream, b):
+            assert (name, len(b)) == ("hh", int(arguments[0].removesuffix("s")))
+            stream.enqueue(partial(compiled.run_population, ctypes.c_char_p(b)))
 
-        return SimpleNamespace(get_function=lambda _: launch)
+        return SimpleNamespace(prepared_async_call=launch)
 
 
 @cache

@@ -56,12 +56,14 @@ class PyCudaSession(DeviceSession):
         launched = shape(self.dtype.name, n, bool(self.features or self.noise))
         self._kernels = {held: self._kernel(held, launched) for held in self.held_values()}
         threads = launched.threads
-        self._launch_shape = {"block": (threads, 1, 1), "grid": (-(-n // threads), 1)}
+        self._launch_shape = (-(-n // threads), 1), (threads, 1, 1)
         self._common_arguments = self._make_common_arguments()
 
     def _kernel(self, held: bool, launched: Shape) -> Any:
         """The kernel for blocks whose current is held, or for the others."""
-        module = self.device.module(
+        return self.device.function(
+            "hh",
+            (f"{self._block_type().itemsize}s",),
             source(self.problem.membrane, self.dtype.name, self.problem.method),
             REAL64=self.dtype == np.float64,
             RECORD=bool(self.problem.record),
@@ -73,7 +75,6 @@ class PyCudaSession(DeviceSession):
             THREADS=launched.threads,
             BLOCKS=launched.blocks,
         )
-        return module.get_function("hh")
 
     def _changing_current(self) -> int:
         if self.array_current:
@@ -84,7 +85,7 @@ class PyCudaSession(DeviceSession):
         """Return the kernel's argument with the fields that are the same for every launch."""
         problem, arrays = self.problem, self.arrays
         scalars = self.program.scalar_values(problem.dt)
-        b = np.zeros((), self._block_type(len(scalars)))
+        b = np.zeros((), self._block_type())
         b["N"], b["scalars"] = problem.n_neurons, list(scalars.values())
         b["rows"], b["rows_per_neuron"] = arrays["rows"].address, self.rows_per_neuron
         b["constants"] = arrays["constants"].address
@@ -114,9 +115,9 @@ class PyCudaSession(DeviceSession):
             of_features["onset_rise"] = self.features.onset_rise
         return b
 
-    def _block_type(self, n_scalars: int) -> np.dtype:
-        optional = self.noise is not None, self.features is not None
-        return block_type(self.dtype, len(self.program.states), n_scalars, *optional)
+    def _block_type(self) -> np.dtype:
+        program, optional = self.program, (self.noise is not None, self.features is not None)
+        return block_type(self.dtype, len(program.states), len(program.scalars), *optional)
 
     def launch(self, work: Launch) -> None:
         b = self._common_arguments.copy()
@@ -140,7 +141,8 @@ class PyCudaSession(DeviceSession):
             of_features = b["features"]
             of_features["step"] = work.first_step
             of_features["first"], of_features["last"] = sampled
-        self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)
+        kernel = self._kernels[work.held]
+        kernel.prepared_async_call(*self._launch_shape, self.stream.handle, b.tobytes())
 
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int

@@ -1,7 +1,7 @@
 """A GPU through PyCUDA: its context, memory, streams and compiled kernels."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -128,6 +128,19 @@ class GpuStream(Stream):
         self.handle.synchronize()
 
 
+class Current:
+    """A context manager that makes a GPU's context current."""
+
+    def __init__(self, context: Any):
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._context.push()
+
+    def __exit__(self, *exception: object) -> None:
+        cuda.Context.pop()
+
+
 class Gpu(Device):
     """A GPU, used through its primary context, which PyTorch, CuPy and JAX share."""
 
@@ -140,14 +153,8 @@ class Gpu(Device):
         with self.current():
             self.transfers = Transfers(self.stream(), self.pinned, self.current, self.is_pinned)
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
-        """Make this GPU's context current until the `with` block ends."""
-        self._context.push()
-        try:
-            yield
-        finally:
-            cuda.Context.pop()
+    def current(self) -> "Current":
+        return Current(self._context)
 
     def arrays(self, shapes: Mapping[Hashable, tuple[int, np.dtype]]) -> GpuArrays:
         return GpuArrays(shapes)
@@ -187,6 +194,16 @@ class Gpu(Device):
             with suppress(OSError):  # nothing can be written: each process compiles it
                 _keep(code, cubin)
         return cuda.module_from_buffer(code)
+
+    @cache  # noqa: B019
+    def function(
+        self, name: str, arguments: str | tuple[str, ...], source: str, **choices: int
+    ) -> Any:
+        """A kernel of a module, for `prepared_async_call`.
+
+        arguments: the types of its arguments, as the module struct writes them.
+        """
+        return self.module(source, **choices).get_function(name).prepare(arguments)
 
     def _compile(self, source: str, options: list[str], nvcc: str) -> bytes:
         from pycuda import compiler  # pyright: ignore[reportMissingImports]  # takes 70 ms

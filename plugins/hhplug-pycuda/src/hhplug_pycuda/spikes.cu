@@ -3,8 +3,9 @@
 // is the sum of the counts of all neurons before.
 //
 // Three launches find these sums: `sum_counts` sums each tile of neurons, `sum_tiles` the tiles
-// before each tile, and `place_firsts` the neurons before each neuron. Then `place_spikes` writes
-// every spike to its place.
+// before each tile, and `place_firsts` the neurons before each neuron. In between, the number of a
+// tile stands where the place of its first neuron will. Then `place_spikes` writes every spike to
+// its place.
 //
 // Compiled with REAL64, as hh.cu. Every block has TILE threads.
 
@@ -42,33 +43,33 @@ __device__ place_t sum_before(place_t x, place_t* total) {
 
 __device__ place_t thread_number() { return (place_t)blockIdx.x * TILE + threadIdx.x; }
 
-// sums: (tiles).
-extern "C" __global__ void sum_counts(const int* counts, place_t N, place_t* sums) {
+// places: (N), of which the first of each tile is set.
+extern "C" __global__ void sum_counts(const int* counts, place_t N, place_t* places) {
   const place_t i = thread_number();
   place_t total;
   sum_before(i < N ? counts[i] : 0, &total);
-  if (threadIdx.x == 0) sums[blockIdx.x] = total;
+  if (threadIdx.x == 0) places[i] = total;
 }
 
-// In place. One block.
-extern "C" __global__ void sum_tiles(place_t* sums, place_t tiles) {
+// One block.
+extern "C" __global__ void sum_tiles(place_t* places, place_t tiles) {
   place_t before = 0;
   for (place_t first = 0; first < tiles; first += TILE) {
     const place_t tile = first + threadIdx.x;
     place_t total;
-    const place_t sum = before + sum_before(tile < tiles ? sums[tile] : 0, &total);
-    if (tile < tiles) sums[tile] = sum;
+    const place_t sum = before + sum_before(tile < tiles ? places[tile * TILE] : 0, &total);
+    if (tile < tiles) places[tile * TILE] = sum;
     before += total;
   }
 }
 
 // places: (N), that of each neuron's first spike.
-extern "C" __global__ void place_firsts(const int* counts, place_t N, const place_t* sums,
-                                        place_t* places) {
+extern "C" __global__ void place_firsts(const int* counts, place_t N, place_t* places) {
   const place_t i = thread_number();
-  place_t total;
+  const place_t before_tile = places[(place_t)blockIdx.x * TILE];
+  place_t total;  // the threads wait for each other in sum_before, before any of them writes
   const place_t before = sum_before(i < N ? counts[i] : 0, &total);
-  if (i < N) places[i] = sums[blockIdx.x] + before;
+  if (i < N) places[i] = before_tile + before;
 }
 
 // The spikes of one block of steps. first_step: of that block, counted from time zero. dt and times

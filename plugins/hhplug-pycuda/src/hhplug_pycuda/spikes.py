@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,14 @@ from hhplug.device import Arrays, PlacedSpikes
 from hhplug_pycuda.gpu import Elements, Gpu, GpuStream
 
 TILE = 1024  # threads of a thread block, as in spikes.cu
+# The types of the kernels' arguments in the order of spikes.cu, as the module struct writes them.
+ARGUMENTS = {
+    "sum_counts": "PqP",
+    "sum_tiles": "Pq",
+    "place_firsts": "PqP",
+    "place_spikes": "qPPPPPqdqPP",
+    "widen_counts": "PqP",
+}
 
 
 @cache
@@ -23,36 +30,25 @@ class SpikeKernels:
 
     def __init__(self, gpu: Gpu, stream: GpuStream, dtype: np.dtype, count: Elements, dt: float):
         self._gpu, self._stream, self._count, self._dt = gpu, stream, count, dt
-        self._module = gpu.module(_source(), REAL64=dtype == np.float64)
+        self._real64 = dtype == np.float64
 
     def place(self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int) -> None:
         """What `DeviceSession.place_spikes` describes."""
-        count = self._count
-        tiles = -(-count.size // TILE)
-        sums = self._gpu.arrays({"sums": (tiles, np.dtype(np.int64))})
-        counted = [count, count.size, sums["sums"]]
-        self._launch("sum_counts", count.size, counted)
-        self._launch("sum_tiles", 1, [sums["sums"], tiles])
-        self._launch("place_firsts", count.size, [*counted, arrays["places"]])
+        N, count, places = self._count.size, self._count.address, arrays["places"].address
+        filled = arrays["neuron"].address, arrays["time"].address
+        self._launch("sum_counts", N, count, N, places)
+        self._launch("sum_tiles", 1, places, -(-N // TILE))
+        self._launch("place_firsts", N, count, N, places)
         for part in parts:
-            given = [part.total, *(getattr(part, name) for name in PlacedSpikes.ARRAYS)]
-            given += [arrays["places"], part.first_step, self._dt, first_neuron]
-            self._launch("place_spikes", part.total, [*given, arrays["neuron"], arrays["time"]])
-        self._stream.synchronize()
-        sums.free()
+            spikes = (getattr(part, name).address for name in PlacedSpikes.ARRAYS)
+            about = places, part.first_step, self._dt, first_neuron
+            self._launch("place_spikes", part.total, part.total, *spikes, *about, *filled)
 
     def widen_counts(self, counts: Elements) -> None:
         """What `DeviceSession.widen_counts` describes."""
-        self._launch("widen_counts", counts.size, [self._count, counts.size, counts])
+        self._launch("widen_counts", counts.size, self._count.address, counts.size, counts.address)
 
-    def _launch(self, name: str, threads: int, arguments: Sequence[Elements | int | float]) -> None:
-        kernel = self._module.get_function(name)
-        shape = {"block": (TILE, 1, 1), "grid": (-(-threads // TILE), 1)}
-        kernel(*map(_argument, arguments), stream=self._stream.handle, **shape)
-
-
-def _argument(value: Elements | int | float) -> Any:
-    """A value as the kernels take it: pointers, long long and double."""
-    if isinstance(value, Elements):
-        return np.uint64(value.address)
-    return np.int64(value) if isinstance(value, int) else np.float64(value)
+    def _launch(self, name: str, threads: int, *arguments: float) -> None:
+        kernel = self._gpu.function(name, ARGUMENTS[name], _source(), REAL64=self._real64)
+        grid, block = (-(-threads // TILE), 1), (TILE, 1, 1)
+        kernel.prepared_async_call(grid, block, self._stream.handle, *arguments)

@@ -49,11 +49,11 @@ class TorchStream(Stream):
 
     def to_host(self, target: NDArray[Any], source: torch.Tensor) -> None:
         with self.active():
-            torch.from_numpy(target).copy_(source[: target.size], non_blocking=True)
+            torch.from_numpy(target).copy_(_first(source, target.size), non_blocking=True)
 
     def to_device(self, target: torch.Tensor, source: NDArray[Any]) -> None:
         with self.active():
-            target[: source.size].copy_(torch.from_numpy(source), non_blocking=True)
+            _first(target, source.size).copy_(torch.from_numpy(source), non_blocking=True)
 
     def copy(self, target: torch.Tensor, source: torch.Tensor) -> None:
         with self.active():
@@ -127,6 +127,11 @@ def is_nvidia(device: torch.device) -> bool:
 def unsliced(array: torch.Tensor) -> torch.Tensor:
     """The array of which this is a slice."""
     return array if array._base is None else array._base
+
+
+def _first(array: torch.Tensor, size: int) -> torch.Tensor:
+    """The first elements of an array, which are a slice of it unless they are all."""
+    return array if array.numel() == size else array[:size]
 
 
 torch_device = cache(TorchDevice)
