@@ -4,14 +4,15 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_arrays
+from hhplug.backend import Block, EndArrays, OrderedSpikes, Session, new_time_arrays
 from hhplug.device.block import DeviceBlock
 from hhplug.device.downloads import StateOnHost
 from hhplug.device.features import DeviceFeatures
@@ -20,7 +21,7 @@ from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
 from hhplug.device.launch import Launch, Slot, Start
 from hhplug.device.spike_store import SpikeStore
-from hhplug.device.transfers import Source
+from hhplug.device.transfers import Begun, Copy, Source
 from hhplug.device.uploads import upload_all
 from hhplug.device.work_arrays import INT, SLOTS, WorkArrays
 from hhplug.lowering.program import Program
@@ -209,6 +210,10 @@ class DeviceSession(Session):
     def launch(self, work: Launch) -> None:
         """Enqueue the kernel on self.stream."""
 
+    def shapes_to_place(self) -> Shapes:
+        """Arrays that `place_spikes` needs beside those that it fills; none by default."""
+        return {}
+
     @abstractmethod
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
@@ -262,42 +267,42 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> State:
-        shape = len(self.program.states), self.problem.n_neurons
-        variables = self.results.empty(shape, self.dtype)
-        on_host = StateOnHost(self, variables)
-        with self.device.current():
-            if self.problem.ordered_spikes:  # together with them, which is faster
-                spikes = self.store.ordered(on_host.copies, self._new_counts(), self._new_times)
-                self._spikes = spikes
-            else:
-                self.device.transfers.to_host(self.stream.record(), on_host.copies)
-            return on_host.state(self._step, self._valid)
+        problem, new = self.problem, self.results.empty
+        variables = new((len(self.program.states), problem.n_neurons), self.dtype)
+        arrays = EndArrays(variables)
+        if problem.ordered_spikes:  # together with the state, which is faster
+            counts = new((problem.n_neurons,), np.int64)
+            times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
+            arrays = EndArrays(variables, counts, times)
+        return self.end_into(arrays)()
 
-    def state_into(self, variables: NDArray[Any]) -> State:
-        on_host = StateOnHost(self, variables)
-        with self.device.current():
-            self.device.transfers.to_host(self.stream.record(), on_host.copies)
-            return on_host.state(self._step, self._valid)
-
-    def ordered_spikes(
-        self,
-        counts: NDArray[np.int64] | None = None,
-        times: TimeArrays | None = None,
-        first_neuron: int = 0,
-    ) -> OrderedSpikes:
+    def ordered_spikes(self) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
-        if spikes and counts is None:
-            return spikes
-        if counts is None:
-            counts = self._new_counts()
+        assert spikes, "state() comes before"
+        return spikes
+
+    def end_into(self, arrays: EndArrays) -> Callable[[], State]:
+        on_host = StateOnHost(self, arrays.variables)
         with self.device.current():
-            return self.store.ordered([], counts, times or self._new_times, first_neuron)
+            if arrays.counts is None:
+                begun = self.begin_home(self.stream.record(), on_host.copies)
+                wait = partial(self.device.transfers.finish, begun)
+            else:
+                wait = self.store.begin_home(arrays, on_host.copies)
 
-    def _new_counts(self) -> NDArray[np.int64]:
-        return self.results.empty((self.problem.n_neurons,), np.int64)
+        def state() -> State:
+            with self.device.current():
+                self._spikes = wait()
+                return on_host.state(self._step, self._valid)
 
-    def _new_times(self, n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return new_time_arrays(self.results, n_spikes)
+        return state
+
+    def begin_home(self, ready: Event, copies: Sequence[Copy]) -> Begun:
+        """Begin copies to the host. The session's stream goes on when those enqueued are done."""
+        begun = self.device.transfers.begin_to_host(ready, copies)
+        if len(begun.left) < len(copies):
+            self.stream.wait(begun.event)
+        return begun
 
     def allocate(self, shapes: Shapes) -> Arrays:
         """Arrays for the session's stream, which waits for those who used their memory before.

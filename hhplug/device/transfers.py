@@ -43,6 +43,13 @@ class Copy(NamedTuple):
     dtype: np.dtype | None = None  # of the source, where it isn't the target's
 
 
+class Begun(NamedTuple):
+    """Copies to the host of which some are done when an event happens, and the others are left."""
+
+    event: "Event"
+    left: Sequence[Copy]
+
+
 class Computed:
     """A row of numbers for the device, of which each part is computed when it is copied.
 
@@ -147,6 +154,34 @@ class Transfers:
             finally:  # nothing may write to the arrays after an error
                 (self._stream.record() if direct else ready).synchronize()
 
+    def begin_to_host(self, ready: "Event", copies: Sequence[Copy]) -> Begun:
+        """Enqueue the copies to the host, after `ready`, that the device makes by itself.
+
+        `finish` makes those that are left and waits for all. The arrays on the device must be kept
+        until the event of what is returned has happened, even if `finish` isn't called.
+        """
+        direct, left = [], []
+        for copy in copies:
+            (direct if self._is_direct(copy) else left).append(copy)
+        if not direct:
+            return Begun(ready, left)
+        with self._lock:
+            self._stream.wait(ready)
+            try:
+                for copy in direct:
+                    self._enqueue_to_host(copy)
+            except BaseException:
+                self._stream.synchronize()
+                raise
+            return Begun(self._stream.record(), left)
+
+    def finish(self, *begun: Begun) -> None:
+        """Return when all arrays of copies that were begun, one after another, are filled."""
+        if left := [copy for each in begun for copy in each.left]:
+            self.to_host(begun[-1].event, left)
+        for each in begun:
+            each.event.synchronize()
+
     def _is_direct(self, copy: Copy) -> bool:
         """Whether the device can write to the target by itself, and in large parts."""
         target, _, dtype = copy
@@ -157,10 +192,10 @@ class Transfers:
 
     def _enqueue_to_host(self, copy: Copy) -> None:
         target, source, _ = copy
-        first = 0
-        for row in [target.reshape(-1)] if target.flags.c_contiguous else target:
-            self._stream.to_host(row, source[first : first + row.size])
-            first += row.size
+        if target.flags.c_contiguous:
+            self._stream.to_host(target.reshape(-1), source[: target.size])
+        else:
+            self._stream.rows_to_host(target, source)
 
     def _to_host_through_buffers(self, copies: Sequence[Copy]) -> None:
         if all(copy.target.nbytes <= SMALL for copy in copies):
