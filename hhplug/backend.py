@@ -373,6 +373,9 @@ class Backend(ABC):
     device: str
     """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
 
+    n_devices = 1
+    """How many devices compute parts of a run. Each has the samples of that part of a block."""
+
     @property
     def kind(self) -> str:
         """Name of the kind of device, on all of which a run gives the same bits."""

@@ -46,6 +46,7 @@ class SeveralDevices(Backend):
         _, self._first = backends[0]
         self._parts: dict[int, _Part] = {}  # of the latest run, by the device's place
         self.device = f"{len(backends)} × {self._first.device}"
+        self.n_devices = len(backends)
         self.result_memory.pin = self._first.result_memory.pin
 
     @property

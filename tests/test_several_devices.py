@@ -31,6 +31,7 @@ from hhplug.features.definitions import FEATURES
 from hhplug.plugins import choice
 from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
 from hhplug.running.feature_simulator import FeatureSimulator
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.several_devices import SeveralDevices
 from hhplug.stores.shard import Shard
 
@@ -225,6 +226,21 @@ def test_threads_prepare_a_run_only_where_much_is_uploaded(threads, changes, her
     ours = simulate(problem(**given | changes), several)
     assert threads["prepare"] == main * 2 if here else main[0] not in threads["prepare"]
     assert_same(ours, simulate(problem(**given | changes), on(1, "host")))
+
+
+def test_each_device_has_room_for_as_many_samples_as_one_alone(monkeypatch):
+    sample = 8 * N  # bytes of V in one step
+    monkeypatch.setattr(MemoryRecorder, "sample_bytes", 6 * sample)
+    longest, prepare = [], ReferenceBackend.prepare
+
+    def noted(backend, part, max_steps):
+        longest.append(max_steps)
+        return prepare(backend, part, max_steps)
+
+    with patch.object(ReferenceBackend, "prepare", noted):
+        for count in (1, 3):
+            simulate(problem(), on(count))
+    assert longest == [6, 18, 18, 18]
 
 
 def test_threads_upload_the_rows_of_an_array(threads):

@@ -210,10 +210,6 @@ class DeviceSession(Session):
     def launch(self, work: Launch) -> None:
         """Enqueue the kernel on self.stream."""
 
-    def shapes_to_place(self) -> Shapes:
-        """Arrays that `place_spikes` needs beside those that it fills; none by default."""
-        return {}
-
     @abstractmethod
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import EndArrays, OrderedSpikes
 from hhplug.device.downloads import spikes_on_host
-from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
+from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.launch import SpikeRoom
 from hhplug.device.transfers import SMALL, Begun, Copy
 from hhplug.errors import NotEnoughMemory
@@ -110,8 +110,9 @@ class SpikeStore:
     ) -> Callable[[], OrderedSpikes]:
         session, filled = self._session, None
         n, total = session.problem.n_neurons, self._n_kept if arrays.times else 0
-        shapes: Shapes = {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
-        room = session.allocate({**shapes, **(session.shapes_to_place() if total else {})})
+        room = session.allocate(
+            {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
+        )
         try:
             ready = session.stream.record()
             if total:

@@ -14,7 +14,6 @@ from hhplug.device import (
     KeptMemory,
     Launch,
     PlacedSpikes,
-    Shapes,
     chosen_index,
     no_memory_to_begin,
 )
@@ -25,7 +24,7 @@ from hhplug_pycuda.gpu import Elements, Gpu, gpu
 from hhplug_pycuda.layout import ARRAY, HELD, WAVEFORM, WAVEFORMS, block_type
 from hhplug_pycuda.shape import FEW, Shape, shape
 from hhplug_pycuda.source import equations, source
-from hhplug_pycuda.spikes import SpikeKernels, shapes_to_place
+from hhplug_pycuda.spikes import SpikeKernels
 
 
 class PyCudaBackend(Backend):
@@ -142,9 +141,6 @@ class PyCudaSession(DeviceSession):
             of_features["step"] = work.first_step
             of_features["first"], of_features["last"] = sampled
         self._kernels[work.held](b[()], stream=self.stream.handle, **self._launch_shape)
-
-    def shapes_to_place(self) -> Shapes:
-        return shapes_to_place(self.problem.n_neurons)
 
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int

@@ -7,15 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hhplug.device import Arrays, PlacedSpikes, Shapes
+from hhplug.device import Arrays, PlacedSpikes
 from hhplug_pycuda.gpu import Elements, Gpu, GpuStream
 
 TILE = 1024  # threads of a thread block, as in spikes.cu
-
-
-def shapes_to_place(n_neurons: int) -> Shapes:
-    """The arrays that `SpikeKernels.place` needs beside those that it fills."""
-    return {"sums": (-(-n_neurons // TILE), np.dtype(np.int64))}
 
 
 @cache
@@ -27,20 +22,24 @@ class SpikeKernels:
     """The kernels, for a session's stream. dtype: the run's. count: "spike_count". dt: ms."""
 
     def __init__(self, gpu: Gpu, stream: GpuStream, dtype: np.dtype, count: Elements, dt: float):
-        self._stream, self._count, self._dt = stream, count, dt
+        self._gpu, self._stream, self._count, self._dt = gpu, stream, count, dt
         self._module = gpu.module(_source(), REAL64=dtype == np.float64)
 
     def place(self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int) -> None:
         """What `DeviceSession.place_spikes` describes."""
         count = self._count
-        counted = [count, count.size, arrays["sums"]]
+        tiles = -(-count.size // TILE)
+        sums = self._gpu.arrays({"sums": (tiles, np.dtype(np.int64))})
+        counted = [count, count.size, sums["sums"]]
         self._launch("sum_counts", count.size, counted)
-        self._launch("sum_tiles", 1, [arrays["sums"], arrays["sums"].size])
+        self._launch("sum_tiles", 1, [sums["sums"], tiles])
         self._launch("place_firsts", count.size, [*counted, arrays["places"]])
         for part in parts:
             given = [part.total, *(getattr(part, name) for name in PlacedSpikes.ARRAYS)]
             given += [arrays["places"], part.first_step, self._dt, first_neuron]
             self._launch("place_spikes", part.total, [*given, arrays["neuron"], arrays["time"]])
+        self._stream.synchronize()
+        sums.free()
 
     def widen_counts(self, counts: Elements) -> None:
         """What `DeviceSession.widen_counts` describes."""
