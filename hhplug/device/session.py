@@ -270,7 +270,8 @@ class DeviceSession(Session):
             counts = new((problem.n_neurons,), np.int64)
             times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
             arrays = EndArrays(variables, counts, times)
-        return self.end_into(arrays)()
+        with self.device.current():
+            return self._begin_end(arrays)()
 
     def ordered_spikes(self) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
@@ -278,27 +279,43 @@ class DeviceSession(Session):
         return spikes
 
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
-        on_host = StateOnHost(self, arrays.variables)
         with self.device.current():
-            if arrays.counts is None:
-                begun = self.begin_home(self.stream.record(), on_host.copies)
-                wait = partial(self.device.transfers.finish, begun)
-            else:
-                wait = self.store.begin_home(arrays, on_host.copies)
+            finish = self._begin_end(arrays)
 
-        def state() -> State:
+        def finished() -> State:
             with self.device.current():
-                self._spikes = wait()
-                return on_host.state(self._step, self._valid)
+                return finish()
 
-        return state
+        return finished
 
-    def begin_home(self, ready: Event, copies: Sequence[Copy]) -> Begun:
-        """Begin copies to the host. The session's stream goes on when those enqueued are done."""
-        begun = self.device.transfers.begin_to_host(ready, copies)
-        if len(begun.left) < len(copies):
-            self.stream.wait(begun.event)
-        return begun
+    def _begin_end(self, arrays: EndArrays) -> Callable[[], State]:
+        on_host = StateOnHost(self, arrays.variables)
+        if arrays.counts is None:
+            begun = [self.begin_home(on_host.copies)]
+            wait = partial(self.finish_home, begun)
+            self.hold(begun)
+        else:
+            wait = self.store.begin_home(arrays, on_host.copies)
+
+        def finish() -> State:
+            self._spikes = wait()
+            return on_host.state(self._step, self._valid)
+
+        return finish
+
+    def begin_home(self, copies: Sequence[Copy]) -> Begun:
+        """Begin copies to the host of what the session's stream has computed so far."""
+        return self.device.transfers.begin_to_host(self.stream, copies)
+
+    def hold(self, begun: Sequence[Begun]) -> None:
+        """Let the session's stream, and so its end, wait for copies that were begun."""
+        for each in begun:
+            if each.done:
+                self.stream.wait(each.done)
+
+    def finish_home(self, begun: Sequence[Begun]) -> None:
+        """Return when all copies that were begun are made."""
+        self.device.transfers.finish(self.stream, begun)
 
     def allocate(self, shapes: Shapes) -> Arrays:
         """Arrays for the session's stream, which waits for those who used their memory before.

@@ -113,8 +113,9 @@ class SpikeStore:
         room = session.allocate(
             {"places": (n, WIDE), "neuron": (total, WIDE), "time": (total, DOUBLE)}
         )
+        begun = []
         try:
-            ready = session.stream.record()
+            begun.append(session.begin_home(also))
             if total:
                 parts = [part for _, part in self._parts]
                 session.place_spikes(parts, room, arrays.first_neuron)
@@ -123,17 +124,18 @@ class SpikeStore:
             if arrays.times:
                 filled = arrays.times(total)
                 copies += Copy(filled[0], room["neuron"]), Copy(filled[1], room["time"])
-            begun = [session.begin_home(ready, also)]
-            begun.append(session.begin_home(session.stream.record(), copies))
+            begun.append(session.begin_home(copies))
         except BaseException:
+            session.hold(begun)
             session.stream.synchronize()
             room.free()
             raise
+        session.hold(begun)
         self._room = room  # which is in use until the session's stream is done
         return partial(self._finish, begun, OrderedSpikes(counts, filled))
 
     def _finish(self, begun: Sequence[Begun], spikes: OrderedSpikes) -> OrderedSpikes:
-        self._session.device.transfers.finish(*begun)
+        self._session.finish_home(begun)
         return spikes
 
     def free(self) -> None:

@@ -44,9 +44,11 @@ class Copy(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """Copies to the host of which some are done when an event happens, and the others are left."""
+    """Copies to the host of which some are enqueued, and the others are left."""
 
-    event: "Event"
+    done: "Event | None"
+    """Happens when those that are enqueued are done. None if there is none."""
+
     left: Sequence[Copy]
 
 
@@ -154,19 +156,19 @@ class Transfers:
             finally:  # nothing may write to the arrays after an error
                 (self._stream.record() if direct else ready).synchronize()
 
-    def begin_to_host(self, ready: "Event", copies: Sequence[Copy]) -> Begun:
-        """Enqueue the copies to the host, after `ready`, that the device makes by itself.
+    def begin_to_host(self, stream: "Stream", copies: Sequence[Copy]) -> Begun:
+        """Enqueue the copies to the host that the device makes by itself.
 
-        `finish` makes those that are left and waits for all. The arrays on the device must be kept
-        until the event of what is returned has happened, even if `finish` isn't called.
+        They wait for what is enqueued on the stream so far. The arrays on the device must be kept
+        until they are done, even if `finish`, which makes those that are left, isn't called.
         """
         direct, left = [], []
         for copy in copies:
             (direct if self._is_direct(copy) else left).append(copy)
         if not direct:
-            return Begun(ready, left)
+            return Begun(None, left)
         with self._lock:
-            self._stream.wait(ready)
+            self._stream.wait(stream.record())
             try:
                 for copy in direct:
                     self._enqueue_to_host(copy)
@@ -175,12 +177,13 @@ class Transfers:
                 raise
             return Begun(self._stream.record(), left)
 
-    def finish(self, *begun: Begun) -> None:
-        """Return when all arrays of copies that were begun, one after another, are filled."""
+    def finish(self, stream: "Stream", begun: Sequence[Begun]) -> None:
+        """Return when the arrays of all these copies are filled. stream: the one they wait for."""
         if left := [copy for each in begun for copy in each.left]:
-            self.to_host(begun[-1].event, left)
+            self.to_host(stream.record(), left)
         for each in begun:
-            each.event.synchronize()
+            if each.done:
+                each.done.synchronize()
 
     def _is_direct(self, copy: Copy) -> bool:
         """Whether the device can write to the target by itself, and in large parts."""
