@@ -318,11 +318,12 @@ class Session(ABC):
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
         """Begin to fill these arrays with what `state` and `ordered_spikes` return.
 
-        It is called once instead of these two in a run on several devices, for one after the other.
-        The function that is returned waits until the arrays are filled, and returns the state, of
-        which arrays.variables are the variables. Any thread may call it. By default nothing is
-        begun, and the function copies what `state` and `ordered_spikes` return; a backend that
-        fills the arrays by itself can save these copies, and begin before it is waited for.
+        It is called instead of these two in a run on several devices, and must not wait for long,
+        so that all devices begin. The function that is returned waits until the arrays are filled;
+        it returns the state, whose variables are arrays.variables. Any thread may call it.
+
+        By default nothing is begun, and the function copies what `state` and `ordered_spikes`
+        return. A backend can save that copy.
         """
         return partial(self._end_into, arrays)
 

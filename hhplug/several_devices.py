@@ -1,8 +1,8 @@
 """One run on several devices of a machine: a backend made of the backend opened on each of them.
 
 Each device computes a part of the neurons, and writes what it records to its columns of the whole
-run's arrays. All parts do the same blocks of steps, so that the core's
-loop, its recorders and its stores deal with one session, and Ctrl-C stops all parts at one step.
+run's arrays. All parts do the same blocks of steps, so that the core's loop, its recorders and its
+stores deal with one session, and Ctrl-C stops all parts at one step.
 """
 
 import sys
@@ -87,7 +87,7 @@ class _Session(Session):
         self._devices: list[_Device] = []
         self._threads = ThreadPoolExecutor(count, "hhplug devices")
         self._spikes: OrderedSpikes | None = None
-        uploaded = True  # whether the devices have most of what they need
+        uploaded = True  # whether the devices have what depends on parameters and stimulus
         for i, (name, backend) in enumerate(backends[:count]):
             neurons = slice(i * n // count, (i + 1) * n // count)
             part, known = _Part.of(problem, neurons, parts.get(i))
@@ -107,7 +107,8 @@ class _Session(Session):
 
     def state(self) -> State:
         problem, new = self._problem, self._results.empty
-        variables = new((len(problem.membrane.states), problem.n_neurons), problem.dtype or "f8")
+        shape = len(problem.membrane.states), problem.n_neurons
+        variables = new(shape, problem.dtype or "float64")
         counts = times = None
         if problem.ordered_spikes:
             counts = new((problem.n_neurons,), np.int64)
