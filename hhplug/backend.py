@@ -21,7 +21,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -143,6 +143,24 @@ def new_time_arrays(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Uninitialized arrays for the neurons and the times of spikes."""
     return memory.empty((n_spikes,), np.int64), memory.empty((n_spikes,), np.float64)
+
+
+class EndArrays(NamedTuple):
+    """A session's part of the arrays for the end of a run on several devices."""
+
+    variables: NDArray[Any]
+    """For the state's variables, (n_states, n_neurons). It is the session's columns of the array
+    for all neurons, so its rows lie apart."""
+
+    counts: NDArray[np.int64] | None = None
+    """For the spikes of each neuron, (n_neurons,). None unless problem.ordered_spikes is true."""
+
+    times: TimeArrays | None = None
+    """Called with the number of spikes, which the blocks have told as `n_kept_spikes`, for arrays
+    for their neurons and times. None unless problem.spikes is "times" too."""
+
+    first_neuron: int = 0
+    """Index in the whole run of the session's first neuron. It is added to those of the spikes."""
 
 
 @dataclass
@@ -297,16 +315,29 @@ class Session(ABC):
         problem.SUMS: (sums, n_neurons) in float64, in the order of `features.definitions.sums_of`.
         """
 
-    def state_into(self, variables: NDArray[Any]) -> State:
-        """Return `state` with this array, (n_states, n_neurons), for its variables.
+    def end_into(self, arrays: EndArrays) -> Callable[[], State]:
+        """Begin to fill these arrays with what `state` and `ordered_spikes` return.
 
-        It is called instead of `state` in a run on several devices. The array is this session's
-        columns of that of all neurons, so its rows lie apart. By default, what `state` returns is
-        copied; a backend can save that copy.
+        It is called instead of these two in a run on several devices, and must not wait for long,
+        so that all devices begin. The function that is returned waits until the arrays are filled;
+        it returns the state, whose variables are arrays.variables. Any thread may call it.
+
+        By default nothing is begun, and the function copies what `state` and `ordered_spikes`
+        return. A backend can save that copy.
         """
+        return partial(self._end_into, arrays)
+
+    def _end_into(self, arrays: EndArrays) -> State:
         state = self.state()
-        variables[:] = state.variables
-        return replace(state, variables=variables)
+        arrays.variables[:] = state.variables
+        if arrays.counts is not None:
+            counts, times = self.ordered_spikes()
+            arrays.counts[:] = counts
+            if times and arrays.times:
+                neuron, time = arrays.times(len(times[0]))
+                np.add(times[0], arrays.first_neuron, out=neuron)
+                time[:] = times[1]
+        return replace(state, variables=arrays.variables)
 
     def device_samples(self) -> Mapping[str, Any]:
         """Return the run's recorded variables on the device: (samples, recorded neurons) each.
@@ -319,24 +350,11 @@ class Session(ABC):
         """
         raise NotImplementedError
 
-    def ordered_spikes(
-        self,
-        counts: NDArray[np.int64] | None = None,
-        times: TimeArrays | None = None,
-        first_neuron: int = 0,
-    ) -> OrderedSpikes:
+    def ordered_spikes(self) -> OrderedSpikes:
         """Return the spikes of all blocks, in order.
 
         Only a backend with the capability ordered_spikes implements it. It is called once, after
         state(), if problem.ordered_spikes is true; blocks then have no spikes.
-
-        In a run on several devices it is given what to fill instead of new arrays:
-
-        counts: an array for the counts, (n_neurons,).
-        times: called with the number of spikes if problem.spikes is "times"; it returns the arrays
-            for neurons and times.
-        first_neuron: index in the whole run of the session's first neuron, which is added to those
-            of the spikes.
         """
         raise NotImplementedError
 
@@ -355,6 +373,9 @@ class Backend(ABC):
 
     device: str
     """Name of the device that runs the simulation, for example "NVIDIA H100 80GB HBM3"."""
+
+    n_devices = 1
+    """How many devices compute parts of a run. Each has the samples of that part of a block."""
 
     @property
     def kind(self) -> str:

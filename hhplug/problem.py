@@ -304,15 +304,13 @@ class Problem:
         if not n_chosen:
             raise InvalidInput("neurons must name at least one neuron, got none")
         changes: dict[str, Any] = {}
-        # An array of all neurons would take longer than all else.
-        if self.record_neurons is not None or self.invalid.neuron.size:
-            place = np.full(self.n_neurons, -1)
-            place[index] = np.arange(n_chosen)
-            changes["invalid"] = self.invalid.take(place)
-            if self.record_neurons is not None:
-                kept = np.flatnonzero(place[self.record_neurons] >= 0)
-                changes["record_neurons"] = place[self.record_neurons[kept]]
-                changes["_ranks"] = kept if self._ranks is None else self._ranks[kept]
+        if self.invalid.neuron.size:
+            changes["invalid"] = self.invalid.take(self._places(self.invalid.neuron, index))
+        if self.record_neurons is not None:
+            place = self._places(self.record_neurons, index)
+            kept = np.flatnonzero(place >= 0)
+            changes["record_neurons"] = place[kept]
+            changes["_ranks"] = kept if self._ranks is None else self._ranks[kept]
         ids: Any = range(self.n_neurons) if self._ids is None else self._ids
         if not isinstance(index, slice):
             ids = self.neuron_ids
@@ -324,6 +322,18 @@ class Problem:
             _ids=ids[index],
             **changes,
         )
+
+    def _places(
+        self, neurons: NDArray[np.int64], index: "slice | NDArray[np.int64]"
+    ) -> NDArray[np.int64]:
+        """The number of each of these neurons in an index, negative if it isn't there."""
+        if not isinstance(index, slice):
+            places = np.full(self.n_neurons, -1)
+            places[index] = np.arange(len(index))
+            return places[neurons]
+        chosen = range(self.n_neurons)[index]  # an array of all neurons would take far longer
+        place, rest = np.divmod(neurons - chosen.start, chosen.step)
+        return np.where((rest == 0) & (place < len(chosen)), place, -1)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments with which `Problem` makes the same problem again.

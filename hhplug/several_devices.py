@@ -1,16 +1,17 @@
 """One run on several devices of a machine: a backend made of the backend opened on each of them.
 
-Each device computes a part of the neurons, in a thread of its own, and writes what it records to
-its columns of the whole run's arrays. All parts do the same blocks of steps, so that the core's
-loop, its recorders and its stores deal with one session, and Ctrl-C stops all parts at one step.
+Each device computes a part of the neurons, and writes what it records to its columns of the whole
+run's arrays. All parts do the same blocks of steps, so that the core's loop, its recorders and its
+stores deal with one session, and Ctrl-C stops all parts at one step.
 """
 
+import sys
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from threading import Barrier, BrokenBarrierError
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 from hhplug.backend import (
     Backend,
     Block,
+    EndArrays,
     OrderedSpikes,
     Recorded,
     Session,
-    TimeArrays,
     new_time_arrays,
 )
 from hhplug.buffer_pool import BufferPool
-from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.errors import ContractViolation, InvalidInput, NotEnoughMemory
 from hhplug.problem import Problem
 from hhplug.state import State
 
@@ -45,6 +46,7 @@ class SeveralDevices(Backend):
         _, self._first = backends[0]
         self._parts: dict[int, _Part] = {}  # of the latest run, by the device's place
         self.device = f"{len(backends)} × {self._first.device}"
+        self.n_devices = len(backends)
         self.result_memory.pin = self._first.result_memory.pin
 
     @property
@@ -65,7 +67,12 @@ class SeveralDevices(Backend):
 
 
 class _Session(Session):
-    """The sessions of all parts, of which the devices' threads do the work."""
+    """The sessions of all parts.
+
+    What only enqueues work is done by the calling thread, for one device after the other: threads
+    that all need Python wait for each other longer than that takes. What waits or copies much is
+    done for all devices at once.
+    """
 
     def __init__(
         self,
@@ -78,63 +85,87 @@ class _Session(Session):
         self._problem, self._results = problem, results
         n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
         self._devices: list[_Device] = []
+        self._threads = ThreadPoolExecutor(count, "hhplug devices")
+        self._spikes: OrderedSpikes | None = None
+        uploaded = True  # whether the devices have what depends on parameters and stimulus
         for i, (name, backend) in enumerate(backends[:count]):
             neurons = slice(i * n // count, (i + 1) * n // count)
-            parts[i] = part = _Part.of(problem, neurons, parts.get(i))
+            part, known = _Part.of(problem, neurons, parts.get(i))
+            parts[i], uploaded = part, uploaded and known
             self._devices.append(_Device(name, backend, problem, part))
+        each = self._in_turn if uploaded and _starts_alike(problem) else self._at_once
         try:
-            _results(device.do(device.prepare, max_steps) for device in self._devices)
-        except BaseException as error:
-            self.__exit__(error)
+            each([partial(device.prepare, max_steps) for device in self._devices])
+        except BaseException:
+            self.__exit__(*sys.exc_info())
             raise
 
     def advance(self, n_steps: int) -> Block:
-        return _Block([(each, each.do(each.advance, n_steps)) for each in self._devices])
+        each = self._at_once if self._problem.current.array else self._in_turn  # rows to upload
+        blocks = each([partial(device.advance, n_steps) for device in self._devices])
+        return _Block(self._at_once, list(zip(self._devices, blocks, strict=True)))
 
     def state(self) -> State:
-        problem = self._problem
+        problem, new = self._problem, self._results.empty
         shape = len(problem.membrane.states), problem.n_neurons
-        variables = self._results.empty(shape, problem.dtype or "float64")
-        states = _results(each.do(each.state_into, variables) for each in self._devices)
+        variables = new(shape, problem.dtype or "float64")
+        counts = times = None
+        if problem.ordered_spikes:
+            counts = new((problem.n_neurons,), np.int64)
+            if problem.spikes == "times":
+                times = new_time_arrays(self._results, sum(d.n_spikes for d in self._devices))
+            self._spikes = OrderedSpikes(counts, times)
+        begun, first = [], 0
+        for device in self._devices:
+            begun.append(device.end_into(variables, counts, times, first))
+            first += device.n_spikes
+        states = self._at_once(begun)
         carry = {
             name: np.concatenate([state.carry[name] for state in states], axis=-1)
             for name in states[0].carry
         }
         return State(variables, carry, all(state.known_finite for state in states))
 
-    def ordered_spikes(
-        self,
-        counts: NDArray[np.int64] | None = None,
-        times: TimeArrays | None = None,
-        first_neuron: int = 0,
-    ) -> OrderedSpikes:
-        assert not first_neuron, "a run on several devices is no part of another"
-        if counts is None:
-            counts = self._results.empty((self._problem.n_neurons,), np.int64)
-        times = times or partial(new_time_arrays, self._results)
-        shared = _SharedTimes(len(self._devices), times)
-        work = [
-            each.do(each.ordered_spikes, counts, partial(shared.of, number), shared.abort)
-            for number, each in enumerate(self._devices)
-        ]
-        errors = [error for error in map(Future.exception, work) if error]
-        for error in sorted(errors, key=lambda error: isinstance(error, BrokenBarrierError)):
-            raise error
-        return OrderedSpikes(counts, shared.whole)
+    def ordered_spikes(self) -> OrderedSpikes:
+        assert self._spikes, "state() comes before"
+        return self._spikes
+
+    def _in_turn(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Make the calls one after another; return their results."""
+        return [call() for call in calls]
+
+    def _at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Make the calls in a thread each; return their results.
+
+        Raises the first error as soon as there is one. `close` waits for the other calls.
+        """
+        futures = [self._threads.submit(call) for call in calls]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for future in filter(Future.done, futures):
+            future.result()
+        return [future.result() for future in futures]
 
     def close(self) -> None:
-        devices, self._devices = self._devices, []
-        closing = [device.do(device.close) for device in devices]
-        for device in devices:
-            device.end()  # waits for what it does
-        _results(closing)
+        self.__exit__(None, None, None)
 
-    def __exit__(self, *exception: object) -> None:
-        try:
-            self.close()
-        except Exception:
-            if not any(exception):  # else that is raised, and a device that failed may fail again
-                raise
+    def __exit__(self, *exception: Any) -> None:
+        """Close the sessions. Only the first error is raised, and none after an exception."""
+        self._threads.shutdown(cancel_futures=True)  # waits for what they do
+        devices, self._devices = self._devices, []
+        errors = []
+        for device in devices:
+            try:
+                device.close(*exception)
+            except Exception as error:  # a device that failed may fail again
+                errors.append(error)
+        if errors and not any(exception):
+            raise errors[0]
+
+
+def _starts_alike(problem: Problem) -> bool:
+    """Whether all neurons begin in one state, and no more is uploaded of each one."""
+    start = problem.initial
+    return not start.variables.strides[1] and not start.carry and problem.record_neurons is None
 
 
 class _Part(NamedTuple):
@@ -149,51 +180,39 @@ class _Part(NamedTuple):
     whole: tuple[Any, Any]  # weak references to the parameters and the stimulus of all neurons
 
     @classmethod
-    def of(cls, whole: Problem, neurons: slice, before: "_Part | None") -> "_Part":
-        """The part of a problem. before: that of the run before, if there was one."""
+    def of(cls, whole: Problem, neurons: slice, before: "_Part | None") -> "tuple[_Part, bool]":
+        """The part of a problem, and whether parameters and stimulus are those of the run before.
+
+        before: the part of that run, if there was one.
+        """
         problem, given = whole.take(neurons), (whole.parameters, whole.given_stimulus)
+        same = [False, False]
         if before and before.neurons == neurons:
             same = [ref() is each for ref, each in zip(before.whole, given, strict=True)]
             problem = problem.with_equal(
                 before.problem.parameters if same[0] else problem.parameters,
                 before.problem.given_stimulus if same[1] else problem.given_stimulus,
             )
-        return cls(neurons, problem, (weakref.ref(given[0]), weakref.ref(given[1])))
-
-
-class _SharedTimes:
-    """Arrays for the neurons and times of all spikes, once every device knows how many it has."""
-
-    def __init__(self, n_devices: int, times: TimeArrays):
-        self.whole: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
-        self._times, self._n_spikes = times, np.zeros(n_devices, np.int64)
-        self._all_know = Barrier(n_devices, self._make)
-
-    def _make(self) -> None:
-        self.whole = self._times(int(self._n_spikes.sum()))
-
-    def of(self, number: int, n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The part of the arrays that a device fills, which has so many spikes."""
-        self._n_spikes[number] = n_spikes
-        self._all_know.wait()
-        assert self.whole
-        end = int(self._n_spikes[: number + 1].sum())
-        neuron, time = self.whole
-        return neuron[end - n_spikes : end], time[end - n_spikes : end]
-
-    def abort(self) -> None:
-        """Let no device wait for one that has failed."""
-        self._all_know.abort()
+        return cls(neurons, problem, (weakref.ref(given[0]), weakref.ref(given[1]))), all(same)
 
 
 class _Block(Block):
-    """The same steps of all parts, each with its device and the Block that its session returns."""
+    """The same steps of all parts, each with its device and the Block that its session returned.
 
-    def __init__(self, parts: "list[tuple[_Device, Future[Block]]]"):
-        self._parts = parts
+    at_once: makes calls in a thread each.
+    """
+
+    def __init__(
+        self,
+        at_once: "Callable[[Sequence[Callable[[], _Found]]], list[_Found]]",
+        parts: "list[tuple[_Device, Block]]",
+    ):
+        self._at_once, self._parts = at_once, parts
 
     def read(self, out: Recorded) -> None:
-        for found in _results(device.do(device.read, block, out) for device, block in self._parts):
+        for found in self._at_once(
+            [partial(device.read, block, out) for device, block in self._parts]
+        ):
             out.spikes += found.spikes
             out.n_kept_spikes += found.n_kept_spikes
             out.invalid += found.invalid
@@ -208,7 +227,7 @@ class _Found(NamedTuple):
 
 
 class _Device:
-    """A device, its part of the neurons, and the thread that does all its work in order.
+    """A device and its part of the neurons. The errors of its methods say which device it is.
 
     name: as users see it. whole: the problem of which the part is computed.
     """
@@ -217,36 +236,33 @@ class _Device:
         self._name, self._backend = name, backend
         self._part, self._problem = part.neurons, part.problem
         self._columns = _columns(whole, part.neurons)
-        self._thread = ThreadPoolExecutor(1, f"hhplug {name}")
         self._session: Session | None = None
+        self._step = part.problem.start_step
+        self.n_spikes = 0  # of the blocks that were read, whose times are kept until the end
 
-    def do(self, work: Callable[..., T], *arguments: Any) -> "Future[T]":
-        """Enqueue one of the methods below. Its errors say which device they are of."""
-        return self._thread.submit(self._done, work, arguments)
-
-    def _done(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        note = f"This was raised on {self._name}."
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say in an error on which device it was raised."""
         try:
             with np.errstate(all="ignore"):  # each thread has its own
-                return work(*arguments)
+                yield
         except Exception as error:
-            if note in getattr(error, "__notes__", ()):  # reading a block, which wasn't enqueued
-                raise
             if isinstance(error, NotEnoughMemory):
                 error = NotEnoughMemory(f"{self._name}: {error.needs}", error.advice)
-            error.add_note(note)
+            error.add_note(f"This was raised on {self._name}.")
             raise error
 
     def prepare(self, max_steps: int) -> None:
-        self._step = self._problem.start_step
-        self._session = self._backend.prepare(self._problem, max_steps)
+        with self._named():
+            self._session = self._backend.prepare(self._problem, max_steps)
 
     def advance(self, n_steps: int) -> Block:
         assert self._session
-        self._step += n_steps
-        return self._session.advance(n_steps)
+        with self._named():
+            self._step += n_steps
+            return self._session.advance(n_steps)
 
-    def read(self, block: "Future[Block]", out: Recorded) -> _Found:
+    def read(self, block: Block, out: Recorded) -> _Found:
         """Read a block into the part's columns of the arrays of the whole run's block."""
         columns, samples = self._columns, {}
         for name, array in out.samples.items():
@@ -257,10 +273,12 @@ class _Device:
         features = out.features.of(self._part) if out.features is not None else None
         count = out.spike_count[self._part]
         recorded = Recorded(self._problem, samples, count, features=features)
-        block.result().read(recorded)
+        with self._named():
+            block.read(recorded)
         if not isinstance(columns, slice):
             for name, array in out.samples.items():
                 array[:, columns] = samples[name]
+        self.n_spikes += recorded.n_kept_spikes
         return _Found(
             [
                 (self._in_whole(neuron), step, fraction)
@@ -274,31 +292,48 @@ class _Device:
         """The indices in the whole run of neurons of the part, in int64, so that none overflows."""
         return np.add(neuron, self._part.start, dtype=np.int64, casting="unsafe")
 
-    def state_into(self, variables: NDArray[Any]) -> State:
-        """The part's state, whose variables are written to its columns."""
-        assert self._session
-        state = self._session.state_into(variables[:, self._part])
-        carry = {**self._problem.current.carry(self._step, state.carry), **state.carry}
-        return replace(state, carry=carry)
+    def end_into(
+        self,
+        variables: NDArray[Any],
+        counts: NDArray[np.int64] | None,
+        times: tuple[NDArray[np.int64], NDArray[np.float64]] | None,
+        first_spike: int,
+    ) -> Callable[[], State]:
+        """Begin to write the part's state and spikes to its places in the arrays for all neurons.
 
-    def ordered_spikes(
-        self, counts: NDArray[np.int64], times: TimeArrays, abort: Callable[[], None]
-    ) -> None:
-        """Fill the part of the counts and of the arrays of times. abort: called if that fails."""
+        first_spike: place of the part's first spike. The function that is returned waits, and
+        returns the part's state.
+        """
         assert self._session
-        try:
-            self._session.ordered_spikes(counts[self._part], times, self._part.start)
-        except BaseException:
-            abort()
-            raise
+        end, part = first_spike + self.n_spikes, self._part
 
-    def close(self) -> None:
+        def part_of_times(n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            assert times
+            if n_spikes != self.n_spikes:
+                raise ContractViolation(
+                    f"the blocks kept {self.n_spikes} spikes, but at the end there are {n_spikes}"
+                )
+            return times[0][first_spike:end], times[1][first_spike:end]
+
+        arrays = EndArrays(
+            variables[:, part],
+            None if counts is None else counts[part],
+            part_of_times if times else None,
+            part.start,
+        )
+        with self._named():
+            return partial(self._end, self._session.end_into(arrays))
+
+    def _end(self, finish: Callable[[], State]) -> State:
+        with self._named():
+            state = finish()
+            carry = {**self._problem.current.carry(self._step, state.carry), **state.carry}
+            return replace(state, carry=carry)
+
+    def close(self, *exception: Any) -> None:
         if self._session:
-            self._session.close()
-
-    def end(self) -> None:
-        """End the thread when everything enqueued is done."""
-        self._thread.shutdown()
+            with self._named():
+                self._session.__exit__(*exception)
 
 
 def _columns(whole: Problem, part: slice) -> "slice | NDArray[np.int64]":
@@ -311,12 +346,3 @@ def _columns(whole: Problem, part: slice) -> "slice | NDArray[np.int64]":
         return slice(0)
     first, last = int(columns[0]), int(columns[-1])
     return slice(first, last + 1) if last - first == len(columns) - 1 else columns
-
-
-def _results(work: "Iterable[Future[T]]") -> list[T]:
-    """The results of all devices, or the first error as soon as there is one."""
-    futures: Sequence[Future[T]] = list(work)
-    wait(futures, return_when=FIRST_EXCEPTION)
-    for future in filter(Future.done, futures):
-        future.result()
-    return [future.result() for future in futures]

@@ -48,9 +48,8 @@ class Invalid(NamedTuple):
         )
 
     def take(self, place: NDArray[np.int64]) -> "Invalid":
-        """The same in another population. place: each neuron's number there, −1 for none."""
-        there = place[self.neuron]
-        return earliest([Invalid(there[there >= 0], self.step[there >= 0])])
+        """The same in another population. place: number there of each that is invalid, or −1."""
+        return earliest([Invalid(place[place >= 0], self.step[place >= 0])])
 
 
 NONE_INVALID = Invalid(np.empty(0, np.int64), np.empty(0, np.int64))

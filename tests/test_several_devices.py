@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from device.host_device import HostDevice, backend_on
+from device.host_device import HostBackend, HostDevice, HostSession, backend_on
 from device.host_problems import blocks_of
 from end_to_end import assert_end_to_end
 from interrupted_runs import at, ctrl_c
@@ -25,12 +25,14 @@ from hhplug import (
     membranes,
     simulate,
 )
+from hhplug.backend import Session
 from hhplug.currents.computed import ComputedCurrent
-from hhplug.errors import Interrupted
+from hhplug.errors import ContractViolation, Interrupted
 from hhplug.features.definitions import FEATURES
 from hhplug.plugins import choice
 from hhplug.reference import ReferenceBackend, ReferenceBlock, ReferenceSession
 from hhplug.running.feature_simulator import FeatureSimulator
+from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.several_devices import SeveralDevices
 from hhplug.stores.shard import Shard
 
@@ -75,8 +77,16 @@ def problem(first=0, last=STEPS, **arguments):
 
 @cache
 def on(count, backend="reference"):
-    """A backend on this many devices, opened for `simulate`."""
+    """A backend on this many devices, opened for `simulate`; the same for every test."""
+    return opened_on(count, backend)
 
+
+def fresh(count):
+    """As `on`, a device of NumPy arrays that no test has used."""
+    return opened_on(count, "host")
+
+
+def opened_on(count, backend):
     def opened():
         return backend_on(HostDevice()) if backend == "host" else choice.choose(backend)
 
@@ -177,6 +187,100 @@ def test_no_process_is_computed_again_for_the_whole_run():
     assert names == ["noise_0", "noise_2"]  # white noise has no memory
 
 
+@pytest.fixture
+def threads(monkeypatch):
+    """The threads in which parts are prepared and advanced, in order, by the method's name."""
+    seen = {}
+
+    def noted(name):
+        method = getattr(HostBackend if name == "prepare" else HostSession, name)
+
+        def call(self, *arguments):
+            seen.setdefault(name, []).append(threading.current_thread())
+            return method(self, *arguments)
+
+        return call
+
+    monkeypatch.setattr(HostBackend, "prepare", noted("prepare"))
+    monkeypatch.setattr(HostSession, "advance", noted("advance"))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "here"),
+    [
+        ({}, True),
+        ({"initial_state": np.tile(STATE, N)}, False),
+        ({"stimulus": Stimulus.constant(CURRENT + 1.0)}, False),
+        ({"parameters": {"g_L": 0.31}}, False),
+        ({"record_neurons": [5, 0]}, False),
+    ],
+)
+def test_threads_prepare_a_run_only_where_much_is_uploaded(threads, changes, here):
+    again, main = problem(stimulus=Stimulus.constant(CURRENT)), [threading.current_thread()]
+    several = fresh(2)
+    simulate(again, several)
+    assert threading.current_thread() not in threads["prepare"]
+    assert set(threads["advance"]) == set(main)
+    threads.clear()
+    given = {"stimulus": again.stimulus, "parameters": again.parameters}
+    ours = simulate(problem(**given | changes), several)
+    assert threads["prepare"] == main * 2 if here else main[0] not in threads["prepare"]
+    assert_same(ours, simulate(problem(**given | changes), on(1, "host")))
+
+
+def test_each_device_has_room_for_as_many_samples_as_one_alone(monkeypatch):
+    sample = 8 * N  # bytes of V in one step
+    monkeypatch.setattr(MemoryRecorder, "sample_bytes", 6 * sample)
+    longest, prepare = [], ReferenceBackend.prepare
+
+    def noted(backend, part, max_steps):
+        longest.append(max_steps)
+        return prepare(backend, part, max_steps)
+
+    with patch.object(ReferenceBackend, "prepare", noted):
+        for count in (1, 3):
+            simulate(problem(), on(count))
+    assert longest == [6, 18, 18, 18]
+
+
+def test_threads_upload_the_rows_of_an_array(threads):
+    simulate(problem(**CASES["array"]), fresh(2))
+    assert threading.current_thread() not in threads["advance"]
+
+
+def test_the_end_comes_home_from_all_devices_at_once():
+    calls, end_into = [], HostSession.end_into
+
+    def noted(session, arrays):
+        number, finish = session.problem.neuron_ids[0] > 0, end_into(session, arrays)
+        calls.append(("begun", number))
+        return lambda: (calls.append(("waited for", number)), finish())[1]
+
+    with patch.object(HostSession, "end_into", noted):
+        simulate(problem(stimulus=Stimulus.constant(CURRENT)), on(2, "host"))
+    assert calls[:2] == [("begun", False), ("begun", True)]
+    assert sorted(calls[2:]) == [("waited for", False), ("waited for", True)]
+
+
+def test_a_backend_need_not_fill_the_arrays_of_the_end_by_itself():
+    for spikes in ("times", "counts"):
+        run = problem(stimulus=Stimulus.constant(CURRENT), spikes=spikes)
+        with patch.object(HostSession, "end_into", Session.end_into):
+            ours = simulate(run, on(2, "host"))
+        assert_same(ours, simulate(run, on(1, "host")))
+
+
+def test_other_spikes_at_the_end_than_the_blocks_kept_are_refused():
+    def lost(session, arrays):
+        return end_into(session, arrays._replace(times=lambda n: arrays.times(n - 1)))
+
+    end_into = HostSession.end_into
+    kept = "the blocks kept [1-9][0-9]* spikes, but at the end there are"
+    with patch.object(HostSession, "end_into", lost), pytest.raises(ContractViolation, match=kept):
+        simulate(problem(stimulus=Stimulus.constant(CURRENT)), on(2, "host"))
+
+
 @pytest.mark.usefixtures("sigint_handler")
 @pytest.mark.parametrize("case", ["terms", "noise", "array"])
 def test_ctrl_c_stops_all_devices_at_the_same_step(case):
@@ -234,10 +338,15 @@ class Failing(ReferenceBackend):
                 block = super().advance(n_steps)
                 return FailingBlock(self, 0, 0) if fails and backend.what == "read" else block
 
-            def state_into(self, variables):
+            def end_into(self, arrays):
+                if fails and backend.what == "end_into":
+                    raise backend.error
+                return super().end_into(arrays)
+
+            def state(self):
                 if fails and backend.what == "state":
                     raise backend.error
-                return super().state_into(variables)
+                return super().state()
 
             def close(self):
                 backend.closed += 1
@@ -249,7 +358,7 @@ class Failing(ReferenceBackend):
         return FailingSession(problem)
 
 
-@pytest.mark.parametrize("what", ["prepare", "advance", "read", "state", "close"])
+@pytest.mark.parametrize("what", ["prepare", "advance", "read", "end_into", "state", "close"])
 def test_a_failure_on_one_device_names_it_and_closes_everything(what):
     failing = Failing(what, ZeroDivisionError("division by zero"))
     with blocks_of(BLOCK), pytest.raises(ZeroDivisionError, match="division by zero") as raised:

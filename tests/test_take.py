@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 import hhplug
 from hhplug import HHParameters, InvalidInput, Problem, Result, Simulator, Stimulus, simulate
+from hhplug.validity import Invalid
 
 N, STEPS, DT = 9, 240, 0.05
 RNG = np.random.default_rng(4)
@@ -106,6 +107,20 @@ def test_slices_of_slices_number_neurons_as_an_array_of_them_would():
         problem, numbers = problem.take(some), numbers[some]
         assert_array_equal(problem.neuron_ids, numbers)
         assert problem.neuron_ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "some", [slice(2, 7), slice(None, None, 3), slice(-2, 0, -2), slice(4, None), slice(3, 4)]
+)
+def test_a_slice_records_the_neurons_that_an_array_of_them_would(some):
+    invalid = Invalid(np.array([1, 3, 4, 7]), np.array([9, 2, 5, 4]))
+    whole = whole_problem(record_neurons=[7, 0, 4, 3, 6])
+    whole = whole.continuing(whole.initial, invalid)
+    ours, expected = whole.take(some), whole.take(np.arange(N)[some])
+    assert_array_equal(ours.record_neurons, expected.record_neurons)
+    assert_array_equal(ours.record_ranks, expected.record_ranks)
+    for field in Invalid._fields:
+        assert_array_equal(getattr(ours.invalid, field), getattr(expected.invalid, field))
 
 
 def test_a_slice_copies_no_arrays_and_indices_copy_no_stimulus(tmp_path):

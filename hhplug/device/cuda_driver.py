@@ -122,7 +122,8 @@ def _device(driver: ctypes.CDLL, index: int) -> ctypes.c_int:
 
 
 PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: pinned for all GPUs
-MEMORY_TYPE, HOST = 2, 1  # CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_MEMORYTYPE_HOST
+MEMORY_TYPE = 2  # CU_POINTER_ATTRIBUTE_MEMORY_TYPE
+HOST, DEVICE = 1, 2  # CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_DEVICE
 
 
 def pin(memory: NDArray[Any], index: int) -> Callable[[], None] | None:
@@ -169,3 +170,50 @@ def _is_pinned(address: int) -> bool:
         ctypes.byref(kind), MEMORY_TYPE, ctypes.c_uint64(address)
     )
     return status == 0 and kind.value == HOST
+
+
+class _Copy2D(ctypes.Structure):
+    """CUDA_MEMCPY2D of the driver: a copy of rows of WidthInBytes, each `Pitch` after the last."""
+
+    _fields_ = [
+        ("srcXInBytes", ctypes.c_size_t),
+        ("srcY", ctypes.c_size_t),
+        ("srcMemoryType", ctypes.c_uint),
+        ("srcHost", ctypes.c_void_p),
+        ("srcDevice", ctypes.c_uint64),
+        ("srcArray", ctypes.c_void_p),
+        ("srcPitch", ctypes.c_size_t),
+        ("dstXInBytes", ctypes.c_size_t),
+        ("dstY", ctypes.c_size_t),
+        ("dstMemoryType", ctypes.c_uint),
+        ("dstHost", ctypes.c_void_p),
+        ("dstDevice", ctypes.c_uint64),
+        ("dstArray", ctypes.c_void_p),
+        ("dstPitch", ctypes.c_size_t),
+        ("WidthInBytes", ctypes.c_size_t),
+        ("Height", ctypes.c_size_t),
+    ]
+
+
+def rows_to_host(target: NDArray[Any], source: int, stream: int, index: int) -> bool:
+    """Enqueue one copy to all rows of an array, which lie apart in pinned memory.
+
+    source: address on the GPU of an index, from which on its rows lie one after another. stream:
+    address of a CUDA stream of that GPU.
+
+    Returns False if the driver refuses, as it does for rows that are 2 GiB apart.
+    """
+    height, width = target.shape[0], target.shape[1] * target.itemsize
+    copy = _Copy2D(
+        srcMemoryType=DEVICE,
+        srcDevice=source,
+        srcPitch=width,
+        dstMemoryType=HOST,
+        dstHost=target.ctypes.data,
+        dstPitch=target.strides[0],
+        WidthInBytes=width,
+        Height=height,
+    )
+    with _primary_context(index):
+        status = ctypes.CDLL(DRIVER).cuMemcpy2DAsync_v2(ctypes.byref(copy), ctypes.c_void_p(stream))
+    return status == 0

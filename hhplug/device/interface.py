@@ -60,6 +60,17 @@ class Stream(ABC):
     def to_host(self, target: NDArray[Any], source: Array) -> None:
         """Copy target.size elements; target is pinned, contiguous and of source's type."""
 
+    def rows_to_host(self, target: NDArray[Any], source: Array) -> None:
+        """The same for a target of two dimensions whose rows are contiguous and lie apart.
+
+        By default this is a copy for each row. With a single one for all of them, the CPU does less
+        where several devices write to the columns of one array.
+        """
+        first = 0
+        for row in target:
+            self.to_host(row, source[first : first + row.size])
+            first += row.size
+
     @abstractmethod
     def to_device(self, target: Array, source: NDArray[Any]) -> None:
         """Copy source.size elements; source is pinned, contiguous and of target's type."""
@@ -71,6 +82,10 @@ class Stream(ABC):
     @abstractmethod
     def zero(self, array: Array) -> None:
         """Set every element to 0."""
+
+    def fill(self, array: Array, value: np.floating) -> bool:  # noqa: ARG002
+        """Set every element to a value of the array's type. False: it can't, as by default."""
+        return False
 
     @abstractmethod
     def record(self) -> Event:

@@ -4,14 +4,14 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, OrderedSpikes, Session, TimeArrays, new_time_arrays
+from hhplug.backend import Block, EndArrays, OrderedSpikes, Session, new_time_arrays
 from hhplug.device.block import DeviceBlock
 from hhplug.device.downloads import StateOnHost
 from hhplug.device.features import DeviceFeatures
@@ -20,7 +20,7 @@ from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
 from hhplug.device.launch import Launch, Slot, Start
 from hhplug.device.spike_store import SpikeStore
-from hhplug.device.transfers import Source
+from hhplug.device.transfers import Begun, Copy, Source
 from hhplug.device.uploads import Sources, upload_all
 from hhplug.device.work_arrays import INT, SLOTS, Views, WorkArrays
 from hhplug.lowering.program import Program
@@ -264,43 +264,60 @@ class DeviceSession(Session):
         return self.stream.record()
 
     def state(self) -> State:
-        shape = len(self.program.states), self.problem.n_neurons
-        variables = self.results.empty(shape, self.dtype)
-        on_host = StateOnHost(self, variables)
+        problem, new = self.problem, self.results.empty
+        variables = new((len(self.program.states), problem.n_neurons), self.dtype)
+        arrays = EndArrays(variables)
+        if self.store:  # together with the state, which is faster
+            counts = new((problem.n_neurons,), np.int64)
+            times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
+            arrays = EndArrays(variables, counts, times)
         with self.device.current():
-            if self.store:  # together with them, which is faster
-                spikes = self.store.ordered(on_host.copies, self._new_counts(), self._new_times)
-                self._spikes = spikes
-            else:
-                self.device.transfers.to_host(self.stream.record(), on_host.copies)
-            return on_host.state(self._step, self._valid)
+            return self._begin_end(arrays)()
 
-    def state_into(self, variables: NDArray[Any]) -> State:
-        on_host = StateOnHost(self, variables)
-        with self.device.current():
-            self.device.transfers.to_host(self.stream.record(), on_host.copies)
-            return on_host.state(self._step, self._valid)
-
-    def ordered_spikes(
-        self,
-        counts: NDArray[np.int64] | None = None,
-        times: TimeArrays | None = None,
-        first_neuron: int = 0,
-    ) -> OrderedSpikes:
+    def ordered_spikes(self) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
-        if spikes and counts is None:
-            return spikes
-        if counts is None:
-            counts = self._new_counts()
-        assert self.store
+        assert spikes, "state() comes before"
+        return spikes
+
+    def end_into(self, arrays: EndArrays) -> Callable[[], State]:
         with self.device.current():
-            return self.store.ordered([], counts, times or self._new_times, first_neuron)
+            finish = self._begin_end(arrays)
 
-    def _new_counts(self) -> NDArray[np.int64]:
-        return self.results.empty((self.problem.n_neurons,), np.int64)
+        def finished() -> State:
+            with self.device.current():
+                return finish()
 
-    def _new_times(self, n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return new_time_arrays(self.results, n_spikes)
+        return finished
+
+    def _begin_end(self, arrays: EndArrays) -> Callable[[], State]:
+        on_host = StateOnHost(self, arrays.variables)
+        if arrays.counts is None:
+            begun = [self.begin_home(on_host.copies)]
+            wait = partial(self.finish_home, begun)
+            self.hold(begun)
+        else:
+            assert self.store
+            wait = self.store.begin_home(arrays, on_host.copies)
+
+        def finish() -> State:
+            self._spikes = wait()
+            return on_host.state(self._step, self._valid)
+
+        return finish
+
+    def begin_home(self, copies: Sequence[Copy]) -> Begun:
+        """Begin copies to the host of what the session's stream has computed so far."""
+        return self.device.transfers.begin_to_host(self.stream, copies)
+
+    def hold(self, begun: Sequence[Begun]) -> None:
+        """Let the session's stream, and so its end, wait for copies that were begun."""
+        for each in begun:
+            if each.done:
+                self.stream.wait(each.done)
+
+    def finish_home(self, begun: Sequence[Begun]) -> None:
+        """Return when all copies that were begun are made."""
+        self.device.transfers.finish(self.stream, begun)
 
     def allocate(self, shapes: Shapes) -> Arrays:
         """New arrays for the session's work. Raises NotEnoughMemory."""

@@ -1,17 +1,19 @@
 """The spikes of a run, which stay on the device until the run ends and are put in order there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import OrderedSpikes, TimeArrays
+from hhplug.backend import EndArrays, OrderedSpikes
 from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
+from hhplug.device.kept import Allocation
 from hhplug.device.launch import SpikeRoom
-from hhplug.device.transfers import SMALL, Copy
+from hhplug.device.transfers import SMALL, Begun, Copy
 from hhplug.errors import NotEnoughMemory
 from hhplug.spike_order import SpikeSorter
 
@@ -36,6 +38,7 @@ class SpikeStore:
             problem.n_neurons, problem.start_step, problem.n_steps, problem.dt
         )
         self._on_host = False  # whether there was no room on the device
+        self._room: Allocation | None = None  # where the spikes are put in order
 
     def add(self, spikes: SpikeRoom, ready: Event, total: int, first: int, last: bool) -> None:
         """Keep the spikes of a launch that began with step `first`, after `ready`.
@@ -74,72 +77,78 @@ class SpikeStore:
         neuron, step, fraction = spikes_on_host(self._session, spikes, ready, total)
         self._sorter.add(neuron, step + np.int64(first), fraction)
 
-    def ordered(
-        self,
-        also: Sequence[Copy],
-        counts: NDArray[np.int64],
-        times: TimeArrays,
-        first_neuron: int = 0,
-    ) -> OrderedSpikes:
-        """The spikes of all blocks, as `Session.ordered_spikes` describes them.
+    def begin_home(self, arrays: EndArrays, also: Sequence[Copy]) -> Callable[[], OrderedSpikes]:
+        """Begin to put the spikes of all blocks in order, and to copy them to these arrays.
 
-        also: copies that are made together with those of the spikes, which is faster.
+        also: copies of what is ready already, which are made at the same time.
+
+        The function that is returned waits for all of this. Any thread may call it, within
+        device.current().
         """
-        timed = self._session.problem.spikes == "times"
-        if not self._on_host and (timed or counts.nbytes > SMALL):
+        assert arrays.counts is not None
+        if not self._on_host and (arrays.times or arrays.counts.nbytes > SMALL):
             with suppress(NotEnoughMemory):
-                return self._by_device(also, counts, times if timed else None, first_neuron)
+                return self._begin_on_device(arrays, arrays.counts, also)
+        return partial(self._by_host, arrays, arrays.counts, also)
+
+    def _by_host(
+        self, arrays: EndArrays, counts: NDArray[np.int64], also: Sequence[Copy]
+    ) -> OrderedSpikes:
         ready = self._session.stream.record()
         self._session.device.transfers.to_host(ready, [*also, Copy(counts, self._count, INT)])
-        if not timed:
+        if not arrays.times:
             return OrderedSpikes(counts, None)
         for _, part in self._parts:
             self._sort_on_host(part, ready, part.total, part.first_step)
         sorted_ = self._sorter.in_order()
-        filled = times(len(sorted_[0]))
+        filled = arrays.times(len(sorted_[0]))
         for array, values in zip(filled, sorted_, strict=True):
             array[:] = values
-        filled[0][:] += first_neuron
+        filled[0][:] += arrays.first_neuron
         return OrderedSpikes(counts, filled)
 
-    def _by_device(
-        self,
-        also: Sequence[Copy],
-        counts: NDArray[np.int64],
-        times: TimeArrays | None,
-        first_neuron: int,
-    ) -> OrderedSpikes:
-        """The same, as the device has put it in order. times: None for counts alone."""
+    def _begin_on_device(
+        self, arrays: EndArrays, counts: NDArray[np.int64], also: Sequence[Copy]
+    ) -> Callable[[], OrderedSpikes]:
         session, filled = self._session, None
-        n, total = session.problem.n_neurons, self._n_kept if times else 0
-        room = _room(total) if times else 0
-        ordered = session.take(
-            "ordered", {"places": (n, WIDE), "neuron": (room, WIDE), "time": (room, DOUBLE)}
+        n, total = session.problem.n_neurons, self._n_kept if arrays.times else 0
+        places = _room(total) if arrays.times else 0
+        room = session.take(
+            "ordered", {"places": (n, WIDE), "neuron": (places, WIDE), "time": (places, DOUBLE)}
         )
-        arrays = ordered.arrays
+        there, begun = room.arrays, []
         try:
+            begun.append(session.begin_home(also))
             if total:
                 parts = [part for _, part in self._parts]
-                session.place_spikes(parts, arrays, first_neuron)
+                session.place_spikes(parts, there, arrays.first_neuron)
             if counts.nbytes <= SMALL:  # they are widened on the host
-                copies = [*also, Copy(counts, self._count, INT)]
+                copies = [Copy(counts, self._count, INT)]
             else:
-                session.widen_counts(arrays["places"])  # which nothing else needs from here on
-                copies = [*also, Copy(counts, arrays["places"])]
-            if times:
-                # Once, and after all that may lack room: several devices wait here for each other.
-                filled = times(total)
-                copies += Copy(filled[0], arrays["neuron"]), Copy(filled[1], arrays["time"])
-            session.device.transfers.to_host(session.stream.record(), copies)
+                session.widen_counts(there["places"])  # which nothing else needs from here on
+                copies = [Copy(counts, there["places"])]
+            if arrays.times:
+                filled = arrays.times(total)
+                copies += Copy(filled[0], there["neuron"]), Copy(filled[1], there["time"])
+            begun.append(session.begin_home(copies))
         except BaseException:
+            session.hold(begun)
             session.stream.synchronize()  # before another session uses the arrays
+            session.give_back("ordered", room)
             raise
-        finally:
-            session.give_back("ordered", ordered)
-        return OrderedSpikes(counts, filled)
+        session.hold(begun)
+        self._room = room  # which is in use until the session's stream is done
+        return partial(self._finish, begun, OrderedSpikes(counts, filled))
+
+    def _finish(self, begun: Sequence[Begun], spikes: OrderedSpikes) -> OrderedSpikes:
+        self._session.finish_home(begun)
+        return spikes
 
     def free(self) -> None:
-        """Free the device's memory. The stream must be done."""
+        """Free the device's memory, or keep it. The stream must be done."""
+        room, self._room = self._room, None
+        if room:
+            self._session.give_back("ordered", room)
         for arrays, _ in self._parts:
             if arrays:
                 arrays.free()

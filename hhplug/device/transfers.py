@@ -47,6 +47,15 @@ class Copy(NamedTuple):
     dtype: np.dtype | None = None  # of the source, where it isn't the target's
 
 
+class Begun(NamedTuple):
+    """Copies to the host of which some are enqueued, and the others are left."""
+
+    done: "Event | None"
+    """Happens when those that are enqueued are done. None if there is none."""
+
+    left: Sequence[Copy]
+
+
 class Computed:
     """A row of numbers for the device, of which each part is computed when it is copied.
 
@@ -167,6 +176,35 @@ class Transfers:
                 if direct or not others:
                     self._stream.record().synchronize()
 
+    def begin_to_host(self, stream: "Stream", copies: Sequence[Copy]) -> Begun:
+        """Enqueue the copies to the host that the device makes by itself.
+
+        They wait for what is enqueued on the stream so far. The arrays on the device must be kept
+        until they are done, even if `finish`, which makes those that are left, isn't called.
+        """
+        direct, left = [], []
+        for copy in copies:
+            (direct if self._is_direct(copy) else left).append(copy)
+        if not direct:
+            return Begun(None, left)
+        with self._lock:
+            self._stream.wait(stream.record())
+            try:
+                for copy in direct:
+                    self._enqueue_to_host(copy)
+            except BaseException:
+                self._stream.synchronize()
+                raise
+            return Begun(self._stream.record(), left)
+
+    def finish(self, stream: "Stream", begun: Sequence[Begun]) -> None:
+        """Return when the arrays of all these copies are filled. stream: the one they wait for."""
+        if left := [copy for each in begun for copy in each.left]:
+            self.to_host(stream.record(), left)
+        for each in begun:
+            if each.done:
+                each.done.synchronize()
+
     def _is_direct(self, copy: Copy) -> bool:
         """Whether the device can write to the target by itself, and in large parts."""
         target, _, dtype = copy
@@ -177,10 +215,10 @@ class Transfers:
 
     def _enqueue_to_host(self, copy: Copy) -> None:
         target, source, _ = copy
-        first = 0
-        for row in [target.reshape(-1)] if target.flags.c_contiguous else target:
-            self._stream.to_host(row, source[first : first + row.size])
-            first += row.size
+        if target.flags.c_contiguous:
+            self._stream.to_host(target.reshape(-1), source[: target.size])
+        else:
+            self._stream.rows_to_host(target, source)
 
     def _to_host_through_buffers(self, copies: Sequence[Copy]) -> None:
         if all(copy.target.nbytes <= SMALL for copy in copies):

@@ -46,6 +46,10 @@ def _upload_state(session: "DeviceSession") -> None:
         if row.strides[0]:
             session.upload(target, row)
             continue
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            value = session.dtype.type(row[0])
+        if session.stream.fill(target, value):
+            continue
         done = min(n, SPREAD)
         session.upload(target[:done], row[:done])
         while done < n:

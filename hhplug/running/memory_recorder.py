@@ -108,7 +108,9 @@ class MemoryRecorder:
         )
 
     def _timed_spikes(self, invalid: Invalid) -> Spikes:
-        valid = invalid.valid(self._problem.n_neurons)
+        n = self._problem.n_neurons
+        # Writing a new array takes 1.6 ms for 16 million neurons, and rarely any is invalid.
+        valid = invalid.valid(n) if invalid.neuron.size else np.broadcast_to(True, n)
         if self._ordered and self._ordered.times:
             return Spikes(*self._ordered.times, valid)
         counted = int(self.spike_count.sum())

@@ -25,7 +25,7 @@ class Recorder(BlockRecorder, Protocol):
     """A recorder whose run has one outcome."""
 
     sample_bytes: int
-    """Largest size of a block's samples."""
+    """Largest size of a block's samples, on each device."""
 
     ordered_spikes: bool
     """Whether it may be given the spikes at the end of the run, instead of in blocks."""

@@ -112,7 +112,7 @@ def run(
         recorder = FeatureRecorder(problem, capabilities, recorder, pool)
         asked = recorder.asked
     given = backend.given(asked, recorder.ordered_spikes)
-    max_steps = max_steps_of(given, recorder.sample_bytes)
+    max_steps = max_steps_of(given, recorder.sample_bytes * backend.backend.n_devices)
     with Interruption() as interruption:
         with (
             reporter(progress) as report,

@@ -78,6 +78,13 @@ class HostStream(Stream):
     def zero(self, array):
         self.enqueue(partial(array.fill, 0))
 
+    def fill(self, array, value):
+        if array.itemsize > 4:  # as CUDA, which writes patterns of 32 bits
+            return False
+        assert value.dtype == array.dtype
+        self.enqueue(partial(array.fill, value))
+        return True
+
     def record(self):
         return HostEvent(self, self._enqueued)
 

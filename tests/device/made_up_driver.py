@@ -10,11 +10,12 @@ class Driver:
     """A substitute of libcuda with the functions that `hhplug.device.cuda_driver` calls.
 
     status: the answer of cuInit. context: the answer to the creation of a context. pins: whether it
-    pins memory.
+    pins memory. copies: whether it copies rows.
     """
 
-    def __init__(self, status=0, names=("A GPU",), context=0, pins=True):
+    def __init__(self, status=0, names=("A GPU",), context=0, pins=True, copies=True):
         self.status, self.names, self.context, self.pins = status, names, context, pins
+        self.copies, self.streams = copies, []
         self.pinned, self.current = {}, 0  # address → bytes; contexts that are pushed
         self.made, self.held = Counter(), Counter()  # contexts of each GPU
 
@@ -70,6 +71,19 @@ class Driver:
         known = any(0 <= pointer.value - a < size for a, size in self.pinned.items())
         kind._obj.value = 1 if known else 0  # CU_MEMORYTYPE_HOST
         return 0 if known else 1  # CUDA_ERROR_INVALID_VALUE
+
+    def cuMemcpy2DAsync_v2(self, copy, stream):
+        """CUDA's formula: row y of the target begins at base + y · pitch."""
+        assert self.current
+        if not self.copies:
+            return 1
+        c = copy._obj
+        assert (c.srcMemoryType, c.dstMemoryType) == (2, 1)  # CU_MEMORYTYPE_DEVICE, _HOST
+        for y in range(c.Height):
+            to, of = c.dstHost + y * c.dstPitch, c.srcDevice + y * c.srcPitch
+            ctypes.memmove(to, of, c.WidthInBytes)
+        self.streams.append(stream.value)
+        return 0
 
 
 @pytest.fixture

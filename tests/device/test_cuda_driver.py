@@ -15,6 +15,7 @@ from hhplug.device.cuda_driver import (
     pin,
     present,
     retain_context,
+    rows_to_host,
 )
 
 
@@ -157,3 +158,22 @@ def test_memory_that_the_driver_refuses_to_pin_is_not_pinned(driver):
     made_up = driver(pins=False)
     assert pin(np.zeros(3), 0) is None
     assert not made_up.held[0]
+
+
+@pytest.mark.parametrize("columns", [slice(0, 4), slice(4, 7)])
+def test_one_copy_fills_the_rows_of_a_part_of_an_array(driver, columns):
+    made_up, target = driver(), np.zeros((5, 7), np.float32)
+    source = np.arange(5.0 * (columns.stop - columns.start), dtype=np.float32)
+    assert rows_to_host(target[:, columns], source.ctypes.data, 17, 0)
+    expected = np.zeros((5, 7), np.float32)
+    expected[:, columns] = source.reshape(5, -1)
+    np.testing.assert_array_equal(target, expected)
+    assert made_up.streams == [17]
+    assert not made_up.held[0]
+
+
+def test_rows_that_the_driver_refuses_to_copy_are_left_to_the_caller(driver):
+    driver(copies=False)
+    target = np.zeros((5, 7))
+    assert not rows_to_host(target[:, :3], np.ones(15).ctypes.data, 17, 0)
+    assert not target.any()

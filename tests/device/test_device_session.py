@@ -10,6 +10,9 @@ from host_problems import (
     BOUND,
     CURRENTS,
     EVERYTHING,
+    N_STEPS,
+    STATES,
+    N,
     assert_agrees,
     blocks_of,
     expected_of,
@@ -19,6 +22,7 @@ from host_problems import (
 )
 
 from hhplug import HHParameters, Stimulus, simulate
+from hhplug.backend import EndArrays, Recorded
 from hhplug.device import block as device_block
 from hhplug.device import session as device_session
 from hhplug.membranes import LTS
@@ -227,3 +231,43 @@ def test_a_session_has_the_states_and_parameters_of_its_membrane(device, device_
     expected = expected_of(ours)
     assert expected.spike_count.any()
     assert_agrees(simulate(ours, backend_on(device)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("of_one", [False, True])
+def test_a_state_that_is_the_same_for_all_neurons_is_that_of_each(
+    device, dtype, of_one, monkeypatch
+):
+    monkeypatch.setattr("hhplug.device.uploads.SMALL", 64)
+    monkeypatch.setattr("hhplug.device.uploads.SPREAD", 4)
+    state = STATES[:, 2] if of_one else np.tile(STATES[:, [2]], N)
+    problem = problem_of(initial_state=state, batch_size=N, dtype=dtype, record_all=True)
+    ours = simulate(problem, backend_on(device))
+    for name, value in zip("Vmhn", STATES[:, 2], strict=True):
+        np.testing.assert_array_equal(ours[name][0], np.full(N, value, dtype))
+
+
+@pytest.mark.parametrize("spikes", ["times", "off"])
+def test_memory_is_not_freed_while_the_end_of_a_run_is_copied_from_it(spikes, monkeypatch):
+    monkeypatch.setattr("hhplug.device.transfers.SMALL", 64)
+    monkeypatch.setattr("hhplug.device.transfers.LEAST_ROW", 64)
+    device = HostDevice()
+    opened = backend_on(device)
+    problem = opened.given(problem_of(stimulus=CURRENTS["held"], spikes=spikes, **EVERYTHING), True)
+    with opened.backend.prepare(problem, N_STEPS) as session:
+        block, samples = session.advance(N_STEPS), np.empty((4, N_STEPS, N))
+        recorded = dict(zip("Vmhn", samples, strict=True))
+        block.read(Recorded(problem, recorded, np.zeros(N, np.int64)))
+        variables, counts, times = np.zeros((4, N)), np.zeros(N, np.int64), np.zeros((2, 10 * N))
+        for array in (variables, counts, times):
+            device.pin(array)
+        arrays = EndArrays(variables)
+        if problem.ordered_spikes:
+            room = times.view(np.int64)[0], times[1]
+            arrays = EndArrays(variables, counts, lambda n: (room[0][:n], room[1][:n]))
+        session.end_into(arrays)
+        copies = device.transfers._stream._queue
+        assert copies
+        assert not variables.any()
+    assert not copies  # which nobody has waited for but the session, before it freed its memory
+    assert variables.all()

@@ -18,6 +18,7 @@ from under_test import NAMES
 import hhplug
 from hhplug import BackendUnavailable, NotEnoughMemory, Problem, Simulator, Stimulus
 from hhplug.device import block as device_block
+from hhplug.device import cuda_driver
 from hhplug.device import session as device_session
 from hhplug.plugins import choice
 
@@ -196,6 +197,28 @@ def test_device_arrays_equal_the_arrays_on_the_host(backend, form):
         assert not isinstance(kept[name], np.ndarray)
         assert kept[name].shape == samples.shape
     assert_same(kept.on_host(), host)
+
+
+@every_gpu_backend
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_rows_of_a_part_come_home_in_one_copy(monkeypatch, backend, dtype):
+    copied, rows_to_host = [], cuda_driver.rows_to_host
+
+    def noted(*arguments):
+        copied.append(rows_to_host(*arguments))
+        return copied[-1]
+
+    monkeypatch.setattr(cuda_driver, "rows_to_host", noted)
+    arguments = {"T": 0.5, "stimulus": sweep(200_001), "record": ("V", "n")}
+    one = Simulator(backend, dtype).run(**arguments)
+    both = Simulator(backend, dtype, device=[0, 0])
+    for _ in range(3):  # memory is pinned when it is used again
+        copied.clear()
+        result = both.run(**arguments)
+        assert_same(result, one)
+        del result
+    assert copied
+    assert all(copied)
 
 
 @every_gpu_backend

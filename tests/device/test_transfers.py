@@ -125,6 +125,50 @@ def test_nothing_writes_to_pinned_memory_after_an_error(device):
     assert target.all()
 
 
+def test_copies_that_the_device_makes_by_itself_begin_before_the_others_are_waited_for():
+    device = HostDevice("copies")
+    with device.current():
+        direct, small, large = (np.zeros(size) for size in (700, 5, 300))
+        device.pin(direct)
+        sources = [numbers(each.size) for each in (direct, small, large)]
+        stream = device.stream()
+        copies = list(map(Copy, (direct, small, large), sources))
+        begun = [device.transfers.begin_to_host(stream, copies)]
+        np.testing.assert_array_equal(direct, sources[0])
+        assert not small.any()
+        assert not large.any()
+        device.transfers.finish(stream, begun)
+        for target, source in zip((direct, small, large), sources, strict=True):
+            np.testing.assert_array_equal(target, source)
+
+
+@pytest.mark.parametrize("size", [5, 700])
+def test_copies_that_are_begun_wait_for_what_fills_the_array_on_the_device(device, size):
+    stream, target, source = device.stream(), np.zeros(size), np.zeros(size)
+    device.pin(target)
+    stream.enqueue(partial(source.fill, 3.0))
+    begun = [device.transfers.begin_to_host(stream, [Copy(target, source)])]
+    device.transfers.finish(stream, begun)
+    np.testing.assert_array_equal(target, 3.0)
+
+
+@pytest.mark.parametrize("between", [5, 700])
+def test_copies_that_were_begun_one_after_another_are_waited_for_together(device, between):
+    targets = [np.zeros(size) for size in (700, between, 700)]
+    for target in targets:
+        if target.size > 5:
+            device.pin(target)
+    sources = [numbers(each.size) for each in targets]
+    stream = device.stream()
+    begun = [
+        device.transfers.begin_to_host(stream, [Copy(target, source)])
+        for target, source in zip(targets, sources, strict=True)
+    ]
+    device.transfers.finish(stream, begun)
+    for target, source in zip(targets, sources, strict=True):
+        np.testing.assert_array_equal(target, source)
+
+
 def arrived(device, rows, dtype=FLOAT64):
     """Copy rows to the device, and return the device's array."""
     target = np.full(rows.size + SPARE, 77, dtype)

@@ -36,6 +36,8 @@ class StateApartLost(Faultless):
 
     def prepare(self, problem, max_steps):
         session = super().prepare(problem, max_steps)
-        write = session.state_into
-        session.state_into = lambda variables: write(np.ascontiguousarray(variables))
+        write = session.end_into
+        session.end_into = lambda arrays: write(
+            arrays._replace(variables=np.ascontiguousarray(arrays.variables))
+        )
         return session

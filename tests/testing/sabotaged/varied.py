@@ -248,7 +248,7 @@ class OrderedSpikesTimedFromTheRun(Faultless):
 
 
 class OrderingSession(FaultySession):
-    def ordered_spikes(self, counts=None, times=None):  # noqa: ARG002
+    def ordered_spikes(self):
         problem = self.problem
         spikes = [spike for block in self.kept for spike in block.spikes]
         counts = sum(block.spike_count for block in self.kept)

@@ -98,8 +98,10 @@ def _allocate(size: int) -> Any:
 
 
 class GpuStream(Stream):
-    def __init__(self) -> None:
-        self.handle = cuda.Stream()
+    """A CUDA stream of the GPU of an index."""
+
+    def __init__(self, index: int) -> None:
+        self.handle, self._index = cuda.Stream(), index
 
     @property
     def pointer(self) -> int:
@@ -109,6 +111,10 @@ class GpuStream(Stream):
     def to_host(self, target: NDArray[Any], source: Elements) -> None:
         cuda.memcpy_dtoh_async(target, source.address, self.handle)
 
+    def rows_to_host(self, target: NDArray[Any], source: Elements) -> None:
+        if not cuda_driver.rows_to_host(target, source.address, self.pointer, self._index):
+            super().rows_to_host(target, source)
+
     def to_device(self, target: Elements, source: NDArray[Any]) -> None:
         cuda.memcpy_htod_async(target.address, source, self.handle)
 
@@ -117,6 +123,12 @@ class GpuStream(Stream):
 
     def zero(self, array: Elements) -> None:
         cuda.memset_d8_async(array.address, 0, array.nbytes, self.handle)
+
+    def fill(self, array: Elements, value: np.floating) -> bool:
+        if value.itemsize != np.uint32().itemsize:  # CUDA writes patterns of up to 32 bits
+            return False
+        cuda.memset_d32_async(array.address, int(value.view(np.uint32)), array.size, self.handle)
+        return True
 
     def record(self) -> cuda.Event:
         return cuda.Event(cuda.event_flags.DISABLE_TIMING).record(self.handle)
@@ -173,7 +185,7 @@ class Gpu(Device):
         return cuda_driver.is_pinned(array)
 
     def stream(self) -> GpuStream:
-        return GpuStream()
+        return GpuStream(self._index)
 
     @cache  # noqa: B019 (a Gpu lives as long as the process)
     def module(self, source: str, **choices: int) -> Any:

@@ -263,7 +263,8 @@ class TritonSession(DeviceSession):
                 about = places, part.first_step, first_neuron, arrays["neuron"], arrays["time"]
                 place: Any = placing.place_spikes[(triton.cdiv(part.total, placing.TILE),)]
                 place(part.total, *of_part, *about, placing.TILE)
-            arrays["time"].mul_(self.problem.dt)
+            n_spikes = sum(part.total for part in parts)
+            arrays["time"][:n_spikes].mul_(self.problem.dt)
 
     def widen_counts(self, counts: torch.Tensor) -> None:
         self.stream.copy(counts, self.arrays["spike_count"])

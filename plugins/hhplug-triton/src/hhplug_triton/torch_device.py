@@ -32,8 +32,10 @@ class TorchArrays(Arrays):
 
 
 class TorchStream(Stream):
-    def __init__(self, module: Any):
-        self._module = module
+    """A stream of PyTorch's current device. module: of its kind, such as torch.cuda."""
+
+    def __init__(self, module: Any, device: torch.device):
+        self._module, self._device = module, device
         self._handle = module.Stream()
         self._handle.wait_stream(module.current_stream())
 
@@ -51,6 +53,12 @@ class TorchStream(Stream):
         with self.active():
             torch.from_numpy(target).copy_(_first(source, target.size), non_blocking=True)
 
+    def rows_to_host(self, target: NDArray[Any], source: torch.Tensor) -> None:
+        # PyTorch would copy to an array of its own first, and from there on the CPU.
+        address, index = source.data_ptr(), self._device.index
+        if not cuda_driver.rows_to_host(target, address, self.pointer, index):
+            super().rows_to_host(target, source)
+
     def to_device(self, target: torch.Tensor, source: NDArray[Any]) -> None:
         with self.active():
             _first(target, source.size).copy_(torch.from_numpy(source), non_blocking=True)
@@ -62,6 +70,11 @@ class TorchStream(Stream):
     def zero(self, array: torch.Tensor) -> None:
         with self.active():
             array.zero_()
+
+    def fill(self, array: torch.Tensor, value: np.floating) -> bool:
+        with self.active():
+            array.fill_(float(value))
+        return True
 
     def record(self) -> Event:
         event = self._module.Event()
@@ -116,7 +129,7 @@ class TorchDevice(Device):
         return is_nvidia(self.device) and cuda_driver.is_pinned(array)
 
     def stream(self) -> TorchStream:
-        return TorchStream(self._module)
+        return TorchStream(self._module, self.device)
 
 
 def is_nvidia(device: torch.device) -> bool:
