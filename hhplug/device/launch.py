@@ -58,7 +58,7 @@ class Launch:
     n_steps: int
     first_step: int  # number of the first of them, counted from time zero
     state: Array  # (states·N) in the order of the program's states, then a noise's x; updated
-    current: Array  # waveforms (n_steps × J), or rows of an array current
+    current: Array  # waveform (n_steps × J), or rows of an array current
     held: bool  # all rows are equal, and only the first is given
     samples: Mapping[str, Array]  # variable → room for its samples, one after another
     first_sample: int  # first sampled step of this launch; n_steps if none is sampled

@@ -251,8 +251,7 @@ class TritonSession(DeviceSession):
                 place = arrays["places"][part.neuron] + part.ordinal
                 step = part.step.double().add_(part.first_step)
                 arrays["time"][place] = step.add_(part.fraction).mul_(self.problem.dt)
-                neuron = part.neuron.long()
-                arrays["neuron"][place] = neuron.add_(first_neuron) if first_neuron else neuron
+                arrays["neuron"][place] = part.neuron.long().add_(first_neuron)
 
     def widen_counts(self, counts: torch.Tensor) -> None:
         self.stream.copy(counts, self.arrays["spike_count"])
