@@ -34,6 +34,9 @@ static inline float __uint_as_float(unsigned bits) {
   return f;
 }
 
+template <typename T> static inline const T* in_registers(const T* p) { return p; }
+template <typename T> static inline T read_only(const T* p) { return *p; }
+
 static inline int min(int a, int b) { return a < b ? a : b; }
 
 #if REAL64

@@ -46,6 +46,16 @@ DEVICE long long own_neuron() {
   return (long long)block * THREADS + thread;
 }
 
+// The same address, in registers of the thread. The compiler keeps one that is the same for all
+// threads elsewhere, and brings it there whenever something is read.
+DEVICE const real* in_registers(const real* p) {
+  const real* own;
+  asm volatile("mov.u64 %0, %1;" : "=l"(own) : "l"(p));
+  return own;
+}
+
+DEVICE real read_only(const real* p) { return __ldg(p); }  // of memory that nothing writes meanwhile
+
 #if REAL64
 
 DEVICE real fma_(real a, real b, real c) { return __fma_rn(a, b, c); }
@@ -286,6 +296,9 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
   const real gain = b.current.gain[b.current.gain_per_neuron ? i : 0];
 #endif
   real first = first_of(b.current, 0, i, b.N);
+#if CURRENT == WAVEFORM
+  const real* next = in_registers(b.current.waveform + 1);
+#endif
 #if CURRENT == HELD
   const real I = I_of(b.current, first, 0, i, b.N, gain, p);
 #endif
@@ -302,7 +315,12 @@ DEVICE State run(const Block& b, long long i, State y, int* spikes, int* first_i
   const auto take_step = [&](int k) {
 #if CURRENT != HELD
     const real I = I_of(b.current, first, k, i, b.N, gain, p);
-    first = first_of(b.current, k + 1, i, b.N);  // while this is computed
+    // The next one is read while this is computed.
+#if CURRENT == WAVEFORM
+    first = read_only(next++);  // 0.975 of a held current's speed, 0.952 without `next` (squid, H100)
+#else
+    first = first_of(b.current, k + 1, i, b.N);
+#endif
 #endif
 #if RECORD
     if (k == next_sample) {
