@@ -8,7 +8,6 @@ median of some calls, between which the result is deleted.
 """
 
 import argparse
-import gc
 from collections.abc import Callable
 from functools import cache
 from statistics import median
@@ -80,7 +79,6 @@ def timed(call: Callable[[], Result]) -> tuple[float, float]:
     """Median seconds of calls, and of their runs alone, after two that warm up."""
     calls, runs = [], []
     for number in range(CALLS + 2):
-        gc.collect()
         began = perf_counter()
         result = call()
         seconds = perf_counter() - began

@@ -7,6 +7,7 @@ the speed too, on a machine that does nothing else.
 
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,8 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=0, help="measure the speed with so many")
     chosen = parser.parse_args()
     header = [*HEADER, *(["neuron-steps/s"] if chosen.neurons else [])]
-    for row in (header, ["---"] * len(header), *rows(chosen.backends, chosen.neurons)):
+    lines = chain([header, ["---"] * len(header)], rows(chosen.backends, chosen.neurons))
+    for row in lines:
         print(f"| {' | '.join(row)} |", flush=True)
 
 
