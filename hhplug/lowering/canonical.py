@@ -47,13 +47,13 @@ Product = tuple[tuple[Factor, Fraction], ...]
 ONE: Product = ()
 
 
-def product(powers: Mapping[Factor, Fraction] | Iterable[tuple[Factor, Fraction]]) -> Product:
+def product(powers: dict[Factor, Fraction] | Iterable[tuple[Factor, Fraction]]) -> Product:
     """The product of factors to these powers, which may be zero."""
     return tuple(sorted(((f, p) for f, p in _pairs(powers) if p), key=lambda pair: _key(pair[0])))
 
 
 def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
-    return given.items() if isinstance(given, Mapping) else given
+    return given.items() if isinstance(given, dict) else given
 
 
 def _key(factor: Factor) -> str:
@@ -77,23 +77,28 @@ def inverse(a: Product) -> Product:
     return tuple((factor, -power) for factor, power in a)
 
 
-Terms = Mapping[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
+Terms = dict[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
 
 
 class Sum:
     """A sum of products with coefficients; it never changes."""
 
     def __init__(self, terms: Terms):
-        merged: dict[Product, Coefficient] = {}
-        for factors, coefficient in _pairs(terms):
-            merged[factors] = merged.get(factors, 0) + coefficient
-        kept = ((factors, c) for factors, c in merged.items() if c != 0)
-        self.terms = tuple(sorted(kept, key=lambda term: [_key(f) for f, _ in term[0]]))
-        self._hash = hash(self.terms)
+        terms = list(_pairs(terms))
+        if len(terms) > 1:
+            merged: dict[Product, Coefficient] = {}
+            for factors, coefficient in terms:
+                merged[factors] = merged.get(factors, 0) + coefficient
+            terms = sorted(merged.items(), key=lambda term: [_key(f) for f, _ in term[0]])
+        self.terms = tuple((factors, c) for factors, c in terms if c != 0)
 
     @cached_property
     def key(self) -> str:
         return f"({self!r})"
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
 
     def __hash__(self) -> int:
         return self._hash
@@ -121,14 +126,21 @@ class Sum:
         return as_sum(other) - self
 
     def __mul__(self, other: "Sum | Coefficient") -> "Sum":
-        other = as_sum(other)
+        if not isinstance(other, Sum):
+            return self._times_number(other)
         if not self.terms or not other.terms:
             return ZERO
         for one, two in ((self, other), (other, self)):
-            if one.number is not None:  # a number goes into the sum
-                return Sum((factors, one.terms[0][1] * c) for factors, c in two.terms)
+            if one.number is not None:
+                return two._times_number(one.terms[0][1])
         (c, factors), (d, others) = self.as_product(), other.as_product()
         return Sum({times(factors, others): c * d})
+
+    def _times_number(self, number: Coefficient) -> "Sum":
+        """This with a number in each coefficient."""
+        if number == 1:
+            return self
+        return Sum((factors, number * c) for factors, c in self.terms)
 
     def __pow__(self, power: Fraction | int) -> "Sum":
         power = Fraction(power)

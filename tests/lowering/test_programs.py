@@ -1,8 +1,11 @@
 """Lowered programs as data: the same in every process, kept in files, readable."""
 
 import os
+import pickle
+import struct
 import subprocess
 import sys
+from hashlib import sha256
 
 import pytest
 
@@ -76,12 +79,32 @@ def test_another_process_finds_a_program_in_a_file(tmp_path, monkeypatch):
     assert file.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
-def test_a_damaged_file_is_replaced(content, tmp_path, monkeypatch):
+def with_a_checksum(content):
+    return sha256(content).digest() + content
+
+
+def with_another_number(content):
+    third, quarter = (struct.pack(">d", number) for number in (1 / 3, 1 / 4))
+    assert third in content
+    return content.replace(third, quarter)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda _: b"",
+        lambda _: with_a_checksum(b"not a pickle"),
+        lambda _: with_a_checksum(pickle.dumps(None)),
+        lambda content: content[:-1],
+        with_another_number,
+    ],
+    ids=["empty", "no pickle", "no program", "cut off", "another number"],
+)
+def test_a_damaged_file_is_replaced(damaged, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
-    program = cache.kept("key", lambda: lowered(squid, "gpu-float32"))
+    program = cache.kept("key", lambda: lowered(squid, "numpy-float32"))
     (file,) = tmp_path.iterdir()
-    file.write_bytes(content)
+    file.write_bytes(damaged(file.read_bytes()))
     assert cache.kept("key", lambda: program) is program
     assert cache.kept("key", lambda: pytest.fail("the file isn't used")) == program
 
