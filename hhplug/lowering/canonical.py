@@ -215,15 +215,24 @@ class Sum:
         return c, times(out, ((inner, Fraction(1)),))
 
     def _denominators(self) -> Product:
-        """The product of the sums that terms are divided by, except those that may be zero.
+        """The product of the sums that terms are divided by; without those to fractional powers.
 
-        Multiplied out, a quotient that is 0/0 at some voltage couldn't be guarded any more.
+        It is ONE if any of them may be zero: multiplied out, a quotient that is 0/0 at some voltage
+        couldn't be guarded any more.
         """
+        powers = [
+            (factor, power)
+            for factors, _ in self.terms
+            for factor, power in factors
+            if isinstance(factor, Sum)
+        ]
+        if any(power < 0 and factor.may_vanish for factor, power in powers):
+            return ONE
+        fractional = {factor for factor, power in powers if power.denominator != 1}
         worst: dict[Factor, Fraction] = {}
-        for factors, _ in self.terms:
-            for factor, power in factors:
-                if isinstance(factor, Sum) and power < 0 and not factor.may_vanish:
-                    worst[factor] = max(worst.get(factor, Fraction(0)), -power)
+        for factor, power in powers:
+            if power < 0 and factor not in fractional:
+                worst[factor] = max(worst.get(factor, Fraction(0)), -power)
         return product(worst)
 
     def _expanded(self, by: Product) -> "Sum":

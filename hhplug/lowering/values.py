@@ -19,6 +19,7 @@ from hhplug.lowering.canonical import (
     is_positive,
     names_of,
     product,
+    symbol,
 )
 from hhplug.lowering.exponentials import Family, addition_chain, fractional
 from hhplug.lowering.operations import Operations
@@ -216,7 +217,9 @@ class Values:
         denominator: Operand = 1.0
         under, over = [], []
         for factor, power in written.others:
-            if isinstance(factor, str):
+            if isinstance(factor, str) and power < 0:
+                under.append((symbol(factor), -power))
+            elif isinstance(factor, str):
                 operands.append(self.power(env[factor], power))
             elif isinstance(factor, Function):
                 operand, scale = self._function(factor, env)
@@ -228,7 +231,7 @@ class Values:
                 under.append((factor, -power))
         if under:
             scale = as_sum(1)
-            alone = len(under) == 1 and under[0][1] == 1
+            alone = len(under) == 1 and under[0][1] == 1 and len(under[0][0].terms) > 1
             if alone and self.denominators.get(under[0][0], 0) <= 1 and coefficient.number != 1.0:
                 scale, coefficient = 1 / coefficient, as_sum(1)  # A/(1 + c z) = 1/(1/A + (c/A) z)
             for factor, power in under:
