@@ -94,6 +94,7 @@ class Derivative:
         self.values.denominators = formulas.denominators
         self.op = self.values.op
         self.labels: dict[str, str] = {}  # names of the equations for results of operations
+        self._given_labels: set[str] = set()
         self.stages: list[int] = []
         self.slopes: list[Operand] = []
         self.conductance: Operand = 0.0
@@ -124,9 +125,15 @@ class Derivative:
         return {state: slopes[state] for state in self.reading.states}
 
     def _label(self, operand: Operand, name: str) -> None:
-        """Call the result of an operation by a name of the equations, in this stage."""
-        if isinstance(operand, str):
-            self.labels.setdefault(operand, f"{name}_{len(self.stages)}")
+        """Call the result of an operation by a name of the equations, in this stage.
+
+        A later result of the same stage, at another state, doesn't get the name, nor does a result
+        that has one, of an equal expression.
+        """
+        name = f"{name}_{len(self.stages)}"
+        if isinstance(operand, str) and name not in self._given_labels:
+            self._given_labels.add(name)
+            self.labels.setdefault(operand, name)
 
     def labelled(self, after: dict[str, Operand]) -> dict[str, Operand]:
         """The states after the step; their operations are labelled V_next, m_next and so on."""

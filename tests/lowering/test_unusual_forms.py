@@ -7,7 +7,8 @@ from test_rates import BOUND, worst_error
 from hhplug import InvalidInput
 from hhplug.lowering.checking import checked
 from hhplug.lowering.lower import lowered
-from hhplug.membranes.description import Channel, Gate
+from hhplug.lowering.methods import METHODS
+from hhplug.membranes.description import CalciumPool, Channel, Gate
 from hhplug.membranes.membrane import Membrane
 
 LINOID = "(V + 40) / (1 - exp(-(V + 40) / 10))"
@@ -105,3 +106,16 @@ def test_two_reciprocals_that_meet_in_a_product_are_one_quotient():
     program = lowered(membrane(FORMS["two reciprocals multiplied"]), "numpy-float64")
     known = program.given | {op.out for op in program.ops}
     assert {a for op in program.ops for a in op.args if isinstance(a, str)} <= known
+
+
+def test_gates_that_are_described_alike_are_accepted_by_the_check():
+    bound = "Ca / (Ca + 1e-3)"
+    alike = Membrane(
+        "m",
+        T=Channel("s", g=0.4, E=120.0, s=Gate(inf=0.5, tau=1.0)),
+        slow=Channel("q", g=1.0, E=-90.0, q=Gate(inf=bound, tau=40.0)),
+        fast=Channel("c", g=1.0, E=-90.0, c=Gate(inf=bound, instantaneous=True)),
+        Ca=CalciumPool("T", per_current=5e-5, rest=1e-4, tau=5.0),
+    )
+    for method in METHODS:
+        checked(lowered(alike, "cpu-float64", method), alike)
