@@ -262,11 +262,19 @@ class Sum:
         return Sum(total)
 
     def value(self, values: Mapping[str, Any]) -> Any:
-        """This in float64. values: a number or an array for each name."""
-        total: Any = 0.0
+        """This in float64. values: a number or an array for each name.
+
+        What is divided by zero is infinite, as of arrays so of numbers, and without a warning.
+        """
+        numbers = {name: np.float64(x) for name, x in values.items() if isinstance(x, float)}
+        with np.errstate(all="ignore"):
+            return self._value({**values, **numbers})
+
+    def _value(self, values: Mapping[str, Any]) -> Any:
+        total: Any = np.float64(0.0)
         for factors, c in self.terms:
             exponent: Any = 0.0
-            term: Any = float(c)
+            term: Any = np.float64(c)
             for factor, power in factors:
                 p = int(power) if power.denominator == 1 else float(power)
                 if isinstance(factor, Exponential):
@@ -274,9 +282,9 @@ class Sum:
                 elif isinstance(factor, str):
                     term = term * values[factor] ** p
                 elif isinstance(factor, Sum):
-                    term = term * factor.value(values) ** p
+                    term = term * factor._value(values) ** p
                 else:
-                    term = term * getattr(np, factor.name)(factor.argument.value(values)) ** p
+                    term = term * getattr(np, factor.name)(factor.argument._value(values)) ** p
             if isinstance(exponent, np.ndarray) or exponent:
                 term = term * np.exp(exponent)
             total = total + term

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from hhplug.lowering import cache
 from hhplug.lowering.lower import lower, lowered
 from hhplug.lowering.program import KINDS
 from hhplug.lowering.targets import TARGETS
+from hhplug.membranes.description import Channel, Gate, Parameter
+from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.squid import squid
 
 PRINT_DIGEST = """
@@ -113,3 +116,15 @@ def test_a_program_is_made_where_no_folder_can_be_written(tmp_path, monkeypatch)
     (tmp_path / "file").touch()
     monkeypatch.setattr(cache, "FOLDER", tmp_path / "file" / "programs")
     assert cache.kept("key", lambda: lowered(squid, "gpu-float32")).states == squid.states
+
+
+def test_what_is_divided_by_a_parameter_of_zero_is_infinite_for_a_number_as_for_an_array():
+    slow = Gate(inf=0.5, tau="tau_q")
+    membrane = Membrane("m", K=Channel("q", g=1.0, E=-80.0, q=slow), tau_q=Parameter(9.0, "ms"))
+    usual = membrane.equations.defaults
+    for value in (0.0, np.zeros(3)):
+        rows = lowered(membrane, "gpu-float32").row_values({**usual, "tau_q": value}, 0.01)
+        assert any(np.isinf(row).all() for row in rows.values())
+        with np.errstate(divide="ignore"):  # as in every run
+            gates = membrane.equations.linear_gates(np.zeros((2, 3)), {**usual, "tau_q": value})
+        assert np.isinf(gates["q"]).all()
