@@ -12,6 +12,7 @@ from hhplug._version import __version__
 from hhplug.files import replacing
 from hhplug.lowering.program import Program
 
+CHECKSUM_BYTES = 32  # at the beginning of a file; the rest is the pickled program
 FOLDER = Path(user_cache_dir("hhplug")) / "programs"
 
 
@@ -19,20 +20,24 @@ def kept(key: str, make: Callable[[], Program]) -> Program:
     """The program of a key, which is made if no file has it.
 
     The key must hold all that the program depends on but this package's source. A file that cannot
-    be read or written is no error: the program is made again.
+    be read or written, or that is damaged, is no error: the program is made again.
     """
     file = FOLDER / sha256(f"{_source()} {key}".encode()).hexdigest()
     try:
-        program = pickle.loads(file.read_bytes())
-        if isinstance(program, Program):
-            return program
-    except Exception:  # whatever a damaged file raises
+        content = file.read_bytes()
+        checksum, pickled = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+        if sha256(pickled).digest() == checksum:  # one changed bit may be another coefficient
+            program = pickle.loads(pickled)
+            if isinstance(program, Program):
+                return program
+    except Exception:  # whatever a file of other versions of Python raises
         pass
     program = make()
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
+        pickled = pickle.dumps(program)
         with replacing(file) as part:
-            part.write(pickle.dumps(program))
+            part.write(sha256(pickled).digest() + pickled)
     except OSError:
         pass
     return program
@@ -41,8 +46,9 @@ def kept(key: str, make: Callable[[], Program]) -> Program:
 @cache
 def _source() -> str:
     """A hash of the version and of the source that makes programs."""
-    package = Path(__file__).parent
-    files = [*package.glob("*.py"), *(package.parent / "membranes").glob("*.py")]
+    hhplug = Path(__file__).parents[1]
+    files = [hhplug / "validity.py"]
+    files += [file for part in ("lowering", "membranes") for file in (hhplug / part).glob("*.py")]
     digest = sha256(__version__.encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

@@ -47,13 +47,13 @@ Product = tuple[tuple[Factor, Fraction], ...]
 ONE: Product = ()
 
 
-def product(powers: Mapping[Factor, Fraction] | Iterable[tuple[Factor, Fraction]]) -> Product:
+def product(powers: dict[Factor, Fraction] | Iterable[tuple[Factor, Fraction]]) -> Product:
     """The product of factors to these powers, which may be zero."""
     return tuple(sorted(((f, p) for f, p in _pairs(powers) if p), key=lambda pair: _key(pair[0])))
 
 
 def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
-    return given.items() if isinstance(given, Mapping) else given
+    return given.items() if isinstance(given, dict) else given
 
 
 def _key(factor: Factor) -> str:
@@ -77,23 +77,28 @@ def inverse(a: Product) -> Product:
     return tuple((factor, -power) for factor, power in a)
 
 
-Terms = Mapping[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
+Terms = dict[Product, Coefficient] | Iterable[tuple[Product, Coefficient]]
 
 
 class Sum:
     """A sum of products with coefficients; it never changes."""
 
     def __init__(self, terms: Terms):
-        merged: dict[Product, Coefficient] = {}
-        for factors, coefficient in _pairs(terms):
-            merged[factors] = merged.get(factors, 0) + coefficient
-        kept = ((factors, c) for factors, c in merged.items() if c != 0)
-        self.terms = tuple(sorted(kept, key=lambda term: [_key(f) for f, _ in term[0]]))
-        self._hash = hash(self.terms)
+        terms = list(_pairs(terms))
+        if len(terms) > 1:
+            merged: dict[Product, Coefficient] = {}
+            for factors, coefficient in terms:
+                merged[factors] = merged.get(factors, 0) + coefficient
+            terms = sorted(merged.items(), key=lambda term: [_key(f) for f, _ in term[0]])
+        self.terms = tuple((factors, c) for factors, c in terms if c != 0)
 
     @cached_property
     def key(self) -> str:
         return f"({self!r})"
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
 
     def __hash__(self) -> int:
         return self._hash
@@ -121,14 +126,21 @@ class Sum:
         return as_sum(other) - self
 
     def __mul__(self, other: "Sum | Coefficient") -> "Sum":
-        other = as_sum(other)
+        if not isinstance(other, Sum):
+            return self._times_number(other)
         if not self.terms or not other.terms:
             return ZERO
         for one, two in ((self, other), (other, self)):
-            if one.number is not None:  # a number goes into the sum
-                return Sum((factors, one.terms[0][1] * c) for factors, c in two.terms)
+            if one.number is not None:
+                return two._times_number(one.terms[0][1])
         (c, factors), (d, others) = self.as_product(), other.as_product()
         return Sum({times(factors, others): c * d})
+
+    def _times_number(self, number: Coefficient) -> "Sum":
+        """This with a number in each coefficient."""
+        if number == 1:
+            return self
+        return Sum((factors, number * c) for factors, c in self.terms)
 
     def __pow__(self, power: Fraction | int) -> "Sum":
         power = Fraction(power)
@@ -203,15 +215,24 @@ class Sum:
         return c, times(out, ((inner, Fraction(1)),))
 
     def _denominators(self) -> Product:
-        """The product of the sums that terms are divided by, except those that may be zero.
+        """The product of the sums that terms are divided by; without those to fractional powers.
 
-        Multiplied out, a quotient that is 0/0 at some voltage couldn't be guarded any more.
+        It is ONE if any of them may be zero: multiplied out, a quotient that is 0/0 at some voltage
+        couldn't be guarded any more.
         """
+        powers = [
+            (factor, power)
+            for factors, _ in self.terms
+            for factor, power in factors
+            if isinstance(factor, Sum)
+        ]
+        if any(power < 0 and factor.may_vanish for factor, power in powers):
+            return ONE
+        fractional = {factor for factor, power in powers if power.denominator != 1}
         worst: dict[Factor, Fraction] = {}
-        for factors, _ in self.terms:
-            for factor, power in factors:
-                if isinstance(factor, Sum) and power < 0 and not factor.may_vanish:
-                    worst[factor] = max(worst.get(factor, Fraction(0)), -power)
+        for factor, power in powers:
+            if power < 0 and factor not in fractional:
+                worst[factor] = max(worst.get(factor, Fraction(0)), -power)
         return product(worst)
 
     def _expanded(self, by: Product) -> "Sum":
@@ -241,11 +262,19 @@ class Sum:
         return Sum(total)
 
     def value(self, values: Mapping[str, Any]) -> Any:
-        """This in float64. values: a number or an array for each name."""
-        total: Any = 0.0
+        """This in float64. values: a number or an array for each name.
+
+        What is divided by zero is infinite, as of arrays so of numbers, and without a warning.
+        """
+        numbers = {name: np.float64(x) for name, x in values.items() if isinstance(x, float)}
+        with np.errstate(all="ignore"):
+            return self._value({**values, **numbers})
+
+    def _value(self, values: Mapping[str, Any]) -> Any:
+        total: Any = np.float64(0.0)
         for factors, c in self.terms:
             exponent: Any = 0.0
-            term: Any = float(c)
+            term: Any = np.float64(c)
             for factor, power in factors:
                 p = int(power) if power.denominator == 1 else float(power)
                 if isinstance(factor, Exponential):
@@ -253,9 +282,9 @@ class Sum:
                 elif isinstance(factor, str):
                     term = term * values[factor] ** p
                 elif isinstance(factor, Sum):
-                    term = term * factor.value(values) ** p
+                    term = term * factor._value(values) ** p
                 else:
-                    term = term * getattr(np, factor.name)(factor.argument.value(values)) ** p
+                    term = term * getattr(np, factor.name)(factor.argument._value(values)) ** p
             if isinstance(exponent, np.ndarray) or exponent:
                 term = term * np.exp(exponent)
             total = total + term

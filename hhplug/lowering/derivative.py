@@ -16,7 +16,7 @@ from hhplug.lowering.canonical import (
 from hhplug.lowering.program import Operand
 from hhplug.lowering.singularities import GuardedValues
 from hhplug.lowering.targets import Target
-from hhplug.lowering.values import Env, Shared
+from hhplug.lowering.values import Env, Shared, count_of_denominators
 from hhplug.membranes.equations import Equations
 from hhplug.membranes.reading import Reading
 from hhplug.membranes.validation import HIGHEST
@@ -48,6 +48,7 @@ class Formulas:
             {name: without_overflow(x, largest, HIGHEST, self.defaults) for name, x in part.items()}
             for part in self._rates()
         )
+        self.denominators = count_of_denominators([*self.first.values(), *self.second.values()])
         self.roots: dict[Sum, list[float]] = {}
 
     def _rates(self) -> tuple[dict[str, Sum], dict[str, Sum]]:
@@ -90,9 +91,10 @@ class Derivative:
         self.values = GuardedValues(
             target, shared, formulas.varying, formulas.defaults, formulas.roots
         )
-        self.values.count_denominators([*formulas.first.values(), *formulas.second.values()])
+        self.values.denominators = formulas.denominators
         self.op = self.values.op
         self.labels: dict[str, str] = {}  # names of the equations for results of operations
+        self._given_labels: set[str] = set()
         self.stages: list[int] = []
         self.slopes: list[Operand] = []
         self.conductance: Operand = 0.0
@@ -109,9 +111,9 @@ class Derivative:
     def at(self, env: Env) -> dict[str, Operand]:
         """dx/dt of every state x; times dt/2 if the target scales slopes by the step."""
         self.stages.append(len(self.values.operations.list))
-        slopes, currents = self._voltage(env)
+        slopes, currents, conductances = self._voltage(env)
         if not self.slopes:
-            self._note_conductance(env)
+            self._note_conductance(env, conductances)
         for name, gate in self.reading.gates.items():
             if not gate.instantaneous:
                 slopes[name] = self._gate(name, env)
@@ -123,9 +125,15 @@ class Derivative:
         return {state: slopes[state] for state in self.reading.states}
 
     def _label(self, operand: Operand, name: str) -> None:
-        """Call the result of an operation by a name of the equations, in this stage."""
-        if isinstance(operand, str):
-            self.labels.setdefault(operand, f"{name}_{len(self.stages)}")
+        """Call the result of an operation by a name of the equations, in this stage.
+
+        A later result of the same stage, at another state, doesn't get the name, nor does a result
+        that has one, of an equal expression.
+        """
+        name = f"{name}_{len(self.stages)}"
+        if isinstance(operand, str) and name not in self._given_labels:
+            self._given_labels.add(name)
+            self.labels.setdefault(operand, name)
 
     def labelled(self, after: dict[str, Operand]) -> dict[str, Operand]:
         """The states after the step; their operations are labelled V_next, m_next and so on."""
@@ -172,12 +180,14 @@ class Derivative:
         """dV/dt, scaled as `at` scales it."""
         return self._voltage(env)[0]["V"]
 
-    def _voltage(self, env: Env) -> tuple[dict[str, Operand], dict[str, Operand]]:
-        """dV/dt, and the currents over C_m of the channels that feed pools."""
+    def _voltage(self, env: Env) -> tuple[dict[str, Operand], dict[str, Operand], list[Operand]]:
+        """dV/dt, the currents over C_m of the channels that feed pools, the open conductances."""
         V = env["V"]
         slope = self.without_open_channels(V)
         currents: dict[str, Operand] = {}
+        conductances: list[Operand] = []
         for names, G, reversal in self.open_channels(env):
+            conductances.append(G)
             drive = self.op("sub", V, reversal)
             if names[0] in self._names_of_pools:
                 current = self.op("mul", G, drive)
@@ -186,7 +196,7 @@ class Derivative:
                 slope = self.op("sub", slope, current)
             else:
                 slope = self.op("fnma", G, drive, slope)
-        return {"V": slope}, currents
+        return {"V": slope}, currents, conductances
 
     def without_open_channels(self, V: Operand) -> Operand:
         """dV/dt by the leaks and the current given."""
@@ -211,9 +221,9 @@ class Derivative:
         """Whether a pool takes the current of a channel."""
         return channel in self._names_of_pools
 
-    def _note_conductance(self, env: Env) -> None:
+    def _note_conductance(self, env: Env, conductances: list[Operand]) -> None:
         """Write the sum of the open conductances, which is NaN if V or a pool isn't finite."""
-        first, *others = [G for _, G, _ in self.open_channels(env)] or [0.0]
+        first, *others = conductances or [0.0]
         total = first
         for state in ("V", *self.reading.pools):  # gates are factors of the conductance
             total = self.op("fma", env[state], 0.0, total)

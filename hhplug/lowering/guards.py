@@ -87,15 +87,20 @@ def _interpolated(
     taylor: NDArray[np.float64], width: float, degree: int
 ) -> tuple[NDArray[np.float64], float]:
     """Coefficients by interpolation at Chebyshev nodes in |u| ≤ width; largest relative error."""
-    nodes = np.cos(np.pi * (2 * np.arange(degree + 1) + 1) / (2 * degree + 2))
+    interpolation, powers = _interpolation(degree)
     scaled = taylor * width ** np.arange(len(taylor))
-    fit = np.polynomial.polynomial.polyfit(
-        nodes, np.polynomial.polynomial.polyval(nodes, scaled), degree
-    )
-    points = np.linspace(-1, 1, 33)
-    exact = np.polynomial.polynomial.polyval(points, scaled)
-    error = np.abs(np.polynomial.polynomial.polyval(points, fit) / exact - 1).max()
+    fit = interpolation @ scaled
+    error = np.abs(powers[:, : degree + 1] @ fit / (powers @ scaled) - 1).max()
     return fit / width ** np.arange(degree + 1), float(error)
+
+
+@cache
+def _interpolation(degree: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(degree + 1, ORDER + 1) from a polynomial to its interpolation, and powers of 33 points."""
+    nodes = np.cos(np.pi * (2 * np.arange(degree + 1) + 1) / (2 * degree + 2))
+    powers = nodes[:, np.newaxis] ** np.arange(ORDER + 1)
+    interpolation = np.linalg.solve(powers[:, : degree + 1], powers)
+    return interpolation, np.linspace(-1, 1, 33)[:, np.newaxis] ** np.arange(ORDER + 1)
 
 
 def _taylor(expression: Sum, order: int) -> NDArray[np.float64]:

@@ -128,9 +128,8 @@ def _written(
     )
     names = _names(program, derivative.labels)
     vanishing: dict[Operand, tuple[Operand, float]] = {
-        names[str(denominator)]: (names[str(u)] if u in names else u, width)
+        names.get(str(denominator), denominator): (names.get(str(u), u), width)
         for denominator, (u, width) in values.vanishing.items()
-        if denominator in names
     }
     return renamed(program, kept, names, stages), derivative, vanishing
 

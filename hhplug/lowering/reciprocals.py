@@ -26,20 +26,28 @@ def merged(
     vanishing: denominators that vanish where |u| ≤ width, each with u and width. Where a series
     stands for their quotient they count as 1, since a product that is zero spoils both reciprocals.
     """
-    ops = list(program.ops)
-    stage = _stages(program)
+    stages: dict[int, list[Op]] = {}
+    for k, op in enumerate(program.ops):
+        stages.setdefault(sum(first <= k for first in program.stages), []).append(op)
     names = (f"_m{k}" for k in itertools.count())
     state = dict.fromkeys(program.states, 0.5) | {"V": VOLTAGES, "I": 0.0}
     sizes = evaluate(program, {**values, **state})
-    refused: set[tuple[str, str]] = set()
-    while _pays(ops, target):
-        pair = _pair(ops, stage, sizes, refused, target, vanishing)
-        if pair is None:
+    pairs = {stage: _pair(ops, sizes, target, vanishing) for stage, ops in stages.items()}
+    while _pays([op for ops in stages.values() for op in ops], target):
+        # Pairs without a vanishing denominator come first, then those of the fullest stage.
+        found = [
+            (_vanishing(pair, vanishing), -sum(op.kind == "rcp" for op in stages[stage]), stage)
+            for stage, pair in pairs.items()
+            if pair
+        ]
+        if not found:
             break
+        stage = min(found)[2]
+        pair = pairs[stage]
+        assert pair is not None
         one, two = pair
         (a,), (b,) = one.args, two.args
         both, over = next(names), next(names)
-        stage[both] = stage[over] = stage[one.out]
         new = []
         for operand in (a, b):
             if operand in vanishing:
@@ -47,7 +55,7 @@ def merged(
                 new.append(Op(f"{both}_{operand}", "guard", (u, width, 1.0, operand)))
         a, b = (f"{both}_{x}" if x in vanishing else x for x in (a, b))
         for op in new:
-            stage[op.out], sizes[op.out] = stage[one.out], sizes[op.args[3]]
+            sizes[op.out] = sizes[op.args[3]]
         sizes[both] = _size(sizes, a) * _size(sizes, b)
         new += [
             Op(both, "mul", (a, b)),
@@ -55,8 +63,9 @@ def merged(
             Op(one.out, "mul", (over, b)),
             Op(two.out, "mul", (over, a)),
         ]
-        ops = _in_order([op for op in ops if op not in pair], new)
-    return _numbered(program, ops, stage)
+        stages[stage] = _in_order([op for op in stages[stage] if op not in pair], new)
+        pairs[stage] = _pair(stages[stage], sizes, target, vanishing)
+    return _numbered(program, stages)
 
 
 def divided(program: Program) -> Program:
@@ -105,45 +114,34 @@ def _size(sizes: Mapping[str, Any], operand: Operand) -> Any:
     return sizes[operand] if isinstance(operand, str) else operand
 
 
+def _vanishing(pair: tuple[Op, Op], vanishing: Mapping[Operand, Any]) -> int:
+    """How many of two reciprocals have a denominator that vanishes."""
+    return sum(op.args[0] in vanishing for op in pair)
+
+
 def _pair(
     ops: list[Op],
-    stage: dict[str, int],
     sizes: Mapping[str, Any],
-    refused: set[tuple[str, str]],
     target: Target,
     vanishing: Mapping[Operand, tuple[Operand, float]],
 ) -> tuple[Op, Op] | None:
-    """Two reciprocals of one stage, neither of which needs the other.
+    """Two reciprocals of a stage's operations, neither of which needs the other.
 
-    Pairs without a vanishing denominator come first, and of these those of the fullest stage.
+    Pairs without a vanishing denominator come first.
     """
-    above: dict[str, frozenset[str]] = {}
+    above: dict[Operand, frozenset[Operand]] = {}  # what each operation of the stage needs
     for op in ops:
-        names = [a for a in op.args if isinstance(a, str)]
-        above[op.out] = frozenset(names).union(*(above.get(a, frozenset()) for a in names))
-    reciprocals = [op for op in ops if op.kind == "rcp"]
-    load: dict[int, int] = {}
-    for op in reciprocals:
-        load[stage[op.out]] = load.get(stage[op.out], 0) + 1
-    order = {op.out: k for k, op in enumerate(ops)}
-    reciprocals.sort(key=lambda op: (-load[stage[op.out]], order[op.out]))
-    pairs = itertools.combinations(reciprocals, 2)
-    for one, two in sorted(pairs, key=lambda pair: sum(op.args[0] in vanishing for op in pair)):
-        if stage[one.out] != stage[two.out] or (one.out, two.out) in refused:
-            continue
-        if one.out in above[two.out] or two.out in above[one.out]:
+        above[op.out] = frozenset(op.args).union(*(above[a] for a in op.args if a in above))
+    pairs = itertools.combinations([op for op in ops if op.kind == "rcp"], 2)
+    for one, two in sorted(pairs, key=lambda pair: _vanishing(pair, vanishing)):
+        if one.out in above[two.out]:
             continue
         with np.errstate(all="ignore"):
             both = np.abs(_size(sizes, one.args[0]) * _size(sizes, two.args[0]))
         # A denominator is zero at a removable singularity, where a guard takes the series.
         if np.all((both < target.largest) & ((both > 1 / target.largest) | (both == 0.0))):
             return one, two
-        refused.add((one.out, two.out))
     return None
-
-
-def _stages(program: Program) -> dict[str, int]:
-    return {op.out: sum(first <= k for first in program.stages) for k, op in enumerate(program.ops)}
 
 
 def _in_order(ops: list[Op], new: list[Op]) -> list[Op]:
@@ -178,17 +176,21 @@ def _in_order(ops: list[Op], new: list[Op]) -> list[Op]:
     return ordered
 
 
-def _numbered(program: Program, ops: list[Op], stage: dict[str, int]) -> Program:
+def _numbered(program: Program, stages: Mapping[int, list[Op]]) -> Program:
     """The program with these operations. Those without a name of the equations are numbered."""
+    ops = [op for stage in stages.values() for op in stage]
     taken = program.given | {op.out for op in ops}
     names = {}
     for k, op in enumerate(ops):
         number = f"t{k}" if f"t{k}" not in taken else f"_t{k}"
         names[op.out] = number if op.out.startswith("_") else op.out
-    first: dict[int, int] = {}
-    for k, op in enumerate(ops):
-        first.setdefault(stage[op.out], k)
-    return renamed(program, ops, names, tuple(first[k] for k in sorted(first) if k > 0))
+    first = 0  # the index of a stage's first operation
+    begins = []
+    for stage, own in stages.items():
+        if stage:  # what stands before the first evaluation is none
+            begins.append(first)
+        first += len(own)
+    return renamed(program, ops, names, tuple(begins))
 
 
 def renamed(

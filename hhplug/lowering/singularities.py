@@ -71,15 +71,12 @@ class GuardedValues(Values):
                 if over is None:
                     raise NotImplementedError(f"{Sum({factors: c})!r} at V = {V0:.4g} mV")
                 powers = dict(written.others)
-                if powers[over] > 1 or power < -1 or len(self._divisors(factors)) > 1:
+                varying, _ = self._split(factors)
+                alone = {f for f, _ in varying} <= {over, factor, Exponential("V")}
+                if powers[over] > 1 or power < -1 or not alone:
                     return self._apart(term, over, factor, env)
                 return self._by_series(term, written, _with_V(over) or under, under, V0, env)
         return None
-
-    def _divisors(self, factors: Product) -> list[Factor]:
-        """The factors that are divided by and that vanish at some voltage."""
-        found = ((f, _with_V(f)) for f, p in factors if p < 0)
-        return [f for f, under in found if under and self._roots(under)]
 
     def _apart(
         self, term: tuple[Product, Coefficient], over: Factor, under: Factor, env: Env
@@ -178,17 +175,14 @@ class GuardedValues(Values):
     ) -> Term | None:
         """The term L/(1 − e^x) where x is linear in V with a parameter for its slope, L = ρ·x."""
         found = _one_minus_exp(under)
-        if found is None:
+        if found is None or power != -1:
             return None
         scale, x = found
-        linear = next((f for f, p in factors if p == 1 and f != under and _with_V(f)), None)
-        L = None if linear is None else _with_V(linear)
-        if L is None or power != -1:
+        slopes = {f: self._ratio(x, f) for f, p in factors if p == 1 and f != under}
+        linear, slope = next(((f, s) for f, s in slopes.items() if s is not None), (None, None))
+        if linear is None or slope is None:
             return None
         rest = product(pair for pair in factors if pair[0] not in (under, linear))
-        slope = _coefficient_of_V(x) / _coefficient_of_V(L)
-        if not _equal(L * slope, x, self.defaults):
-            return None
         target = self.target
         quotient = symbol("u") / (1 - exp(symbol("u")))
         series = fitted(quotient, 1.0, target.exp_error + 2 * target.op_error, target.guard_error)
@@ -211,6 +205,15 @@ class GuardedValues(Values):
             operands += more
             coefficient = coefficient * other
         return operands, coefficient
+
+    def _ratio(self, x: Sum, factor: Factor) -> Sum | None:
+        """x over a factor, if both are linear in V and one is a multiple of the other."""
+        L = _with_V(factor)
+        over, under = (None if y is None else _coefficient_of_V(y) for y in (x, L))
+        if L is None or over is None or under is None:
+            return None
+        ratio = over / under
+        return ratio if _equal(L * ratio, x, self.defaults) else None
 
 
 @cache
@@ -250,8 +253,8 @@ def _is_linear(expression: Sum) -> bool:
     return "V" not in rest.names
 
 
-def _coefficient_of_V(expression: Sum) -> Sum:
-    """∂/∂V of an expression that is linear in V."""
+def _coefficient_of_V(expression: Sum) -> Sum | None:
+    """∂/∂V of an expression that is linear in V; None for any other."""
     found = [
         (product((f, p) for f, p in factors if f != "V"), c)
         for factors, c in expression.terms
@@ -263,10 +266,11 @@ def _coefficient_of_V(expression: Sum) -> Sum:
     for factors, c in expression.terms:
         for factor, p in factors:
             inner = _with_V(factor)
-            if inner and p == 1:
+            slope = _coefficient_of_V(inner) if inner and p == 1 else None
+            if slope is not None:
                 rest = product(pair for pair in factors if pair[0] != factor)
-                return Sum({rest: c}) * _coefficient_of_V(inner)
-    raise NotImplementedError(f"{expression!r} isn't linear in V")
+                return Sum({rest: c}) * slope
+    return None
 
 
 def _equal(a: Sum, b: Sum, defaults: Mapping[str, float]) -> bool:

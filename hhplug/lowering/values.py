@@ -1,7 +1,8 @@
 """Canonical sums as operations: what varies in time; the rest becomes rows and numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from hhplug.lowering.canonical import (
     is_positive,
     names_of,
     product,
+    symbol,
 )
 from hhplug.lowering.exponentials import Family, addition_chain, fractional
 from hhplug.lowering.operations import Operations
@@ -59,26 +61,20 @@ class Values:
         defaults: Mapping[str, float],
     ):
         self.target, self.shared = target, shared
+        # Of each slope its family, the offset, and the coefficient of its power of z.
+        self._sharing = {
+            slope: (family, offset, exp(offset * Fraction(-family.power(slope))))
+            for family, offset in shared
+            for slope in family.slopes
+        }
         self.varying, self.defaults = varying, defaults
         self.operations = Operations(target.fused)
         self.op = self.operations.op
         self.rows: dict[Sum, str] = {}
         self.scalars: dict[Sum, str] = {}
         self.last_denominator: Operand = 1.0  # of the quotient that was written last
-        self.denominators: dict[Sum, int] = {}  # how often a sum is divided by in different terms
-
-    def count_denominators(self, expressions: Sequence[Sum]) -> None:
-        """Note which sums several terms are divided by: their reciprocal is computed by itself."""
-        seen = set()
-        for expression in expressions:
-            for inner in expression.sums():
-                for term in inner.terms:
-                    if term in seen:
-                        continue
-                    seen.add(term)
-                    for factor, power in term[0]:
-                        if isinstance(factor, Sum) and power < 0:
-                            self.denominators[factor] = self.denominators.get(factor, 0) + 1
+        self.denominators: Mapping[Sum, int] = {}
+        """See `count_of_denominators`. What several terms are divided by has its own reciprocal."""
 
     # What is known before the run.
 
@@ -221,7 +217,9 @@ class Values:
         denominator: Operand = 1.0
         under, over = [], []
         for factor, power in written.others:
-            if isinstance(factor, str):
+            if isinstance(factor, str) and power < 0:
+                under.append((symbol(factor), -power))
+            elif isinstance(factor, str):
                 operands.append(self.power(env[factor], power))
             elif isinstance(factor, Function):
                 operand, scale = self._function(factor, env)
@@ -233,7 +231,7 @@ class Values:
                 under.append((factor, -power))
         if under:
             scale = as_sum(1)
-            alone = len(under) == 1 and under[0][1] == 1
+            alone = len(under) == 1 and under[0][1] == 1 and len(under[0][0].terms) > 1
             if alone and self.denominators.get(under[0][0], 0) <= 1 and coefficient.number != 1.0:
                 scale, coefficient = 1 / coefficient, as_sum(1)  # A/(1 + c z) = 1/(1/A + (c/A) z)
             for factor, power in under:
@@ -297,19 +295,26 @@ class Values:
 
     def _exponential(self, V: Operand, slope: Fraction) -> tuple[Operand, Sum]:
         """An operand and a coefficient whose product is e^{slope·V}."""
-        for family, offset in self.shared:
-            if slope in family.slopes:
-                power = family.power(slope)
-                z = self.op("exp2", self._exponent(V, family.base, offset))
-                scale = exp(offset * Fraction(-power))
-                return self.power(z, power, addition_chain(family.powers)), scale
-        raise KeyError(slope)
+        family, offset, scale = self._sharing[slope]
+        z = self.op("exp2", self._exponent(V, family.base, offset))
+        return self.power(z, family.power(slope), addition_chain(family.powers)), scale
 
     def _exponent(self, V: Operand, base: Fraction, offset: Sum) -> Operand:
         """log₂ e · (base·V + offset)."""
         shift = offset * LOG2_E
         operand = self._named(shift) if shift.number is None else shift.number
         return self.op("fma", V, float(base) * LOG2_E, operand)
+
+
+def count_of_denominators(expressions: Iterable[Sum]) -> dict[Sum, int]:
+    """How many different terms of expressions are divided by a sum, for each sum."""
+    terms = {term for x in expressions for inner in x.sums() for term in inner.terms}
+    return Counter(
+        factor
+        for factors, _ in terms
+        for factor, power in factors
+        if isinstance(factor, Sum) and power < 0
+    )
 
 
 def snapped(expression: Sum) -> Sum:

@@ -60,7 +60,7 @@ class _Gate:
             alpha, beta = self._rates(values)
             a, b = alpha, alpha + beta
         else:
-            b = 1.0 / self.functions["tau"](values)
+            b = np.divide(1.0, self.functions["tau"](values))
             a = b * self.functions["inf"](values)
         if self.usual_speed:
             return a, b
@@ -193,7 +193,7 @@ class Equations:
         C_m = values["C_m"]
         found = {"V": ((I_ext + _total(driven)) / C_m, _total(open_) / C_m)}
         for name, pool in self._pools.items():
-            b = 1.0 / pool["tau"](values)
+            b = np.divide(1.0, pool["tau"](values))
             inflow = pool["per_current"](values) * self._inflow(name, currents)
             found[name] = pool["rest"](values) * b - inflow, b
         return found

@@ -32,11 +32,16 @@ Values = Mapping[str, Any]
 Function = Callable[[Values], Any]
 
 SMALLEST = np.finfo(np.float64).smallest_normal  # below it digits are lost, so it counts as zero
+MOST_ORDERS = 4  # L'Hôpital's rule within itself; a root has as many derivatives as one likes
 FEW_FACTORS = 4  # powers up to this are products, which are faster than NumPy's power
 
 
-def compiled(node: Node) -> Function:
-    """The expression as a function of the values of its names."""
+def compiled(node: Node, orders: int = MOST_ORDERS) -> Function:
+    """The expression as a function of the values of its names.
+
+    orders: how deep L'Hôpital's rule goes, whose derivatives have quotients of their own. Without
+    an end, the square root of zero, or of a number that underflows, would take it on for ever.
+    """
     number = constant(node)
     if number is not None:
         rounded = _rounded(number)
@@ -48,25 +53,25 @@ def compiled(node: Node) -> Function:
         case Name(name):
             return lambda values: values[name]
         case Negative(of):
-            x = compiled(of)
+            x = compiled(of, orders)
             return lambda values: -x(values)
         case Binary("/", numerator, denominator):
-            return _quotient(numerator, denominator)
+            return _quotient(numerator, denominator, orders)
         case Binary("*", left, right):
-            a, b = compiled(left), compiled(right)
+            a, b = compiled(left, orders), compiled(right, orders)
             return lambda values: a(values) * b(values)
         case Binary(operator, left, right):
-            cancelling = _difference_of_exponentials(node)
+            cancelling = _difference_of_exponentials(node, orders)
             if cancelling:
                 return cancelling
-            a, b = compiled(left), compiled(right)
+            a, b = compiled(left, orders), compiled(right, orders)
             if operator == "+":
                 return lambda values: a(values) + b(values)
             return lambda values: a(values) - b(values)
         case Power(base, exponent):
-            return _power(compiled(base), exponent)
+            return _power(compiled(base, orders), exponent)
         case Call(function, argument):
-            f, x = getattr(np, function), compiled(argument)
+            f, x = getattr(np, function), compiled(argument, orders)
             return lambda values: f(x(values))
     raise TypeError(node)
 
@@ -132,7 +137,7 @@ def _linear_in_V(terms: dict[str | None, Fraction]) -> Function:
     return value
 
 
-def _difference_of_exponentials(node: Binary) -> Function | None:
+def _difference_of_exponentials(node: Binary, orders: int) -> Function | None:
     """c e^x − c e^y as c e^y · expm1(x − y), c a number; None for any other sum."""
     sign = 1 if node.operator == "+" else -1
     first, second = _exponential(node.left), _exponential(node.right)
@@ -144,9 +149,9 @@ def _difference_of_exponentials(node: Binary) -> Function | None:
     if y is None:
         return None
     if x is None:  # c − c e^y
-        exponent = compiled(y)
+        exponent = compiled(y, orders)
         return lambda values: -c * np.expm1(exponent(values))
-    difference, smaller = compiled(Binary("-", x, y)), compiled(y)
+    difference, smaller = compiled(Binary("-", x, y), orders), compiled(y, orders)
     return lambda values: c * np.exp(smaller(values)) * np.expm1(difference(values))
 
 
@@ -195,9 +200,9 @@ def _power(base: Function, exponent: Fraction) -> Function:
     return lambda values: np.power(base(values), p)
 
 
-def _quotient(numerator: Node, denominator: Node) -> Function:
-    over, under = compiled(numerator), compiled(denominator)
-    if "V" not in names(denominator) or positive(denominator):
+def _quotient(numerator: Node, denominator: Node, orders: int) -> Function:
+    over, under = compiled(numerator, orders), compiled(denominator, orders)
+    if not orders or "V" not in names(denominator) or positive(denominator):
         return lambda values: np.divide(over(values), under(values))
     slopes: list[Function] = []
 
@@ -206,7 +211,8 @@ def _quotient(numerator: Node, denominator: Node) -> Function:
         if not np.count_nonzero(zero):  # np.any takes ten times as long for few neurons
             return np.divide(a, b)
         if not slopes:
-            slopes.extend(compiled(derivative(part, "V")) for part in (numerator, denominator))
+            parts = derivative(numerator, "V"), derivative(denominator, "V")
+            slopes.extend(compiled(part, orders - 1) for part in parts)
         with np.errstate(divide="ignore", invalid="ignore"):
             limit = np.divide(slopes[0](values), slopes[1](values))
             return np.where(zero & (np.abs(a) < SMALLEST), limit, np.divide(a, b))

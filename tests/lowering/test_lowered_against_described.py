@@ -40,6 +40,14 @@ FORMS = {
         Ca=CalciumPool("T", per_current=1e-4, rest=1e-4, tau=80.0),
         Ca_o=2.0, L=LEAK,
     ),
+    "a linoid times calcium, in two ways": Membrane(
+        "m",
+        T=Channel("s * w", g=0.3, E=120.0,
+                  s=Gate(alpha="2e3 * Ca * (V + 40) / (1 - exp(-(V + 40) / 9))", beta=0.5),
+                  w=Gate(alpha="exp(-90 * Ca) * (V + 9) / (exp((V + 9) / 7) - 1)", beta=0.1)),
+        Ca=CalciumPool("T", per_current=1e-4, rest=1e-4, tau=80.0),
+        L=LEAK,
+    ),
     "roots and fractional powers": Membrane(
         "m", L=LEAK,
         K=Channel("n", g=10.0, E=-80.0,

@@ -1,15 +1,21 @@
 """Lowered programs as data: the same in every process, kept in files, readable."""
 
 import os
+import pickle
+import struct
 import subprocess
 import sys
+from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from hhplug.lowering import cache
 from hhplug.lowering.lower import lower, lowered
 from hhplug.lowering.program import KINDS
 from hhplug.lowering.targets import TARGETS
+from hhplug.membranes.description import Channel, Gate, Parameter
+from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.squid import squid
 
 PRINT_DIGEST = """
@@ -76,12 +82,32 @@ def test_another_process_finds_a_program_in_a_file(tmp_path, monkeypatch):
     assert file.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04N."])
-def test_a_damaged_file_is_replaced(content, tmp_path, monkeypatch):
+def with_a_checksum(content):
+    return sha256(content).digest() + content
+
+
+def with_another_number(content):
+    third, quarter = (struct.pack(">d", number) for number in (1 / 3, 1 / 4))
+    assert third in content
+    return content.replace(third, quarter)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda _: b"",
+        lambda _: with_a_checksum(b"not a pickle"),
+        lambda _: with_a_checksum(pickle.dumps(None)),
+        lambda content: content[:-1],
+        with_another_number,
+    ],
+    ids=["empty", "no pickle", "no program", "cut off", "another number"],
+)
+def test_a_damaged_file_is_replaced(damaged, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
-    program = cache.kept("key", lambda: lowered(squid, "gpu-float32"))
+    program = cache.kept("key", lambda: lowered(squid, "numpy-float32"))
     (file,) = tmp_path.iterdir()
-    file.write_bytes(content)
+    file.write_bytes(damaged(file.read_bytes()))
     assert cache.kept("key", lambda: program) is program
     assert cache.kept("key", lambda: pytest.fail("the file isn't used")) == program
 
@@ -90,3 +116,15 @@ def test_a_program_is_made_where_no_folder_can_be_written(tmp_path, monkeypatch)
     (tmp_path / "file").touch()
     monkeypatch.setattr(cache, "FOLDER", tmp_path / "file" / "programs")
     assert cache.kept("key", lambda: lowered(squid, "gpu-float32")).states == squid.states
+
+
+def test_what_is_divided_by_a_parameter_of_zero_is_infinite_for_a_number_as_for_an_array():
+    slow = Gate(inf=0.5, tau="tau_q")
+    membrane = Membrane("m", K=Channel("q", g=1.0, E=-80.0, q=slow), tau_q=Parameter(9.0, "ms"))
+    usual = membrane.equations.defaults
+    for value in (0.0, np.zeros(3)):
+        rows = lowered(membrane, "gpu-float32").row_values({**usual, "tau_q": value}, 0.01)
+        assert any(np.isinf(row).all() for row in rows.values())
+        with np.errstate(divide="ignore"):  # as in every run
+            gates = membrane.equations.linear_gates(np.zeros((2, 3)), {**usual, "tau_q": value})
+        assert np.isinf(gates["q"]).all()

@@ -7,7 +7,8 @@ from test_rates import BOUND, worst_error
 from hhplug import InvalidInput
 from hhplug.lowering.checking import checked
 from hhplug.lowering.lower import lowered
-from hhplug.membranes.description import Channel, Gate
+from hhplug.lowering.methods import METHODS
+from hhplug.membranes.description import CalciumPool, Channel, Gate
 from hhplug.membranes.membrane import Membrane
 
 LINOID = "(V + 40) / (1 - exp(-(V + 40) / 10))"
@@ -34,6 +35,13 @@ FORMS = {
     "sinh(x)/x": "sinh((V + 40) / 10) / (V + 40)",
     "one over the sum of two linoids (Mainen & Sejnowski 1996)": f"1 / ({LINOID} + {OTHER})",
     "the same after a smallest time": f"0.3 + 1 / ({LINOID} + {OTHER})",
+    "one over the sum of a linoid and a sigmoid": f"1 / ({LINOID} + 4 / (1 + exp(V / 9)))",
+    "the root of a sigmoid beside a number": "0.5 + sqrt(2 / (1 + exp(-(V + 84) / 9)))",
+    "a linoid times a sigmoid of a parameter": f"{LINOID} / (1 + exp(-(V - c) / 9)) + 0.1",
+    "a linoid of a parameter times a sigmoid": (
+        "(V + 40) / (1 - exp(-(V + 40) / k)) / (1 + exp(-V / 9)) + 0.1"
+    ),
+    "a root of exprel at V = 0": "((1 - exp(-V / 10)) / V)^(1/3) + 0.1 * exp(V / 20)",
     "the product of two linoids": f"({LINOID}) * ({OTHER}) + 0.1",
     "the square of a linoid": f"({LINOID})^2",
     "a linoid over another": f"({LINOID}) / (1 + {OTHER})",
@@ -43,7 +51,11 @@ FORMS = {
     "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
 }
 CANCELLING = {"a pole beyond 150 mV": 2e-13}  # what V + 160 loses of V = −150 mV
-PARAMETERS = {"the root of a parameter times an exponential": {"c": 1.3}}
+PARAMETERS = {
+    "the root of a parameter times an exponential": {"c": 1.3},
+    "a linoid times a sigmoid of a parameter": {"c": -30.0},
+    "a linoid of a parameter times a sigmoid": {"k": 9.5},
+}
 SINGLE = [  # the forms of which each has a way of its own to lose digits of float32
     "a linoid turned over", "a linoid over another", "the same after a smallest time",
     "the product of two linoids",
@@ -94,3 +106,16 @@ def test_two_reciprocals_that_meet_in_a_product_are_one_quotient():
     program = lowered(membrane(FORMS["two reciprocals multiplied"]), "numpy-float64")
     known = program.given | {op.out for op in program.ops}
     assert {a for op in program.ops for a in op.args if isinstance(a, str)} <= known
+
+
+def test_gates_that_are_described_alike_are_accepted_by_the_check():
+    bound = "Ca / (Ca + 1e-3)"
+    alike = Membrane(
+        "m",
+        T=Channel("s", g=0.4, E=120.0, s=Gate(inf=0.5, tau=1.0)),
+        slow=Channel("q", g=1.0, E=-90.0, q=Gate(inf=bound, tau=40.0)),
+        fast=Channel("c", g=1.0, E=-90.0, c=Gate(inf=bound, instantaneous=True)),
+        Ca=CalciumPool("T", per_current=5e-5, rest=1e-4, tau=5.0),
+    )
+    for method in METHODS:
+        checked(lowered(alike, "cpu-float64", method), alike)

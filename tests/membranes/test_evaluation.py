@@ -113,3 +113,16 @@ def test_a_true_pole_stays_infinite_and_NaN_stays_NaN():
         assert pole({"V": np.array([-40.0])})[0] == np.inf
     linoid = compiled(parse("(V + 40) / (1 - exp(-(V + 40) / 10))"))
     assert np.isnan(linoid({"V": np.array([np.nan])})[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "V", "expected"),
+    [
+        ("V / sqrt(V * (1 + V))", 0.0, 0.0),
+        ("1 / sqrt(V / (exp(V / 9) - 1))", 1e5, np.inf),  # where e^(V/9) overflows
+    ],
+)
+def test_the_limit_of_a_quotient_by_a_root_of_zero_has_an_end(text, V, expected):
+    with np.errstate(all="ignore"):
+        found = compiled(parse(text))({"V": np.array([V])})
+    assert found == expected
