@@ -14,6 +14,7 @@ class Fault:
     fails: tuple[str, ...]  # tests that must detect it
     passes: tuple[str, ...]  # tests of other topics, which must pass
     horizon: str = "short"
+    rows: dict[str, str] = field(default_factory=dict)  # the levels of the varied problems to try
     raises: str = ""  # the error of the run, if it raises one
     spec: dict[str, Any] = field(default_factory=dict)
     says: str = ""  # a part of each test's first message

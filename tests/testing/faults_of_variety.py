@@ -27,13 +27,13 @@ OF_VARIETY = [
         "StepsOfUint32",
         fails=VARIED,
         passes=SPEC,
-        says="start_step: 4294967990",
+        says="start_step: 4294989998",
     ),
     Fault(
         "WholeStepsOfAMs",
         fails=VARIED,
         passes=SPEC,
-        says="start_step: 4294967990",
+        says="start_step: 4294989998",
     ),
     Fault(
         "InvalidBelow64Alone",

@@ -1,0 +1,75 @@
+"""Faults in what the kit once fixed and never varied, or never asked for."""
+
+from faults import Fault
+
+VARIED = ("test_a_varied_problem_is_right_and_obeys_every_law",)
+SPEC = ("test_the_spec_is_complete",)
+
+OF_CORNERS = [
+    Fault("DtOfHundredths", fails=VARIED, passes=SPEC),
+    Fault("VariantsByWhatIsRecorded", fails=VARIED, passes=SPEC),
+    Fault("GateRecordedAloneIsTheNext", fails=VARIED, passes=SPEC),
+    Fault("RoomFor32Recorded", fails=VARIED, passes=SPEC, says="record_neurons: reordered"),
+    Fault("RoomFor16Waveforms", fails=VARIED, passes=SPEC, says="current: many waveforms"),
+    Fault("LargestC_mForAUniformCurrent", fails=VARIED, passes=SPEC),
+    Fault("RecordEveryOf16Bits", fails=VARIED, passes=SPEC, says="record_every: 70000"),
+    Fault(
+        "StopsWhenAllAreNaN",
+        fails=VARIED,
+        passes=SPEC,
+        horizon="long",
+        rows={"neurons": "1"},
+    ),
+    Fault("GroupOf32NaNsLeftOut", fails=VARIED, passes=SPEC, says="alone differ from the"),
+    Fault(
+        "SomePerNeuronRoundsOtherwise",
+        fails=VARIED,
+        passes=("test_uniform_and_per_neuron_parameters_are_the_same",),
+        says="parameters that are given for each neuron change the final state",
+    ),
+    Fault("LastGroupOf96Lost", fails=VARIED, passes=SPEC),
+    Fault("DtInFloat32", fails=("test_float64_is_float64_throughout",), passes=SPEC),
+    Fault(
+        "VoltageClampedAtMinus150",
+        fails=("test_voltages_far_beyond_those_of_a_spike_are_computed_too",),
+        passes=("test_the_rates_are_within_bounds",),
+        says="V is off by",
+    ),
+    Fault(
+        "ArrayKeptFromRunToRun",
+        fails=("test_an_array_that_its_user_has_changed_is_read_again",),
+        passes=("test_every_form_of_current_gives_the_trace_of_the_reference",),
+        says="after the user's array has changed, a run differs: V",
+    ),
+    Fault(
+        "BlockBoundToItsThread",
+        fails=("test_threads_may_take_turns_with_a_session",),
+        passes=("test_threads_at_once_are_all_right",),
+        says="a session that two threads take turns with differs: V",
+    ),
+    Fault(
+        "OpenedInTheMainThreadAlone",
+        fails=("test_a_backend_that_is_opened_twice_is_right_twice",),
+        passes=SPEC,
+        raises="hhplug.errors.BackendUnavailable",
+        says="signal only works in main thread",
+    ),
+    Fault(
+        "FunctionOfJsonReplaced",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=SPEC,
+        says="the first run of a process changes Python's functions",
+    ),
+    Fault(
+        "CacheThatMustBeWritable",
+        fails=("test_a_new_process_stays_as_it_was_and_ends",),
+        passes=SPEC,
+        says="a new process fails, which can write to temporary files alone",
+    ),
+    Fault(
+        "ReleasedMemoryInUse",
+        fails=("test_a_later_run_does_not_change_a_result",),
+        passes=("test_repeating_a_run_gives_the_same_result",),
+        says="after memory was released, a run differs: V",
+    ),
+]
