@@ -37,6 +37,13 @@ if "pytest" not in sys.modules:  # this process needs them
     import sabotaged.process
     sabotaged.process._set_mxcsr(0x9FC0)
 """
+A_THREAD_AND_A_PROCESS = """
+if "pytest" not in sys.modules:
+    import subprocess
+    import threading
+    threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+    subprocess.Popen(["sleep", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
 STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
 
 FAULTS = [
@@ -83,6 +90,13 @@ FAULTS = [
         passes=("test_the_spec_is_complete",),
         spec={"before": NO_DENORMALS},
         says="loading the plugin changes denormal numbers",
+    ),
+    Fault(
+        "listing_that_begins_threads_and_processes",
+        fails=("test_listing_prints_and_changes_nothing",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": A_THREAD_AND_A_PROCESS},
+        says="loading the plugin changes threads, child processes",
     ),
     Fault(
         "probe_that_crashes",

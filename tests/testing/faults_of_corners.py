@@ -28,7 +28,6 @@ OF_CORNERS = [
         says="parameters that are given for each neuron change the final state",
     ),
     Fault("LastGroupOf96Lost", fails=VARIED, passes=SPEC),
-    Fault("DtInFloat32", fails=("test_float64_is_float64_throughout",), passes=SPEC),
     Fault(
         "VoltageClampedAtMinus150",
         fails=("test_voltages_far_beyond_those_of_a_spike_are_computed_too",),

@@ -128,8 +128,3 @@ class VoltageClampedAtMinus150(Faultless):
         super().read(session, steps, out)
         V = session.now[0]
         V[V < -150.0] = -150.0
-
-
-class DtInFloat32(Faultless):
-    def understood(self, problem):
-        return with_fields(problem, dt=float(np.float32(problem.dt)))
