@@ -170,7 +170,7 @@ OF_THE_PROCESS = {
     ),
     "descriptors": (
         "os.close(0); os.close(1); os.dup2(os.open(os.devnull, os.O_WRONLY), 2)",
-        lambda: [os.fstat(number)[:3] for number in range(3)],
+        lambda: [(os.fstat(number)[:3], os.get_inheritable(number)) for number in range(3)],
     ),
     "time zone": ("os.environ['TZ'] = 'XYZ-5'; time.tzset()", lambda: time.tzname),
     "logging": (

@@ -13,16 +13,18 @@ STREAMS = ("stdin", "stdout", "stderr")  # by their descriptors
 def kept_streams() -> Iterator[None]:
     """Keep what the descriptors 0 to 2 are, and open Python's streams again if they are closed."""
     # All before the first copy, which takes the number of a closed one.
-    opened = [number for number in range(len(STREAMS)) if _are_same(number, number)]
-    copies = {number: os.dup(number) for number in opened}
+    inherited = {number: os.get_inheritable(number) for number in filter(_is_open, range(3))}
+    copies: dict[int, int] = {}
+    with suppress(OSError):  # the process has as many open files as it may have
+        for number in inherited:
+            copies[number] = os.dup(number)
     numbers = {name: _number(name) for name in STREAMS}
     try:
         yield
     finally:
         for number, copy in copies.items():
             with suppress(OSError):  # the copy was closed too
-                if not _are_same(number, copy):
-                    os.dup2(copy, number)
+                os.dup2(copy, number, inherited[number])
                 os.close(copy)
         for name, number in numbers.items():
             if number in copies:
@@ -33,16 +35,16 @@ def _number(name: str) -> int | None:
     """The descriptor of a stream; None if it is closed, or isn't a file's."""
     try:
         return getattr(sys, name).fileno()
-    except (AttributeError, OSError, ValueError):  # None; not a file's; closed
+    except Exception:  # any object may stand there
         return None
 
 
-def _are_same(number: int, copy: int) -> bool:
-    """Whether two descriptors are open and of one file."""
+def _is_open(number: int) -> bool:
     try:
-        return os.path.sameopenfile(number, copy)
-    except OSError:  # it is closed
+        os.fstat(number)
+    except OSError:
         return False
+    return True
 
 
 def _open_if_closed(name: str, number: int) -> None:
