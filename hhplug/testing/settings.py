@@ -109,7 +109,8 @@ def _limits() -> list[tuple[int, int]]:
 def print_changes_of_the_first_run(name: str, dtype: str) -> None:
     """Open a backend, run it for the first time, and print on standard error what that changes.
 
-    It is called in a new process. A library may change settings when it is loaded, but not later.
+    The final state of the run is printed too. It is called in a new process. A library may change
+    settings when it is loaded, but not later.
     """
     from hhplug.plugins import choice
     from hhplug.problem import Problem
@@ -126,7 +127,7 @@ def print_changes_of_the_first_run(name: str, dtype: str) -> None:
         return settings() | {"files beside the package": files}
 
     before = seen()
-    simulate(problem, opened)
+    final = simulate(problem, opened).final_state
     after = seen()
     changed = [what for what, value in before.items() if after[what] != value]
-    print("\n" + json.dumps(changed), file=sys.stderr)
+    print("\n" + json.dumps([changed, final.tolist()]), file=sys.stderr)

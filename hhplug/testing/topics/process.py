@@ -13,7 +13,7 @@ import pytest
 
 from hhplug.problem import Problem
 from hhplug.results.result import Result
-from hhplug.testing.kit import Kit
+from hhplug.testing.kit import Kit, assert_equal
 from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, Population
 from hhplug.testing.settings import settings
@@ -86,12 +86,14 @@ class ProcessTests:
             raise AssertionError(
                 f"a process that has run the backend doesn't end within {END_SECONDS} s"
             ) from late
+        here = kit.run(**Population(33, 3).arguments()).final_state
         kit.budget.steps += 3
         assert done.returncode == 0, (
             "a new process fails, which can write to temporary files alone: " + done.stderr
         )
-        changed = json.loads(done.stderr.rstrip().rpartition("\n")[2])
+        changed, final = json.loads(done.stderr.rstrip().rpartition("\n")[2])
         assert not changed, f"the first run of a process changes {', '.join(changed)}"
+        assert_equal(here, final, "a run in another process differs: final state")
         assert done.stdout == "", "a run prints to standard output"
         assert not list(current.iterdir()), "a run leaves files in the current folder"
         left = [str(path.relative_to(temporary)) for path in temporary.rglob("*")]

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
+from sabotaged.changes import nudged
 from sabotaged.faultless import Faultless
 
 
@@ -195,3 +196,10 @@ class CacheThatMustBeWritable(Faultless):
         folder.mkdir(parents=True, exist_ok=True)
         folder.rmdir()
         return super().prepare(problem, max_steps)
+
+
+class VariantOfTheProcess(Faultless):
+    """Each process measures which variant is the quickest, and one of them rounds otherwise."""
+
+    def state(self, session):
+        return super().state(session) if "pytest" in sys.modules else nudged(session.now)
