@@ -22,6 +22,7 @@ LARGE = 16_384  # neurons, from which on problems have SHORT steps
 SELDOM = 70_000  # record_every that doesn't fit 16 bits
 LATE = 61_357 * SELDOM - 2  # a step that doesn't fit 32 bits
 WAVEFORMS = 70  # of "many waveforms"
+INTEGERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]  # types of "integer array"
 SHORT_BLOCKS = {"23": "4", "1": "1", "4": "2", "7 1 5": "2 1", "22": "3"}
 
 FACTORS: Factors = {
@@ -32,7 +33,7 @@ FACTORS: Factors = {
     ],
     "current": [
         "none", "held", "three waveforms", "many waveforms", "array of time", "float32 array",
-        "float64 array", "int16 array", "strided array", "byte-swapped array", "array in a file",
+        "float64 array", "integer array", "strided array", "byte-swapped array", "array in a file",
     ],
     "C_m": ["uniform", "per neuron"],
     "parameters": ["uniform", "per neuron", "some per neuron, some zero"],
@@ -241,8 +242,11 @@ class Varied:
         return self._rng.uniform(low, high, (self.n_steps, self.n)).astype(dtype)
 
     def _array(self, kind: str) -> NDArray[Any]:
-        if kind in ("float32", "float64", "int16"):
+        if kind in ("float32", "float64"):
             return self._rows(kind)
+        if kind == "integer":
+            dtype, rows = np.dtype(self._rng.choice(INTEGERS)), self._rows(np.float64)
+            return (rows if dtype.kind == "i" else np.abs(rows)).astype(dtype)
         if kind == "strided":
             return np.repeat(self._rows(np.float64), 2, axis=1)[::-1, 1::2]
         if kind == "byte-swapped":

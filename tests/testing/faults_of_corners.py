@@ -12,6 +12,14 @@ OF_CORNERS = [
     Fault("RoomFor32Recorded", fails=VARIED, passes=SPEC, says="record_neurons: reordered"),
     Fault("RoomFor16Waveforms", fails=VARIED, passes=SPEC, says="current: many waveforms"),
     Fault("LargestC_mForAUniformCurrent", fails=VARIED, passes=SPEC),
+    Fault(
+        "IntegersWithASign",
+        fails=VARIED,
+        passes=SPEC,
+        horizon="long",
+        rows={"current": "integer array", "spikes": "counts", "record": "all"},
+        says="current: integer array",
+    ),
     Fault("RecordEveryOf16Bits", fails=VARIED, passes=SPEC, says="record_every: 70000"),
     Fault(
         "StopsWhenAllAreNaN",

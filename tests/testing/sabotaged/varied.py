@@ -357,3 +357,16 @@ class GateRecordedAloneIsTheNext(Faultless):
             ((name, array),) = out.samples.items()
             out = replace(out, samples={names[names.index(name) - 1] or "V": array})
         super().read(session, steps, out)
+
+
+class IntegersWithASign(Faultless):
+    """Bytes of integers without a sign are taken for those with one."""
+
+    def understood(self, problem):
+        array, start = problem.stimulus, problem.start_step
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "u":
+            return problem
+        signed = -array.astype(np.float64).reshape(len(array), -1)
+        return with_rows(
+            problem, lambda first, count: iter(signed[first - start : first - start + count])
+        )
