@@ -202,7 +202,7 @@ FAULTS = [
         "LastFullGroupOf64Lost",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
-        says="of the final state is off by",
+        says="neuron 63",
     ),
     Fault(
         "LastFullGroupOf256Lost",

@@ -60,7 +60,7 @@ def reference_run(form: str, ms: float) -> Result:
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
     def test_every_form_of_current_gives_the_trace_of_the_reference(self, kit: Kit, form):
-        ms = kit.steps(1000, 30) / 2000
+        ms = kit.steps(1000, 28) / 2000
         ours, expected = kit.run(**run_arguments(form, ms)), reference_run(form, ms)
         assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spike_count, expected.spike_count, "spike count")
@@ -69,7 +69,7 @@ class CurrentTests:
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
     def test_an_array_that_its_user_has_changed_is_read_again(self, kit: Kit):
-        steps = 8
+        steps = 3
         arguments = Population(N, steps, "array").arguments()
         array = arguments["stimulus"].copy()
         kit.run(**arguments | {"stimulus": array})
