@@ -13,7 +13,7 @@ import pytest
 
 from hhplug import BackendUnavailable, Simulator, backends
 from hhplug.backend import API
-from hhplug.plugins import discovery, probes
+from hhplug.plugins import discovery, probes, trial
 from hhplug.plugins.entry import Entry
 
 IMPORTS = """\
@@ -129,8 +129,10 @@ def plugins(
 ) -> Iterator[Plugins]:
     """Install plugins for one test; discovery and probes are reset before and after it.
 
-    The probes of other backends are not asked again, since a test's plugins don't change them.
+    The probes of other backends are not asked again, since a test's plugins don't change them. Nor
+    are plugins tried in child processes, but where `tests/test_trial.py` does.
     """
+    monkeypatch.setattr(trial, "harmful", lambda _: {})
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv(discovery.DISABLE, raising=False)
     monkeypatch.setattr(probes, "_answers", answers_of_installed_backends.copy())

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import json
 import locale
 import logging
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from plugin_factory import Plugins, check_that_the_others_run, listed, problem_of
 
+import hhplug
 from hhplug import BackendUnavailable, Simulator, cli
 
 HOOK = "@hookimpl\ndef hhplug_backends():\n    "
@@ -157,6 +159,19 @@ OF_THE_PROCESS = {
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []),
     ),
+    "functions": (
+        "import builtins, json, locale; sys.exit = json.dumps = locale.setlocale = os.chdir = None"
+        "; os.environ = {}; builtins.print = builtins.setattr = None; del builtins.callable",
+        lambda: (sys.exit, json.dumps, locale.setlocale, os.chdir, os.environ, print, callable),
+    ),
+    "functions of NumPy and hhplug": (
+        "import numpy, hhplug; numpy.exp = hhplug.Simulator.run = hhplug.checks.whole = None",
+        lambda: (np.exp, Simulator.run, hhplug.checks.whole),
+    ),
+    "descriptors": (
+        "os.close(0); os.close(1); os.dup2(os.open(os.devnull, os.O_WRONLY), 2)",
+        lambda: [(os.fstat(number)[:3], os.get_inheritable(number)) for number in range(3)],
+    ),
     "time zone": ("os.environ['TZ'] = 'XYZ-5'; time.tzset()", lambda: time.tzname),
     "logging": (
         "import logging; logging.basicConfig(level=0, force=True); logging.disable()",
@@ -175,6 +190,29 @@ def test_a_listed_plugin_changes_no_setting_of_the_process(plugins, setting, whe
     before = read()
     assert problem_of("evil").code == "no_backend"
     assert read() == before
+
+
+def test_a_copy_of_the_process_that_a_plugin_makes_ends_with_the_plugin(plugins):
+    source = "import warnings; warnings.simplefilter('ignore')\nchild = os.fork()"
+    plugins.install("forking_x", source, entry_point="forking")
+    assert problem_of("forking").code == "no_backend"  # this process goes on
+    _, status = os.waitpid(sys.modules["forking_x"].child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_streams_that_a_plugin_closes_are_open_again(plugins):
+    plugins.offer("toy", "sys.stdout.close(); sys.stderr.close()")
+    script = (
+        "import os, sys\n"
+        "from hhplug.plugins import discovery\n"
+        "os.close(0)\n"
+        "discovery.entry('toy')\n"
+        "print('é', sys.stdout.encoding, sys.__stdout__ is sys.stdout)\n"
+        "os.fstat(0)"
+    )
+    done = plugins.python("-X", "utf8", "-c", script)
+    assert done.stdout == "é utf-8 True\n"
+    assert "Bad file descriptor" in done.stderr  # one that was closed before is still closed
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -31,6 +31,16 @@ def add(commands: Commands) -> None:
         metavar="LEVEL",
         help="run only the tests up to this level of the kit (default: all)",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="share the tests among N processes of pytest-xdist (default: 2 for a backend on the "
+        "CPU if it is installed, else 1)",
+    )
+    parser.add_argument(
+        "-x", "--exitfirst", action="store_true", help="stop at the first test that fails"
+    )
 
 
 def _test_backend(options: argparse.Namespace) -> int:
@@ -49,10 +59,14 @@ def _test_backend(options: argparse.Namespace) -> int:
         raise InvalidInput("name the backend to test; hhplug backends lists them")
     if options.kit_level is not None:
         whole("--kit-level", options.kit_level, 1)
+    if options.processes is not None:
+        whole("--processes", options.processes, 1)
     try:
         from hhplug.testing.certify import certify
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"hhplug test-backend needs {error.name}: pip install 'pytest>=8'"
         ) from error
-    return certify(options.name, options.horizon, options.kit_level)
+    return certify(
+        options.name, options.horizon, options.kit_level, options.processes, options.exitfirst
+    )

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from hhplug.plugins.kept_streams import kept_streams
+
 
 @contextmanager
 def kept_settings() -> Iterator[None]:
@@ -38,15 +40,18 @@ def kept_process() -> Iterator[None]:
     module search path, the recursion limit, the interval at which threads switch, garbage
     collection, the functions that trace and profile, the root logger, the timeout of sockets, the
     folder of temporary files, the states of the global random numbers, the permissions of new
-    files, the processors that may be used, blocked signals and the alarm.
+    files, the processors that may be used, blocked signals, the alarm, and the standard streams
+    with their descriptors. A forked copy of the process that comes back from the plugin is ended.
     """
-    environment = dict(os.environ)
+    process, environment = os.getpid(), dict(os.environ)
     before = [(write, read()) for read, write in _accessors()]
     timed = hasattr(signal, "setitimer") and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-    with kept_settings():
+    with kept_settings(), kept_streams():
         try:
             yield
         finally:
+            if os.getpid() != process:
+                os._exit(0)  # it would go on with the user's program, beside the first
             for write, value in before:
                 with suppress(OSError, locale.Error):  # the folder may be gone
                     write(value)

@@ -6,6 +6,7 @@ backend that is asked for by name needs its own plugin alone.
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -84,7 +85,12 @@ def _unknown(name: object) -> InvalidInput:
 @cache
 def known() -> tuple[Entry, ...]:
     """All entries, installed or first-party. No probe runs and no backend is imported."""
-    entries = [entry for plugin in (*OWN_PLUGINS, *_plugins()) for entry in _entries(plugin)]
+    harmful = _harmful()
+    entries = [
+        entry
+        for plugin in (*OWN_PLUGINS, *_plugins())
+        for entry in harmful.get(plugin) or _entries(plugin)
+    ]
     _warn_of_unknown_names(entries)
     return (*_without_shared_names(entries), *_missing(entries))
 
@@ -118,6 +124,33 @@ def probed(entries: Iterable[Entry]) -> list[Entry]:
             entry = replace(entry, device=answer.device)
         found.append(entry)
     return found
+
+
+def _harmful() -> dict[Plugin, list[Entry]]:
+    """The plugins of others that this process must not load, each with the entry that says why.
+
+    What this process has loaded already was harmless.
+    """
+    strangers = [
+        plugin
+        for plugin in _plugins()
+        if plugin.mistake is None
+        and canonical_name(plugin.distribution) not in FIRST_PARTY.values()
+        and plugin.module not in sys.modules
+        and not _disabled("all", plugin.name, plugin.distribution)
+    ]
+    if not strangers:
+        return {}
+    from hhplug.plugins import trial  # which a backend that is asked for by name doesn't need
+
+    return {
+        plugin: [
+            Entry(plugin.name, plugin.distribution, plugin.version, module=plugin.module).lacking(
+                problem
+            )
+        ]
+        for plugin, problem in trial.harmful(strangers).items()
+    }
 
 
 @cache

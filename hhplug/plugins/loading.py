@@ -17,6 +17,7 @@ from hhplug.plugins import hookspecs
 from hhplug.plugins.containment import kept_process
 from hhplug.plugins.entry import Entry
 from hhplug.plugins.installed import Plugin
+from hhplug.plugins.kept_functions import kept_functions
 from hhplug.plugins.requirements import checked
 
 HOOK = "hhplug_backends"
@@ -49,8 +50,10 @@ def _offers(plugin: Plugin) -> list[Entry]:
     remedy = f"upgrade {plugin.distribution}, or pip uninstall {plugin.distribution}"
     code, failure = "load_failed", "importing the plugin raised"
     try:
-        with named_interruption(f"loading the plugin {plugin.name!r} of {plugin.source}"):
+        doing = f"loading the plugin {plugin.name!r} of {plugin.source}"
+        with named_interruption(doing), kept_functions() as put_back:
             loaded = plugin.load()
+            put_back()
             manager = pluggy.PluginManager("hhplug")
             manager.add_hookspecs(hookspecs)
             failure = "its hooks are not hhplug's:"

@@ -23,10 +23,14 @@ def main(probe: str) -> None:
 
 
 def _called(probe: str) -> dict[str, str | None]:
-    """What the probe found, as the fields of an Answer or of a BackendUnavailable."""
-    module, _, attribute = probe.partition(":")
+    """What the probe found, as the fields of an Answer or of a BackendUnavailable.
+
+    probe: "module:attribute", and perhaps arguments after it.
+    """
+    function, *arguments = probe.split()
+    module, _, attribute = function.partition(":")
     try:
-        device = getattr(import_module(module), attribute)()
+        device = getattr(import_module(module), attribute)(*arguments)
         return {"device": None if device is None else str(device)}
     except BackendUnavailable as problem:
         return {

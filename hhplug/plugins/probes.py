@@ -58,7 +58,10 @@ class Answer:
 
 
 def answers(probes: Iterable[str]) -> dict[str, Answer]:
-    """The answer of each probe ("module:attribute"). This process runs each probe only once."""
+    """The answer of each probe, "module:attribute" or with words after it that it is called with.
+
+    This process runs each probe only once.
+    """
     wanted = list(probes)
     new = [probe for probe in dict.fromkeys(wanted) if probe not in _answers]
     obstacle = _obstacle() if new else ""

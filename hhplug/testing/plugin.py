@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Add the budgets that a worker process of pytest-xdist measured."""
-    measured = getattr(node, "workeroutput", {}).get("hhplug", [])
-    if measured:
-        rules(node.config).add(measured)
+    """Add what a worker process of pytest-xdist has run and measured."""
+    output = getattr(node, "workeroutput", {})
+    if "hhplug" in output:
+        rules(node.config).add(**output["hhplug"])

@@ -23,15 +23,22 @@ class Rules:
         self._level, self._short = level, short
         self.budgets: dict[str, Budget] = {}  # by the names of backends
         self._run = 0  # tests of the suite that ran and weren't skipped
+        self._collected = False  # whether there are any, here or in another process
         self._begun: set[str] = set()  # node ids of the suite's tests that have begun
 
     def budget(self, name: str) -> Budget:
         """Return the error budget of a backend."""
         return self.budgets.setdefault(name, Budget(name))
 
-    def add(self, measured: list[dict[str, Any]]) -> None:
-        """Add the budgets that another process measured, each a dict of its fields."""
-        for fields in measured:
+    def add(self, collected: bool, run: int, budgets: list[dict[str, Any]]) -> None:
+        """Add what another process did.
+
+        collected: whether it had tests of the suite. run: how many it ran. budgets: dicts of their
+        fields.
+        """
+        self._collected |= collected
+        self._run += run
+        for fields in budgets:
             budget = Budget(**fields)
             self.budget(budget.name).add(budget)
 
@@ -87,12 +94,14 @@ class Rules:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        ours = any(map(_is_suite_test, session.items)) if hasattr(session, "items") else False
-        if ours and exitstatus == 0 and not self._run:
+        self._collected |= any(map(_is_suite_test, getattr(session, "items", ())))
+        if self._collected and exitstatus == 0 and not self._run:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         # pytest-xdist sends this dict from a worker to the main process.
         workeroutput = getattr(session.config, "workeroutput", {})
-        workeroutput["hhplug"] = list(map(asdict, self.budgets.values()))
+        budgets = list(map(asdict, self.budgets.values()))
+        own = {"collected": self._collected, "run": self._run, "budgets": budgets}
+        workeroutput["hhplug"] = own
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         console = Console(width=100)

@@ -15,21 +15,25 @@ from hhplug.problem import DType, Method, Problem
 from hhplug.testing.covering import Factors, Row, covering_array
 from hhplug.testing.membranes import MEMBRANES
 
-DT = 0.03  # ms, not a whole part of one; most firing neurons spike within 20 steps
+# ms; neither a whole part of one ms nor whole µs. Most firing neurons spike within 20 steps.
+DT = 0.03137
 LONG, SHORT = 23, 4  # steps of a problem, by the horizon
 LARGE = 16_384  # neurons, from which on problems have SHORT steps
-LATE = 2**32 + 694  # a step that doesn't fit 32 bits; the tenth after it is a multiple of 1000
+SELDOM = 70_000  # record_every that doesn't fit 16 bits
+LATE = 61_357 * SELDOM - 2  # a step that doesn't fit 32 bits
+WAVEFORMS = 70  # of "many waveforms"
+INTEGERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]  # types of "integer array"
 SHORT_BLOCKS = {"23": "4", "1": "1", "4": "2", "7 1 5": "2 1", "22": "3"}
 
 FACTORS: Factors = {
     "neurons": [
         "1", "31", "32", "33", "63", "64", "65", "128", "255", "256", "257", "1024", "1025",
         "16384",  # a multiple of every usual group
-        "70000",  # from 65,536 on, GPUs run another variant
+        "67200",  # the same for groups of 3 · 2^k, 5 · 2^k and 7 · 2^k; another variant on GPUs
     ],
     "current": [
-        "none", "held", "three waveforms", "nine waveforms", "array of time", "float32 array",
-        "float64 array", "int16 array", "strided array", "byte-swapped array", "array in a file",
+        "none", "held", "three waveforms", "many waveforms", "array of time", "float32 array",
+        "float64 array", "integer array", "strided array", "byte-swapped array", "array in a file",
     ],
     "C_m": ["uniform", "per neuron"],
     "parameters": ["uniform", "per neuron", "some per neuron, some zero"],
@@ -37,8 +41,8 @@ FACTORS: Factors = {
     "validity": ["all valid", "some invalid"],
     "spikes": ["times", "counts", "off"],
     "threshold": ["0.0", "-70.3", "12.5"],
-    "record": ["V", "nV", "Vmhn", ""],
-    "record_every": ["1", "3", "7", "1000"],
+    "record": ["one", "two", "all", ""],
+    "record_every": ["1", "3", "7", str(SELDOM)],
     "record_neurons": ["all", "reordered", "one"],
     "blocks": ["23", "1", "4", "7 1 5", "22"],
     "start_step": ["0", "7", str(LATE)],
@@ -123,7 +127,10 @@ class Varied:
 
     def _record(self) -> tuple[str, ...]:
         states = self.membrane.states
-        return {"V": ("V",), "nV": (states[-1], "V"), "Vmhn": states, "": ()}[self.row["record"]]
+        count = {"one": 1, "two": 2, "all": len(states), "": 0}[self.row["record"]]
+        if count == 1 and self._rng.integers(2):
+            return ("V",)
+        return tuple(map(str, self._rng.permutation(states)[:count]))
 
     def _parameters(self) -> dict[str, Any]:
         drawn = {
@@ -152,16 +159,19 @@ class Varied:
 
     def _state(self) -> NDArray[np.float64]:
         state = self._valid_state()
-        if self.row["validity"] == "some invalid" and self.n > 1:
+        if self.row["validity"] == "some invalid":
             # Few, since rounding may leave a neuron that only just passes the limit on either side.
-            chosen = np.arange(2, self.n, max(5, self.n // 40))
-            chosen = chosen[chosen != self.n // 2]  # which may be the only one that is recorded
+            chosen = np.arange(2 if self.n > 1 else 0, self.n, max(5, self.n // 40))
+            if self.n > 1:  # this may be the only one that is recorded
+                chosen = chosen[chosen != self.n // 2]
             if self._firing:  # A strong Na current passes the limit when m has opened.
                 m_open = np.linspace(0.2, 1.0, len(chosen))
                 some = {"V": -10.0, "m": m_open, "h": 1.0, "n": 0.6}
                 for name, row in zip(self.membrane.states, state, strict=True):
                     row[chosen] = some.get(name, row[chosen])
                 chosen = chosen[:1]
+            elif self.n >= 64:  # a whole group too, which a kernel might leave out
+                state[-1, : 64 if self.n >= 128 else 32] = np.nan
             state[-1, chosen] = np.nan
         return state
 
@@ -181,6 +191,8 @@ class Varied:
 
     def _recorded(self) -> list[int] | None:
         some = [self.n - 1, 0, self.n // 2, self.n // 3]
+        if self._rng.integers(2):  # more than a group of threads has
+            some += self._rng.permutation(self.n)[: self.n // 2].tolist()
         return {
             "all": None,
             "reordered": list(dict.fromkeys(some)),
@@ -196,7 +208,8 @@ class Varied:
         if kind == "none":
             return None
         if kind == "held":
-            return Stimulus.constant(self._amplitude())
+            alike = self.row["C_m"] == "per neuron"
+            return Stimulus.constant(7.0 * scale if alike else self._amplitude())
         if kind == "noise alike":
             return Stimulus.ornstein_uhlenbeck(4.0 * scale, 2.0, tau=0.1, seed=1952)
         if kind == "noise per neuron":
@@ -212,12 +225,14 @@ class Varied:
                 + Stimulus.constant(4.0 * scale)
                 + Stimulus.ramp(self._amplitude(), 3.0 * scale, begin + 0.04, begin + 0.4)
             )
-        if kind == "nine waveforms":
+        if kind == "many waveforms":
+            first = [i % 20 for i in range(WAVEFORMS - 1)]
+            end = [i % 20 + 1 + i // 20 for i in range(WAVEFORMS - 1)]  # no two are alike
             waves = [
-                Stimulus.step((1.0 + i) * scale, start=begin + 0.04 * i, stop=begin + 0.5)
-                for i in range(8)
+                Stimulus.step(0.5 * scale, start=begin + i * DT, stop=begin + j * DT)
+                for i, j in zip(first, end, strict=True)
             ]
-            return sum(waves) + Stimulus.constant(self._amplitude())  # the ninth counts most
+            return sum(waves) + Stimulus.constant(self._amplitude())  # the last counts most
         if kind == "array of time":
             return self._rows(np.float64)[:, 0].copy()
         return self._array(kind.removesuffix(" array"))
@@ -227,8 +242,11 @@ class Varied:
         return self._rng.uniform(low, high, (self.n_steps, self.n)).astype(dtype)
 
     def _array(self, kind: str) -> NDArray[Any]:
-        if kind in ("float32", "float64", "int16"):
+        if kind in ("float32", "float64"):
             return self._rows(kind)
+        if kind == "integer":
+            dtype, rows = np.dtype(self._rng.choice(INTEGERS)), self._rows(np.float64)
+            return (rows if dtype.kind == "i" else np.abs(rows)).astype(dtype)
         if kind == "strided":
             return np.repeat(self._rows(np.float64), 2, axis=1)[::-1, 1::2]
         if kind == "byte-swapped":

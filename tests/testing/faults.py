@@ -14,6 +14,7 @@ class Fault:
     fails: tuple[str, ...]  # tests that must detect it
     passes: tuple[str, ...]  # tests of other topics, which must pass
     horizon: str = "short"
+    rows: dict[str, str] = field(default_factory=dict)  # the levels of the varied problems to try
     raises: str = ""  # the error of the run, if it raises one
     spec: dict[str, Any] = field(default_factory=dict)
     says: str = ""  # a part of each test's first message
@@ -35,6 +36,13 @@ NO_DENORMALS = """
 if "pytest" not in sys.modules:  # this process needs them
     import sabotaged.process
     sabotaged.process._set_mxcsr(0x9FC0)
+"""
+A_THREAD_AND_A_PROCESS = """
+if "pytest" not in sys.modules:
+    import subprocess
+    import threading
+    threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+    subprocess.Popen(["sleep", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 """
 STIFF: dict[str, Any] = {"capabilities": {"methods": ("rk4", "stiff")}}
 
@@ -82,6 +90,13 @@ FAULTS = [
         passes=("test_the_spec_is_complete",),
         spec={"before": NO_DENORMALS},
         says="loading the plugin changes denormal numbers",
+    ),
+    Fault(
+        "listing_that_begins_threads_and_processes",
+        fails=("test_listing_prints_and_changes_nothing",),
+        passes=("test_the_spec_is_complete",),
+        spec={"before": A_THREAD_AND_A_PROCESS},
+        says="loading the plugin changes threads, child processes",
     ),
     Fault(
         "probe_that_crashes",
@@ -187,62 +202,73 @@ FAULTS = [
         "LastFullGroupOf64Lost",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
-        says="of the final state is off by",
+        rows={"neurons": "64"},
+        says="neuron 63",
     ),
     Fault(
         "LastFullGroupOf256Lost",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "256"},
     ),
     Fault(
         "ArrayCurrentNotOverC_m",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "1"},
     ),
     Fault(
         "GainOfTheSecondWaveformNotOverC_m",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "1025"},
     ),
     Fault(
         "NinthWaveformIgnored",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "16384"},
     ),
     Fault(
         "RecordOrderLostInTheSecondBlock",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "64"},
         says="the recorded neurons are in another order from block ",
     ),
     Fault(
         "OneVariantRoundsOtherwise",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "1"},
         says="differs",
     ),
     Fault(
         "LastRowWrittenPastItsEnd",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "31"},
         says="is written past its last row",
     ),
     Fault(
         "SamplesOneStepLate",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "64"},
         says="the samples are one late: ",
     ),
     Fault(
         "ParametersUsedAsRoom",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "1"},
         says="the backend changed an array of the problem",
     ),
     Fault(
         "DefaultsOfOtherMembranes",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "31"},
         spec={"capabilities": {"membranes": "any"}},
         says="membrane: ",
     ),
@@ -250,6 +276,7 @@ FAULTS = [
         "PoolsAtRest",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_the_spec_is_complete",),
+        rows={"neurons": "31"},
         spec={"capabilities": {"membranes": "any"}},
         says="membrane: calcium",
     ),
@@ -364,6 +391,7 @@ FAULTS = [
         "SigmaOfNeuron0",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        rows={"neurons": "64"},
         spec={"capabilities": {"noise": True}},
         says="current: ",
     ),
@@ -371,6 +399,7 @@ FAULTS = [
         "NoiseWithoutC_m",
         fails=("test_a_varied_problem_is_right_and_obeys_every_law",),
         passes=("test_noise_that_a_backend_computes_is_the_core_s_bit_for_bit",),
+        rows={"neurons": "64"},
         spec={"capabilities": {"noise": True}},
         says="current: ",
     ),

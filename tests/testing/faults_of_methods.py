@@ -11,7 +11,7 @@ OF_METHODS = [
     ),
     Fault(
         "VoltageClampedAt150",
-        fails=("test_voltages_far_above_those_of_a_spike_are_computed_too",),
+        fails=("test_voltages_far_beyond_those_of_a_spike_are_computed_too",),
         passes=("test_the_rates_are_within_bounds",),
         says="V is off by",
     ),

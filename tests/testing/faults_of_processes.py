@@ -129,9 +129,9 @@ OF_PROCESSES = [
     ),
     Fault(
         "SessionBoundToItsThread",
-        fails=("test_a_session_may_go_on_in_another_thread",),
+        fails=("test_threads_may_take_turns_with_a_session",),
         passes=("test_threads_at_once_are_all_right",),
-        says="a session that another thread goes on with differs: V",
+        says="a session that two threads take turns with differs: V",
     ),
     Fault(
         "OnlyTheLatestBackendWorks",

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,9 @@ CHANGES = {
     "NumPy's buffers": lambda _: np.setbufsize(16_384),
     "NumPy's functions": lambda patch: patch.setattr(np, "exp", abs),
     "Python's functions": lambda patch: patch.setattr("builtins.input", list),
+    "the precision of JAX": lambda patch: patch.setitem(
+        sys.modules, "jax", SimpleNamespace(config=SimpleNamespace(jax_enable_x64=True))
+    ),
     "the locale": lambda _: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
     "the start method of processes": lambda _: multiprocessing.set_start_method(
         "spawn", force=True
@@ -84,6 +88,13 @@ def test_a_change_is_seen_and_named(what):
         CHANGES[what](patch)
         after = settings()
     assert what in [name for name, value in before.items() if after[name] != value]
+
+
+@pytest.mark.parametrize("function", ["json.dumps", "math.exp", "os.getpid", "time.sleep"])
+def test_a_function_of_python_that_is_replaced_is_seen(function, monkeypatch):
+    before = settings()
+    monkeypatch.setattr(function, abs)
+    assert settings()["Python's functions"] != before["Python's functions"]
 
 
 def test_without_a_change_none_is_seen():

@@ -1,5 +1,6 @@
 """`hhplug test-backend`, run in this process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 
 from hhplug import cli
+from hhplug.backend import Capabilities
+from hhplug.testing import certify as certifying
 from hhplug.testing import varied
 
 SHORT = ("--horizon", "short")
@@ -127,14 +130,81 @@ def test_the_options_of_the_suite_are_known_where_pytest_loads_no_plugins(certif
     assert "Error budget of reference, " in output
 
 
+SHARED = """
+import sys
+import pytest
+from hhplug.testing import certify
+name, tests = sys.argv[1:]
+run = pytest.main
+pytest.main = lambda arguments: run([*arguments, "-k", tests])
+raise SystemExit(certify.certify(name, "short", processes=2))
+"""
+
+
+def shared(name, tests):
+    """Certify a backend by some tests in two processes."""
+    command = [sys.executable, "-c", SHARED, name, tests]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def test_processes_that_share_the_tests_give_one_budget():
-    command = [sys.executable, "-m", "pytest", "--pyargs", "hhplug.testing.suite", "-q", "-n2"]
-    command += ["--hhplug-backend=numpy", "--hhplug-horizon=short", "-k", "rate"]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    ran = shared("numpy", "rate")
     assert ran.returncode == 0, ran.stdout
     assert ran.stdout.count("Error budget of numpy") == 1
     assert "float32  rate" in ran.stdout
     assert "float64  rate" in ran.stdout
+
+
+def test_a_backend_that_ends_its_process_fails_the_test_in_which_it_does(bench):
+    bench.offer("ends", "sabotaged.sessions:EndsItsProcess")
+    crashing = "test_repeating_a_run_gives_the_same_result"
+    ran = shared("ends", f"{crashing} or test_the_spec_is_complete")
+    assert ran.returncode == 1
+    assert re.search(
+        rf"worker 'gw\d' crashed while running '.*::{crashing}\[float64\]'", ran.stdout
+    )
+    assert "1 failed, 1 passed" in ran.stdout
+
+
+@with_few_tests
+def test_it_stops_at_the_first_failure_on_request(bench, certify):
+    bench.offer("off", "sabotaged.numerics:CapacitanceOffByAMillionth")
+    code, output, _ = certify("off", *SHORT, "-x")
+    assert code == 1
+    assert "stopping after 1 failures" in output
+
+
+@pytest.mark.parametrize(
+    ("horizon", "capabilities", "processors", "xdist", "expected"),
+    [
+        ("long", {}, 16, True, 2),
+        ("long", {}, 1, True, 1),
+        ("long", {}, 16, False, 1),
+        ("long", {"device_index": True}, 16, True, 1),
+        ("long", {"device_arrays": True}, 16, True, 1),
+        ("short", {}, 16, True, 1),
+    ],
+)
+def test_two_processes_share_the_tests_of_a_backend_on_the_cpu(
+    monkeypatch, horizon, capabilities, processors, xdist, expected
+):
+    monkeypatch.setattr(certifying, "find_spec", lambda _: xdist or None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    found = certifying.default_processes(Capabilities(dtypes=("float64",), **capabilities), horizon)
+    assert found == expected
+
+
+def test_several_processes_without_xdist_exit_with_2_and_what_to_install(certify, monkeypatch):
+    monkeypatch.setattr(certifying, "find_spec", lambda _: None)
+    code, output, errors = certify("reference", *SHORT, "--processes", "2")
+    assert (code, output) == (2, "")
+    assert errors == ("hhplug: --processes 2 needs pytest-xdist: pip install 'pytest-xdist>=3.5'\n")
+
+
+def test_no_processes_exit_with_2(certify):
+    code, _, errors = certify("reference", *SHORT, "--processes", "0")
+    assert code == 2
+    assert errors == "hhplug: --processes must be a whole number, 1 or more, got 0\n"
 
 
 @pytest.mark.parametrize("level", ["0", "-1"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from all_faults import ALL_FAULTS
 
-from hhplug.testing import BackendSuite
+from hhplug.testing import BackendSuite, varied
 
 # A failure begins with one of these if an assertion failed, and not if the run raised an error.
 JUDGED = ("AssertionError", "assert ", "Failed: DID NOT ", "Failed: Regex pattern did not match")
@@ -40,6 +40,11 @@ def test_a_fault_is_caught_by_the_tests_for_it(bench, fault, monkeypatch):
     monkeypatch.setattr("hhplug.testing.topics.populations.MILLIONS", 300_003)
     monkeypatch.setattr("hhplug.testing.topics.process.END_SECONDS", 5)
     monkeypatch.setattr("hhplug.testing.topics.spec.ATTEMPTS", 1)
+    if fault.rows:
+        monkeypatch.setattr(
+            "hhplug.testing.suite.rows",
+            lambda *some: [row for row in varied.rows(*some) if fault.rows.items() <= row.items()],
+        )
     name = fault.name.lower()
     bench.offer(name, fault.factory, **fault.spec)
     outcome = bench.suite(name, *fault.fails, *fault.passes, horizon=fault.horizon)

@@ -4,6 +4,7 @@ import math
 import re
 import textwrap
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from kit_bench import ALONE
@@ -12,6 +13,7 @@ from rich.console import Console
 import hhplug.testing
 from hhplug.testing import KIT_LEVEL, BackendSuite, suite, varied
 from hhplug.testing.budget import Budget
+from hhplug.testing.rules import Rules
 from hhplug_numpy.backend import NumpySession
 
 OK, FAILED, NOTHING_RUN = (
@@ -145,6 +147,16 @@ def test_a_run_without_tests_does_not_pass(bench, selection):
     outcome = bench.file(SUBCLASS, *selection)
     assert (outcome.passed, outcome.failed) == (set(), {})
     assert outcome.exit_code == NOTHING_RUN
+
+
+def test_tests_that_other_processes_only_skip_do_not_pass():
+    rules, session = Rules(None, short=True), SimpleNamespace(config=None, exitstatus=OK)
+    rules.add(collected=False, run=0, budgets=[])
+    rules.pytest_sessionfinish(session, OK)
+    assert session.exitstatus == OK  # they had none of the suite's
+    rules.add(collected=True, run=0, budgets=[])
+    rules.pytest_sessionfinish(session, OK)
+    assert session.exitstatus == NOTHING_RUN
 
 
 @pytest.mark.parametrize("tells", [True, False])

@@ -9,7 +9,8 @@ import pytest
 from hhplug.currents.stimulus import Stimulus
 from hhplug.results.result import Result
 from hhplug.testing.accuracy import BOUNDS
-from hhplug.testing.kit import Kit, assert_equal, assert_near, reference
+from hhplug.testing.kit import Kit, assert_equal, assert_near, assert_same, reference
+from hhplug.testing.problems import Population
 
 N = 33
 SPIKING = (-30.0, 0.3, 0.5, 0.35)  # V m h n from which V crosses 0 mV within 0.2 ms
@@ -59,11 +60,24 @@ def reference_run(form: str, ms: float) -> Result:
 class CurrentTests:
     @pytest.mark.parametrize("form", currents(1.0))
     def test_every_form_of_current_gives_the_trace_of_the_reference(self, kit: Kit, form):
-        ms = kit.steps(1000, 30) / 2000
+        ms = kit.steps(1000, 28) / 2000
         ours, expected = kit.run(**run_arguments(form, ms)), reference_run(form, ms)
         assert_near(ours.V, expected.V, BOUNDS[kit.dtype].V_50_ms, "V")
         assert_equal(ours.spike_count, expected.spike_count, "spike count")
         assert expected.spike_count.all()
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
+    def test_an_array_that_its_user_has_changed_is_read_again(self, kit: Kit):
+        steps = 3
+        arguments = Population(N, steps, "array").arguments()
+        array = arguments["stimulus"].copy()
+        kit.run(**arguments | {"stimulus": array})
+        array[:] = array[::-1].copy()
+        ours, expected = (
+            kit.run(**arguments | {"stimulus": stimulus}) for stimulus in (array, array.copy())
+        )
+        assert_same(ours, expected, "after the user's array has changed, a run differs")
 
     @pytest.mark.parametrize("late", [10**8 + 7, 2**31 + 7])
     def test_time_is_the_step_times_dt_however_late(self, kit: Kit, late):

@@ -16,7 +16,7 @@ MILLIONS = 4_300_003  # more than 65,535 thread blocks of 64 threads
 
 class PopulationTests:
     def test_a_neuron_is_the_same_in_a_population_of_any_size(self, kit: Kit):
-        steps = kit.steps(50, 6)
+        steps = kit.steps(50, 5)
 
         def run(n):
             return kit.run(**Population(n, steps).arguments(record_every=3))

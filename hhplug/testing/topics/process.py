@@ -13,13 +13,14 @@ import pytest
 
 from hhplug.problem import Problem
 from hhplug.results.result import Result
-from hhplug.testing.kit import Kit
+from hhplug.testing.kit import Kit, assert_equal
 from hhplug.testing.memory import resident_memory
 from hhplug.testing.problems import CURRENTS, Population
 from hhplug.testing.settings import settings
 
 RUNS = 100
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # variables that name the folder of temporary files
+HOMES = ("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME")  # that name where a user's files are
 END_SECONDS = 120  # s that a new process may take for a run of three steps
 WARM_UP = 10  # runs after which caches are full
 MEMORY_WARM_UP = 20  # runs after which a library's pools of memory are full
@@ -67,7 +68,11 @@ class ProcessTests:
         current, temporary = tmp_path / "current", tmp_path / "temporary"
         current.mkdir()
         temporary.mkdir()
+        file = tmp_path / "file"
+        file.touch()
         variables = {"PYTHONPATH": paths} | dict.fromkeys(TEMPORARY, str(temporary))
+        # Nothing can be written below a file, and a backend must run without what it keeps on disk.
+        variables |= dict.fromkeys(HOMES, str(file / "none"))
         try:
             done = subprocess.run(
                 [sys.executable, "-c", script, kit.name, kit.dtype],
@@ -81,10 +86,14 @@ class ProcessTests:
             raise AssertionError(
                 f"a process that has run the backend doesn't end within {END_SECONDS} s"
             ) from late
+        here = kit.run(**Population(33, 3).arguments()).final_state
         kit.budget.steps += 3
-        assert done.returncode == 0, done.stderr
-        changed = json.loads(done.stderr.rstrip().rpartition("\n")[2])
+        assert done.returncode == 0, (
+            "a new process fails, which can write to temporary files alone: " + done.stderr
+        )
+        changed, final = json.loads(done.stderr.rstrip().rpartition("\n")[2])
         assert not changed, f"the first run of a process changes {', '.join(changed)}"
+        assert_equal(here, final, "a run in another process differs: final state")
         assert done.stdout == "", "a run prints to standard output"
         assert not list(current.iterdir()), "a run leaves files in the current folder"
         left = [str(path.relative_to(temporary)) for path in temporary.rglob("*")]

@@ -69,6 +69,9 @@ class RecordingTests:
         kit.run(**population.arguments(slice(None, None, -1)))
         for array, expected in zip(_arrays(ours), right, strict=True):
             assert_equal(array, expected, "as it was before another run")
+        kit.chosen.backend.release_memory()
+        again = kit.run(**population.arguments())
+        assert_same(again, ours, "after memory was released, a run differs")
 
     def test_later_blocks_do_not_change_what_was_read(self, kit: Kit):
         problem = kit.problem(**Population(33, 15).arguments())

@@ -13,10 +13,9 @@ import pytest
 from hhplug.errors import BackendUnavailable
 from hhplug.plugins import choice
 from hhplug.problem import DTYPES, Problem
-from hhplug.running.loop import step_through
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
-from hhplug.testing.kit import Kit, Repeated, Run, assert_equal, assert_same
+from hhplug.testing.kit import Kit, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
 
 BLOCK = 4  # steps
@@ -116,19 +115,24 @@ class SideBySideTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
-    def test_a_session_may_go_on_in_another_thread(self, kit: Kit):
+    def test_threads_may_take_turns_with_a_session(self, kit: Kit):
         problem, steps = _different(kit)[0], _steps(kit)
         alone = kit.run_in_blocks(problem, [BLOCK])
         kit.budget.steps += steps
         recorder = MemoryRecorder(problem)
-        with (
-            ThreadPoolExecutor(1) as other,
-            kit.session(problem, BLOCK) as session,
-        ):
-            other.submit(step_through, problem, session, recorder, Repeated([BLOCK])).result()
-            final = session.state()
+        with ThreadPoolExecutor(1) as other, kit.session(problem, BLOCK) as session:
+            for done in range(0, steps, BLOCK):
+                recorded = recorder.block(problem.start_step + done, BLOCK)
+                if done % (2 * BLOCK):
+                    block = session.advance(BLOCK)
+                    other.submit(block.read, recorded).result()
+                else:
+                    block = other.submit(session.advance, BLOCK).result()
+                    block.read(recorded)
+                recorder.collect(recorded)
+            final = other.submit(session.state).result()
         moved = Run(*recorder.finish(steps, final), final)
-        assert_same(moved, alone, "a session that another thread goes on with differs")
+        assert_same(moved, alone, "a session that two threads take turns with differs")
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
@@ -136,7 +140,8 @@ class SideBySideTests:
         problem = kit.problem(**Population(65, BLOCK).arguments())
         kit.budget.steps += 3 * problem.n_steps
         before = simulate(problem, kit.chosen)
-        second = choice.choose(kit.name)
+        with ThreadPoolExecutor(1) as other:
+            second = other.submit(choice.choose, kit.name).result()
         for opened in (kit.chosen, second):
             assert_same(
                 simulate(problem, opened), before, "with a second backend open a run differs"

@@ -18,9 +18,14 @@ LIST = """
 import json, sys
 from hhplug.plugins import discovery
 from hhplug.testing.settings import settings
-before = settings()
+import psutil
+def seen():
+    this = psutil.Process()
+    begun = {"threads": this.num_threads(), "child processes": len(this.children())}
+    return settings() | begun
+before = seen()
 entry = discovery.entry(sys.argv[1])
-after = settings()
+after = seen()
 changed = [what for what, value in before.items() if after[what] != value]
 print()
 print(json.dumps([entry.seconds, list(sys.modules), changed]))

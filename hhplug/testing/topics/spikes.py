@@ -100,6 +100,29 @@ class SpikeTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
+    def test_many_spikes_of_a_neuron_in_one_block_are_counted_without_times(self, kit: Kit):
+        # V goes from −90 to −30 mV and back in every four steps: in all, more than 256 times.
+        n, steps = 33, kit.steps(1100, 13)
+        current = np.where(np.arange(steps) % 4 < 2, 3000.0, -3000.0)
+        counted, timed = (
+            kit.run_in_blocks(
+                kit.problem(
+                    steps * 0.01,
+                    stimulus=np.tile(current[:, np.newaxis], n),
+                    initial_state=[-90.0, 0.05, 0.05, 0.3],
+                    spike_threshold=-60.0,
+                    record=(),
+                    spikes=mode,
+                ),
+                [steps],
+            ).spike_count
+            for mode in ("counts", "times")
+        )
+        assert timed.min() >= steps // 4
+        assert_equal(counted, timed, "spike count without times")
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
     @pytest.mark.long_horizon("a thousand spikes of a neuron in one block")
     def test_the_longest_block_has_a_thousand_spikes_of_each_neuron(self, kit: Kit):
         # Every 64 steps the current lifts V by 100 mV in two steps, and takes it back in two.

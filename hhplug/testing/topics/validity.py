@@ -53,6 +53,17 @@ class ValidityTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
+    def test_a_neuron_that_isnt_finite_after_the_last_step_is_told(self, kit: Kit):
+        steps = 4
+        current = np.zeros((steps, 33))
+        current[-1, 20] = 1e37
+        first = kit.run(steps * DT, dt=DT, stimulus=current, record=()).first_invalid_step
+        expected = np.full(33, -1)
+        expected[20] = steps
+        assert_equal(first, expected, "first invalid steps")
+
+    @pytest.mark.one_precision
+    @pytest.mark.kit_level(2)
     def test_invalid_neurons_do_not_depend_on_how_a_run_is_cut(self, kit: Kit):
         steps = kit.steps(200, SHORT)
         problem = kit.problem(**_unstable(steps))

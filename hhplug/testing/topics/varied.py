@@ -39,7 +39,7 @@ class VariedTests:
                 at_the_end = kit.run_in_blocks(problem, varied.lengths, ordered_spikes=True)
                 assert_same(ours, at_the_end, "with spikes that come at the run's end, it differs")
             _assert_end_to_end(kit, problem, one_block)
-            _assert_recording_changes_nothing(kit, problem, one_block)
+            _assert_other_forms_change_nothing(kit, problem, one_block)
             _assert_neurons_alone(kit, problem, one_block)
         except AssertionError as error:
             raise AssertionError(f"{error}\nThe problem has {described(row)}") from None
@@ -66,12 +66,13 @@ def _reference_run(row: tuple[tuple[str, str], ...], short: bool) -> Result:
 
 def _assert_near_the_reference(kit: Kit, varied: Varied, ours: Run) -> None:
     problem, bound = varied.problem, BOUNDS[kit.dtype].V_5_ms
+    pools = problem.membrane.reading.pools
     expected = _reference_run(tuple(varied.row.items()), kit.short)
     _assert_invalid_near(kit, ours, expected)
     # What an invalid neuron does isn't determined, but is the same in every run of the backend.
     valid = expected.valid
     bounds = {
-        name: bound * (np.abs(final).max() if name in problem.membrane.reading.pools else 1.0)
+        name: bound * (np.abs(final).max() if name in pools and final.size else 1.0)
         for name, final in zip(problem.membrane.states, expected.final_state[:, valid], strict=True)
     }  # of a concentration, which is far below 1 mM, relative to the largest
     of_columns = valid[problem.neurons]
@@ -149,14 +150,20 @@ def _assert_end_to_end(kit: Kit, problem: Problem, whole: Run) -> None:
         assert_equal(time[order], whole.spikes.time, f"{what}: spike times")
 
 
-def _assert_recording_changes_nothing(kit: Kit, problem: Problem, whole: Run) -> None:
+def _assert_other_forms_change_nothing(kit: Kit, problem: Problem, whole: Run) -> None:
+    """Recording changes nothing, nor do parameters that are given for each neuron."""
+    n = problem.n_neurons
     changes: dict[str, Any] = {
+        "parameters": {name: np.zeros(n) + value for name, value in problem.parameters.items()},
         "record": () if problem.record else problem.membrane.states,
         "record_neurons": None,
         "spikes": OTHER_SPIKES[problem.spikes],
     }
     other = kit.run_in_blocks(Problem(**problem.arguments() | changes), [problem.n_steps])
-    what = f"record={changes['record']} and spikes={changes['spikes']!r} change the"
+    what = (
+        f"record={changes['record']}, spikes={changes['spikes']!r} and parameters that are given "
+        "for each neuron change the"
+    )
     assert_equal(other.final_state, whole.final_state, f"{what} final state")
     assert_equal(other.invalid.step, whole.invalid.step, f"{what} first invalid steps")
     if "off" not in (problem.spikes, changes["spikes"]):

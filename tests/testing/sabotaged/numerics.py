@@ -119,3 +119,12 @@ class VoltageClampedAt150(Faultless):
         super().read(session, steps, out)
         V = session.now[0]
         V[V > 150.0] = 150.0
+
+
+class VoltageClampedAtMinus150(Faultless):
+    """V is at least −150 mV at the end of a block."""
+
+    def read(self, session, steps, out):
+        super().read(session, steps, out)
+        V = session.now[0]
+        V[V < -150.0] = -150.0

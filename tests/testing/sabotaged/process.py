@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import gc
+import json
 import mmap
 import os
 import random
@@ -11,10 +12,13 @@ import sys
 import tempfile
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from platformdirs import user_cache_path
 
+from sabotaged.changes import nudged
 from sabotaged.faultless import Faultless
 
 
@@ -174,3 +178,28 @@ class EveryChildKept(Faultless):
         for child in self._children:
             child.kill()
             child.wait()
+
+
+class FunctionOfJsonReplaced(Faultless):
+    _runs = 0
+
+    def prepare(self, problem, max_steps):
+        json.dumps = partial(json.JSONEncoder().encode)
+        return super().prepare(problem, max_steps)
+
+
+class CacheThatMustBeWritable(Faultless):
+    """Compiled code goes to the user's cache folder, or nowhere."""
+
+    def prepare(self, problem, max_steps):
+        folder = user_cache_path("sabotaged")
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.rmdir()
+        return super().prepare(problem, max_steps)
+
+
+class VariantOfTheProcess(Faultless):
+    """Each process measures which variant is the quickest, and one of them rounds otherwise."""
+
+    def state(self, session):
+        return super().state(session) if "pytest" in sys.modules else nudged(session.now)

@@ -121,3 +121,17 @@ class DeviceSamplesUsedByTheNextRun(KeepsSamplesOnDevice):
 
         session.device_samples = device_samples
         return session
+
+
+class ReleasedMemoryInUse(Faultless):
+    """After the memory that is kept was released, runs begin from zeros."""
+
+    _released = False
+
+    def release_memory(self):
+        self._released = True
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        session.now = session.now * (not self._released)
+        return session

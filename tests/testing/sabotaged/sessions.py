@@ -1,5 +1,6 @@
 """Faults of runs that are cut, continued or interleaved, and of `close`."""
 
+import os
 from threading import Event, Thread
 from time import sleep
 from typing import Any
@@ -183,6 +184,13 @@ class ThreadOfEverySessionKept(Faultless):
     def prepare(self, problem, max_steps):
         Thread(target=Event().wait, daemon=True).start()
         return super().prepare(problem, max_steps)
+
+
+class EndsItsProcess(Faultless):
+    """It ends its process, as a crash in native code does."""
+
+    def read(self, session, steps, out):  # noqa: ARG002
+        os._exit(3)
 
 
 class HangsForASecond(Faultless):

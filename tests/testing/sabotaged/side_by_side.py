@@ -1,6 +1,7 @@
 """Faults that show when sessions, threads or processes run side by side."""
 
 import os
+import signal
 from threading import Barrier, BrokenBarrierError, get_ident
 
 from sabotaged.changes import with_fields
@@ -142,3 +143,23 @@ class WrongInAFork(Faultless):
 
     def state(self, session):
         return super().state(session) + (os.getpid() != self._process)
+
+
+class BlockBoundToItsThread(Faultless):
+    """A block that is read in another thread than that of `advance` computes from zeros."""
+
+    def enqueue(self, session, steps):
+        session.kept.append((steps, get_ident()))
+
+    def read(self, session, steps, out):
+        if (steps, get_ident()) not in session.kept:
+            session.now = session.now * 0.0
+        super().read(session, steps, out)
+
+
+class OpenedInTheMainThreadAlone(Faultless):
+    """Its factory sets a signal handler, which other threads may not."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR1))

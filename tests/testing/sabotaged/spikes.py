@@ -147,3 +147,25 @@ class AtMost32SpikesANeuronAndBlock(SpikesChanged):
         first = np.searchsorted(ordered[0], ordered[0])
         kept = np.arange(len(neuron)) - first < self.most
         return [array[kept] for array in ordered]
+
+
+class OneCountANeuronAndBlock(Faultless):
+    """Where spikes are only counted, those of a neuron in one block count once."""
+
+    most = 1
+
+    def read(self, session, steps, out):
+        before = out.spike_count.copy()
+        super().read(session, steps, out)
+        if session.problem.spikes == "counts":
+            out.spike_count[:] = before + self.counted(out.spike_count - before)
+
+    def counted(self, count):
+        return np.minimum(count, 1)
+
+
+class CountsOf8Bits(OneCountANeuronAndBlock):
+    """Where spikes are only counted, each block counts in 8 bits."""
+
+    def counted(self, count):
+        return count % 256

@@ -1,5 +1,6 @@
 """Faults by which invalid neurons aren't told, or are told wrongly."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -73,3 +74,13 @@ class InvalidOnlyWhereSpikesAreTimed(Faultless):
         super().read(session, steps, out)
         if session.problem.spikes != "times":
             out.invalid.clear()
+
+
+class FiniteAtTheEndUnlooked(Faultless):
+    """The state at the end is said to be finite, though nobody has looked."""
+
+    def prepare(self, problem, max_steps):
+        session = super().prepare(problem, max_steps)
+        state = session.state
+        session.state = lambda: replace(state(), known_finite=True)
+        return session

@@ -1,5 +1,7 @@
 """Faults that show in some combination of sizes, currents, parameters, recording and blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hhplug.backend import OrderedSpikes, Recorded
@@ -259,3 +261,112 @@ class OrderingSession(FaultySession):
         time = (step - problem.start_step + fraction) * problem.dt
         order = np.lexsort((time, neuron))
         return OrderedSpikes(counts, (neuron[order], time[order]))
+
+
+class DtOfHundredths(Faultless):
+    """dt is rounded to hundredths of one ms."""
+
+    def understood(self, problem):
+        return with_fields(problem, dt=round(problem.dt, 2) or problem.dt)
+
+
+class VariantsByWhatIsRecorded(Faultless):
+    """A variant is kept for each set of recorded variables, with the order of the first run."""
+
+    def __init__(self, device=None):
+        super().__init__(device)
+        self._variants = {}
+
+    def read(self, session, steps, out):
+        order = self._variants.setdefault(frozenset(out.samples), tuple(out.samples))
+        samples = dict(zip(order, out.samples.values(), strict=True))
+        super().read(session, steps, replace(out, samples=samples))
+
+
+class RoomFor32Recorded(Faultless):
+    """Where neurons are chosen, columns beyond the 32nd are those of the 32nd."""
+
+    def understood(self, problem):
+        if problem.record_neurons is None:
+            return problem
+        chosen = np.asarray(problem.neurons)
+        chosen = chosen[np.minimum(np.arange(chosen.size), 31)]
+        return with_fields(problem, record_neurons=chosen, neurons=chosen)
+
+
+class RoomFor16Waveforms(WaveformsFaulty):
+    def gains(self, gain, C_m):  # noqa: ARG002
+        return gain[:16]
+
+
+class LargestC_mForAUniformCurrent(WaveformsFaulty):
+    """A gain that is the same for all neurons is divided by one C_m."""
+
+    def gains(self, gain, C_m):
+        return gain if gain.shape[1] > 1 else gain * C_m / np.max(C_m)
+
+
+class RecordEveryOf16Bits(Faultless):
+    def understood(self, problem):
+        return with_fields(problem, record_every=problem.record_every & 0xFFFF)
+
+
+class StopsWhenAllAreNaN(Faultless):
+    """A block of which no neuron is finite isn't computed."""
+
+    def read(self, session, steps, out):
+        if np.isfinite(session.now).all(axis=0).any():
+            super().read(session, steps, out)
+
+
+class GroupOf32NaNsLeftOut(Faultless):
+    """A whole group of neurons that aren't finite isn't computed, and its samples are zeros."""
+
+    def read(self, session, steps, out):
+        n = session.problem.n_neurons
+        nan = ~np.isfinite(session.now).all(axis=0)
+        left_out = np.logical_and.reduceat(nan, np.arange(0, n, 32)).repeat(32)[:n]
+        before = session.now
+        super().read(session, steps, out)
+        session.now[:, left_out] = before[:, left_out]
+        for samples in out.samples.values():
+            samples[:, left_out[session.problem.neurons]] = 0.0
+
+
+class SomePerNeuronRoundsOtherwise(Faultless):
+    """Where some parameters are per neuron, 1 / C_m is rounded before it is multiplied."""
+
+    def understood(self, problem):
+        alike = [np.ndim(value) == 0 for value in problem.parameters.values()]
+        if not any(alike) or all(alike):
+            return problem
+        values = {**problem.parameters, "C_m": np.nextafter(problem.parameters["C_m"], 9.0)}
+        return with_fields(problem, parameters=ParameterValues(problem.membrane, values))
+
+
+class LastGroupOf96Lost(LastFullGroupOf64Lost):
+    group = 96
+
+
+class GateRecordedAloneIsTheNext(Faultless):
+    """Where one gate alone is recorded, it is the one after it."""
+
+    def read(self, session, steps, out):
+        names = session.problem.membrane.states
+        if len(out.samples) == 1 and "V" not in out.samples:
+            ((name, array),) = out.samples.items()
+            out = replace(out, samples={names[names.index(name) - 1] or "V": array})
+        super().read(session, steps, out)
+
+
+class IntegersWithASign(Faultless):
+    """Bytes of integers without a sign are taken for those with one."""
+
+    def understood(self, problem):
+        array, start = problem.stimulus, problem.start_step
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "u":
+            return problem
+        signed = -array.astype(np.float64).reshape(len(array), -1)
+        return with_rows(
+            problem, lambda first, count: iter(signed[first - start : first - start + count])
+        )
