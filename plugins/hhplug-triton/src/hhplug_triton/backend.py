@@ -29,6 +29,7 @@ from hhplug.problem import Problem
 from hhplug_triton import kernels, placing
 from hhplug_triton.equations import Equations, equations
 from hhplug_triton.instructions import note_crossings
+from hhplug_triton.kernel_cache import make_writable
 from hhplug_triton.probe import FOR_TESTS, interpreted
 from hhplug_triton.torch_device import TORCH, TorchDevice, is_nvidia, torch_device, unsliced
 
@@ -69,6 +70,7 @@ def _interpreter() -> AbstractContextManager[Any]:
 class TritonBackend(Backend):
     def __init__(self, device: int | None = None):
         kind, names = _devices()
+        make_writable()
         index = chosen_index(device, names, "PyTorch")
         self.device = names[index]
         try:
