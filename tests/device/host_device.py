@@ -210,6 +210,8 @@ class HostSession(DeviceSession):
         count = np.zeros(n, np.int32) if work.spike_count is None else work.spike_count
         first_invalid = np.zeros(n, np.int32)
         assert not (work.spikes and work.spikes.total[0])
+        # A kernel reads the row after the last, too.
+        assert work.held or work.current.size >= (work.n_steps + 1) * self.row_length
         for k in range(work.n_steps):
             row = work.current[0 if work.held else k * self.row_length :][: self.row_length]
             I_ext = (
