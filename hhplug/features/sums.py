@@ -4,7 +4,7 @@ Each sum of a neuron is changed by one step after another, so that it has the sa
 run is cut into blocks, and wherever the neuron stands in its population.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -20,6 +20,7 @@ from hhplug.features.definitions import (
     sums_of,
     with_stretch,
 )
+from hhplug.threads import of_parts
 
 Array = NDArray[Any]
 # Neurons whose sums are computed together for all steps of a block, so that they fit the cache.
@@ -119,17 +120,32 @@ class FeatureSums:
         sums["last"][neuron] = time
         sums["spikes"][neuron] += 1.0
 
-    def values(self, step: int, valid: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    def values(
+        self,
+        step: int,
+        valid: NDArray[np.bool_],
+        new: Callable[[tuple[int], type], Array] = np.empty,
+    ) -> dict[str, NDArray[np.float64]]:
         """The features before a step, all of whose earlier steps were taken: name → (n_neurons,).
 
-        valid: a neuron's features are NaN unless it is.
+        valid: a neuron's features are NaN unless it is. new: makes the arrays.
         """
         window = Window(self._first, max(0, min(step, self._end) - self._first), self._dt)
-        with np.errstate(all="ignore"):
-            return {
-                name: np.where(valid, FEATURES[name].value(self._sums, window), np.nan)
-                for name in self._features
-            }
+        n = self.rows.shape[1]
+        values = {name: new((n,), float) for name in self._features}
+
+        def compute(neurons: slice) -> None:
+            for first in range(neurons.start, neurons.stop, PART):
+                part = slice(first, min(first + PART, neurons.stop))
+                sums = {name: row[part] for name, row in self._sums.items()}
+                with np.errstate(all="ignore"):  # each thread has its own
+                    for name, row in values.items():
+                        row[part] = np.where(
+                            valid[part], FEATURES[name].value(sums, window), np.nan
+                        )
+
+        of_parts(compute, n, len(values))
+        return values
 
 
 def _add(sums: dict[str, Array], first: int, V: Array, window: int) -> None:
