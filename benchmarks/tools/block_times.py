@@ -43,29 +43,27 @@ def seconds_per_step(sim: Simulator, stimulus: Stimulus, **arguments: Any) -> fl
     """
     arguments = {"record": (), "spikes": "counts", **arguments}
 
-    def times(steps: int) -> list[float]:
-        """Seconds of a step in each block but the first two and the last."""
-        reports: list[tuple[float, float]] = []
+    def reports(steps: int) -> list[tuple[float, float]]:
+        """The steps that are done after each block, and when."""
+        noted: list[tuple[float, float]] = []
         sim.run(
             steps * DT,
             DT,
             stimulus=stimulus,
-            progress=lambda done: reports.append((done * steps, perf_counter())),
+            progress=lambda done: noted.append((done * steps, perf_counter())),
             **arguments,
         )
-        ends = reports[1:-1]
-        return [(now - before) / (b - a) for (a, before), (b, now) in pairwise(ends)]
+        return noted
 
-    steps = TRIAL_STEPS
-    while True:
-        began = perf_counter()
-        found = times(steps)
-        seconds = perf_counter() - began
-        if seconds > SECONDS / 2 and len(found) >= LEAST_BLOCKS:
-            return median(found)
-        if seconds > 20 * SECONDS:
-            raise RuntimeError(f"a run of {steps:,} steps has only {len(found)} blocks to time")
-        steps = round(steps * min(20.0, max(1.5, SECONDS / seconds)))
+    steps, seconds = TRIAL_STEPS, 0.0
+    while seconds < 20 * SECONDS:
+        ends = reports(steps)
+        seconds = ends[-1][1] - ends[0][1]
+        between = [(now - before) / (b - a) for (a, before), (b, now) in pairwise(ends[1:-1])]
+        if seconds > SECONDS / 2 and len(between) >= LEAST_BLOCKS:
+            return median(between)
+        steps = round(steps * min(20.0, max(1.5, SECONDS / max(seconds, 1e-9))))
+    raise RuntimeError(f"a run of {seconds:.0f} s has too few blocks to time")
 
 
 def main(backend: str, dtype: str, *numbers: str) -> None:

@@ -46,10 +46,10 @@ def test_the_time_of_a_step_has_no_share_of_what_a_call_costs(monkeypatch):
 
 
 def test_too_few_blocks_are_an_error(monkeypatch):
-    sim = SimpleNamespace(run=lambda *_, progress, **__: progress(1.0))
-    seconds = iter(range(0, 10_000, 10))
+    sim = SimpleNamespace(run=lambda *_, progress, **__: [progress(done) for done in (0.1, 1.0)])
+    seconds = iter(range(0, 10_000, 20))
     monkeypatch.setattr(block_times, "perf_counter", lambda: next(seconds))
-    with pytest.raises(RuntimeError, match="has only 0 blocks to time"):
+    with pytest.raises(RuntimeError, match="has too few blocks to time"):
         block_times.seconds_per_step(sim, Stimulus.constant(1.0))
 
 
