@@ -27,6 +27,9 @@ Array = NDArray[Any]
 # 1024, 4096 and 20,000 take 0.50, 0.21 and 0.14 s for all features of 20,000 neurons over 1200
 # steps (Intel Xeon, 2 cores).
 PART = 16_384
+# Neurons whose features are computed from their sums together. All features of 8 million take 0.58,
+# 0.29, 0.23, 0.21 s with 2^14, 2^16, 2^17, 2^18 (8 threads, Intel Xeon, 16 cores).
+PART_OF_VALUES = 2**18
 
 
 class FeatureSums:
@@ -135,14 +138,14 @@ class FeatureSums:
         values = {name: new((n,), float) for name in self._features}
 
         def compute(neurons: slice) -> None:
-            for first in range(neurons.start, neurons.stop, PART):
-                part = slice(first, min(first + PART, neurons.stop))
+            for first in range(neurons.start, neurons.stop, PART_OF_VALUES):
+                part = slice(first, min(first + PART_OF_VALUES, neurons.stop))
                 sums = {name: row[part] for name, row in self._sums.items()}
+                invalid = ~valid[part]
                 with np.errstate(all="ignore"):  # each thread has its own
                     for name, row in values.items():
-                        row[part] = np.where(
-                            valid[part], FEATURES[name].value(sums, window), np.nan
-                        )
+                        row[part] = FEATURES[name].value(sums, window)
+                        row[part][invalid] = np.nan
 
         of_parts(compute, n, len(values))
         return values
