@@ -46,7 +46,7 @@ HEAD = """{
   .reg .b32 at, newton;
   .reg .b64 place, apart, own, moment;
   .reg .b64 row<7>;
-  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope;
+  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope, before;
   .reg .f64 time, term, sum, onset, undefined;
   mov.b32 $0, $4;
   mov.real $1, $5;

@@ -16,7 +16,7 @@ NOTE_SPIKE = """{
   .reg .pred up, more, under, inside;
   .reg .b32 at, newton;
   .reg .b64 place;
-  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope;
+  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope, before;
   mov.b32 $0, $1;
   setp.lt.real up, $2, $4;
   setp.ge.and.real up, $3, $4, up;
@@ -46,6 +46,7 @@ NOTE_SPIKE = """{
   divide.real s, rise, change;
   mov.b32 newton, STEPS;
 AGAIN:
+  mov.real before, s;
   fma.rn.real value, s, c, b;
   fma.rn.real value, s, value, $5;
   neg.real error, rise;
@@ -61,8 +62,9 @@ AGAIN:
   setp.le.and.real inside, s, high, inside;
   @!inside add.real s, low, high;
   @!inside mul.real s, s, HALF;
+  setp.neu.real more, s, before;
   sub.s32 newton, newton, 1;
-  setp.gt.s32 more, newton, 0;
+  setp.gt.and.s32 more, newton, 0, more;
   @more bra AGAIN;
   mad.wide.s32 place, at, size, $12;
   st.global.real [place], s;
