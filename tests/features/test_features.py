@@ -1,6 +1,7 @@
 """Features that are computed while a run goes on, against their definitions and each other."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -99,6 +100,23 @@ def test_a_mean_over_many_steps_in_float32_loses_no_digits():
     # mV. Plain sums in float32 are off by 2e-2 and 7e-3.
     assert (np.abs(found["V_mean"] - V.mean(axis=0)) < [2e-6, 2e-6, 1e-12, 1e-12]).all()
     assert (np.abs(found["V_std"] - V.std(axis=0)) < [2e-6, 2e-6, 1e-9, 1e-9]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_neuron_alone_and_steps_one_by_one_have_the_same_sums(dtype):
+    V = np.random.default_rng(1).normal(-40.0, 30.0, (700, 3)).astype(dtype)
+    window, names = (130, 650), ALL[4:]  # those of V
+
+    def sums(V, cuts):
+        taken = FeatureSums(names, window, V.shape[1], 0.0, DT)
+        for first, end in pairwise([0, *cuts, len(V)]):
+            taken.samples(first, V[first:end])
+        return taken.rows
+
+    whole = sums(V, [])
+    assert_array_equal(sums(V, range(1, 700)), whole)
+    for i in range(3):
+        assert_array_equal(sums(V[:, [i]], [131, 200, 512]), whole[:, [i]])
 
 
 def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
