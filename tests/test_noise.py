@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 from scipy import stats
 
 from hhplug.currents.noise import (
+    FEW,
     TILE,
     Draws,
     OrnsteinUhlenbeckProcess,
@@ -170,8 +171,9 @@ def test_a_process_that_is_much_slower_than_dt_keeps_its_variance(dtype):
     assert (frozen.decay, frozen.kick) == (1.0, 0.0)
 
 
-def test_a_process_has_its_recursion_in_float32_rounded_operation_by_operation():
-    n, dt, tau = 257, 0.05, 3.0
+@pytest.mark.parametrize("n", [1, FEW - 1, FEW, 257])
+def test_a_process_has_its_recursion_in_float32_rounded_operation_by_operation(n):
+    dt, tau = 0.05, 3.0
     a = np.float32(np.exp(-dt / tau))
     b = np.float32(np.sqrt(1.0 - np.float64(a) ** 2))
     drawn = Draws(9, 0, np.arange(n)).at(np.arange(40, 140))
