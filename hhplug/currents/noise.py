@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -180,8 +180,6 @@ class Recursion:
 class Process(Protocol):
     """A random waveform for each neuron of a run, of mean 0."""
 
-    has_memory: ClassVar[bool]  # whether a run that goes on needs the value of its first step
-
     @property
     def recursion(self) -> Recursion:
         """The recursion that gives its values."""
@@ -191,18 +189,12 @@ class Process(Protocol):
         """Its values in the steps, in any order, none of them before the run: (steps, n)."""
         ...
 
-    def carry(self, step: int) -> Values | None:
-        """What it must know to begin at this step as if it had never stopped, or None: (n,)."""
-        ...
-
 
 class WhiteProcess(Process):
     """Gaussian white noise of intensity 1, in 1/√ms: a deviate over √dt in each step.
 
     Its integral over a time T has the standard deviation √T, whatever dt is.
     """
-
-    has_memory = False
 
     def __init__(self, draws: Draws, dt: float, dtype: DTypeLike):
         self._draws = draws
@@ -216,9 +208,6 @@ class WhiteProcess(Process):
     def at(self, steps: Steps) -> Values:
         return self._draws.at(steps) * self._scale
 
-    def carry(self, step: int) -> Values | None:  # noqa: ARG002
-        return None
-
 
 class OrnsteinUhlenbeckProcess(Process):
     """The stationary Ornstein-Uhlenbeck process of variance 1 in the middle of each step.
@@ -231,8 +220,6 @@ class OrnsteinUhlenbeckProcess(Process):
 
     tau: ms. begin: the first value of each neuron, or None.
     """
-
-    has_memory = True
 
     def __init__(
         self,
@@ -288,9 +275,6 @@ class OrnsteinUhlenbeckProcess(Process):
             now[:] = passed[-1]
             inside = np.flatnonzero((first <= steps) & (steps < first + count))
             values[inside, columns] = passed[steps[inside] - first]
-
-    def carry(self, step: int) -> Values | None:
-        return self.at(np.array([step]))[0]
 
 
 def _recur(x: Values, a: Values) -> None:
