@@ -133,6 +133,21 @@ def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
     assert_same_features(simulate(second.problem, "numpy").features, whole.features)
 
 
+@pytest.mark.parametrize("window", [None, (20.0, 100.0)])
+def test_runs_in_which_neurons_settle_may_be_joined_to_the_one_with_features(window):
+    settling = {"features": (), "window": None, "T": 300 * DT}
+    first = simulate(problem(**settling), "numpy")
+    second = simulate(problem(**settling, resume=first), "numpy")
+    third = simulate(problem(T=800 * DT, window=window, resume=second), "numpy")
+    joined = hhplug.concat([first, second, third])
+    assert joined.time.shape == (1400,)
+    assert_same_features(joined.features, third.features)
+    assert_same_features(simulate(joined.problem, "numpy").features, third.features)
+    fourth = simulate(problem(**settling, resume=third), "numpy")
+    with pytest.raises(InvalidInput, match="must have the same features to be joined, but"):
+        hhplug.concat([first, second, third, fourth])
+
+
 @pytest.mark.parametrize("given", [np.array([2.0, 8.0]), [np.float32(2), 8], iter([2.0, 8.0])])
 def test_a_window_of_any_kind_is_two_floats_so_that_files_and_resumed_runs_know_it(given, tmp_path):
     asked = {"features": ("V_min",), "window": given, "T": 5.0}
