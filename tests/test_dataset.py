@@ -90,6 +90,15 @@ def test_the_amplitudes_of_a_stimulus_are_coordinates_by_name():
     assert_array_equal(data["sine_offset"], [0.3, 0.1])
 
 
+@pytest.mark.parametrize("seed", [5, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+def test_a_dataset_with_any_seed_is_written_by_zarr(seed, tmp_path):
+    data = run(stimulus=Stimulus.white_noise(1.0, seed)).to_xarray()
+    data.to_zarr(tmp_path / "data.zarr", consolidated=False)
+    read = xarray.open_zarr(tmp_path / "data.zarr", consolidated=False)
+    assert int(read["white_noise_seed"]) == seed
+
+
 def test_times_per_neuron_and_the_seeds_of_noise_are_coordinates():
     stimulus = (
         Stimulus.step(5.0, start=0.1, stop=[0.4, 0.5, 0.6])

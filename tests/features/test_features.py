@@ -177,6 +177,10 @@ def test_a_window_begins_and_ends_at_the_same_step_as_a_current_does():
     assert_array_equal(np.flatnonzero(current), range(2, 5))
 
 
+def test_the_window_of_a_run_that_ends_before_it_is_empty():
+    assert problem(window=(20.0, 30.0)).shortened(400).window_done == (20.0, 20.0)
+
+
 def test_a_run_after_one_without_features_begins_its_window_anew():
     settled = simulate(problem(features=(), window=None), "numpy")
     after = simulate(problem(resume=settled, window=None, T=20.0), "numpy")
