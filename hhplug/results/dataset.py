@@ -49,6 +49,9 @@ def of_result(result: "Result") -> xarray.Dataset:
             result.first_invalid_step, long_name="step from which on it isn't, −1 for none"
         ),
     }
+    if problem._ids is not None:
+        whole = "number of the neuron in the whole population"
+        coordinates["neuron_id"] = per_neuron(problem.neuron_ids, long_name=whole)
     if problem.record:
         I_ext = _sampled_current(problem)
         held = {"units": UNIT, "long_name": "current during the step that begins at the sample"}
