@@ -77,14 +77,16 @@ class FeatureSums:
         together = SAMPLES // min(len(V), STRETCH)  # neurons
         for part in range(start, stop, together):
             columns = V[:, part - start : min(part + together, stop) - start]
-            sums = {name: row[part : part + columns.shape[1]] for name, row in self._sums.items()}
-            for begin, end in _stretches(first, first + len(V)):
+            width = columns.shape[1]
+            sums = {name: row[part : part + width] for name, row in self._sums.items()}
+            steps = max(1, SAMPLES // width // STRETCH) * STRETCH
+            for begin, end in _cut(first, first + len(V), steps):
                 self._take(sums, begin, columns[begin - first : end - first])
 
     def _take(self, sums: dict[str, Array], first: int, V: Array) -> None:
-        """Take the samples of a stretch or a part of one: (steps, neurons)."""
         if of_group(self._features, "mean"):
-            _add(sums, first, V, self._first)
+            for begin, end in _cut(first, first + len(V), STRETCH):
+                _add(sums, begin, V[begin - first : end - first], self._first)
         if of_group(self._features, "range"):
             np.minimum(sums["V_min"], V.min(axis=0), out=sums["V_min"])
             np.maximum(sums["V_max"], V.max(axis=0), out=sums["V_max"])
@@ -136,10 +138,10 @@ class FeatureSums:
             }
 
 
-def _stretches(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """The steps first ≤ k < end as (first, end) of stretches, which end at multiples of STRETCH."""
+def _cut(first: int, end: int, length: int) -> Iterator[tuple[int, int]]:
+    """The steps first ≤ k < end as (first, end) of pieces, which end at multiples of a length."""
     while first < end:
-        stop = min(end, (first // STRETCH + 1) * STRETCH)
+        stop = min(end, (first // length + 1) * length)
         yield first, stop
         first = stop
 
@@ -195,7 +197,7 @@ def _follow(sums: dict[str, Array], first: int, V: Array, threshold: Any, dt: fl
     _end_pieces(sums, V, np.arange(V.shape[1]), *pieces)
 
 
-def _rises(was_steep: Array, V: Array, slope: Any) -> NDArray[np.uint8]:
+def _rises(was_steep: Array, V: Array, slope: Any) -> Array:
     """The number of each row of V, from 1 on, for neurons that begin to rise from it; else 0.
 
     was_steep: whether each neuron rose before these rows, 0 or 1; changed to whether it does at
@@ -205,7 +207,8 @@ def _rises(was_steep: Array, V: Array, slope: Any) -> NDArray[np.uint8]:
     steep[0] = was_steep
     np.greater_equal(V[1:] - V[:-1], slope, out=steep[1:-1])
     was_steep[:] = steep[-2]
-    return (steep[1:] > steep[:-1]) * np.arange(1, len(V) + 1, dtype=np.uint8)[:, np.newaxis]
+    number = np.arange(1, len(V) + 1, dtype=np.min_scalar_type(len(V)))
+    return (steep[1:] > steep[:-1]) * number[:, np.newaxis]
 
 
 def _cross(

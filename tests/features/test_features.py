@@ -116,6 +116,7 @@ def test_a_neuron_alone_and_steps_one_by_one_have_the_same_sums(dtype):
     whole = sums(V, [])
     assert_array_equal(sums(V, range(1, 700)), whole)
     for i in range(3):
+        assert_array_equal(sums(V[:, [i]], []), whole[:, [i]])
         assert_array_equal(sums(V[:, [i]], [131, 200, 512]), whole[:, [i]])
 
 
