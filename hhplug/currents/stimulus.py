@@ -199,6 +199,9 @@ class Stimulus:
         It is linear between the samples. The last one is held for dt, and the current is 0 then. If
         the samples know their times, as those of xarray and Neo do, they must be dt apart.
 
+        In a run of the same dt a step has the mean of two samples, so that a sampled white noise
+        loses half of its variance; give such samples as an array instead.
+
         >>> Stimulus.recorded([0.0, 2.0, 4.0], dt=0.2).sample(dt=0.1, n_steps=7)
         array([0.5, 1.5, 2.5, 3.5, 4. , 4. , 0. ])
         """
