@@ -189,9 +189,8 @@ def _follow(sums: dict[str, Array], first: int, V: Array, threshold: Any, dt: fl
     above = V >= threshold
     crosses = above[1:] != above[:-1]
     pieces = V.max(axis=0), V.min(axis=0), rise.max(axis=0)
-    spiking = np.flatnonzero(crosses.any(axis=0))
-    if spiking.size:
-        last = _cross(sums, first, V, rise, crosses, spiking, threshold)
+    if crosses.any():
+        spiking, *last = _cross(sums, first, V, rise, crosses, threshold)
         for of_all, of_spiking in zip(pieces, last, strict=True):
             of_all[spiking] = of_spiking
     _end_pieces(sums, V, np.arange(V.shape[1]), *pieces)
@@ -217,18 +216,17 @@ def _cross(
     V: Array,
     rise: Array,
     crosses: Array,
-    spiking: Array,
     threshold: Any,
 ) -> tuple[Array, ...]:
-    """Take the crossings of `spiking`, the neurons that have any.
+    """Take the crossings of the neurons that have any.
 
     V: the samples before the step `first` and from it on. rise: of `_rises`. crosses: whether V
     crosses the threshold from one row to the next.
 
-    Crossings cut the samples of a neuron into pieces. Returns the last one of each neuron, as
-    `_end_pieces` takes it.
+    Crossings cut the samples of a neuron into pieces. Returns these neurons, and the last piece of
+    each as `_end_pieces` takes it.
     """
-    rows = len(V)
+    rows, spiking = len(V), np.flatnonzero(crosses.any(axis=0))
     which, row = np.nonzero(crosses[:, spiking].T)  # of each crossing, by neuron, then by time
     neuron = spiking[which]
     begins = np.arange(len(spiking)) * rows, which * rows + row + 1
@@ -250,7 +248,7 @@ def _cross(
         _begin_spikes(sums, neuron[up], time[up])
         _end_spikes(sums, neuron[down], time[down])
     last = piece[begin + count - 1] + 1
-    return tuple(each[last] for each in pieces)
+    return spiking, *(each[last] for each in pieces)
 
 
 def _end_pieces(
