@@ -24,6 +24,7 @@ from hhplug.validity import Invalid, earliest
 if TYPE_CHECKING:
     from hhplug.results.result import Result, Timing
 
+OF_FEATURES = "features", "window_steps"
 ALIKE = (
     "n_neurons",
     "membrane",
@@ -34,8 +35,7 @@ ALIKE = (
     "record_every",
     "spikes",
     "spike_threshold",
-    "features",
-    "window_steps",
+    *OF_FEATURES,
 )
 
 
@@ -45,7 +45,8 @@ def concat(results: "Iterable[Result]") -> "Result":
 
     Samples, spikes and final state are those of one long run, bit for bit. If all runs have the
     same Stimulus, the joined result has it too. Otherwise its stimulus is an array with the current
-    of every step, so that a repetition in float32 may round differently.
+    of every step, so that a repetition in float32 may round differently. Features are those of the
+    last run; runs before it may have the same, or none where neurons settle first.
 
     Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
     ended, or if the runs differ in their neurons, dt, method, precision or what they record.
@@ -79,7 +80,8 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
     one, other = before.problem, after.problem
     for name in ALIKE:
         mine, theirs = getattr(one, name), getattr(other, name)
-        if mine != theirs:
+        settling = name in OF_FEATURES and not one.features
+        if mine != theirs and not settling:
             raise InvalidInput(
                 f"results must have the same {name} to be joined, but result {number - 1} has "
                 f"{mine!r} and result {number} has {theirs!r}"
@@ -109,7 +111,8 @@ def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
 
 
 def _whole_problem(problems: Sequence[Problem]) -> Problem:
-    first = problems[0]
+    last = problems[-1]
+    first = problems[0].with_features(last.features, last.window, last.window_steps)
     n_steps = sum(problem.n_steps for problem in problems)
     stimulus = first.given_stimulus
     if all(_same(stimulus.terms, problem.given_stimulus.terms) for problem in problems):
