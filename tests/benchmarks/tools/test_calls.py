@@ -25,7 +25,7 @@ def test_the_table_has_a_line_for_each_size_and_a_speed_for_each_recording(capsy
         assert float(call.removesuffix(" ms")) > 0.0
         assert 0.0 < float(run.removesuffix(" ms |")) < 10.0 * float(own.removesuffix(" ms"))
     assert re.fullmatch(
-        r"V of every 10 steps of 50 neurons: [\d.]+ GB/s, and [\d.]+ GB/s while earlier results are "
-        "kept",
+        r"V of every 10 steps of 50 neurons: [\d.]+ GB/s, "
+        r"and [\d.]+ GB/s while earlier results are kept",
         lines[-1],
     )

@@ -40,8 +40,8 @@ STORE_PLACE = "\n" + _of_note_spike("atom.relaxed", "mad.wide.s32 place, at, 4, 
 # Operands: $0 spikes, $1 onset, $2 peak and $3 trough ← $4 … $7, which are in the same registers;
 # $8 V, $9 V of the next step, $10 threshold, $11 and $12 mV per step at both ends, $13 i, $14 k;
 # $15 total, $16 neuron, $17 step, $18 fraction, $19 room; $20 sums, $21 N, $22 the block's first
-# step, $23 first and $24 last of the window. The 64-bit register rowK is the address of the K-th sum
-# of a group.
+# step, $23 first and $24 last of the window. The 64-bit register rowK is the address of the K-th
+# sum of a group.
 HEAD = """{
   .reg .pred above, up, more, under, inside, sampled, complete;
   .reg .b32 at, newton;

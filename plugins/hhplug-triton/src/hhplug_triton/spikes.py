@@ -10,8 +10,9 @@ from hhplug.crossings import NEWTON_STEPS
 from hhplug_triton.crossings import crossing
 
 # A branch round what is rarely done, which Triton itself cannot say: 7 % at 8 M neurons (H100).
-# $0 spikes ← $1, which are in one register; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV per step at both ends, $7
-# i, $8 k; then the arrays, room and the array of ordinals. `crossing` is the same in Triton.
+# $0 spikes ← $1, which are in one register; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV
+# per step at both ends, $7 i, $8 k; then the arrays, room and the array of ordinals. `crossing` is
+# the same in Triton.
 NOTE_SPIKE = """{
   .reg .pred up, more, under, inside;
   .reg .b32 at, newton, earlier;
