@@ -3,11 +3,13 @@
 usage: python -m benchmarks.tools.calls BACKEND [--device DEVICE] [--scale SCALE]
 
 It prints lines of Markdown. The neurons of a population have their own currents, and in the second
-column their own parameters too. Nothing is recorded, but in the last lines V. Each time is the
+column their own parameters too. Nothing is recorded, but in two lines V; the last line is for
+simulation-based inference, and its parameters are new in each call. Each time is the
 median of some calls, between which the result is deleted unless the line says something else.
 """
 
 import argparse
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from statistics import median
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from hhplug import HHParameters, Result, Simulator, Stimulus
+from hhplug import FeatureSimulator, HHParameters, Result, Simulator, Stimulus
 from hhplug.features.definitions import FEATURES
 
 DT = 0.01  # ms
@@ -27,6 +29,7 @@ KINDS = {
     "all features": {"spikes": "counts", "features": tuple(FEATURES)},
 }
 RECORDED = ((1_000_000, 500, 1), (1_000_000, 5000, 10))  # neurons, steps, record_every
+DRAWS = 1_000_000  # of all parameters, ±50 %, each 120 ms at dt 0.025 with noise
 CALLS = 7
 
 
@@ -56,6 +59,30 @@ def main() -> None:
             f"{size / seconds_to_new:.1f} GB/s while earlier results are kept",
             flush=True,
         )
+    n = max(1, round(DRAWS * options.scale))
+    print(f"\n{n:,} draws of all parameters, 120 ms: {1e3 * draws_seconds(options, n):.0f} ms")
+
+
+def draws_seconds(options: argparse.Namespace, n: int) -> float:
+    """Median seconds from new parameters to features, of calls after one that warms up."""
+    usual = vars(HHParameters())
+    simulator = FeatureSimulator(
+        Simulator(options.backend, "float32", device=options.device),
+        tuple(usual),
+        T=120.0,
+        dt=0.025,
+        features=tuple(FEATURES),
+        stimulus=Stimulus.ornstein_uhlenbeck(10.0, 2.0, tau=3.0, seed=1952),
+    )
+    random, seconds = np.random.default_rng(1952), []
+    for _ in range(1 + CALLS // 2):
+        parameters = random.uniform(0.5, 1.5, (n, len(usual))) * list(usual.values())
+        began = perf_counter()
+        with warnings.catch_warnings():  # some draws are too stiff for dt
+            warnings.simplefilter("ignore", RuntimeWarning)
+            simulator(parameters)
+        seconds.append(perf_counter() - began)
+    return median(seconds[1:])
 
 
 def _row(options: argparse.Namespace, n: int, steps: int, kind: str) -> str:

@@ -8,7 +8,7 @@ from benchmarks.tools import calls
 
 
 def test_the_table_has_a_line_for_each_size_and_a_speed_for_each_recording(capsys):
-    small = {"SIZES": ((50, 20), (1, 30)), "RECORDED": ((50, 20, 10),), "CALLS": 1}
+    small = {"SIZES": ((50, 20), (1, 30)), "RECORDED": ((50, 20, 10),), "CALLS": 2, "DRAWS": 3}
     with (
         patch.multiple(calls, **small),
         patch.object(sys, "argv", ["calls", "numpy"]),
@@ -27,5 +27,6 @@ def test_the_table_has_a_line_for_each_size_and_a_speed_for_each_recording(capsy
     assert re.fullmatch(
         r"V of every 10 steps of 50 neurons: [\d.]+ GB/s, "
         r"and [\d.]+ GB/s while earlier results are kept",
-        lines[-1],
+        lines[-3],
     )
+    assert re.fullmatch(r"3 draws of all parameters, 120 ms: \d+ ms", lines[-1])
