@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -19,6 +19,7 @@ from hhplug.lowering.canonical import (
 from hhplug.lowering.targets import Target
 
 E_V = Exponential("V")
+MOST_TOGETHER = 10  # slopes for which all ways to share are tried, which takes up to 0.2 s
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Family:
     @property
     def powers(self) -> frozenset[int]:
         return frozenset(abs(self.power(slope)) for slope in self.slopes)
+
+
+Way = tuple[float, int, list[Family]]
+"""A way to share exponentials: its cost in additions, its largest power, its families."""
 
 
 @dataclass(frozen=True)
@@ -90,46 +95,83 @@ def partitions(
     slopes: Iterable[Fraction], target: Target, most: int
 ) -> list[tuple[float, list[Family]]]:
     """The cheapest ways to share exponentials, at most `most`, each with its cost in additions."""
-    ordered = sorted(slopes)
-    common = math.lcm(*(slope.denominator for slope in ordered))
-    whole = [int(slope * common) for slope in ordered]
+    best: list[Way] = [(0.0, 0, [])]
+    for some in _groups(slopes, target):
+        ways = _ways_to_share(some, target, most)
+        pairs = itertools.product(best, ways)
+        both = [(a + b, max(p, q), [*one, *other]) for (a, p, one), (b, q, other) in pairs]
+        best = _cheapest(both, most)
+    return [(cost, sorted(found, key=lambda own: min(own.slopes))) for cost, _, found in best]
 
-    def family(members: tuple[int, ...]) -> Family | None:
-        base = math.gcd(*(whole[k] for k in members))
-        if max(abs(whole[k]) for k in members) > target.most_powers * base:
-            return None
-        negative = 2 * sum(whole[k] < 0 for k in members) >= len(members)
-        step = Fraction(-base if negative else base, common)
-        return Family(step, frozenset(ordered[k] for k in members))
 
-    def families(members: tuple[int, ...], others: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _cheapest(ways: list[Way], most: int) -> list[Way]:
+    return sorted(ways, key=lambda way: way[:2])[:most]
+
+
+def _groups(slopes: Iterable[Fraction], target: Target) -> Iterator[list[Fraction]]:
+    """Slopes in groups, none of which can share an exponential with another group's.
+
+    A group of more than MOST_TOGETHER is divided: the time to try all ways triples with each slope.
+    Slopes of one sign stay together, since a power of the other sign costs a reciprocal.
+    """
+    groups: list[list[Fraction]] = []
+    for slope in sorted(slopes):
+        near = [g for g in groups if any(_family((slope, other), target) for other in g)]
+        groups = [g for g in groups if g not in near]
+        groups.append(sorted([*itertools.chain(*near), slope]))
+    for group in groups:
+        size = math.ceil(len(group) / math.ceil(len(group) / MOST_TOGETHER))
+        yield from (group[k : k + size] for k in range(0, len(group), size))
+
+
+def _family(members: Collection[Fraction], target: Target) -> Family | None:
+    """The family of some slopes; None if they can't share an exponential."""
+    common = math.lcm(*(slope.denominator for slope in members))
+    base = Fraction(math.gcd(*(int(slope * common) for slope in members)), common)
+    if max(map(abs, members)) > target.most_powers * base:
+        return None
+    negative = 2 * sum(slope < 0 for slope in members) >= len(members)
+    return Family(-base if negative else base, frozenset(members))
+
+
+def _ways_to_share(slopes: Sequence[Fraction], target: Target, most: int) -> list[Way]:
+    """The cheapest ways for some slopes, at most `most`."""
+
+    @cache
+    def family(members: tuple[Fraction, ...]) -> tuple[Family, float, int] | None:
+        """The family of some slopes, its cost and its largest power."""
+        own = _family(members, target)
+        return own and (own, _cost(own, target), max(own.powers))
+
+    def families(
+        members: tuple[Fraction, ...], others: tuple[Fraction, ...]
+    ) -> Iterator[tuple[Fraction, ...]]:
         """Every set of slopes that has these members, may have others, and can share one base."""
         yield members
-        for place, k in enumerate(others):
-            more = (*members, k)
+        for place, slope in enumerate(others):
+            more = (*members, slope)
             if family(more):  # a set that can't share has no larger one that can
                 yield from families(more, others[place + 1 :])
 
     @cache
-    def ways(left: tuple[int, ...]) -> list[tuple[float, int, list[Family]]]:
-        """The cheapest ways for the slopes that are left: cost, largest power, families."""
+    def ways(left: tuple[Fraction, ...]) -> list[Way]:
+        """The cheapest ways for the slopes that are left."""
         if not left:
             return [(0.0, 0, [])]
-        found = []
+        found: list[Way] = []
         for members in families(left[:1], left[1:]):
             own = family(members)
             if own is None:
                 continue
-            cost = _cost(own, target)
-            rest = tuple(k for k in left if k not in members)
+            first, cost, largest = own
+            rest = tuple(slope for slope in left if slope not in members)
             found += [
-                (cost + other, max(max(own.powers), power), [own, *others])
+                (cost + other, max(largest, power), [first, *others])
                 for other, power, others in ways(rest)
             ]
-        found.sort(key=lambda way: way[:2])
-        return found[:most]
+        return _cheapest(found, most)
 
-    return [(cost, found) for cost, _, found in ways(tuple(range(len(ordered))))]
+    return ways(tuple(sorted(slopes)))
 
 
 def _cost(family: Family, target: Target) -> float:
