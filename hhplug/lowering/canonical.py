@@ -20,6 +20,8 @@ from hhplug.membranes.expressions import Binary, Call, Name, Negative, Node, Num
 
 Coefficient = Fraction | float
 
+LARGEST_EXPONENT = 700.0  # e^700 and e^−700 are within the range of float64
+
 
 class Exponential(NamedTuple):
     """The factor e^name."""
@@ -383,7 +385,7 @@ def exp(x: Sum) -> Sum:
     coefficient: Coefficient = Fraction(1)
     powers: dict[Factor, Fraction] = {}
     for factors, c in x.terms:
-        if not factors:
+        if not factors and abs(c) < LARGEST_EXPONENT:
             coefficient = math.exp(c)
         elif (
             len(factors) == 1

@@ -51,6 +51,7 @@ FORMS = {
     "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
 }
 CANCELLING = {"a pole beyond 150 mV": 2e-13}  # what V + 160 loses of V = −150 mV
+BOUND_OF_STEEP = 1e-12  # an exponent of some thousand has lost three digits
 PARAMETERS = {
     "the root of a parameter times an exponential": {"c": 1.3},
     "a linoid times a sigmoid of a parameter": {"c": -30.0},
@@ -78,6 +79,16 @@ def test_a_rate_of_an_unusual_form_is_within_bounds(form, target):
 )
 def test_a_steep_rate_does_not_overflow_in_float32(rate, target):
     assert worst_error(membrane(rate), target) < BOUND["float32"]
+
+
+@pytest.mark.parametrize("target", ["cpu-float64", "numpy-float64"])
+@pytest.mark.parametrize("exponent", ["(V + 40) / 0.05", "-(V + 60) / 0.05"])
+def test_an_exponential_beyond_the_floats_switches_a_gate(exponent, target):
+    """e^800 is more, and e^−1200 less, than float64 has."""
+    switched = Gate(inf=f"0.01 + 0.9 / (1 + exp({exponent}))", tau=2.0)
+    made = Membrane("m", K=Channel("n", g=1.0, E=-90.0, n=switched), L=Channel(g=0.1, E=-65.0))
+    checked(lowered(made, target), made)
+    assert worst_error(made, target, [-40.0, -60.0]) < BOUND_OF_STEEP
 
 
 def test_a_quotient_without_a_series_is_refused_by_its_gate():
@@ -119,3 +130,26 @@ def test_gates_that_are_described_alike_are_accepted_by_the_check():
     )
     for method in METHODS:
         checked(lowered(alike, "cpu-float64", method), alike)
+
+
+SIGMOID = "1 / (1 + exp(-(V + 40) / 9))"
+NAMED_AS_VALUES = {
+    "a gate called as the value of another in the first stage": (
+        {"m": Gate(inf=SIGMOID, instantaneous=True), "m_1": Gate(inf=0.3, tau=2.0)}, {}
+    ),
+    "a gate called as another's steady state": (
+        {"n": Gate(inf=SIGMOID, tau=1.0), "inf_n_1": Gate(inf=0.3, tau=2.0)}, {}
+    ),
+    "a parameter called as a rate": (
+        {"n": Gate(alpha="alpha_n_1 * exp(V / 30)", beta=0.1)}, {"alpha_n_1": 0.3}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NAMED_AS_VALUES)
+def test_a_name_that_a_program_gives_to_a_value_is_accepted_by_the_check(case):
+    gates, parameters = NAMED_AS_VALUES[case]
+    channel = Channel("*".join(gates), g=1.0, E=-90.0, **gates)
+    named = Membrane("m", K=channel, L=Channel(g=0.1, E=-65.0), **parameters)
+    for target in ("cpu-float64", "numpy-float64"):
+        checked(lowered(named, target), named)
