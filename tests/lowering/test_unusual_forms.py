@@ -12,6 +12,9 @@ from hhplug.membranes.description import CalciumPool, Channel, Gate
 from hhplug.membranes.membrane import Membrane
 
 LINOID = "(V + 40) / (1 - exp(-(V + 40) / 10))"
+SAME = "(-V - 40) / (1 - exp((V + 40) / 9))"
+OF_PARAMETERS = "c * (V - half) / (1 - exp(-(V - half) / k))"
+SAME_OF_PARAMETERS = "0.7 * (half - V) / (1 - exp((V - half) / k))"
 OTHER = "(V + 50) / (exp((V + 50) / 9) - 1)"
 
 
@@ -46,6 +49,14 @@ FORMS = {
     "the square of a linoid": f"({LINOID})^2",
     "a linoid over another": f"({LINOID}) / (1 + {OTHER})",
     "two reciprocals multiplied": "cosh(V / 30) / (1 + exp(-V / 10))",
+    "one over two linoids of one voltage (Mainen & Sejnowski 1996)": f"1 / ({LINOID} + {SAME})",
+    "one of two linoids of one voltage over both": f"0.1 + ({LINOID}) / ({LINOID} + {SAME})",
+    "two linoids of one voltage": f"{LINOID} + {SAME}",
+    "the root of two linoids of one voltage": f"sqrt({LINOID} + {SAME})",
+    "one over two linoids of parameters": f"1 / ({OF_PARAMETERS} + {SAME_OF_PARAMETERS})",
+    "one of two linoids of parameters over both": (
+        f"0.1 + ({OF_PARAMETERS}) / ({OF_PARAMETERS} + {SAME_OF_PARAMETERS})"
+    ),
     "a linoid over 1000 mV": "0.001 * (V + 40) / (1 - exp(-(V + 40) / 100000))",
     "an exponential as a product": "(V + 40) / (1 - exp(-4) * exp(-V / 10))",
     "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
@@ -56,6 +67,8 @@ PARAMETERS = {
     "the root of a parameter times an exponential": {"c": 1.3},
     "a linoid times a sigmoid of a parameter": {"c": -30.0},
     "a linoid of a parameter times a sigmoid": {"k": 9.5},
+    "one over two linoids of parameters": {"c": 0.2, "half": -40.0, "k": 9.0},
+    "one of two linoids of parameters over both": {"c": 0.2, "half": -40.0, "k": 9.0},
 }
 SINGLE = [  # the forms of which each has a way of its own to lose digits of float32
     "a linoid turned over", "a linoid over another", "the same after a smallest time",
@@ -110,6 +123,18 @@ def test_a_program_with_a_wrong_rate_is_refused(fault, monkeypatch):
     checked(lowered(made, "cpu-float64"), made)
     fault(monkeypatch)
     with pytest.raises(InvalidInput, match=r"^membrane m: the code that is made of it computes"):
+        checked(lowered(made, "cpu-float64"), made)
+
+
+def test_a_program_with_a_wrong_time_constant_by_which_it_divides_is_refused(monkeypatch):
+    """1/tau is no value of such a program, which divides by tau."""
+    tau = f"3 / ({LINOID} + exp(V / 10) + exp(V / 80)) + 0.2"
+    slow = Channel("n", g=1.0, E=-90.0, n=Gate(inf=0.4, tau=tau))
+    made = Membrane("m", K=slow, L=Channel(g=0.1, E=-65.0))
+    program = checked(lowered(made, "cpu-float64"), made)
+    assert "per_tau_n_1" not in {op.out for op in program.ops}
+    chain_is_wrong(monkeypatch)
+    with pytest.raises(InvalidInput, match=r"^membrane m: .* computes dn wrongly"):
         checked(lowered(made, "cpu-float64"), made)
 
 
