@@ -9,6 +9,7 @@ from functools import cache
 
 from hhplug.lowering.canonical import (
     Exponential,
+    Factor,
     Function,
     Product,
     Sum,
@@ -58,11 +59,12 @@ def uses(expression: Sum, varying: frozenset[str]) -> list[Use]:
     """
     found = []
     for factors, c in expression.terms:
+        fixed = [pair for pair in factors if not names_of(pair[0]) & varying]
         if not fractional(factors, varying):
             alone = all(isinstance(factor, Exponential) for factor, _ in factors)
             for factor, power in factors:
                 if factor == E_V:
-                    found.append(Use(power, float(c) if alone else 1.0, _shift(factors), alone))
+                    found.append(Use(power, float(c) if alone else 1.0, _shift(fixed), alone))
         for factor, _ in factors:
             if isinstance(factor, Sum):
                 found += uses(factor, varying)
@@ -81,12 +83,12 @@ def fractional(factors: Product, varying: frozenset[str]) -> bool:
     )
 
 
-def _shift(factors: Product) -> Sum:
+def _shift(factors: Iterable[tuple[Factor, Fraction]]) -> Sum:
     """The exponent of a product's exponentials of parameters."""
     powers = (
         (product({factor.of: Fraction(1)}), power)
         for factor, power in factors
-        if isinstance(factor, Exponential) and factor.of != "V"
+        if isinstance(factor, Exponential)
     )
     return Sum(powers)
 

@@ -138,6 +138,19 @@ def test_a_program_with_a_wrong_time_constant_by_which_it_divides_is_refused(mon
         checked(lowered(made, "cpu-float64"), made)
 
 
+def test_a_singularity_that_calcium_shifts_is_looked_for_where_calcium_is_at_rest():
+    """At 1e-4 mM the linoid is 0/0 at 10 mV, and with 1 mM it would be at 100,000 mV."""
+    shifted = Gate(alpha="0.1 * (V - 1e5 * Ca) / (1 - exp(-(V - 1e5 * Ca) / 9))", beta=0.5)
+    made = Membrane(
+        "m",
+        T=Channel("w", g=0.3, E=120.0, w=shifted),
+        L=Channel(g=0.1, E=-65.0),
+        Ca=CalciumPool("T", per_current=1e-4, rest=1e-4, tau=80.0),
+    )
+    for target in ("cpu-float64", "numpy-float32"):
+        assert worst_error(made, target, [10.0]) < BOUND[target.rpartition("-")[2]]
+
+
 def test_two_reciprocals_that_meet_in_a_product_are_one_quotient():
     program = lowered(membrane(FORMS["two reciprocals multiplied"]), "numpy-float64")
     known = program.given | {op.out for op in program.ops}
