@@ -148,7 +148,7 @@ class Sum:
         power = Fraction(power)
         if power == 0:
             return as_sum(1)
-        if power == 1:
+        if power == 1 or (power > 0 and not self.terms):
             return self
         if power < 0 and len(self.terms) > 1:
             over = self._denominators()

@@ -57,6 +57,9 @@ FORMS = {
     "one of two linoids of parameters over both": (
         f"0.1 + ({OF_PARAMETERS}) / ({OF_PARAMETERS} + {SAME_OF_PARAMETERS})"
     ),
+    "a power and a root of a difference that is nothing": (
+        "0.1 + (V + 40 - (40 + V))^2 + sqrt(2 * V - V - V)"
+    ),
     "a linoid over 1000 mV": "0.001 * (V + 40) / (1 - exp(-(V + 40) / 100000))",
     "an exponential as a product": "(V + 40) / (1 - exp(-4) * exp(-V / 10))",
     "a pole beyond 150 mV": "1 / (1 + (50 / (V + 160))^4)",
