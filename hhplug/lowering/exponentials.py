@@ -20,7 +20,7 @@ from hhplug.lowering.canonical import (
 from hhplug.lowering.targets import Target
 
 E_V = Exponential("V")
-MOST_TOGETHER = 10  # slopes for which all ways to share are tried, which takes up to 0.2 s
+MOST_TOGETHER = 12  # slopes for which all ways to share are tried, which takes up to 1.5 s
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Family:
 
 Way = tuple[float, int, list[Family]]
 """A way to share exponentials: its cost in additions, its largest power, its families."""
+
+Places = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -136,27 +138,26 @@ def _family(members: Collection[Fraction], target: Target) -> Family | None:
     return Family(-base if negative else base, frozenset(members))
 
 
-def _ways_to_share(slopes: Sequence[Fraction], target: Target, most: int) -> list[Way]:
+def _ways_to_share(slopes: Iterable[Fraction], target: Target, most: int) -> list[Way]:
     """The cheapest ways for some slopes, at most `most`."""
+    ordered = sorted(slopes)  # slopes are meant by their places, which are hashed sooner
 
     @cache
-    def family(members: tuple[Fraction, ...]) -> tuple[Family, float, int] | None:
+    def family(members: Places) -> tuple[Family, float, int] | None:
         """The family of some slopes, its cost and its largest power."""
-        own = _family(members, target)
+        own = _family([ordered[k] for k in members], target)
         return own and (own, _cost(own, target), max(own.powers))
 
-    def families(
-        members: tuple[Fraction, ...], others: tuple[Fraction, ...]
-    ) -> Iterator[tuple[Fraction, ...]]:
+    def families(members: Places, others: Places) -> Iterator[Places]:
         """Every set of slopes that has these members, may have others, and can share one base."""
         yield members
-        for place, slope in enumerate(others):
-            more = (*members, slope)
+        for place, k in enumerate(others):
+            more = (*members, k)
             if family(more):  # a set that can't share has no larger one that can
                 yield from families(more, others[place + 1 :])
 
     @cache
-    def ways(left: tuple[Fraction, ...]) -> list[Way]:
+    def ways(left: Places) -> list[Way]:
         """The cheapest ways for the slopes that are left."""
         if not left:
             return [(0.0, 0, [])]
@@ -166,14 +167,14 @@ def _ways_to_share(slopes: Sequence[Fraction], target: Target, most: int) -> lis
             if own is None:
                 continue
             first, cost, largest = own
-            rest = tuple(slope for slope in left if slope not in members)
+            rest = tuple(k for k in left if k not in members)
             found += [
                 (cost + other, max(largest, power), [first, *others])
                 for other, power, others in ways(rest)
             ]
         return _cheapest(found, most)
 
-    return ways(tuple(sorted(slopes)))
+    return ways(tuple(range(len(ordered))))
 
 
 def _cost(family: Family, target: Target) -> float:
