@@ -113,6 +113,15 @@ def test_a_quotient_without_a_series_is_refused_by_its_gate():
         lowered(made, "cpu-float64")
 
 
+@pytest.mark.parametrize("usual", [0.0, -40.0])
+def test_a_quotient_that_is_0_by_0_for_the_usual_parameters_alone_is_refused(usual):
+    rate = Gate(alpha="(V - v0) / (1 - exp(-(V - v1) / k))", beta=0.5)
+    channels = {"K": Channel("n", g=1.0, E=-90.0, n=rate), "L": Channel(g=0.1, E=-65.0)}
+    made = Membrane("m", **channels, v0=usual, v1=usual, k=9.0)
+    with pytest.raises(InvalidInput, match="depends on parameters"):
+        lowered(made, "cpu-float64")
+
+
 def test_a_steepness_beyond_float32_is_refused_there_alone():
     made = membrane("1 / (exp(V / 3) + exp(-V / 2)) + 0.001")
     checked(lowered(made, "cpu-float64"), made)
