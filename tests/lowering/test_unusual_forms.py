@@ -163,6 +163,20 @@ def test_a_singularity_that_calcium_shifts_is_looked_for_where_calcium_is_at_res
         assert worst_error(made, target, [10.0]) < BOUND[target.rpartition("-")[2]]
 
 
+@pytest.mark.parametrize("bound", ["1 / (1 + (K_d / Ca)^4.8)", "1 / (1 + K_d / Ca)"])
+def test_a_pool_that_is_empty_at_rest_spoils_no_other_rate(bound):
+    """K_d/Ca is infinite without calcium, and no calcium is bound."""
+    made = Membrane(
+        "m",
+        T=Channel("s", g=0.4, E=120.0, s=Gate(inf="1 / (1 + exp(-(V + 50) / 6))", tau=2.0)),
+        SK=Channel("k", g=1.0, E=-90.0, k=Gate(inf=bound, tau=3.0)),
+        Ca=CalciumPool("T", per_current=1e-4, rest=0.0, tau=10.0),
+        K_d=1e-3,
+    )
+    for target in ("cpu-float64", "gpu-float64", "numpy-float32"):
+        checked(lowered(made, target), made)
+
+
 def test_two_reciprocals_that_meet_in_a_product_are_one_quotient():
     program = lowered(membrane(FORMS["two reciprocals multiplied"]), "numpy-float64")
     known = program.given | {op.out for op in program.ops}
