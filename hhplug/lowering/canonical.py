@@ -20,6 +20,8 @@ from hhplug.membranes.expressions import Binary, Call, Name, Negative, Node, Num
 
 Coefficient = Fraction | float
 
+LARGEST_EXPONENT = 700.0  # e^700 and e^−700 are within the range of float64
+
 
 class Exponential(NamedTuple):
     """The factor e^name."""
@@ -146,7 +148,7 @@ class Sum:
         power = Fraction(power)
         if power == 0:
             return as_sum(1)
-        if power == 1:
+        if power == 1 or (power > 0 and not self.terms):
             return self
         if power < 0 and len(self.terms) > 1:
             over = self._denominators()
@@ -209,10 +211,23 @@ class Sum:
         lead, c = max(self.terms, key=_leads)
         outside = dict(pair for pair in lead if isinstance(pair[0], Exponential))
         common = set.intersection(*(set(factors) for factors, _ in self.terms))
+        if self._divides_by_zero:  # the quotient that is 0/0 keeps its numerator
+            common = set()
         outside |= {factor: power for factor, power in common if factor not in outside}
         out = product(outside)
         inner = Sum((times(factors, inverse(out)), d / c) for factors, d in self.terms)
         return c, times(out, ((inner, Fraction(1)),))
+
+    @property
+    def _sums_with_powers(self) -> list[tuple["Sum", Fraction]]:
+        """The sums that are factors of terms."""
+        pairs = (pair for factors, _ in self.terms for pair in factors)
+        return [(factor, power) for factor, power in pairs if isinstance(factor, Sum)]
+
+    @property
+    def _divides_by_zero(self) -> bool:
+        """Whether some V could make a sum zero by which a term is divided, as far as forms tell."""
+        return any(power < 0 and factor.may_vanish for factor, power in self._sums_with_powers)
 
     def _denominators(self) -> Product:
         """The product of the sums that terms are divided by; without those to fractional powers.
@@ -220,14 +235,9 @@ class Sum:
         It is ONE if any of them may be zero: multiplied out, a quotient that is 0/0 at some voltage
         couldn't be guarded any more.
         """
-        powers = [
-            (factor, power)
-            for factors, _ in self.terms
-            for factor, power in factors
-            if isinstance(factor, Sum)
-        ]
-        if any(power < 0 and factor.may_vanish for factor, power in powers):
+        if self._divides_by_zero:
             return ONE
+        powers = self._sums_with_powers
         fractional = {factor for factor, power in powers if power.denominator != 1}
         worst: dict[Factor, Fraction] = {}
         for factor, power in powers:
@@ -383,7 +393,7 @@ def exp(x: Sum) -> Sum:
     coefficient: Coefficient = Fraction(1)
     powers: dict[Factor, Fraction] = {}
     for factors, c in x.terms:
-        if not factors:
+        if not factors and abs(c) < LARGEST_EXPONENT:
             coefficient = math.exp(c)
         elif (
             len(factors) == 1

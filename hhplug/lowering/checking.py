@@ -18,6 +18,7 @@ SPREADS = 0.0, 0.05  # of parameters, of their usual values
 MOST_APART = 1e-3  # a wrong formula differs by more, rounding by less
 NEGLIGIBLE = 1e-6  # 1/ms: slower rates move nothing
 LARGEST = 1e30  # 1/ms: faster rates may overflow in float32
+HALF_OPEN = 0.5  # the value of every gate
 UNIT_DT = 2.0  # ms: programs whose slopes are multiplied by dt/2 have the rates themselves
 
 
@@ -39,7 +40,8 @@ def checked(program: Program, membrane: Membrane) -> Program:
             for dtype in dtypes:
                 found = _computed(program, membrane, parameters, dtype)
                 for label, (expected, scale) in rates.items():
-                    if label in found:  # else it is another's, which is equal
+                    # The value may have the name of an equal one, and the name may be a state's.
+                    if label in found and label not in program.given:
                         apart = np.abs(found[label] - expected)
                         right = apart <= MOST_APART * (scale + NEGLIGIBLE)
                         _refuse(membrane, label, (scale < LARGEST) & ~right, dtype)
@@ -63,6 +65,9 @@ def _described(
         else:
             described[f"alpha_{name}_1"] = rates.inf * per_tau, per_tau
             described[f"alpha_beta_{name}_1"] = per_tau, per_tau
+        # A program that divides by tau doesn't have 1/tau. The slope has this name in RK4 alone.
+        slope = (rates.inf - HALF_OPEN) * per_tau
+        described[f"d{name}_1"] = slope, (1.0 + np.abs(rates.inf)) * per_tau
     return described
 
 
@@ -70,7 +75,7 @@ def _computed(
     program: Program, membrane: Membrane, parameters: Mapping[str, Array], dtype: Any
 ) -> dict[str, Any]:
     """All values of the program with V at VOLTAGES, pools at rest and gates half open."""
-    state = dict.fromkeys(program.states, 0.5) | {"V": VOLTAGES}
+    state = dict.fromkeys(program.states, HALF_OPEN) | {"V": VOLTAGES}
     state |= membrane.equations.pools_at_rest(parameters)
     rows = program.row_values(parameters, UNIT_DT)
     values = {**rows, "I": 0.0, **program.scalar_values(UNIT_DT), **state}

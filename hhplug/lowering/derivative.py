@@ -43,7 +43,8 @@ class Formulas:
             name: {part: canonical(getattr(pool, part)) for part in ("per_current", "rest", "tau")}
             for name, pool in reading.pools.items()
         }
-        self.defaults = Equations(reading).defaults | dict.fromkeys(reading.pools, 1.0)
+        equations = Equations(reading)
+        self.defaults = equations.defaults | equations.pools_at_rest(equations.defaults)
         self.first, self.second = (
             {name: without_overflow(x, largest, HIGHEST, self.defaults) for name, x in part.items()}
             for part in self._rates()

@@ -2,13 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
 from hhplug.lowering.canonical import (
     Exponential,
+    Factor,
     Function,
     Product,
     Sum,
@@ -19,6 +20,7 @@ from hhplug.lowering.canonical import (
 from hhplug.lowering.targets import Target
 
 E_V = Exponential("V")
+MOST_TOGETHER = 12  # slopes for which all ways to share are tried, which takes up to 1.5 s
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class Family:
     @property
     def powers(self) -> frozenset[int]:
         return frozenset(abs(self.power(slope)) for slope in self.slopes)
+
+
+Way = tuple[float, int, list[Family]]
+"""A way to share exponentials: its cost in additions, its largest power, its families."""
+
+Places = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,12 @@ def uses(expression: Sum, varying: frozenset[str]) -> list[Use]:
     """
     found = []
     for factors, c in expression.terms:
+        fixed = [pair for pair in factors if not names_of(pair[0]) & varying]
         if not fractional(factors, varying):
             alone = all(isinstance(factor, Exponential) for factor, _ in factors)
             for factor, power in factors:
                 if factor == E_V:
-                    found.append(Use(power, float(c) if alone else 1.0, _shift(factors), alone))
+                    found.append(Use(power, float(c) if alone else 1.0, _shift(fixed), alone))
         for factor, _ in factors:
             if isinstance(factor, Sum):
                 found += uses(factor, varying)
@@ -76,12 +85,12 @@ def fractional(factors: Product, varying: frozenset[str]) -> bool:
     )
 
 
-def _shift(factors: Product) -> Sum:
+def _shift(factors: Iterable[tuple[Factor, Fraction]]) -> Sum:
     """The exponent of a product's exponentials of parameters."""
     powers = (
         (product({factor.of: Fraction(1)}), power)
         for factor, power in factors
-        if isinstance(factor, Exponential) and factor.of != "V"
+        if isinstance(factor, Exponential)
     )
     return Sum(powers)
 
@@ -90,19 +99,56 @@ def partitions(
     slopes: Iterable[Fraction], target: Target, most: int
 ) -> list[tuple[float, list[Family]]]:
     """The cheapest ways to share exponentials, at most `most`, each with its cost in additions."""
-    ordered = sorted(slopes)
-    common = math.lcm(*(slope.denominator for slope in ordered))
-    whole = [int(slope * common) for slope in ordered]
+    best: list[Way] = [(0.0, 0, [])]
+    for some in _groups(slopes, target):
+        ways = _ways_to_share(some, target, most)
+        pairs = itertools.product(best, ways)
+        both = [(a + b, max(p, q), [*one, *other]) for (a, p, one), (b, q, other) in pairs]
+        best = _cheapest(both, most)
+    return [(cost, sorted(found, key=lambda own: min(own.slopes))) for cost, _, found in best]
 
-    def family(members: tuple[int, ...]) -> Family | None:
-        base = math.gcd(*(whole[k] for k in members))
-        if max(abs(whole[k]) for k in members) > target.most_powers * base:
-            return None
-        negative = 2 * sum(whole[k] < 0 for k in members) >= len(members)
-        step = Fraction(-base if negative else base, common)
-        return Family(step, frozenset(ordered[k] for k in members))
 
-    def families(members: tuple[int, ...], others: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _cheapest(ways: list[Way], most: int) -> list[Way]:
+    return sorted(ways, key=lambda way: way[:2])[:most]
+
+
+def _groups(slopes: Iterable[Fraction], target: Target) -> Iterator[list[Fraction]]:
+    """Slopes in groups, none of which can share an exponential with another group's.
+
+    A group of more than MOST_TOGETHER is divided: the time to try all ways triples with each slope.
+    Slopes of one sign stay together, since a power of the other sign costs a reciprocal.
+    """
+    groups: list[list[Fraction]] = []
+    for slope in sorted(slopes):
+        near = [g for g in groups if any(_family((slope, other), target) for other in g)]
+        groups = [g for g in groups if g not in near]
+        groups.append(sorted([*itertools.chain(*near), slope]))
+    for group in groups:
+        size = math.ceil(len(group) / math.ceil(len(group) / MOST_TOGETHER))
+        yield from (group[k : k + size] for k in range(0, len(group), size))
+
+
+def _family(members: Collection[Fraction], target: Target) -> Family | None:
+    """The family of some slopes; None if they can't share an exponential."""
+    common = math.lcm(*(slope.denominator for slope in members))
+    base = Fraction(math.gcd(*(int(slope * common) for slope in members)), common)
+    if max(map(abs, members)) > target.most_powers * base:
+        return None
+    negative = 2 * sum(slope < 0 for slope in members) >= len(members)
+    return Family(-base if negative else base, frozenset(members))
+
+
+def _ways_to_share(slopes: Iterable[Fraction], target: Target, most: int) -> list[Way]:
+    """The cheapest ways for some slopes, at most `most`."""
+    ordered = sorted(slopes)  # slopes are meant by their places, which are hashed sooner
+
+    @cache
+    def family(members: Places) -> tuple[Family, float, int] | None:
+        """The family of some slopes, its cost and its largest power."""
+        own = _family([ordered[k] for k in members], target)
+        return own and (own, _cost(own, target), max(own.powers))
+
+    def families(members: Places, others: Places) -> Iterator[Places]:
         """Every set of slopes that has these members, may have others, and can share one base."""
         yield members
         for place, k in enumerate(others):
@@ -111,25 +157,24 @@ def partitions(
                 yield from families(more, others[place + 1 :])
 
     @cache
-    def ways(left: tuple[int, ...]) -> list[tuple[float, int, list[Family]]]:
-        """The cheapest ways for the slopes that are left: cost, largest power, families."""
+    def ways(left: Places) -> list[Way]:
+        """The cheapest ways for the slopes that are left."""
         if not left:
             return [(0.0, 0, [])]
-        found = []
+        found: list[Way] = []
         for members in families(left[:1], left[1:]):
             own = family(members)
             if own is None:
                 continue
-            cost = _cost(own, target)
+            first, cost, largest = own
             rest = tuple(k for k in left if k not in members)
             found += [
-                (cost + other, max(max(own.powers), power), [own, *others])
+                (cost + other, max(largest, power), [first, *others])
                 for other, power, others in ways(rest)
             ]
-        found.sort(key=lambda way: way[:2])
-        return found[:most]
+        return _cheapest(found, most)
 
-    return [(cost, found) for cost, _, found in ways(tuple(range(len(ordered))))]
+    return ways(tuple(range(len(ordered))))
 
 
 def _cost(family: Family, target: Target) -> float:

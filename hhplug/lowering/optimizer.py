@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from hhplug.errors import InvalidInput
 from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative, Formulas
@@ -38,6 +40,8 @@ def _optimized(membrane: Membrane, target: str, method: str) -> Program:
     values = program.row_values(formulas.defaults, SHORT_DT)
     values = {name: value[0] for name, value in values.items()}
     values |= program.scalar_values(SHORT_DT)
+    # As NumPy's numbers, since 1/0 is infinite.
+    values |= {pool: np.float64(formulas.defaults[pool]) for pool in membrane.reading.pools}
     program = merged(program, table, values, vanishing)
     if table.divides:
         program = divided(program)

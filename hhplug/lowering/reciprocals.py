@@ -22,7 +22,8 @@ def merged(
 ) -> Program:
     """The program with reciprocals merged within each stage, as often as the target gains by it.
 
-    values: usual values of rows and scalars. A product that may overflow isn't formed.
+    values: usual values of rows, scalars and pools. A product that may overflow or be zero isn't
+    formed.
     vanishing: denominators that vanish where |u| ≤ width, each with u and width. Where a series
     stands for their quotient they count as 1, since a product that is zero spoils both reciprocals.
     """
@@ -31,7 +32,11 @@ def merged(
         stages.setdefault(sum(first <= k for first in program.stages), []).append(op)
     names = (f"_m{k}" for k in itertools.count())
     state = dict.fromkeys(program.states, 0.5) | {"V": VOLTAGES, "I": 0.0}
-    sizes = evaluate(program, {**values, **state})
+    sizes = evaluate(program, {**state, **values})
+    sizes |= {
+        str(x): np.where(np.abs(_size(sizes, u)) > width, _size(sizes, x), 1.0)
+        for x, (u, width) in vanishing.items()
+    }
     pairs = {stage: _pair(ops, sizes, target, vanishing) for stage, ops in stages.items()}
     while _pays([op for ops in stages.values() for op in ops], target):
         # Pairs without a vanishing denominator come first, then those of the fullest stage.
@@ -138,8 +143,7 @@ def _pair(
             continue
         with np.errstate(all="ignore"):
             both = np.abs(_size(sizes, one.args[0]) * _size(sizes, two.args[0]))
-        # A denominator is zero at a removable singularity, where a guard takes the series.
-        if np.all((both < target.largest) & ((both > 1 / target.largest) | (both == 0.0))):
+        if np.all((both < target.largest) & (both > 1 / target.largest)):
             return one, two
     return None
 

@@ -276,7 +276,9 @@ def _coefficient_of_V(expression: Sum) -> Sum | None:
 def _equal(a: Sum, b: Sum, defaults: Mapping[str, float]) -> bool:
     """Whether two expressions agree at some voltages and other than the usual parameters."""
     for k, V in enumerate((-71.3, 12.9, 88.1)):
-        values = {n: v * (1 + 0.1 * k * (1 + i)) for i, (n, v) in enumerate(defaults.items())}
+        # Zeros are moved too, each by another amount.
+        moves = {name: 0.1 * k * (1 + i) for i, name in enumerate(defaults)}
+        values = {name: v * (1 + moves[name]) + moves[name] for name, v in defaults.items()}
         x, y = a.value({**values, "V": V}), b.value({**values, "V": V})
         if not abs(x - y) <= 1e-9 * (abs(x) + abs(y) + 1e-9):
             return False

@@ -204,17 +204,17 @@ def _quotient(numerator: Node, denominator: Node, orders: int) -> Function:
     over, under = compiled(numerator, orders), compiled(denominator, orders)
     if not orders or "V" not in names(denominator) or positive(denominator):
         return lambda values: np.divide(over(values), under(values))
-    slopes: list[Function] = []
+    limits: list[Function] = []
 
     def divided(a: Any, b: Any, values: Values) -> Any:
         zero = np.abs(b) < SMALLEST
         if not np.count_nonzero(zero):  # np.any takes ten times as long for few neurons
             return np.divide(a, b)
-        if not slopes:
-            parts = derivative(numerator, "V"), derivative(denominator, "V")
-            slopes.extend(compiled(part, orders - 1) for part in parts)
+        if not limits:
+            slopes = Binary("/", derivative(numerator, "V"), derivative(denominator, "V"))
+            limits.append(compiled(slopes, orders - 1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            limit = np.divide(slopes[0](values), slopes[1](values))
+            limit = limits[0](values)
             return np.where(zero & (np.abs(a) < SMALLEST), limit, np.divide(a, b))
 
     def value(values: Values) -> Any:

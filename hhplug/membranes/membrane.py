@@ -184,7 +184,7 @@ class Membrane:
             name: _warmer(part, exponent) if isinstance(part, Channel) else part
             for name, part in self._parts.items()
         }
-        name = f"{self._name.partition(' at ')[0]} at {celsius:g} °C"
+        name = f"{self._name.removesuffix(f' at {self._celsius:g} °C')} at {celsius:g} °C"
         return Membrane(name, celsius=celsius, **parts)
 
     def rates(
@@ -217,7 +217,8 @@ class Membrane:
         except ValueError:
             shapes = {name: np.shape(x) for name, x in (values | concentrations).items()}
             raise InvalidInput(f"V of shape {V.shape} doesn't go with {shapes}") from None
-        return self.equations.rates(V, {**self.equations.defaults, **values}, concentrations)
+        with np.errstate(over="ignore"):  # of e^x where a steep gate is fully open or shut
+            return self.equations.rates(V, {**self.equations.defaults, **values}, concentrations)
 
     def _array(self, name: str, value: Any, known: Mapping[str, Parameter], kind: str) -> Any:
         """The value of a parameter or a pool as float64. Raises InvalidInput for unknown names."""

@@ -137,6 +137,8 @@ class _Reader:
         self.taken: dict[str, str] = {}  # what each name stands for
         self.gates: dict[str, str] = {}  # the channel of each gate
         self.used: set[str] = set()  # the names in expressions
+        if "C_m" not in constants:
+            self._take("C_m", "the membrane's capacitance")
         for name, channel in self.channels.items():
             self._check_name(name, f"the channel {name}")
             for gate in channel.gates:

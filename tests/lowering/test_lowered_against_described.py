@@ -48,6 +48,14 @@ FORMS = {
         Ca=CalciumPool("T", per_current=1e-4, rest=1e-4, tau=80.0),
         L=LEAK,
     ),
+    "half-activations that calcium shifts": Membrane(
+        "m",
+        T=Channel("s * w", g=0.3, E=120.0,
+                  s=Gate(inf="1 / (1 + exp(-(V + 20 + 1000 * Ca) / 9))", tau="1 + exp(V / 18)"),
+                  w=Gate(alpha="0.1 * (V - 1e5 * Ca) / (1 - exp(-(V - 1e5 * Ca) / 9))", beta=0.5)),
+        Ca=CalciumPool("T", per_current=1e-4, rest=1e-4, tau=80.0),
+        L=LEAK,
+    ),
     "roots and fractional powers": Membrane(
         "m", L=LEAK,
         K=Channel("n", g=10.0, E=-80.0,

@@ -86,6 +86,7 @@ def test_a_wrong_gate_is_refused(gate, message):
             "'m' is both the gate m of channel A and the gate m of channel B; rename one",
         ),
         ({"A": Channel("m", g=1.0, E=0.0, m=HALF), "m": 3.0}, "'m' is both the gate m of channel"),
+        ({"A": Channel("C_m", g=1.0, E=0.0, C_m=HALF)}, "'C_m' is both the membrane's capacitance"),
         ({"L": LEAK, "E_L": -3.0}, "'E_L' is both the E of channel L and the constant E_L"),
         (
             {"L": LEAK, "Ca": CalciumPool("T", 1.0, 1.0, 1.0)},

@@ -107,6 +107,20 @@ def test_a_quotient_of_zero_by_zero_is_its_limit():
     assert compiled(node)({"V": -40.0}) == 10.0
 
 
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("(V + 40)^2 / (1 - exp(-(V + 40) / 10))^2", 100.0),
+        ("(V + 40)^2 / (cosh((V + 40) / 10) - 1)", 200.0),
+        ("(V + 40)^3 / (exp((V + 40) / 10) - 1)^3", 1000.0),
+    ],
+)
+def test_zeros_of_higher_order_have_their_limit(text, limit):
+    assert compiled(parse(text))({"V": np.array([-40.0, 0.0])})[0] == pytest.approx(
+        limit, rel=1e-14
+    )
+
+
 def test_a_true_pole_stays_infinite_and_NaN_stays_NaN():
     pole = compiled(parse("1 / (V + 40)"))
     with np.errstate(divide="ignore"):

@@ -146,6 +146,12 @@ def test_a_temperature_and_back_is_nearly_the_same_membrane():
     )
 
 
+def test_another_temperature_leaves_the_rest_of_a_name():
+    there = membranes.squid.replace("squid at the hillock").at(celsius=20.0)
+    assert there.name == "squid at the hillock at 20 °C"
+    assert there.at(celsius=30.0).name == "squid at the hillock at 30 °C"
+
+
 def test_a_membrane_without_temperature_cannot_be_warmed():
     with pytest.raises(InvalidInput, match="membrane WB doesn't say at which temperature"):
         membranes.WB.at(20.0)
