@@ -20,6 +20,7 @@ from hhplug.problem import Problem
 from hhplug.results import analysis, channel_currents, join, plotting, storage
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes, needs_xarray
+from hhplug.results.timing import Timing
 from hhplug.state import State
 from hhplug.validity import Invalid
 
@@ -38,15 +39,6 @@ def _counted(number: int, thing: str) -> str:
 def _copied(array: Any) -> NDArray[Any]:
     """A copy of a device array on the host."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array.get())
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall-clock times of a run, s."""
-
-    prepare: float  # everything before the first step: compiling, allocating, uploading
-    run: float  # stepping, and copying the samples to the host
-    total: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)

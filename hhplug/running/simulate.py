@@ -16,7 +16,8 @@ from hhplug.extras import needs_store
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import Problem
-from hhplug.results.result import Result, Timing
+from hhplug.results.result import Result
+from hhplug.results.timing import Timing
 from hhplug.running.block_length import BlockLength
 from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.first_rows import first_rows
