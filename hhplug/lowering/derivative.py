@@ -11,8 +11,8 @@ from hhplug.lowering.canonical import (
     as_sum,
     canonical,
     symbol,
-    without_overflow,
 )
+from hhplug.lowering.overflow import without_overflow
 from hhplug.lowering.program import Operand
 from hhplug.lowering.singularities import GuardedValues
 from hhplug.lowering.targets import Target
