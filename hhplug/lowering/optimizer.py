@@ -43,7 +43,7 @@ def _optimized(membrane: Membrane, target: str, method: str) -> Program:
         program = divided(program)
     notes = [_of_family(family) for family, _ in shared if len(family.slopes) > 1]
     notes += [f"{quotient}: {how}" for quotient, how in derivative.values.guarded.items()]
-    return _with_notes(program, notes)
+    return replace(program, notes=tuple(notes))
 
 
 def _cheapest(membrane: Membrane, formulas: Formulas, target: Target) -> Shared:
@@ -159,7 +159,3 @@ def _needed(ops: Sequence[Op], results: Iterable[Operand]) -> list[Op]:
 def _of_family(family: Family) -> str:
     multiples = ", ".join(str(family.power(slope)) for slope in sorted(family.slopes))
     return f"e^({family.base}·V) serves the exponentials whose slopes are its multiples {multiples}"
-
-
-def _with_notes(program: Program, notes: Sequence[str]) -> Program:
-    return replace(program, notes=tuple(notes))
