@@ -12,14 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import MissingExtra, NotRecorded
+from hhplug.errors import NotRecorded
+from hhplug.extras import needs_neo, needs_xarray
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug.results import analysis, channel_currents, join, plotting, storage
 from hhplug.results.outcome import Outcome
-from hhplug.results.spikes import Spikes, needs_xarray
+from hhplug.results.spikes import Spikes
 from hhplug.results.timing import Timing
 from hhplug.state import State
 from hhplug.validity import Invalid
@@ -450,10 +451,8 @@ class Result:
 
         Raises MissingExtra if Neo isn't installed.
         """
-        try:
+        with needs_neo():
             from hhplug.results import neo_block
-        except ImportError as error:
-            raise MissingExtra("to_neo needs Neo: pip install neo") from error
         return neo_block.block_of(self)
 
     @known_arguments

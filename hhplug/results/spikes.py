@@ -1,7 +1,6 @@
 """Spikes, the upward crossings of the threshold, and the firing rates computed from them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import checks
-from hhplug.errors import MissingExtra, warn
+from hhplug.errors import warn
+from hhplug.extras import needs_xarray
 
 if TYPE_CHECKING:
     import xarray
@@ -151,12 +151,3 @@ class Spikes:
         with needs_xarray():
             from hhplug.results import dataset
         return dataset.of_spikes(self)
-
-
-@contextmanager
-def needs_xarray() -> Iterator[None]:
-    """Context manager that raises MissingExtra if an import in it fails."""
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtra("to_xarray needs xarray: pip install xarray") from error
