@@ -366,6 +366,7 @@ def _leads(term: tuple[Product, Coefficient]) -> tuple[Any, ...]:
 
 
 def as_sum(value: "Sum | Coefficient | int") -> Sum:
+    """A sum as it is, or the sum that is a number."""
     if isinstance(value, Sum):
         return value
     return Sum({ONE: value if isinstance(value, Fraction | float) else Fraction(value)})
@@ -375,6 +376,7 @@ ZERO = Sum({})
 
 
 def symbol(name: str) -> Sum:
+    """The sum that is a name alone."""
     return Sum({((name, Fraction(1)),): Fraction(1)})
 
 
