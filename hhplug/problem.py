@@ -214,9 +214,12 @@ class Problem:
 
     @property
     def window_done(self) -> tuple[float, float]:
-        """The begin and the end of the steps of this run of which there are features, ms."""
+        """The begin and the end of the steps done of which there are features, ms.
+
+        They are equal if the run ends before the window begins, as one that is interrupted may.
+        """
         first, end = self.window_steps
-        return first * self.dt, min(end, self.end_step) * self.dt
+        return first * self.dt, max(first, min(end, self.end_step)) * self.dt
 
     @cached_property
     def neurons(self) -> NDArray[np.int64]:

@@ -100,6 +100,7 @@ def test_a_simulator_on_several_devices_is_pickled_shown_and_given_other_paramet
     again = pickle.loads(pickle.dumps(simulator))
     assert [backend.index for _, backend in again._opened.backend._backends] == [1, 0]
     other = again.with_parameters({"g_Na": np.linspace(110.0, 130.0, 7)})
+    assert other._opened.backend is again._opened.backend
     assert other.device == "2 × Chip"
     expected = Simulator("reference", parameters=other.parameters).run(1.0, 0.05)
     assert_array_equal(other.run(1.0, 0.05).V, expected.V)

@@ -30,6 +30,13 @@ def test_run_prints_the_backend_the_device_the_speed_and_the_f_i_relation(hhplug
     assert abs(float(rows[-1][1]) - 86.47) < 0.5
 
 
+def test_a_single_neuron_is_one_neuron(hhplug):
+    short = "--duration", "10", "--current", "5", "--backend", "numpy"
+    _, output, _ = hhplug("run", "--neurons", "1", *short)
+    assert "1 neuron, 10 ms in 1,000 steps of 0.01 ms" in output
+    assert ", 1 spike\n" in output
+
+
 def test_a_range_may_begin_below_zero(hhplug):
     _, output, _ = hhplug(*SHORT, "--current=-5:1", "--json")
     np.testing.assert_allclose(json.loads(output)["current_uA_per_cm2"], np.linspace(-5, 1, 7))

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from short_runs import run
 
-from hhplug import HHParameters, Simulator, Stimulus
+from hhplug import HHParameters, Problem, Simulator, Stimulus, simulate
 
 xarray = pytest.importorskip("xarray")
 
@@ -88,6 +88,23 @@ def test_the_amplitudes_of_a_stimulus_are_coordinates_by_name():
     assert_array_equal(data["ramp_last"], [8, 6])
     assert data["sine_amplitude"] == 9.0
     assert_array_equal(data["sine_offset"], [0.3, 0.1])
+
+
+def test_the_dataset_of_a_part_has_the_numbers_of_its_neurons_in_the_whole_population():
+    problem = Problem(1.0, batch_size=5, record_neurons=[4, 1, 3])
+    data = simulate(problem.take([3, 0, 4]), "reference").to_xarray()
+    assert_array_equal(data.neuron, [2, 0])
+    assert_array_equal(data.neuron_id, [4, 3])
+    assert "neuron_id" not in simulate(problem, "reference").to_xarray().coords
+
+
+@pytest.mark.parametrize("seed", [5, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+def test_a_dataset_with_any_seed_is_written_by_zarr(seed, tmp_path):
+    data = run(stimulus=Stimulus.white_noise(1.0, seed)).to_xarray()
+    data.to_zarr(tmp_path / "data.zarr", consolidated=False)
+    read = xarray.open_zarr(tmp_path / "data.zarr", consolidated=False)
+    assert int(read["white_noise_seed"]) == seed
 
 
 def test_times_per_neuron_and_the_seeds_of_noise_are_coordinates():

@@ -33,6 +33,7 @@ def test_every_neuron_has_a_train_of_its_spikes_in_ms(resumed):
     block = resumed.to_neo()
     trains = block.segments[0].spiketrains
     assert [train.annotations["neuron"] for train in trains] == [0, 1, 2]
+    assert all(train.segment is block.segments[0] for train in trains)
     assert [len(train) for train in trains] == resumed.spike_count.tolist()
     times = np.concatenate([train.rescale("ms").magnitude for train in trains])
     np.testing.assert_array_equal(times, resumed.spikes.time)

@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 from scipy import stats
 
 from hhplug.currents.noise import (
+    FEW,
     TILE,
     Draws,
     OrnsteinUhlenbeckProcess,
@@ -170,8 +171,9 @@ def test_a_process_that_is_much_slower_than_dt_keeps_its_variance(dtype):
     assert (frozen.decay, frozen.kick) == (1.0, 0.0)
 
 
-def test_a_process_has_its_recursion_in_float32_rounded_operation_by_operation():
-    n, dt, tau = 257, 0.05, 3.0
+@pytest.mark.parametrize("n", [1, FEW - 1, FEW, 257])
+def test_a_process_has_its_recursion_in_float32_rounded_operation_by_operation(n):
+    dt, tau = 0.05, 3.0
     a = np.float32(np.exp(-dt / tau))
     b = np.float32(np.sqrt(1.0 - np.float64(a) ** 2))
     drawn = Draws(9, 0, np.arange(n)).at(np.arange(40, 140))
@@ -194,6 +196,6 @@ def test_a_process_gives_any_steps_again_in_any_order():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_process_that_begins_with_what_was_carried_goes_on_bit_for_bit(dtype):
     whole = ou(0.05, n=33, dtype=dtype).at(np.arange(100))
-    carried = ou(0.05, n=33, dtype=dtype).carry(40)
+    carried = ou(0.05, n=33, dtype=dtype).at(np.array([40]))[0]
     rest = ou(0.05, begin=carried, start_step=40, n=33, dtype=dtype)
     assert_array_equal(rest.at(np.arange(40, 100)), whole[40:])

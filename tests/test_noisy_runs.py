@@ -121,6 +121,26 @@ def test_a_run_that_goes_on_with_another_dt_takes_the_process_as_it_was():
     assert np.abs(after - before[-1]).max() < 0.01
 
 
+def test_white_noise_after_a_process_is_that_of_its_own_steps(simulator):
+    first = run(simulator, STIMULI["noise for all"], 40)
+    white = Stimulus.constant(8.0) + Stimulus.white_noise(1.0, seed=3)
+    begin = {"initial_state": first.final_state, "start_step": first.next_step}
+    assert_same(run(simulator, white, 20, resume=first), run(simulator, white, 20, **begin))
+
+
+def test_a_process_goes_on_whether_or_not_white_noise_stands_before_it():
+    process = Stimulus.ornstein_uhlenbeck(0.0, 1.0, tau=3.0, seed=1)
+    white = Stimulus.white_noise(1.0, seed=2)
+    sim = Simulator("numpy", "float64")
+    following = run(sim, white + process, 40)
+    alone = run(sim, process, 20, resume=following)
+    expected = process.sample(DT, 60, batch_size=N)
+    assert_array_equal(list(alone.problem.current.rows(40, 20)), expected[40:])
+    with_white = run(sim, white + process, 20, resume=run(sim, process, 40))
+    expected += white.sample(DT, 60, batch_size=N)
+    assert_allclose(list(with_white.problem.current.rows(40, 20)), expected[40:], rtol=1e-12)
+
+
 def test_runs_whose_noise_does_not_go_on_cannot_be_joined():
     stimulus, simulator = STIMULI["noise"], Simulator("reference")
     first = run(simulator, stimulus)

@@ -109,9 +109,15 @@ def test_scaling_by_an_array_sets_the_number_of_neurons():
 def test_a_stimulus_is_divided_by_numbers():
     assert_array_equal((Stimulus.constant([2, 4]) / 2).gains[0], [1, 2])
     assert_array_equal((Stimulus.constant(6.0) / [2, 3]).gains[0], [3, 2])
-    for divisor in (0, Stimulus.constant(1.0), "x"):
-        with pytest.raises(InvalidInput):
-            Stimulus.constant(1.0) / divisor
+    refused = {
+        "divided by numbers other than 0": (0, [1.0, 0.0]),
+        "divided by numbers, not by another Stimulus": (Stimulus.constant(1.0),),
+        "divisor must hold real numbers": ("x",),
+    }
+    for message, divisors in refused.items():
+        for divisor in divisors:
+            with pytest.raises(InvalidInput, match=message):
+                Stimulus.constant(1.0) / divisor
 
 
 def test_a_stimulus_is_scaled_negated_and_subtracted():

@@ -126,13 +126,14 @@ def test_pulses_as_wide_as_their_period_are_one_pulse(dt, width):
     "stimulus",
     [
         Stimulus.step(1.0, 0.11, 0.14),
+        Stimulus.step(1.0, 0.06, 0.14),
         Stimulus.ramp(1.0, 2.0, 0.41, 0.44),
         Stimulus.pulse_train(1.0, 0.1, 0.04, 0.3, 3),
     ],
 )
 def test_a_term_that_is_too_short_for_a_step_is_zero_and_gives_a_warning(stimulus):
     assert not stimulus.sample(0.1, 20).any()
-    with pytest.warns(RuntimeWarning, match=r"Stimulus\..* is shorter than half a step of dt=0\.1"):
+    with pytest.warns(RuntimeWarning, match=r"Stimulus\..* is too short for a step of dt=0\.1 ms"):
         Problem(2.0, 0.1, stimulus=stimulus + Stimulus.constant(1.0))
     assert stimulus.sample(0.01, 200).any()
     Problem(2.0, 0.01, stimulus=stimulus)
@@ -253,5 +254,5 @@ def test_a_recorded_waveform_has_a_gain_per_neuron_and_stays_separable():
 
 def test_a_warning_says_in_how_many_neurons_a_term_has_no_effect():
     stimulus = Stimulus.step(1.0, 0.5, [0.52, 0.9, 0.53])
-    with pytest.warns(RuntimeWarning, match=r"half a step of dt=0\.1 ms .* in 2 of 3 neurons"):
+    with pytest.warns(RuntimeWarning, match=r"for a step of dt=0\.1 ms .* in 2 of 3 neurons"):
         Problem(2.0, 0.1, stimulus=stimulus)

@@ -4,12 +4,12 @@ usage: python -m benchmarks.tools.calls BACKEND [--device DEVICE] [--scale SCALE
 
 It prints lines of Markdown. The neurons of a population have their own currents, and in the second
 column their own parameters too. Nothing is recorded, but in the last lines V. Each time is the
-median of some calls, between which the result is deleted.
+median of some calls, between which the result is deleted unless the line says something else.
 """
 
 import argparse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -17,9 +17,15 @@ from typing import Any
 import numpy as np
 
 from hhplug import HHParameters, Result, Simulator, Stimulus
+from hhplug.features.definitions import FEATURES
 
 DT = 0.01  # ms
 SIZES = ((8_000_000, 1000), (8_000_000, 5000), (1_000_000, 1000), (10_000, 5000), (1, 5000))
+KINDS = {
+    "times": {"spikes": "times"},
+    "counts": {"spikes": "counts"},
+    "all features": {"spikes": "counts", "features": tuple(FEATURES)},
+}
 RECORDED = ((1_000_000, 500, 1), (1_000_000, 5000, 10))  # neurons, steps, record_every
 CALLS = 7
 
@@ -32,26 +38,31 @@ def main() -> None:
     parser.add_argument("--scale", default=1.0, type=float, help="of the numbers of neurons")
     options = parser.parse_args()
     print(f"{Simulator(options.backend, device=options.device).device}\n")
-    print("| neurons × steps | spikes | whole call | own parameters | of it the run |")
+    print("| neurons × steps | at home | whole call | own parameters | of it the run |")
     print("|---|---|---|---|---|")
     for n, steps in SIZES:
         n = max(1, round(n * options.scale))
-        for spikes in ("times", "counts"):
-            print(_row(options, n, steps, spikes), flush=True)
+        for kind in KINDS:
+            print(_row(options, n, steps, kind), flush=True)
     for n, steps, every in RECORDED:
         n = max(1, round(n * options.scale))
         sim = Simulator(options.backend, "float32", device=options.device)
         arguments = {"record": ("V",), "record_every": every, "spikes": "counts"}
-        seconds, _ = timed(lambda sim=sim, of=arguments, n=n, T=steps * DT: run(sim, n, T, **of))
+        call = partial(run, sim, n, steps * DT, **arguments)
+        (seconds, _), (seconds_to_new, _) = timed(call), timed(call, kept=[])
         size = 4e-9 * n * (steps // every)
-        print(f"\nV of every {every} steps of {n:,} neurons: {size / seconds:.1f} GB/s", flush=True)
+        print(
+            f"\nV of every {every} steps of {n:,} neurons: {size / seconds:.1f} GB/s, and "
+            f"{size / seconds_to_new:.1f} GB/s while earlier results are kept",
+            flush=True,
+        )
 
 
-def _row(options: argparse.Namespace, n: int, steps: int, spikes: str) -> str:
-    cells = [f"{n:,} × {steps}", spikes]
+def _row(options: argparse.Namespace, n: int, steps: int, kind: str) -> str:
+    cells = [f"{n:,} × {steps}", kind]
     for parameters in (None, varied(n)):
         sim = Simulator(options.backend, "float32", parameters, options.device)
-        seconds, of_run = timed(lambda sim=sim: run(sim, n, steps * DT, record=(), spikes=spikes))
+        seconds, of_run = timed(partial(run, sim, n, steps * DT, record=(), **KINDS[kind]))
         cells.append(f"{1e3 * seconds:.1f} ms")
     return f"| {' | '.join([*cells, f'{1e3 * of_run:.1f} ms'])} |"
 
@@ -75,8 +86,11 @@ def currents(n: int) -> Stimulus:
     return Stimulus.constant(np.linspace(0.0, 20.0, n) if n > 1 else 10.0)
 
 
-def timed(call: Callable[[], Result]) -> tuple[float, float]:
-    """Median seconds of calls, and of their runs alone, after two that warm up."""
+def timed(call: Callable[[], Result], kept: list[Result] | None = None) -> tuple[float, float]:
+    """Median seconds of calls, and of their runs alone, after two that warm up.
+
+    kept: takes the results, so that each call needs new memory; without it they are deleted.
+    """
     calls, runs = [], []
     for number in range(CALLS + 2):
         began = perf_counter()
@@ -85,6 +99,8 @@ def timed(call: Callable[[], Result]) -> tuple[float, float]:
         if number > 1:
             calls.append(seconds)
             runs.append(result.timing.run)
+        if kept is not None:
+            kept.append(result)
         del result
     return median(calls), median(runs)
 

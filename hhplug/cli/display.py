@@ -17,7 +17,7 @@ from hhplug.features.definitions import FEATURES
 from hhplug.plugins import loading
 from hhplug.plugins.entry import Entry
 from hhplug.results import analysis, plotting
-from hhplug.results.result import Result
+from hhplug.results.result import Result, counted
 
 ROWS = 11  # largest number of rows in the table of the F-I relation
 BAR = 40  # length of the longest bar, in characters
@@ -65,11 +65,11 @@ def print_summary(result: Result, written: Sequence[Path]) -> None:
     console = Console(highlight=False)
     console.print(
         Text(
-            f"{problem.n_neurons:,} neurons, {problem.T:g} ms in {problem.n_steps:,} steps of "
-            f"{problem.dt:g} ms\n"
+            f"{counted(problem.n_neurons, 'neuron')}, {problem.T:g} ms in "
+            f"{counted(problem.n_steps, 'step')} of {problem.dt:g} ms\n"
             f"{result.backend} {result.dtype} on {result.device}\n"
             f"{timing.run:.3g} s, {result.neuron_steps_per_second:.3g} neuron-steps/s, "
-            f"{result.spike_count.sum():,} spikes"
+            f"{counted(result.spike_count.sum(), 'spike')}"
         )
     )
     start, stop = analysis.window(problem)

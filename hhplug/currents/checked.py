@@ -34,8 +34,7 @@ def _warn_of_terms_without_effect(stimulus: Stimulus, dt: float) -> None:
         if short is not False and np.any(short):
             where = f" in {np.sum(short)} of {np.size(short)} neurons" if np.ndim(short) else ""
             warn(
-                f"{written(term)} is shorter than half a step of dt={dt:g} ms and has no "
-                f"effect{where}"
+                f"{written(term)} is too short for a step of dt={dt:g} ms and has no effect{where}"
             )
 
 

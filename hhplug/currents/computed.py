@@ -37,12 +37,16 @@ class ComputedCurrent(RowCurrent):
         self._dtype, self._start_step, self._carried = dtype, start_step, carried
         self._gains = [gain for term in terms for gain in term.gains()]
         self._noises = [noise for term in terms if (noise := term.noise)]
-        self._processes: dict[str, Process] = {}  # by the name under which each is carried
+        self._processes: list[Process] = []
+        self._with_memory: dict[str, Process] = {}  # by the name under which each is carried
         for place, term in enumerate(self._noises):
             stream = sum(other.seed == term.seed for other in self._noises[:place])
-            draws, name = Draws(term.seed, stream, neurons), f"noise_{place}"
-            begin = carried.get(name)
-            self._processes[name] = term.process(draws, dt, dtype, start_step, begin)
+            draws, name = Draws(term.seed, stream, neurons), f"noise_{len(self._with_memory)}"
+            begin = carried.get(name) if term.has_memory else None
+            process = term.process(draws, dt, dtype, start_step, begin)
+            self._processes.append(process)
+            if term.has_memory:
+                self._with_memory[name] = process
 
     @property
     def row_length(self) -> int:
@@ -81,9 +85,8 @@ class ComputedCurrent(RowCurrent):
         return self.row_length * max(np.dtype(np.float64).itemsize, itemsize)
 
     def carry(self, step: int, known: Container[str] = ()) -> dict[str, NDArray[Any]]:
-        wanted = {name: each for name, each in self._processes.items() if name not in known}
-        carried = {name: process.carry(step) for name, process in wanted.items()}
-        return {name: values for name, values in carried.items() if values is not None}
+        wanted = {name: each for name, each in self._with_memory.items() if name not in known}
+        return {name: process.at(np.array([step]))[0] for name, process in wanted.items()}
 
     def active_steps(self, first: int, count: int) -> range:
         begins, ends = zip(*(term.span() for term in self._terms), strict=True)
@@ -106,7 +109,7 @@ class ComputedCurrent(RowCurrent):
         for part in parts:
             for gain, waveform in zip(self._gains, self._waveforms(steps[part]), strict=True):
                 total[part] += gain * waveform
-        for term, process in zip(self._noises, self._processes.values(), strict=True):
+        for term, process in zip(self._noises, self._processes, strict=True):
             values = process.at(steps)
             for part in parts:
                 total[part] += term.sigma * values[part]

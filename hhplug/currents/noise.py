@@ -24,7 +24,8 @@ run's dtype, and products and sums are rounded one by one, never fused.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any, ClassVar, Protocol
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -44,6 +45,7 @@ HALF = np.uint64(32)  # bits of a word
 OCTAVES = 31  # of the integers from 1 to 2³¹
 OCTAVE_BITS = 5  # the table has 2⁵ pieces for each octave
 NODES = 8  # of Gauss and Legendre's rule, with which each piece is fitted
+FEW = 8  # neurons; so many scalars cost as much as the call of NumPy for a row
 TILE = 2**12  # counters that are computed at a time, so that their arrays fit the cache
 
 
@@ -178,8 +180,6 @@ class Recursion:
 class Process(Protocol):
     """A random waveform for each neuron of a run, of mean 0."""
 
-    has_memory: ClassVar[bool]  # whether a run that goes on needs the value of its first step
-
     @property
     def recursion(self) -> Recursion:
         """The recursion that gives its values."""
@@ -189,18 +189,12 @@ class Process(Protocol):
         """Its values in the steps, in any order, none of them before the run: (steps, n)."""
         ...
 
-    def carry(self, step: int) -> Values | None:
-        """What it must know to begin at this step as if it had never stopped, or None: (n,)."""
-        ...
-
 
 class WhiteProcess(Process):
     """Gaussian white noise of intensity 1, in 1/√ms: a deviate over √dt in each step.
 
     Its integral over a time T has the standard deviation √T, whatever dt is.
     """
-
-    has_memory = False
 
     def __init__(self, draws: Draws, dt: float, dtype: DTypeLike):
         self._draws = draws
@@ -214,9 +208,6 @@ class WhiteProcess(Process):
     def at(self, steps: Steps) -> Values:
         return self._draws.at(steps) * self._scale
 
-    def carry(self, step: int) -> Values | None:  # noqa: ARG002
-        return None
-
 
 class OrnsteinUhlenbeckProcess(Process):
     """The stationary Ornstein-Uhlenbeck process of variance 1 in the middle of each step.
@@ -229,8 +220,6 @@ class OrnsteinUhlenbeckProcess(Process):
 
     tau: ms. begin: the first value of each neuron, or None.
     """
-
-    has_memory = True
 
     def __init__(
         self,
@@ -279,14 +268,26 @@ class OrnsteinUhlenbeckProcess(Process):
         a, b = (c if c.size == 1 else c[columns] for c in (self._a, self._b))
         now = x[columns]
         for first, count in pieces(path.start, len(path), len(now)):
-            kicks = b * draws.at(np.arange(first + 1, first + count + 1))
-            passed = np.empty_like(kicks)
-            for row, kick in zip(passed, kicks, strict=True):
-                row[:] = now
-                now *= a
-                now += kick
+            passed = np.empty((count + 1, len(now)), self._dtype)
+            passed[0] = now
+            passed[1:] = b * draws.at(np.arange(first + 1, first + count + 1))
+            _recur(passed, a)
+            now[:] = passed[-1]
             inside = np.flatnonzero((first <= steps) & (steps < first + count))
             values[inside, columns] = passed[steps[inside] - first]
 
-    def carry(self, step: int) -> Values | None:
-        return self.at(np.array([step]))[0]
+
+def _recur(x: Values, a: Values) -> None:
+    """Turn kicks into x[k + 1] = a · x[k] + kick[k + 1], in place: (steps, n).
+
+    a: (1,) or (n,). Each product and each sum is rounded.
+    """
+    if x.shape[1] < FEW:
+        for column, decay in zip(x.T, np.broadcast_to(a, x.shape[1]), strict=True):
+            now, *kicks = column  # scalars of NumPy, which round as its arrays do
+            column[1:] = [now := decay * now + kick for kick in kicks]
+        return
+    product = np.empty_like(x[0])
+    for before, row in pairwise(x):
+        np.multiply(before, a, product)
+        np.add(product, row, row)

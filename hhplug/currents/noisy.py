@@ -53,11 +53,11 @@ class Noise:
         carried: Values | None,
     ):
         """run: its dt (ms), its dtype and its first step."""
-        self.separable, self.sigma, self.carried = separable, term.sigma, carried
+        self.separable, self.sigma = separable, term.sigma
+        self.carried = carried if term.has_memory else None
         self.seed, self.stream, self.neurons = draws.seed, draws.stream, draws.neurons
         self._term, self._draws, self._run = term, draws, run
-        whole = self.process(slice(None))
-        self.recursion, self._has_memory = whole.recursion, whole.has_memory
+        self.recursion = self.process(slice(None)).recursion
 
     def process(self, neurons: slice) -> Process:
         """The process of some of the neurons, computed by NumPy on the host."""
@@ -67,7 +67,7 @@ class Noise:
 
     def carry(self, x: Values) -> dict[str, Values]:
         """What `State.carry` must have at the end: x of the step after the last one, (n,)."""
-        return {CARRIED: x} if self._has_memory else {}
+        return {CARRIED: x} if self._term.has_memory else {}
 
 
 class NoisyCurrent(ComputedCurrent):

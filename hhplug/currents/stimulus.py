@@ -187,6 +187,9 @@ class Stimulus:
         It is linear between the samples. The last one is held for dt, and the current is 0 then. If
         the samples know their times, as those of xarray and Neo do, they must be dt apart.
 
+        In a run of the same dt a step has the mean of two samples, so that a sampled white noise
+        loses half of its variance; give such samples as an array instead.
+
         >>> Stimulus.recorded([0.0, 2.0, 4.0], dt=0.2).sample(dt=0.1, n_steps=7)
         array([0.5, 1.5, 2.5, 3.5, 4. , 4. , 0. ])
         """
@@ -271,8 +274,10 @@ class Stimulus:
     def __truediv__(self, divisor: Any) -> "Stimulus":
         if isinstance(divisor, Stimulus):
             raise InvalidInput("a Stimulus is divided by numbers, not by another Stimulus")
-        with np.errstate(divide="ignore"):
-            return self * (1.0 / np.asarray(checks.per_neuron("divisor", divisor, checks.PURE)))
+        divisor = np.asarray(checks.per_neuron("divisor", divisor, checks.PURE))
+        if not divisor.all():
+            raise InvalidInput("a Stimulus is divided by numbers other than 0")
+        return self * (1.0 / divisor)
 
     def _not_added_to(self, other: Any, instead: str) -> InvalidInput:
         """The error for a sum with `other`, which says what to write instead."""

@@ -79,6 +79,7 @@ class Term(Protocol):
 class NoiseTerm(Term):
     """A current that adds sigma times a random process to its waveforms."""
 
+    has_memory: ClassVar[bool]  # whether a run that goes on needs the process's value
     sigma: PerNeuron
     seed: int
 
@@ -99,7 +100,7 @@ class NoiseTerm(Term):
     ) -> Process:
         """The process in a run from start_step on, in steps of dt (ms).
 
-        begin: what the process of the run before has carried, or None.
+        begin: the value of its first step, (n,), that the run before has carried, or None.
         """
         raise NotImplementedError
 
@@ -236,6 +237,7 @@ class Recorded(Term):
 
 @dataclass(frozen=True, eq=False)
 class WhiteNoise(NoiseTerm):
+    has_memory: ClassVar[bool] = False
     amplitudes: ClassVar[Units] = {"sigma": WHITE}
 
     sigma: PerNeuron
@@ -250,12 +252,13 @@ class WhiteNoise(NoiseTerm):
     def process(
         self, draws: Draws, dt: float, dtype: DTypeLike, start_step: int, begin: Any
     ) -> Process:
-        del start_step, begin  # it has no memory
+        del start_step, begin
         return WhiteProcess(draws, dt, dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class OrnsteinUhlenbeck(NoiseTerm):
+    has_memory: ClassVar[bool] = True
     amplitudes: ClassVar[Units] = {"mean": UNIT, "sigma": UNIT}
     times: ClassVar[Units] = {"tau": "ms"}
 

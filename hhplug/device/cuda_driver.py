@@ -172,6 +172,21 @@ def _is_pinned(address: int) -> bool:
     return status == 0 and kind.value == HOST
 
 
+def copy_to_host() -> Callable[[NDArray[Any], int, int], bool]:
+    """A function that enqueues a copy to an array whose elements lie one after another.
+
+    Its arguments are the array, an address on the current GPU, and that of a CUDA stream. It
+    returns False if the driver refuses.
+    """
+    copy = ctypes.CDLL(DRIVER).cuMemcpyDtoHAsync_v2
+
+    def enqueue(target: NDArray[Any], source: int, stream: int) -> bool:
+        to, of = ctypes.c_void_p(target.ctypes.data), ctypes.c_uint64(source)
+        return copy(to, of, ctypes.c_size_t(target.nbytes), ctypes.c_void_p(stream)) == 0
+
+    return enqueue
+
+
 class _Copy2D(ctypes.Structure):
     """CUDA_MEMCPY2D of the driver: a copy of rows of WidthInBytes, each `Pitch` after the last."""
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hhplug.device.transfers import Copy
 from hhplug.features.definitions import GROUPS, IN_DTYPE, ONSET_SLOPE, STRETCH, groups_of, sums_of
 from hhplug.problem import SUMS, Problem
+from hhplug.threads import of_parts
 
 if TYPE_CHECKING:
     from hhplug.device.session import DeviceSession
@@ -81,16 +82,21 @@ class DeviceFeatures:
     def carry(self, session: "DeviceSession", step: int) -> dict[str, NDArray[np.float64]]:
         """What the carry of the state before a step has, all of whose earlier steps are done."""
         starts, n = sums_of(self.problem.features), self.problem.n_neurons
-        rows = np.empty((len(starts), n))
+        new = session.results.empty
+        rows = new((len(starts), n), DOUBLE)
         if step <= self.problem.window_steps[0]:
             rows[:] = np.array(list(starts.values()))[:, np.newaxis]
             return {SUMS: rows}
         place = {name: rows[row] for row, name in enumerate(starts)}
-        in_dtype = np.empty((len(self._in_dtype), n), self.problem.dtype)
+        in_dtype = new((len(self._in_dtype), n), session.dtype)
         copies = [Copy(in_dtype, session.arrays["sums_in_dtype"])]
         others = session.arrays["sums"]
         copies += [Copy(place[name], others[k * n :]) for k, name in enumerate(self._others)]
         session.device.transfers.to_host(session.stream.record(), copies)
-        for name, values in zip(self._in_dtype, in_dtype, strict=True):
-            place[name][:] = values
+
+        def widen(neurons: slice) -> None:
+            for name, values in zip(self._in_dtype, in_dtype, strict=True):
+                place[name][neurons] = values[neurons]
+
+        of_parts(widen, n, len(in_dtype))
         return {SUMS: rows}

@@ -5,9 +5,10 @@ spikes are those of the run during these steps, at the times that the run gives 
 
 A complete spike is an upward crossing of the spike threshold, V[k − 1] < θ ≤ V[k], that is followed
 by a downward one, both between samples of the window. Its onset is V[k] at the last sample before
-it at which V begins to rise by ONSET_SLOPE or more, or the window's first sample if the rise is
-under way there. Its peak is the highest sample until the downward crossing, and its trough the
-lowest sample from there to the next upward crossing or the window's end.
+it, but after the spike before, at which V begins to rise by ONSET_SLOPE or more, or the window's
+first sample if the rise is under way there. Its peak is the highest sample until the downward
+crossing, and its trough the lowest sample from there to the next upward crossing or the window's
+end.
 """
 
 from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from hhplug.currents.given_array import ArrayStimulus
 from hhplug.currents.terms import Term
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
-from hhplug.results.joining import ALIKE, check_alike, checked_results, origin_of
+from hhplug.results.joining import ALIKE, OF_FEATURES, check_alike, checked_results, origin_of
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
 from hhplug.validity import earliest
@@ -27,7 +27,8 @@ def concat(results: "Iterable[Result]") -> "Result":
 
     Samples, spikes and final state are those of one long run, bit for bit. If all runs have the
     same Stimulus, the joined result has it too. Otherwise its stimulus is an array with the current
-    of every step, so that a repetition in float32 may round differently.
+    of every step, so that a repetition in float32 may round differently. Features are those of the
+    last run; runs before it may have the same, or none where neurons settle first.
 
     Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
     ended, or if the runs differ in their neurons, dt, method, precision or what they record.
@@ -41,7 +42,9 @@ def concat(results: "Iterable[Result]") -> "Result":
     parts = checked_results("concat", results)
     problems = [part.problem for part in parts]
     for number in range(1, len(parts)):
-        check_alike(ALIKE, problems, number - 1, number)
+        settles = not problems[number - 1].features
+        alike = [name for name in ALIKE if not (settles and name in OF_FEATURES)]
+        check_alike(alike, problems, number - 1, number)
         _check_continues(number, parts[number - 1], parts[number])
     first, last = parts[0], parts[-1]
     return replace(
@@ -82,7 +85,8 @@ def _check_continues(number: int, before: "Result", after: "Result") -> None:
 
 
 def _whole_problem(problems: Sequence[Problem]) -> Problem:
-    first = problems[0]
+    last = problems[-1]
+    first = problems[0].with_features(last.features, last.window, last.window_steps)
     n_steps = sum(problem.n_steps for problem in problems)
     stimulus = first.given_stimulus
     if all(_same(stimulus.terms, problem.given_stimulus.terms) for problem in problems):

@@ -16,6 +16,7 @@ from hhplug.features.definitions import FEATURES
 from hhplug.membranes.membrane import Membrane
 from hhplug.problem import Problem
 
+MOST_INT64 = 2**63 - 1
 VALID_NAME = "the neuron's values can be trusted to the end of the run"
 INVALID_NAME = "step from which on the neuron is invalid, −1 for none"
 
@@ -47,6 +48,9 @@ def of_result(result: "Result") -> xarray.Dataset:
         "valid": per_neuron(result.valid, long_name=VALID_NAME),
         "first_invalid_step": per_neuron(result.first_invalid_step, long_name=INVALID_NAME),
     }
+    if problem._ids is not None:
+        whole = "number of the neuron in the whole population"
+        coordinates["neuron_id"] = per_neuron(problem.neuron_ids, long_name=whole)
     if problem.record:
         I_ext = _sampled_current(problem)
         held = {"units": UNIT, "long_name": "current during the step that begins at the sample"}
@@ -112,7 +116,7 @@ def of_spikes(spikes: "Spikes") -> xarray.Dataset:
     return xarray.Dataset(coordinates, attrs={"n_neurons": len(spikes.valid)})
 
 
-def _labels(terms: Sequence[Term]) -> Iterator[tuple[str, PerNeuron, str]]:
+def _labels(terms: Sequence[Term]) -> Iterator[tuple[str, PerNeuron | np.uint64, str]]:
     """Yield the name, value and unit of what tells the neurons and the runs of a stimulus apart.
 
     These are the amplitudes, the times that are per neuron, and the seeds. Names are for example
@@ -124,7 +128,10 @@ def _labels(terms: Sequence[Term]) -> Iterator[tuple[str, PerNeuron, str]]:
         seen[kind] += 1
         number = f"_{seen[kind]}" if seen[kind] > 1 else ""
         for field, unit in term.labels().items():
-            yield f"{kind}_{field}{number}", getattr(term, field), unit
+            value = getattr(term, field)
+            if isinstance(value, int) and value > MOST_INT64:
+                value = np.uint64(value)  # else NumPy takes a type that Zarr doesn't know
+            yield f"{kind}_{field}{number}", value, unit
 
 
 def _sampled_current(problem: Problem) -> Any:

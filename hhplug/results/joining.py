@@ -10,6 +10,7 @@ from hhplug.results.timing import summed
 if TYPE_CHECKING:
     from hhplug.results.result import Result
 
+OF_FEATURES = "features", "window_steps"
 ALIKE = (
     "n_neurons",
     "membrane",
@@ -20,8 +21,7 @@ ALIKE = (
     "record_every",
     "spikes",
     "spike_threshold",
-    "features",
-    "window_steps",
+    *OF_FEATURES,
 )
 """Attributes in which the problems of joined results are equal."""
 

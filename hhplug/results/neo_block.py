@@ -33,13 +33,15 @@ def block_of(result: "Result") -> neo.Block:
     if result.outcome.spikes is not None:
         spikes, valid = result.spikes, result.valid
         ends = np.searchsorted(spikes.neuron, np.arange(problem.n_neurons + 1))
-        for neuron in range(problem.n_neurons):
-            train = neo.SpikeTrain(
+        trains = [
+            neo.SpikeTrain(
                 spikes.time[ends[neuron] : ends[neuron + 1]] * pq.ms,
                 t_start=begin,
                 t_stop=end,
                 neuron=neuron,
                 valid=bool(valid[neuron]),
             )
-            segment.spiketrains.append(train)
+            for neuron in range(problem.n_neurons)
+        ]
+        segment.spiketrains.extend(trains)  # append would look through all those before each
     return block

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _counted(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     """The number with its noun, for example "1 spike" or "2,000 spikes"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
@@ -242,12 +242,12 @@ class Result:
 
     def __repr__(self) -> str:
         problem, counts = self.problem, self.outcome.spike_count
-        spikes = "" if counts is None else f", {_counted(counts.sum(), 'spike')}"
+        spikes = "" if counts is None else f", {counted(counts.sum(), 'spike')}"
         recorded = ", ".join(f"{k} {v.shape}" for k, v in self.samples.items()) or "no variable"
         noise = f", noise by the {self.noise_from}" if self.noise_from else ""
         kind = "" if self.membrane is squid else f" of {self.membrane.name}"
-        neurons = _counted(problem.n_neurons, "neuron")
-        steps = _counted(problem.n_steps, "step")
+        neurons = counted(problem.n_neurons, "neuron")
+        steps = counted(problem.n_steps, "step")
         return (
             f"<hhplug.Result: {neurons}{kind}, {problem.T:g} ms in {steps} of {problem.dt:g} ms, "
             f"{self.backend} {self.dtype} on {self.device}, {self.timing.run:.3g} s; "

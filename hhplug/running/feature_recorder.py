@@ -111,7 +111,7 @@ class FeatureRecorder:
             self._begin(final.carry[SUMS])
         outcome = self._kept.finish(n_steps, final)
         step, n = self._problem.start_step + n_steps, self._problem.n_neurons
-        values = self._sums.values(step, outcome.invalid.valid(n))
+        values = self._sums.values(step, outcome.invalid.valid(n), self._pool.empty)
         return outcome._replace(features=values)
 
     def carried(self, final: State) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -86,9 +85,10 @@ class Simulator:
         >>> other.parameters["g_Na"], other.parameters["g_K"]
         (100.0, array([30., 40.]))
         """
-        other = copy.copy(self)
         values: dict[str, Any] = {**self.parameters, **parameters}
-        other.parameters = checked_parameters(values, self.membrane)
+        checked = checked_parameters(values, self.membrane)
+        other = object.__new__(type(self))  # copy.copy would open the backend once more
+        other.__dict__.update(self.__dict__, parameters=checked)
         return other
 
     @property

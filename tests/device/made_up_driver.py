@@ -10,7 +10,7 @@ class Driver:
     """A substitute of libcuda with the functions that `hhplug.device.cuda_driver` calls.
 
     status: the answer of cuInit. context: the answer to the creation of a context. pins: whether it
-    pins memory. copies: whether it copies rows.
+    pins memory. copies: whether it copies to the host.
     """
 
     def __init__(self, status=0, names=("A GPU",), context=0, pins=True, copies=True):
@@ -71,6 +71,13 @@ class Driver:
         known = any(0 <= pointer.value - a < size for a, size in self.pinned.items())
         kind._obj.value = 1 if known else 0  # CU_MEMORYTYPE_HOST
         return 0 if known else 1  # CUDA_ERROR_INVALID_VALUE
+
+    def cuMemcpyDtoHAsync_v2(self, target, source, size, stream):
+        if not self.copies:
+            return 1
+        ctypes.memmove(target, source.value, size.value)
+        self.streams.append(stream.value)
+        return 0
 
     def cuMemcpy2DAsync_v2(self, copy, stream):
         """CUDA's formula: row y of the target begins at base + y · pitch."""

@@ -10,6 +10,7 @@ from hhplug import BackendUnavailable
 from hhplug.device.cuda_driver import (
     DRIVER,
     check_context,
+    copy_to_host,
     devices,
     is_pinned,
     pin,
@@ -158,6 +159,20 @@ def test_memory_that_the_driver_refuses_to_pin_is_not_pinned(driver):
     made_up = driver(pins=False)
     assert pin(np.zeros(3), 0) is None
     assert not made_up.held[0]
+
+
+def test_a_copy_fills_an_array(driver):
+    made_up, target = driver(), np.zeros(5)
+    assert copy_to_host()(target[1:4], np.arange(1.0, 9.0).ctypes.data, 17)
+    np.testing.assert_array_equal(target, [0.0, 1.0, 2.0, 3.0, 0.0])
+    assert made_up.streams == [17]
+
+
+def test_a_copy_that_the_driver_refuses_is_left_to_the_caller(driver):
+    driver(copies=False)
+    target = np.zeros(3)
+    assert not copy_to_host()(target, np.ones(3).ctypes.data, 17)
+    assert not target.any()
 
 
 @pytest.mark.parametrize("columns", [slice(0, 4), slice(4, 7)])

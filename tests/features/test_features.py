@@ -1,6 +1,7 @@
 """Features that are computed while a run goes on, against their definitions and each other."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,6 +102,24 @@ def test_a_mean_over_many_steps_in_float32_loses_no_digits():
     assert (np.abs(found["V_std"] - V.std(axis=0)) < [2e-6, 2e-6, 1e-9, 1e-9]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_neuron_alone_and_steps_one_by_one_have_the_same_sums(dtype):
+    V = np.random.default_rng(1).normal(-40.0, 30.0, (700, 3)).astype(dtype)
+    window, names = (130, 650), ALL[4:]  # those of V
+
+    def sums(V, cuts):
+        taken = FeatureSums(names, window, V.shape[1], 0.0, DT)
+        for first, end in pairwise([0, *cuts, len(V)]):
+            taken.samples(first, V[first:end])
+        return taken.rows
+
+    whole = sums(V, [])
+    assert_array_equal(sums(V, range(1, 700)), whole)
+    for i in range(3):
+        assert_array_equal(sums(V[:, [i]], []), whole[:, [i]])
+        assert_array_equal(sums(V[:, [i]], [131, 200, 512]), whole[:, [i]])
+
+
 def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
     whole = simulate(problem(window=None), "numpy")
     first = simulate(problem(T=600 * DT, window=None), "numpy")
@@ -113,6 +132,21 @@ def test_a_saved_result_and_joined_runs_have_the_features(tmp_path):
     assert second.problem.window_steps == whole.problem.window_steps
     assert_same_features(hhplug.concat([first, second]).features, whole.features)
     assert_same_features(simulate(second.problem, "numpy").features, whole.features)
+
+
+@pytest.mark.parametrize("window", [None, (20.0, 100.0)])
+def test_runs_in_which_neurons_settle_may_be_joined_to_the_one_with_features(window):
+    settling = {"features": (), "window": None, "T": 300 * DT}
+    first = simulate(problem(**settling), "numpy")
+    second = simulate(problem(**settling, resume=first), "numpy")
+    third = simulate(problem(T=800 * DT, window=window, resume=second), "numpy")
+    joined = hhplug.concat([first, second, third])
+    assert joined.time.shape == (1400,)
+    assert_same_features(joined.features, third.features)
+    assert_same_features(simulate(joined.problem, "numpy").features, third.features)
+    fourth = simulate(problem(**settling, resume=third), "numpy")
+    with pytest.raises(InvalidInput, match="must have the same features to be joined, but"):
+        hhplug.concat([first, second, third, fourth])
 
 
 @pytest.mark.parametrize("given", [np.array([2.0, 8.0]), [np.float32(2), 8], iter([2.0, 8.0])])
@@ -156,6 +190,10 @@ def test_a_window_begins_and_ends_at_the_same_step_as_a_current_does():
     assert problem(window=window).window_steps == (2, 5)
     assert problem(window=(0.0, DT)).window_steps == (0, 1)
     assert_array_equal(np.flatnonzero(current), range(2, 5))
+
+
+def test_the_window_of_a_run_that_ends_before_it_is_empty():
+    assert problem(window=(20.0, 30.0)).shortened(400).window_done == (20.0, 20.0)
 
 
 def test_a_run_after_one_without_features_begins_its_window_anew():

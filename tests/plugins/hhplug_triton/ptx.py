@@ -12,6 +12,7 @@ COMPARISONS = {
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
     "eq": lambda a, b: a == b,
+    "neu": lambda a, b: a != b,  # true for NaN
     "num": lambda a, b: a == a and b == b,
 }
 BOTH = {"and": lambda a, b: a and b, "xor": lambda a, b: a != b}

@@ -114,3 +114,19 @@ def test_each_gpu_gives_the_same_and_the_current_device_stays():
         assert result.V.device == torch.device("cuda", index)
         assert torch.cuda.current_device() == 0
         np.testing.assert_array_equal(result.on_host().V, first.V)
+
+
+def test_samples_come_home_by_the_driver(monkeypatch):
+    import torch
+
+    from hhplug_triton.torch_device import TorchStream
+
+    device = torch.device("cuda", 0)
+    source = torch.arange(1000, dtype=torch.float32, device=device)
+    pinned = torch.zeros(1000, pin_memory=True).numpy()
+    torch.cuda.synchronize(device)
+    stream = TorchStream(torch.cuda, device)
+    monkeypatch.setattr(torch, "from_numpy", None)
+    stream.to_host(pinned[:7], source[3:])
+    stream.synchronize()
+    np.testing.assert_array_equal(pinned[:8], [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 0.0])

@@ -168,7 +168,7 @@ class TritonSession(DeviceSession):
             prepare_placing: Any = placing.place_spikes.warmup
             integers, real = torch.int32, TORCH[self.dtype]
             of_part = integers, integers, real, integers
-            of_run = torch.int64, 0, 0, torch.int64, torch.float64, placing.TILE
+            of_run = integers, torch.int64, 0, 0, 0, torch.int64, torch.float64, placing.TILE
             prepare_placing(1, *of_part, *of_run, grid=(1,))
 
     def _noise_arguments(self) -> dict[str, Any]:
@@ -256,17 +256,16 @@ class TritonSession(DeviceSession):
     def place_spikes(
         self, parts: Sequence[PlacedSpikes], arrays: Arrays, first_neuron: int
     ) -> None:
+        counts, ends = self.arrays["spike_count"], arrays["places"]
+        dt_bits = int(np.float64(self.problem.dt).view(np.int64))
         with self.stream.active(), _interpreter():
-            count, places = self.arrays["spike_count"], arrays["places"]
-            torch.cumsum(count, 0, dtype=torch.int64, out=places)
-            places.sub_(count)
+            torch.cumsum(counts, 0, dtype=torch.int64, out=ends)
             for part in parts:
                 of_part = (getattr(part, name) for name in PlacedSpikes.ARRAYS)
-                about = places, part.first_step, first_neuron, arrays["neuron"], arrays["time"]
+                when = part.first_step, dt_bits, first_neuron
                 place: Any = placing.place_spikes[(triton.cdiv(part.total, placing.TILE),)]
-                place(part.total, *of_part, *about, placing.TILE)
-            n_spikes = sum(part.total for part in parts)
-            arrays["time"][:n_spikes].mul_(self.problem.dt)
+                filled = arrays["neuron"], arrays["time"]
+                place(part.total, *of_part, counts, ends, *when, *filled, placing.TILE)
 
     def widen_counts(self, counts: torch.Tensor) -> None:
         self.stream.copy(counts, self.arrays["spike_count"])

@@ -316,14 +316,14 @@ def noted(
     """spikes, onset, peak and trough after the instructions NOTE."""
     if V.dtype == tl.float32:
         return tl.inline_asm_elementwise(
-            NOTE, "=&r,=&f,=&f,=&f,r,f,f,f,f,f,f,f,f,r,r,l,l,l,l,r,l,l,l,r,r",
+            NOTE, "=&r,=&f,=&f,=&f,0,1,2,3,f,f,f,f,f,r,r,l,l,l,l,r,l,l,l,r,r",
             [spikes, onset, peak, trough, V, V_next, threshold, slope, end_slope, i, k,
              total, neuron, step, fraction, room, sums, N, first_step, first, last],
             (tl.int32, tl.float32, tl.float32, tl.float32), is_pure=False, pack=1,
         )  # fmt: skip
     else:  # noqa: RET505 (Triton would compile both)
         return tl.inline_asm_elementwise(
-            NOTE, "=&r,=&d,=&d,=&d,r,d,d,d,d,d,d,d,d,r,r,l,l,l,l,r,l,l,l,r,r",
+            NOTE, "=&r,=&d,=&d,=&d,0,1,2,3,d,d,d,d,d,r,r,l,l,l,l,r,l,l,l,r,r",
             [spikes, onset, peak, trough, V, V_next, threshold, slope, end_slope, i, k,
              total, neuron, step, fraction, room, sums, N, first_step, first, last],
             (tl.int32, tl.float64, tl.float64, tl.float64), is_pure=False, pack=1,

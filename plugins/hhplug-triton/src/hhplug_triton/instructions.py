@@ -37,16 +37,17 @@ NEWTON = _of_note_spike("sub.real rise", "mad.wide.s32 place, at, size")  # from
 STORE_PLACE = "\n" + _of_note_spike("atom.relaxed", "mad.wide.s32 place, at, 4, $14")
 
 
-# Operands: $0 spikes, $1 onset, $2 peak and $3 trough ← $4 … $7; $8 V, $9 V of the next step,
-# $10 threshold, $11 and $12 mV per step at both ends, $13 i, $14 k; $15 total, $16 neuron,
-# $17 step, $18 fraction, $19 room; $20 sums, $21 N, $22 the block's first step, $23 first and
-# $24 last of the window. The 64-bit register rowK is the address of the K-th sum of a group.
+# Operands: $0 spikes, $1 onset, $2 peak and $3 trough ← $4 … $7, which are in the same registers;
+# $8 V, $9 V of the next step, $10 threshold, $11 and $12 mV per step at both ends, $13 i, $14 k;
+# $15 total, $16 neuron, $17 step, $18 fraction, $19 room; $20 sums, $21 N, $22 the block's first
+# step, $23 first and $24 last of the window. The 64-bit register rowK is the address of the K-th
+# sum of a group.
 HEAD = """{
   .reg .pred above, up, more, under, inside, sampled, complete;
   .reg .b32 at, newton;
   .reg .b64 place, apart, own, moment;
   .reg .b64 row<7>;
-  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope;
+  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope, before;
   .reg .f64 time, term, sum, onset, undefined;
   mov.b32 $0, $4;
   mov.real $1, $5;

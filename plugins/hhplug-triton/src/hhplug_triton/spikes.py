@@ -10,17 +10,19 @@ from hhplug.crossings import NEWTON_STEPS
 from hhplug_triton.crossings import crossing
 
 # A branch round what is rarely done, which Triton itself cannot say: 7 % at 8 M neurons (H100).
-# $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV per step at both ends, $7
-# i, $8 k; then the arrays, room and the array of ordinals. `crossing` is the same in Triton.
+# $0 spikes ← $1, which are in one register; $2 V, $3 V of the next step, $4 threshold, $5 and $6 mV
+# per step at both ends, $7 i, $8 k; then the arrays, room and the array of ordinals. `crossing` is
+# the same in Triton.
 NOTE_SPIKE = """{
   .reg .pred up, more, under, inside;
-  .reg .b32 at, newton;
+  .reg .b32 at, newton, earlier;
   .reg .b64 place;
-  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope;
+  .reg .real rise, change, b, c, s, low, high, value, error, twice, thrice, slope, before;
   mov.b32 $0, $1;
   setp.lt.real up, $2, $4;
   setp.ge.and.real up, $3, $4, up;
   @!up bra DONE;
+  mov.b32 earlier, $0;
   add.s32 $0, $0, 1;
   atom.relaxed.gpu.global.add.u32 at, [$9], 1;
   setp.lt.u32 up, at, $13;
@@ -30,7 +32,7 @@ NOTE_SPIKE = """{
   mad.wide.s32 place, at, 4, $11;
   st.global.b32 [place], $8;
   mad.wide.s32 place, at, 4, $14;
-  st.global.b32 [place], $1;
+  st.global.b32 [place], earlier;
   sub.real rise, $4, $2;
   sub.real change, $3, $2;
   add.real c, $5, $6;
@@ -46,6 +48,7 @@ NOTE_SPIKE = """{
   divide.real s, rise, change;
   mov.b32 newton, STEPS;
 AGAIN:
+  mov.real before, s;
   fma.rn.real value, s, c, b;
   fma.rn.real value, s, value, $5;
   neg.real error, rise;
@@ -61,15 +64,16 @@ AGAIN:
   setp.le.and.real inside, s, high, inside;
   @!inside add.real s, low, high;
   @!inside mul.real s, s, HALF;
+  setp.neu.real more, s, before;
   sub.s32 newton, newton, 1;
-  setp.gt.s32 more, newton, 0;
+  setp.gt.and.s32 more, newton, 0, more;
   @more bra AGAIN;
   mad.wide.s32 place, at, size, $12;
   st.global.real [place], s;
 DONE:
 }""".replace("STEPS", str(NEWTON_STEPS))
 
-# $0 spikes ← $1; $2 V, $3 V of the next step, $4 threshold. In plain Triton it takes two
+# $0 spikes ← $1, as above; $2 V, $3 V of the next step, $4 threshold. In plain Triton it takes two
 # instructions more.
 COUNT_SPIKE = """{
   .reg .pred up;
@@ -91,8 +95,8 @@ def _for(real, divide, size, **literals):
     return tl.constexpr(text)
 
 
-OPERANDS_32 = tl.constexpr("=&r,r,f,f,f,f,f,r,r,l,l,l,l,r,l")
-OPERANDS_64 = tl.constexpr("=&r,r,d,d,d,d,d,r,r,l,l,l,l,r,l")
+OPERANDS_32 = tl.constexpr("=&r,0,f,f,f,f,f,r,r,l,l,l,l,r,l")
+OPERANDS_64 = tl.constexpr("=&r,0,d,d,d,d,d,r,r,l,l,l,l,r,l")
 NOTE_SPIKE_32 = _for(
     ".f32", "div.full", "4", ZERO="0f00000000", ONE="0f3F800000", HALF="0f3F000000"
 )
@@ -138,12 +142,12 @@ def count_spikes(spikes, V, V_next, threshold, FAST: tl.constexpr):
     """Count the neurons that cross the threshold upwards."""
     if FAST and V.dtype == tl.float32:
         spikes = tl.inline_asm_elementwise(
-            COUNT_SPIKE_32, "=&r,r,f,f,f", [spikes, V, V_next, threshold],
+            COUNT_SPIKE_32, "=&r,0,f,f,f", [spikes, V, V_next, threshold],
             tl.int32, is_pure=True, pack=1,
         )  # fmt: skip
     elif FAST:
         spikes = tl.inline_asm_elementwise(
-            COUNT_SPIKE_64, "=&r,r,d,d,d", [spikes, V, V_next, threshold],
+            COUNT_SPIKE_64, "=&r,0,d,d,d", [spikes, V, V_next, threshold],
             tl.int32, is_pure=True, pack=1,
         )  # fmt: skip
     else:

@@ -38,6 +38,7 @@ class TorchStream(Stream):
         self._module, self._device = module, device
         self._handle = module.Stream()
         self._handle.wait_stream(module.current_stream())
+        self._copy_to_host = cuda_driver.copy_to_host() if is_nvidia(device) else None
 
     @property
     def pointer(self) -> int:
@@ -50,6 +51,10 @@ class TorchStream(Stream):
         return self._handle if isinstance(self._handle, torch.Stream) else nullcontext()
 
     def to_host(self, target: NDArray[Any], source: torch.Tensor) -> None:
+        # PyTorch's copy keeps other threads from using Python for longer: V in pieces of 4 MB came
+        # home at 6 to 14 GB/s, and at 16 by the driver's (H100, 12 threads).
+        if self._copy_to_host and self._copy_to_host(target, source.data_ptr(), self.pointer):
+            return
         with self.active():
             torch.from_numpy(target).copy_(_first(source, target.size), non_blocking=True)
 
