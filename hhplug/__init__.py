@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hhplug.plugins.discovery import backends
     from hhplug.plugins.hookspecs import hookimpl
     from hhplug.problem import Problem
-    from hhplug.results.join import concat
+    from hhplug.results.concat import concat
     from hhplug.results.loading import load_result
     from hhplug.results.result import Result
     from hhplug.running.feature_simulator import FeatureSimulator
@@ -80,7 +80,7 @@ _MODULES = {
     "Simulator": "running.simulator",
     "Stimulus": "currents.stimulus",
     "backends": "plugins.discovery",
-    "concat": "results.join",
+    "concat": "results.concat",
     "hookimpl": "plugins.hookspecs",
     "load_result": "results.loading",
     "open_result": "stores",

@@ -33,12 +33,12 @@ from hhplug.currents.current import Current
 from hhplug.currents.given import GivenStimulus
 from hhplug.currents.stimulus import Stimulus
 from hhplug.errors import InvalidInput
-from hhplug.features.asked import checked_features, checked_window
+from hhplug.features.asked import check_begins_in_run, checked_features, checked_window
 from hhplug.initial_state import checked_state, warn_of_nonfinite_start
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import Given, ParameterValues, checked_parameters
 from hhplug.resuming import Resumable as Resumable
-from hhplug.resuming import check_resume
+from hhplug.resuming import check_resume, same_features
 from hhplug.state import State
 from hhplug.threads import in_float64
 from hhplug.validity import NONE_INVALID, Invalid
@@ -133,79 +133,51 @@ class Problem:
         given = checked_stimulus(stimulus, n_steps, dt, next(iter(sizes.values()), None))
         n_neurons = agreed_population(sizes, given)
         warn_of_nonfinite_start(state, n_neurons)
-        fields: dict[str, Any] = {
-            "n_neurons": n_neurons,
-            "n_steps": n_steps,
-            "start_step": start_step,
-            "dt": dt,
-            "dtype": checked_dtype(dtype),
-            "method": checked_method(method),
-            "membrane": membrane,
-            "parameters": values,
-            "initial": State(np.broadcast_to(state, (len(state), n_neurons)), carry),
-            "invalid": invalid,
-            "given_stimulus": given,
-            "record": membrane.states if record_all else checked_record(record, membrane),
+        threshold = checks.number("spike_threshold", spike_threshold, "mV")
+        features = checked_features(features)
+        window, window_steps = checked_window(window, features, dt)
+        before = None if resume is None else resume.problem
+        if (
+            before is not None
+            and SUMS in carry
+            and same_features(before, features, window_steps, dt, threshold)
+        ):
+            window_steps = before.window_steps
+        else:
+            carry = {name: array for name, array in carry.items() if name != SUMS}
+            if window_steps is None:
+                window_steps = (start_step if features else 0, MOST_STEPS)
+            else:
+                check_begins_in_run(window_steps, start_step, n_steps, dt)
+        self.__dict__.update(
+            n_neurons=n_neurons,
+            n_steps=n_steps,
+            start_step=start_step,
+            dt=dt,
+            dtype=checked_dtype(dtype),
+            method=checked_method(method),
+            membrane=membrane,
+            parameters=values,
+            initial=State(np.broadcast_to(state, (len(state), n_neurons)), carry),
+            invalid=invalid,
+            given_stimulus=given,
+            record=membrane.states if record_all else checked_record(record, membrane),
             # A longer interval also records step 0 only, and may not fit an int64.
-            "record_every": min(checks.whole("record_every", record_every, 1), MOST_STEPS),
-            "record_neurons": None
+            record_every=min(checks.whole("record_every", record_every, 1), MOST_STEPS),
+            record_neurons=None
             if record_neurons is None
             else checks.neuron_indices("record_neurons", record_neurons, n_neurons),
-            "spikes": checks.choice("spikes mode", spikes, SPIKE_MODES),
-            "spike_threshold": checks.number("spike_threshold", spike_threshold, "mV"),
-            "device_arrays": bool(device_arrays),
-        }
-        fields |= self._features(features, window, fields, resume)
-        fields |= {
-            "_ids": resume.problem._ids if resume else None,
-            "_ranks": None,
-            "ordered_spikes": False,
-            "_noise": False,
-        }
-        self.__dict__.update(fields)
-
-    @staticmethod
-    def _features(
-        features: Sequence[str],
-        window: tuple[float, float] | None,
-        fields: dict[str, Any],
-        resume: Resumable | None,
-    ) -> dict[str, Any]:
-        """The fields that say which features are computed, and of which steps."""
-        names, dt, start = checked_features(features), fields["dt"], fields["start_step"]
-        if window is not None and not names:
-            raise InvalidInput('window is that of features; give features=("spike_count", …) too')
-        window, steps = checked_window(window, dt)
-        before = resume.problem if resume else None
-        if before and names and SUMS in fields["initial"].carry:
-            same = (set(names), dt, fields["spike_threshold"], window and steps) == (
-                set(before.features),
-                before.dt,
-                before.spike_threshold,
-                before.window and before.window_steps,
-            )
-            if same:
-                return {"features": names, "window": window, "window_steps": before.window_steps}
-        carry = {n: each for n, each in fields["initial"].carry.items() if n != SUMS}
-        if window is None:
-            steps = (start if names else 0, steps[1])
-        elif steps[0] < start:
-            raise InvalidInput(
-                f"window begins at {steps[0] * dt:.15g} ms, before this run, which begins at "
-                f"{start * dt:.15g} ms; a run that resumes one with the same features, window, dt "
-                "and spike_threshold goes on with its features"
-            )
-        elif steps[0] >= start + fields["n_steps"]:
-            raise InvalidInput(
-                f"window begins at {steps[0] * dt:.15g} ms, when this run has ended, at "
-                f"{(start + fields['n_steps']) * dt:.15g} ms"
-            )
-        return {
-            "features": names,
-            "window": window,
-            "window_steps": steps,
-            "initial": State(fields["initial"].variables, carry),
-        }
+            spikes=checks.choice("spikes mode", spikes, SPIKE_MODES),
+            spike_threshold=threshold,
+            device_arrays=bool(device_arrays),
+            features=features,
+            window=window,
+            window_steps=window_steps,
+            _ids=None if before is None else before._ids,
+            _ranks=None,
+            ordered_spikes=False,
+            _noise=False,
+        )
 
     @cached_property
     def current(self) -> Current:

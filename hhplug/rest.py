@@ -20,9 +20,7 @@ CURRENTS_AT_A_TIME = 2**22  # currents computed in one array, which bounds the m
 HALVINGS = 50  # bisections that take 0.1 mV to the last bit of a voltage
 DECIMALS = 10  # digits kept of V in mV; later ones depend on the number of neurons
 MOST_ITERATIONS = 60  # of Newton's method for a concentration
-LEAST_SHARE = (
-    0.1  # smallest share of a concentration that an iteration leaves, so that it stays > 0
-)
+LEAST_SHARE = 0.1  # of a concentration, that an iteration leaves at least: it stays above 0
 PRECISE = 1e-13  # relative change of a concentration that ends the iterations
 # The step of a numerical derivative: in mV for V, without a unit for a gate, relative for a pool.
 DIFFERENCE = 1e-4

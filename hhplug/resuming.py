@@ -55,3 +55,22 @@ def check_resume(
                 f"{name} must be left out beside resume, which carries the state and the time; "
                 "for another time use initial_state=result.final_state and start_step instead"
             )
+
+
+def same_features(
+    before: "Problem",
+    features: tuple[str, ...],
+    window_steps: tuple[int, int] | None,
+    dt: float,
+    spike_threshold: float,
+) -> bool:
+    """Whether a run is asked for the features of the run before, so that it goes on with them.
+
+    window_steps: None for a run without a window. dt: ms. spike_threshold: mV.
+    """
+    return (
+        set(features) == set(before.features)
+        and window_steps == (before.window and before.window_steps)
+        and dt == before.dt
+        and spike_threshold == before.spike_threshold
+    )

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SORTING_BYTES = 36  # memory of one spike while spikes are sorted, when it takes the most
+KEY_BYTES = 8  # of these, the key by which it is sorted
+
 Ordered = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Neuron and time (ms) of each spike."""
 

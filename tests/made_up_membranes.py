@@ -1,7 +1,7 @@
 """Membranes that tests make up or take from a paper by hand."""
 
 from hhplug import CalciumPool, Channel, Gate, Parameter
-from hhplug.membranes import squid
+from hhplug.membranes import LTS, squid
 
 # The squid with the slow K current of Pospischil et al. (2008), whose gate is given by inf and tau.
 SLOW = squid.replace(
@@ -31,4 +31,12 @@ CALCIUM = squid.replace(
     ),
     Ca_i=CalciumPool("Ca", per_current=2e-4, rest=1e-4, tau=50.0),
     AHP=Channel("q", g=0.3, E="E_K", q=Gate(inf="Ca_i / (Ca_i + 1e-3)", instantaneous=True)),
+)
+
+# LTS with a calcium pool and a K channel that the calcium opens.
+LTS_WITH_CALCIUM = LTS.replace(
+    "LTS with calcium",
+    AHP=Channel("c", g=1.0, E="E_K", c=Gate(inf="Ca**2 / (Ca**2 + K_d**2)", instantaneous=True)),
+    Ca=CalciumPool("T", per_current=5.182e-5, rest=2.4e-4, tau=5.0),
+    K_d=Parameter(0.001, "mM"),
 )

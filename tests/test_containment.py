@@ -99,6 +99,12 @@ def test_an_interruption_of_a_factory_names_the_plugin(plugins):
         Simulator("slow")
 
 
+def test_a_plugin_is_loaded_where_a_module_is_forbidden(plugins, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hhplug.forbidden", None)  # Python's way to make it fail
+    plugins.offer("toy")
+    assert Simulator("toy").backend == "toy"
+
+
 def _umask():
     mask = os.umask(0)  # can't be read without being set
     os.umask(mask)

@@ -288,7 +288,7 @@ def test_a_count_that_differs_from_the_spike_times_breaks_the_contract(counted):
 
 def test_spike_times_that_no_longer_fit_are_refused_with_a_remedy(free, monkeypatch):
     free(1e9)
-    monkeypatch.setattr("hhplug.running.memory_recorder.SPIKE_BYTES", 4e8)
+    monkeypatch.setattr("hhplug.running.memory_recorder.SORTING_BYTES", 4e8)
     problem = Problem(1.0, 0.1, batch_size=2)
     record_spikes(problem, [([0, 1], [3, 4], [0.5, 0.5])])
     with pytest.raises(NotEnoughMemory, match=r"3 spike times so far.*1\.0 GB.*spikes='counts'"):

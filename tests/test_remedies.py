@@ -178,7 +178,7 @@ def test_the_recording_proposed_by_an_error_fits():
 
 
 def test_the_spike_log_proposed_by_an_error_fits(monkeypatch):
-    monkeypatch.setattr("hhplug.running.memory_recorder.SPIKE_BYTES", 2e8)
+    monkeypatch.setattr("hhplug.running.memory_recorder.SORTING_BYTES", 2e8)
     arguments = {"stimulus": Stimulus.constant([30.0, 30.0]), "record": ()}
     with patch("hhplug.running.memory_check.free_memory", return_value=3e8):
         with pytest.raises(NotEnoughMemory, match=r"use spikes='counts', or shorter runs, each"):

@@ -11,7 +11,7 @@ from short_runs import run
 
 import hhplug
 from hhplug import InvalidInput, MissingExtra, NotRecorded
-from hhplug.results.result import Timing
+from hhplug.results.timing import Timing
 from hhplug.validity import Invalid
 
 

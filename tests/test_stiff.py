@@ -8,7 +8,16 @@ from command_line import SHORT
 from made_up_membranes import CALCIUM, SLOW
 from scipy.integrate import solve_ivp
 
-from hhplug import HHParameters, InvalidInput, Problem, Simulator, Stimulus, concat, load_result
+from hhplug import (
+    HHParameters,
+    InvalidInput,
+    Problem,
+    Simulator,
+    Stimulus,
+    concat,
+    load_result,
+    simulate,
+)
 from hhplug import membranes as library
 from hhplug.lowering.lower import lower
 from hhplug.lowering.program import evaluate
@@ -132,7 +141,7 @@ def test_a_backend_without_the_method_is_refused_and_passed_over(plugins):
     with pytest.raises(InvalidInput, match=r"'plain' integrates by rk4, .* has it: .*reference"):
         Simulator("plain", method="stiff")
     with pytest.raises(InvalidInput, match="integrates by rk4"):
-        choice.refuse_method(choice.choose("plain").spec, "stiff")
+        simulate(Problem(1.0, method="stiff"), choice.choose("plain"))
     assert Simulator(dtype="float64").backend == "plain"
     assert Simulator(dtype="float64", method="stiff").backend != "plain"
 

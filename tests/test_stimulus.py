@@ -268,6 +268,12 @@ def test_the_repr_of_many_amplitudes_stays_short():
         (lambda: Stimulus.step(1, [1, math.nan], 5), "start", "neuron 1", "finite number of ms"),
         (lambda: Stimulus.step(1, 5, [6, 5, 4]), "stop", "5.0 for neuron 1", "later than start=5"),
         (lambda: Stimulus.ramp(1, 2, [5, 6], 6), "stop", "6.0 for neuron 1", "later than start=6"),
+        (
+            lambda: Stimulus.step(1, [0, 5], [1, 4]),
+            "stop",
+            "4.0 for neuron 1",
+            "later than start=5",
+        ),
         (lambda: Stimulus.step(1, [[1.0]], 5), "start", "(1, 1)", "one value per neuron"),
         (
             lambda: Stimulus.pulse_train(1, 0, [1, 0], 2, 3),

@@ -144,6 +144,35 @@ def test_parts_may_be_saved_and_joined_later(tmp_path):
     assert_array_equal(again.V, loaded[1].V)
 
 
+@pytest.mark.filterwarnings("ignore:.* became invalid:RuntimeWarning")
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_invalid_neurons_of_parts_are_those_of_the_whole(cut):
+    g_Na = np.where(np.isin(np.arange(N), [1, 4, 7]), np.linspace(4000.0, 9000.0, N), 120.0)
+    problem = Problem(2.0, DT, stimulus=Stimulus.constant(20.0), parameters={"g_Na": g_Na})
+    whole = simulate(problem, "numpy")
+    assert (whole.first_invalid_step[[1, 4, 7]] >= 0).all()
+    joined = Result.join(simulate(problem.take(neurons), "numpy") for neurons in cut)
+    assert_array_equal(joined.first_invalid_step, whole.first_invalid_step)
+    assert_array_equal(joined.spikes.valid, whole.spikes.valid)
+
+
+def test_parts_with_one_number_or_one_current_for_all_their_neurons_join_to_one_for_each():
+    I_ext = np.linspace(0.0, 9.0, 10)
+    parts = [
+        Problem(1.0, 0.1, 2, (k + 1) * I_ext, {"g_Na": 100.0 + k}).as_part(np.array(ids), None)
+        for k, ids in enumerate(([3, 0], [1, 2]))
+    ]
+    joined = Result.join(simulate(part, "numpy") for part in parts)
+    assert_array_equal(joined.parameters["g_Na"], [100.0, 101.0, 101.0, 100.0])
+    assert_array_equal(joined.stimulus, I_ext[:, np.newaxis] * [1.0, 2.0, 2.0, 1.0])
+
+
+def test_one_current_for_all_neurons_is_not_copied_for_each():
+    problem = whole_problem(STIMULI["array for all"])
+    joined = Result.join(simulate(problem.take(part), "numpy") for part in CUTS["slices"])
+    assert joined.stimulus is problem.stimulus
+
+
 def test_neurons_keep_their_numbers_in_continued_parts():
     simulator = Simulator("numpy", "float64", HHParameters(g_Na=np.linspace(100.0, 130.0, N)))
     problem = Problem(

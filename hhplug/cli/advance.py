@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from hhplug.cli.arguments import (
-    DEVICE_HELP,
     POPULATION_HELP,
     Commands,
-    devices,
-    on_terminal,
+    add_backend_and_device,
+    add_progress,
     population_function,
+    wants_progress,
 )
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.extras import needs_store
@@ -30,15 +30,8 @@ def add(commands: Commands) -> None:
         metavar="I/N",
         help="the shards I, I + N, I + 2N, …, counted from 0 (default 0/1: all)",
     )
-    parser.add_argument(
-        "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
-    )
-    parser.add_argument("--device", type=devices, help=DEVICE_HELP)
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        help="show a bar on standard error (default: if that is a terminal)",
-    )
+    add_backend_and_device(parser)
+    add_progress(parser)
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -61,8 +54,7 @@ def _advance(options: argparse.Namespace) -> int:
     store, population = RunStore(options.store), population_function(options.population)
     refuse_other(store, population)
     left = unfinished(store, part(store, *options.part))
-    progress = on_terminal() if options.progress is None else options.progress
-    with reporter(progress) as report, Interruption() as interruption:
+    with reporter(wants_progress(options)) as report, Interruption() as interruption:
         interruption.hold()
         for done, shard in enumerate(left):
             advance_shard(

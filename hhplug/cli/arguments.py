@@ -21,10 +21,6 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 POPULATION_HELP = (
     "a function of a slice of neurons that returns their Problem, as MODULE:NAME or FILE.py:NAME"
 )
-DEVICE_HELP = (
-    "index of the GPU, for several in a machine; or indices with commas between, such as 0,1, or "
-    "all: each of these GPUs computes an equal part of the neurons"
-)
 MEMBRANE_HELP = "a name of hhplug.membranes, or FILE.py:NAME"
 
 
@@ -113,6 +109,30 @@ def count(text: str) -> int:
     return int(text) if text.isdecimal() else int(value)
 
 
-def on_terminal() -> bool:
-    """Whether standard error is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty()
+def add_backend_and_device(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a command computes."""
+    parser.add_argument(
+        "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
+    )
+    parser.add_argument(
+        "--device",
+        type=devices,
+        help="index of the GPU, for several in a machine; or indices with commas between, such as "
+        "0,1, or all: each of these GPUs computes an equal part of the neurons",
+    )
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add the option of whose value `wants_progress` decides."""
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show a bar on standard error (default: if that is a terminal)",
+    )
+
+
+def wants_progress(options: argparse.Namespace) -> bool:
+    """Whether to show a bar: by default if standard error is a terminal."""
+    if options.progress is None:
+        return sys.stderr is not None and sys.stderr.isatty()
+    return options.progress

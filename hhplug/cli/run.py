@@ -10,14 +10,14 @@ import numpy as np
 from hhplug.checks import PerNeuron, choice, positive, whole
 from hhplug.cli import display
 from hhplug.cli.arguments import (
-    DEVICE_HELP,
     MEMBRANE_HELP,
     Commands,
-    devices,
+    add_backend_and_device,
+    add_progress,
     membrane,
     names,
-    on_terminal,
     population,
+    wants_progress,
 )
 from hhplug.cli.exits import INTERRUPTED, fail
 from hhplug.currents.stimulus import Stimulus
@@ -73,10 +73,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--dtype", help="float32 or float64 (default: float32 where the backend has it)"
     )
-    parser.add_argument(
-        "--backend", default="auto", help="a name from `hhplug backends` (default auto)"
-    )
-    parser.add_argument("--device", type=devices, help=DEVICE_HELP)
+    add_backend_and_device(parser)
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw traces, raster and F-I curve"
     )
@@ -110,11 +107,7 @@ def add(commands: Commands) -> None:
         metavar="START:STOP",
         help="ms of the features (default: the whole run)",
     )
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        help="show a bar on standard error (default: if that is a terminal)",
-    )
+    add_progress(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -174,7 +167,7 @@ def _run(options: argparse.Namespace) -> int:
             record_every=whole("--record-every", options.record_every, 1),
             features=features,
             window=options.window,
-            progress=on_terminal() if options.progress is None else options.progress,
+            progress=wants_progress(options),
             store=options.store,
         )
     except Interrupted as stop:

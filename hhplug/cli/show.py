@@ -2,11 +2,10 @@
 
 import argparse
 
+from hhplug import checks
 from hhplug.arguments import checked_dtype
-from hhplug.checks import hint
 from hhplug.cli import arguments
 from hhplug.cli.arguments import Commands
-from hhplug.errors import InvalidInput
 from hhplug.lowering.lower import lower
 from hhplug.lowering.targets import TARGETS
 from hhplug.plugins import choice
@@ -35,15 +34,7 @@ def _show(options: argparse.Namespace) -> int:
         dtype = checked_dtype(options.dtype) or "float32"
         print(choice.source_of(options.backend, membrane, dtype))
     elif options.lowered:
-        print(lower(membrane, _target(options.lowered)))
+        print(lower(membrane, checks.choice("target", options.lowered, TARGETS)))
     else:
         print(membrane)
     return 0
-
-
-def _target(name: str) -> str:
-    if name not in TARGETS:
-        raise InvalidInput(
-            f"unknown target {name!r}; choose from {', '.join(TARGETS)}.{hint(name, TARGETS)}"
-        )
-    return name

@@ -1,11 +1,13 @@
 """The one place that decides what a user's `stimulus=` is: a Stimulus, an array, or no current."""
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hhplug.currents.array_stimulus import checked_array
 from hhplug.currents.given import GivenStimulus
 from hhplug.currents.given_array import ArrayStimulus
 from hhplug.currents.stimulus import Stimulus
+from hhplug.currents.terms import written
 from hhplug.errors import InvalidInput, warn
 
 
@@ -21,9 +23,19 @@ def checked_stimulus(
         return Stimulus()
     if not isinstance(stimulus, Stimulus):
         return ArrayStimulus(checked_array(stimulus, n_steps, dt, n_neurons))
-    for warning in stimulus.vanishing(dt):
-        warn(warning)
+    _warn_of_terms_without_effect(stimulus, dt)
     return stimulus
+
+
+def _warn_of_terms_without_effect(stimulus: Stimulus, dt: float) -> None:
+    """Warn of each term that is too short for any step of dt (ms)."""
+    for term in stimulus.terms:
+        short = term.vanishes(dt)
+        if short is not False and np.any(short):
+            where = f" in {np.sum(short)} of {np.size(short)} neurons" if np.ndim(short) else ""
+            warn(
+                f"{written(term)} is too short for a step of dt={dt:g} ms and has no effect{where}"
+            )
 
 
 def checked_terms(stimulus: Stimulus | None) -> Stimulus:

@@ -17,13 +17,11 @@ from hhplug.currents.term_arguments import (
     checked_interval,
     checked_number,
     checked_positive,
+    checked_pulses,
     checked_seed,
-    comparable,
-    refuse_where,
 )
 from hhplug.currents.terms import (
     KINDS,
-    ROUNDING,
     UNIT,
     Constant,
     OrnsteinUhlenbeck,
@@ -135,18 +133,8 @@ class Stimulus:
         array([ 0., 20.,  0.,  0., 20.,  0.])
         """
         start = checked_number("start", start, "ms")
-        width = checked_positive("width", width, "ms")
-        period = checked_positive("period", period, "ms")
+        width, period = checked_pulses(width, period)
         count = checks.whole("count", count, 1)
-        if comparable(width, period):
-            if np.any(same := np.abs(width - period) <= ROUNDING * period):
-                width = checks.per_neuron("width", np.where(same, period, width), "ms")
-            refuse_where(
-                width > period,
-                "width must be at most the period of {} ms, or pulses overlap, got {}",
-                period,
-                width,
-            )
         return cls(
             (PulseTrain(checked_amplitude("amplitude", amplitude), start, width, period, count),)
         )
@@ -365,19 +353,6 @@ class Stimulus:
         apart = apart and all(term.is_separable or term.noise for term in self.terms)
         kind = NoisyCurrent if apart else ComputedCurrent
         return kind(self.terms, dt, neurons, dtype, start_step, carried or {})
-
-    def vanishing(self, dt: float) -> list[str]:
-        """What to say of each term that is too short for any step of dt (ms)."""
-        said = []
-        for term in self.terms:
-            short = term.vanishes(dt)
-            if short is not False and np.any(short):
-                where = f" in {np.sum(short)} of {np.size(short)} neurons" if np.ndim(short) else ""
-                said.append(
-                    f"{written(term)} is too short for a step of dt={dt:g} ms and has no "
-                    f"effect{where}"
-                )
-        return said
 
     @known_arguments
     def sample(

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from hhplug import checks
 from hhplug.checks import PerNeuron
-from hhplug.currents.terms import UNIT
+from hhplug.currents.terms import ROUNDING, UNIT
 from hhplug.errors import InvalidInput
 
 MOST_SEED = 2**64 - 1  # two words of 32 bits
@@ -40,17 +40,36 @@ def _is_single(value: ArrayLike) -> bool:
 def checked_interval(start: ArrayLike, stop: ArrayLike) -> tuple[PerNeuron, PerNeuron]:
     """Start and stop in ms. Each stop must be later than its start."""
     start, stop = checked_number("start", start, "ms"), checked_number("stop", stop, "ms")
-    if comparable(start, stop):
-        refuse_where(stop <= start, "stop must be later than start={} ms, got {}", start, stop)
+    if _comparable(start, stop):
+        _refuse_where(stop <= start, "stop must be later than start={} ms, got {}", start, stop)
     return start, stop
 
 
-def comparable(one: PerNeuron, other: PerNeuron) -> bool:
+def checked_pulses(width: ArrayLike, period: ArrayLike) -> tuple[PerNeuron, PerNeuron]:
+    """The width and the period of pulses in ms. Each width must be at most its period.
+
+    A width that is the period but for a rounding error becomes the period.
+    """
+    width = checked_positive("width", width, "ms")
+    period = checked_positive("period", period, "ms")
+    if _comparable(width, period):
+        if np.any(same := np.abs(width - period) <= ROUNDING * period):
+            width = checks.per_neuron("width", np.where(same, period, width), "ms")
+        _refuse_where(
+            width > period,
+            "width must be at most the period of {} ms, or pulses overlap, got {}",
+            period,
+            width,
+        )
+    return width, period
+
+
+def _comparable(one: PerNeuron, other: PerNeuron) -> bool:
     """Whether both are for the same number of neurons. `Stimulus` refuses those that aren't."""
     return np.size(one) == np.size(other) or 0 in (np.ndim(one), np.ndim(other))
 
 
-def refuse_where(wrong: Any, message: str, *values: PerNeuron) -> None:
+def _refuse_where(wrong: Any, message: str, *values: PerNeuron) -> None:
     """Raise InvalidInput for the first neuron that is wrong. message: has a {} for each value."""
     if np.any(wrong):
         neuron = int(np.argmax(wrong))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hhplug.checks import known_arguments
-from hhplug.errors import MissingExtra
-from hhplug.extras import needs_store
+from hhplug.extras import needs_dask, needs_store
 from hhplug.running.progress import Progress, reporter
 
 if TYPE_CHECKING:
@@ -52,10 +51,8 @@ def run(
     """
     with needs_store():
         from hhplug.distributed.shards import layout
-    try:
+    with needs_dask():
         from hhplug.distributed.dask import n_workers, run_on_workers
-    except ImportError as error:
-        raise MissingExtra("hhplug.distributed.run needs Dask: pip install distributed") from error
     path = Path(store).absolute()
     if shard is None and not path.exists():
         shard = ceil(n_neurons / n_workers(client))

@@ -13,8 +13,9 @@ import numpy as np
 from hhplug import checks
 from hhplug.errors import InvalidInput
 from hhplug.plugins import choice, discovery
-from hhplug.problem import Problem
+from hhplug.problem import DTYPES, Problem
 from hhplug.running.advancing import advance, problem_of_store
+from hhplug.running.preparing import default_dtype
 from hhplug.running.workspace import Workspace
 from hhplug.stores.shard import Shard
 from hhplug.stores.store import RunStore, lay_out
@@ -68,8 +69,8 @@ def layout(
     problem = problem_of(population, slice(0, shard))
     if problem.dtype is None:
         spec = None if backend == "auto" else discovery.entry(backend).spec
-        dtypes = spec.capabilities.dtypes if spec else ("float32",)
-        problem = problem.with_dtype("float32" if "float32" in dtypes else dtypes[0])
+        dtypes = spec.capabilities.dtypes if spec else DTYPES
+        problem = problem.with_dtype(default_dtype(dtypes))
     return lay_out(store, problem, n_neurons, shard)
 
 

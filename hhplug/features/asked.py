@@ -21,13 +21,17 @@ def checked_features(features: Any) -> tuple[str, ...]:
     return names
 
 
-def checked_window(window: Any, dt: float) -> tuple[tuple[float, float] | None, tuple[int, int]]:
-    """A window (start, stop) in ms, and its steps first ≤ k < end; all steps for None.
+def checked_window(
+    window: Any, features: tuple[str, ...], dt: float
+) -> tuple[tuple[float, float] | None, tuple[int, int] | None]:
+    """A window (start, stop) in ms, and its steps first ≤ k < end; None twice for None.
 
-    Raises InvalidInput unless it has a whole step at or after time zero.
+    Raises InvalidInput unless there are features and it has a whole step at or after time zero.
     """
     if window is None:
-        return None, (0, MOST_STEPS)
+        return None, None
+    if not features:
+        raise InvalidInput('window is that of features; give features=("spike_count", …) too')
     try:
         start, stop = window
     except (TypeError, ValueError):
@@ -45,3 +49,21 @@ def checked_window(window: Any, dt: float) -> tuple[tuple[float, float] | None, 
             f"got {times[0]:g} to {times[1]:g} ms"
         )
     return times, (first, end)
+
+
+def check_begins_in_run(
+    window_steps: tuple[int, int], start_step: int, n_steps: int, dt: float
+) -> None:
+    """Raise InvalidInput unless a window's first step is one of a run's. dt: ms."""
+    first, end_step = window_steps[0], start_step + n_steps
+    if first < start_step:
+        raise InvalidInput(
+            f"window begins at {first * dt:.15g} ms, before this run, which begins at "
+            f"{start_step * dt:.15g} ms; a run that resumes one with the same features, window, dt "
+            "and spike_threshold goes on with its features"
+        )
+    if first >= end_step:
+        raise InvalidInput(
+            f"window begins at {first * dt:.15g} ms, when this run has ended, at "
+            f"{end_step * dt:.15g} ms"
+        )

@@ -5,14 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from hhplug.errors import InvalidInput
-from hhplug.lowering.canonical import (
-    ZERO,
-    Sum,
-    as_sum,
-    canonical,
-    symbol,
-    without_overflow,
-)
+from hhplug.lowering.canonical import ZERO, Sum, as_sum, canonical, symbol
+from hhplug.lowering.overflow import without_overflow
 from hhplug.lowering.program import Operand
 from hhplug.lowering.singularities import GuardedValues
 from hhplug.lowering.targets import Target
@@ -100,11 +94,11 @@ class Derivative:
         self.slopes: list[Operand] = []
         self.conductance: Operand = 0.0
         self.half_step = symbol("dt") * Fraction(1, 2)
-        self._names_of_pools = [
+        self._feeding_pools = {
             channel for pool in reading.pools.values() for channel in pool.channels
-        ]
+        }
         C = 1 / C_M
-        self.scale = self.half_step if target.scaled_by_step else symbol("dt") ** 0
+        self.scale = self.half_step if target.scaled_by_step else as_sum(1)
         self.values.rows[self._leak() * self.scale] = "leak"
         self.values.rows.setdefault(C * self.scale, "per_C_m")
         self.values.rows[self._most_open(limit)] = "most_open"
@@ -147,14 +141,14 @@ class Derivative:
         """The factor of a gate's slope, which `at` leaves to the method; 1 for other states."""
         if state in self.reading.gates and not self.target.scaled_by_step:
             return self.formulas.speed(state)
-        return symbol("dt") ** 0
+        return as_sum(1)
 
     def _is_leak(self, name: str) -> bool:
         """Whether a channel's current is linear in V with constants alone."""
         return (
             not self.reading.channels[name].powers
             and not self.formulas.E[name].names & self.values.varying
-            and name not in self._names_of_pools
+            and not self.feeds_a_pool(name)
         )
 
     def _leaks(self) -> Iterable[str]:
@@ -190,7 +184,7 @@ class Derivative:
         for names, G, reversal in self.open_channels(env):
             conductances.append(G)
             drive = self.op("sub", V, reversal)
-            if names[0] in self._names_of_pools:
+            if self.feeds_a_pool(names[0]):
                 current = self.op("mul", G, drive)
                 currents[names[0]] = current
                 self._label(current, f"I_{names[0]}")
@@ -220,7 +214,7 @@ class Derivative:
 
     def feeds_a_pool(self, channel: str) -> bool:
         """Whether a pool takes the current of a channel."""
-        return channel in self._names_of_pools
+        return channel in self._feeding_pools
 
     def _note_conductance(self, env: Env, conductances: list[Operand]) -> None:
         """Write the sum of the open conductances, which is NaN if V or a pool isn't finite."""
@@ -238,7 +232,7 @@ class Derivative:
         groups: dict[object, list[str]] = {}
         for name in self.reading.channels:
             if not self._is_leak(name):
-                alone = name in self._names_of_pools
+                alone = self.feeds_a_pool(name)
                 groups.setdefault(name if alone else self.formulas.E[name], []).append(name)
         return list(groups.values())
 

@@ -1,6 +1,6 @@
 """The optimizer: of the ways to compute a membrane's step it takes the cheapest that it finds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from hhplug.lowering.canonical import symbol
 from hhplug.lowering.derivative import Derivative, Formulas
 from hhplug.lowering.exponentials import Family, Use, offsets, partitions, uses
 from hhplug.lowering.methods import METHODS
-from hhplug.lowering.program import Op, Operand, Program
+from hhplug.lowering.program import Operand, Program, needed_ops
 from hhplug.lowering.reciprocals import divided, merged, renamed
 from hhplug.lowering.targets import TARGETS, Target
 from hhplug.lowering.values import Shared
@@ -47,7 +47,7 @@ def _optimized(membrane: Membrane, target: str, method: str) -> Program:
         program = divided(program)
     notes = [_of_family(family) for family, _ in shared if len(family.slopes) > 1]
     notes += [f"{quotient}: {how}" for quotient, how in derivative.values.guarded.items()]
-    return _with_notes(program, notes)
+    return replace(program, notes=tuple(notes))
 
 
 def _cheapest(membrane: Membrane, formulas: Formulas, target: Target) -> Shared:
@@ -87,7 +87,7 @@ def _cost(membrane: Membrane, formulas: Formulas, target: Target, shared: Shared
     """The cost of one derivative, in additions."""
     derivative = Derivative(formulas, target, shared)
     outputs = derivative.at({state: state for state in membrane.states})
-    ops = _needed(derivative.values.operations.list, outputs.values())
+    ops = needed_ops(derivative.values.operations.list, outputs.values())
     total = sum(target.cost[op.kind] for op in ops)
     used = {a for op in ops for a in op.args if isinstance(a, str)}
     total += target.row_cost * sum(name in used for name in derivative.values.rows.values())
@@ -105,7 +105,7 @@ def _written(
     derivative = Derivative(formulas, target, shared, STABILITY_LIMITS[method])
     outputs = METHODS[method](derivative)
     values = derivative.values
-    kept = _needed(
+    kept = needed_ops(
         values.operations.list, [*outputs.values(), *derivative.slopes, derivative.conductance]
     )
     used = {a for op in kept for a in op.args if isinstance(a, str)} | {
@@ -149,21 +149,6 @@ def _names(program: Program, labels: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
-def _needed(ops: Sequence[Op], results: Iterable[Operand]) -> list[Op]:
-    """The operations that these results depend on, in order."""
-    needed = set(results)
-    kept = []
-    for op in reversed(ops):
-        if op.out in needed:
-            kept.append(op)
-            needed.update(op.args)
-    return kept[::-1]
-
-
 def _of_family(family: Family) -> str:
     multiples = ", ".join(str(family.power(slope)) for slope in sorted(family.slopes))
     return f"e^({family.base}·V) serves the exponentials whose slopes are its multiples {multiples}"
-
-
-def _with_notes(program: Program, notes: Sequence[str]) -> Program:
-    return replace(program, notes=tuple(notes))

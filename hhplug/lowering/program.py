@@ -10,7 +10,7 @@ spikes. Kinds of operation, with a, b, c, … standing for the arguments:
     guard  d where |a| > b, else c
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -112,6 +112,17 @@ class Program:
     def digest(self) -> str:
         """A hash of all that a compiled kernel depends on."""
         return sha256(str(self).encode()).hexdigest()
+
+
+def needed_ops(ops: Sequence[Op], results: Iterable[Operand]) -> list[Op]:
+    """The operations that these results depend on, in order."""
+    needed = set(results)
+    kept = []
+    for op in reversed(ops):
+        if op.out in needed:
+            kept.append(op)
+            needed.update(op.args)
+    return kept[::-1]
 
 
 def evaluate(

@@ -21,7 +21,7 @@ from hhplug.lowering.canonical import (
     symbol,
     times,
 )
-from hhplug.lowering.guards import fitted, roots
+from hhplug.lowering.guards import Series, fitted, roots
 from hhplug.lowering.program import Operand
 from hhplug.lowering.targets import Target
 from hhplug.lowering.values import LOG2_E, Env, Shared, Term, Values, Written, snapped
@@ -139,18 +139,26 @@ class GuardedValues(Values):
         if rounding / (slope * series.width) > MOST_OVER * target.guard_error:
             series = fitted(quotient, float(slope), float(rounding), target.guard_error)
         u = self.value(u_is, env)
-        self.guarded[repr(Sum({factors: c}))] = (
-            f"a series of degree {len(series.coefficients) - 1} within {series.width:g} mV, "
-            f"error {series.error:.1e}"
-        )
-        near: Operand = series.coefficients[-1]
-        for s in reversed(series.coefficients[:-1]):
-            near = self.op("fma", u, near, s)
+        near = self._near(term, series, f"{series.width:g} mV", u)
         coefficient = snapped(written.coefficient / outside)
         far_operands, left = self._factors(written._replace(coefficient=coefficient), env)
         far = self.product(far_operands, left)
         self.vanishing[self.last_denominator] = u, series.width
         return [self.op("guard", u, series.width, near, far)], outside
+
+    def _near(
+        self, term: tuple[Product, Coefficient], series: Series, where: str, u: Operand
+    ) -> Operand:
+        """The value of a series at u, which stands for a term. where: for the notes."""
+        factors, c = term
+        degree = len(series.coefficients) - 1
+        self.guarded[repr(Sum({factors: c}))] = (
+            f"a series of degree {degree} within {where}, error {series.error:.1e}"
+        )
+        near: Operand = series.coefficients[-1]
+        for coefficient in reversed(series.coefficients[:-1]):
+            near = self.op("fma", u, near, coefficient)
+        return near
 
     def _by_tanh(
         self, quotient: Sum, coefficient: Sum, over: Sum, under: Sum, slope: Fraction, env: Env
@@ -187,18 +195,12 @@ class GuardedValues(Values):
         quotient = symbol("u") / (1 - exp(symbol("u")))
         series = fitted(quotient, 1.0, target.exp_error + 2 * target.op_error, target.guard_error)
         u = self.value(x, env)
-        near: Operand = series.coefficients[-1]
-        for s in reversed(series.coefficients[:-1]):
-            near = self.op("fma", u, near, s)
+        near = self._near((factors, c), series, f"|x| < {series.width:g}", u)
         e = self.op("exp2", self.op("mul", u, LOG2_E))
         denominator = self.op("sub", 1.0, e)
         self.vanishing[denominator] = u, series.width
         far = self.op("mul", u, self.op("rcp", denominator))
         guarded = self.op("guard", u, series.width, near, far)
-        self.guarded[repr(Sum({factors: c}))] = (
-            f"a series of degree {len(series.coefficients) - 1} within |x| < {series.width:g}, "
-            f"error {series.error:.1e}"
-        )
         operands, coefficient = [guarded], Sum({ONE: c}) / scale / slope
         if rest:
             more, other = self._term(rest, Fraction(1), env)

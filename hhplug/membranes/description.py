@@ -20,7 +20,8 @@ Formula = str | float
 """An expression as text, or a number."""
 
 CONDUCTANCE, POTENTIAL, CAPACITANCE, TIME = "mS/cm²", "mV", "µF/cm²", "ms"
-POOL_UNITS = {"per_current": PER_CURRENT, "rest": "mM", "tau": TIME}
+CONCENTRATION = "mM"
+POOL_UNITS = {"per_current": PER_CURRENT, "rest": CONCENTRATION, "tau": TIME}
 GATE_UNITS = {"alpha": "1/ms", "beta": "1/ms", "inf": PURE, "tau": TIME, "speed": PURE}
 
 Initializer = TypeVar("Initializer", bound=Callable[..., None])

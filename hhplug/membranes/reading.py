@@ -13,6 +13,7 @@ from hhplug.checks import hint, number
 from hhplug.errors import InvalidInput
 from hhplug.membranes.description import (
     CAPACITANCE,
+    CONCENTRATION,
     CONDUCTANCE,
     POOL_UNITS,
     POTENTIAL,
@@ -93,6 +94,12 @@ class Reading(NamedTuple):
         """V, the gates that aren't instantaneous, the pools: what a run integrates."""
         gates = (name for name, gate in self.gates.items() if not gate.instantaneous)
         return ("V", *gates, *self.pools)
+
+    def unit(self, state: str) -> str:
+        """The unit of a state: mV of V, mM of a pool, 1 of a gate."""
+        if state == "V":
+            return POTENTIAL
+        return CONCENTRATION if state in self.pools else PURE
 
 
 def read(membrane: str, parts: Mapping[str, Part]) -> Reading:

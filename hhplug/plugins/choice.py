@@ -120,7 +120,7 @@ def source_of(name: str, membrane: Membrane, dtype: DType) -> str:
     if spec is None:
         raise _raisable(entry)
     if spec.source is None:
-        able = [e.name for e in discovery.known() if e.spec and e.spec.source]
+        able = _names_of(lambda other: other.source is not None)
         raise InvalidInput(f"backend {name!r} shows no code; {' and '.join(able)} would")
     refuse_dtype(spec, dtype)
     refuse_membrane(spec, membrane)
@@ -155,7 +155,7 @@ def refuse_membrane(spec: BackendSpec, membrane: Membrane) -> None:
     """Raise InvalidInput for a membrane that the backend doesn't compute."""
     if computes(spec, membrane):
         return
-    able = [e.name for e in discovery.known() if e.spec and e.spec.capabilities.membranes == "any"]
+    able = _names_of(lambda other: other.capabilities.membranes == "any")
     raise InvalidInput(
         f"backend {spec.name!r} computes the squid membrane alone, got membrane {membrane.name}; "
         f"use one that computes any: {', '.join(able)}"
@@ -166,11 +166,16 @@ def refuse_method(spec: BackendSpec, method: Method) -> None:
     """Raise InvalidInput for a method of integration that the backend doesn't have."""
     if method in spec.capabilities.methods:
         return
-    able = [e.name for e in discovery.known() if e.spec and method in e.spec.capabilities.methods]
+    able = _names_of(lambda other: method in other.capabilities.methods)
     raise InvalidInput(
         f"backend {spec.name!r} integrates by {' and '.join(spec.capabilities.methods)}, got "
         f"method={method!r}; use one that has it: {', '.join(able)}"
     )
+
+
+def _names_of(able: Callable[[BackendSpec], bool]) -> list[str]:
+    """The names of the known backends whose spec says that they are able to do something."""
+    return [entry.name for entry in discovery.known() if entry.spec and able(entry.spec)]
 
 
 def _raisable(entry: Entry) -> BackendUnavailable:

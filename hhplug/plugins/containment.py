@@ -36,12 +36,12 @@ def kept_settings() -> Iterator[None]:
 def kept_process() -> Iterator[None]:
     """Keep these, and also what else code that is merely listed has no reason to change.
 
-    These are the environment, the current folder, the locale, the streams, Python's hooks, the
-    module search path, the recursion limit, the interval at which threads switch, garbage
-    collection, the functions that trace and profile, the root logger, the timeout of sockets, the
-    folder of temporary files, the states of the global random numbers, the permissions of new
-    files, the processors that may be used, blocked signals, the alarm, and the standard streams
-    with their descriptors. A forked copy of the process that comes back from the plugin is ended.
+    These are the environment, the current folder, the locale, Python's hooks, the module search
+    path, the recursion limit, the interval at which threads switch, garbage collection, the
+    functions that trace and profile, the root logger, the timeout of sockets, the folder of
+    temporary files, the states of the global random numbers, the permissions of new files, the
+    processors that may be used, blocked signals, the alarm, and the standard streams with their
+    descriptors. A forked copy of the process that comes back from the plugin is ended.
     """
     process, environment = os.getpid(), dict(os.environ)
     before = [(write, read()) for read, write in _accessors()]

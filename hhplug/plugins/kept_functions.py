@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 # Of other libraries, whose functions programs replace.
@@ -20,7 +21,11 @@ def kept_functions() -> Iterator[Callable[[], None]]:
     The modules are those of MODULES and hhplug's, whose classes keep their methods too. What is
     new in them stays. Yields a function that puts them back at once.
     """
-    modules = [module for name, module in sys.modules.items() if _is_kept(name)]
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if _is_kept(name) and isinstance(module, ModuleType)  # None if it may not be imported
+    ]
     functions = [(vars(module), _callables(vars(module))) for module in modules]
     classes = {
         kind: dict(vars(kind))

@@ -18,6 +18,7 @@ from hhplug.problem import Problem
 
 MOST_INT64 = 2**63 - 1
 VALID_NAME = "the neuron's values can be trusted to the end of the run"
+INVALID_NAME = "step from which on the neuron is invalid, −1 for none"
 
 if TYPE_CHECKING:
     from hhplug.results.result import Result
@@ -45,9 +46,7 @@ def of_result(result: "Result") -> xarray.Dataset:
     coordinates: dict[str, Any] = {
         "neuron": ("neuron", neurons, {"long_name": "index of the neuron"}),
         "valid": per_neuron(result.valid, long_name=VALID_NAME),
-        "first_invalid_step": per_neuron(
-            result.first_invalid_step, long_name="step from which on it isn't, −1 for none"
-        ),
+        "first_invalid_step": per_neuron(result.first_invalid_step, long_name=INVALID_NAME),
     }
     if problem._ids is not None:
         whole = "number of the neuron in the whole population"
@@ -87,12 +86,14 @@ def of_result(result: "Result") -> xarray.Dataset:
 
 def state_attributes(membrane: Membrane, state: str) -> dict[str, str]:
     """The unit and the long name of a state."""
+    reading = membrane.reading
     if state == "V":
-        return {"units": "mV", "long_name": "membrane potential"}
-    if state in membrane.reading.pools:
-        return {"units": "mM", "long_name": f"concentration {state}"}
-    channel = membrane.reading.gates[state].channel
-    return {"units": "1", "long_name": f"gate {state} of channel {channel}"}
+        name = "membrane potential"
+    elif state in reading.pools:
+        name = f"concentration {state}"
+    else:
+        name = f"gate {state} of channel {reading.gates[state].channel}"
+    return {"units": reading.unit(state), "long_name": name}
 
 
 def feature_attributes(problem: Problem, name: str) -> dict[str, Any]:

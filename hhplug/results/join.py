@@ -1,210 +1,37 @@
-"""Join results that were computed in parts."""
+"""Join the results of the parts of a population into that of the whole."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.checks import known_arguments
 from hhplug.currents.given import GivenStimulus
 from hhplug.currents.given_array import ArrayStimulus
 from hhplug.currents.stimulus import Stimulus
-from hhplug.currents.terms import Term, kind_of
+from hhplug.currents.terms import kind_of
 from hhplug.errors import InvalidInput
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.problem import Problem
+from hhplug.results.joining import ALIKE, check_alike, checked_results, origin_of
 from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
 from hhplug.state import side_by_side
 from hhplug.validity import Invalid, earliest
 
 if TYPE_CHECKING:
-    from hhplug.results.result import Result, Timing
-
-OF_FEATURES = "features", "window_steps"
-ALIKE = (
-    "n_neurons",
-    "membrane",
-    "dt",
-    "method",
-    "dtype",
-    "record",
-    "record_every",
-    "spikes",
-    "spike_threshold",
-    *OF_FEATURES,
-)
-
-
-@known_arguments
-def concat(results: "Iterable[Result]") -> "Result":
-    """Join the results of consecutive runs, each resumed from the one before, into one.
-
-    Samples, spikes and final state are those of one long run, bit for bit. If all runs have the
-    same Stimulus, the joined result has it too. Otherwise its stimulus is an array with the current
-    of every step, so that a repetition in float32 may round differently. Features are those of the
-    last run; runs before it may have the same, or none where neurons settle first.
-
-    Raises InvalidInput if a run doesn't begin at the step and in the state at which the one before
-    ended, or if the runs differ in their neurons, dt, method, precision or what they record.
-
-    >>> import hhplug
-    >>> sim = hhplug.Simulator("numpy")
-    >>> first = sim.run(T=2.0)
-    >>> hhplug.concat([first, sim.run(T=1.0, resume=first)]).V.shape
-    (300, 1)
-    """
-    parts = _checked("concat", results)
-    for number, (before, after) in enumerate(pairwise(parts), 1):
-        _check_neighbours(number, before, after)
-    first, last = parts[0], parts[-1]
-    return replace(
-        first,
-        problem=_whole_problem([part.problem for part in parts]),
-        backend=named([part.backend for part in parts]),
-        backend_version=named([part.backend_version for part in parts]),
-        device=named([part.device for part in parts]),
-        timing=summed_timing([part.timing for part in parts]),
-        noise_from=named([part.noise_from for part in parts if part.noise_from]),
-        written=last.written,
-        outcome=_end_to_end([part.outcome for part in parts]),
-        final=last.final,
-    )
-
-
-def _check_neighbours(number: int, before: "Result", after: "Result") -> None:
-    """Raise InvalidInput unless `after`, result `number`, continues the run of `before`."""
-    one, other = before.problem, after.problem
-    for name in ALIKE:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        settling = name in OF_FEATURES and not one.features
-        if mine != theirs and not settling:
-            raise InvalidInput(
-                f"results must have the same {name} to be joined, but result {number - 1} has "
-                f"{mine!r} and result {number} has {theirs!r}"
-            )
-    for name, value in one.parameters.items():
-        if not np.array_equal(value, other.parameters[name]):
-            raise InvalidInput(f"result {number} has another {name} than result {number - 1}")
-    if not np.array_equal(one.neurons, other.neurons):
-        raise InvalidInput(f"result {number} has other record_neurons than result {number - 1}")
-    if other.start_step != one.end_step:
-        raise InvalidInput(
-            f"result {number} begins at step {other.start_step}, but result {number - 1} ends at "
-            f"step {one.end_step}; run it with resume=, and give the results in order"
-        )
-    carried = before.final.carry, other.initial.carry
-    if not np.array_equal(other.initial_state, before.final_state, equal_nan=True) or not (
-        carried[0].keys() == carried[1].keys()
-        and all(
-            np.array_equal(values, carried[1][name], equal_nan=True)
-            for name, values in carried[0].items()
-        )
-    ):
-        raise InvalidInput(
-            f"result {number} doesn't begin in the state in which result {number - 1} ended; run "
-            "it with resume="
-        )
-
-
-def _whole_problem(problems: Sequence[Problem]) -> Problem:
-    last = problems[-1]
-    first = problems[0].with_features(last.features, last.window, last.window_steps)
-    n_steps = sum(problem.n_steps for problem in problems)
-    stimulus = first.given_stimulus
-    if all(_same(stimulus.terms, problem.given_stimulus.terms) for problem in problems):
-        return first.with_steps(n_steps, stimulus)
-    rows = [_rows(problem) for problem in problems]
-    widest = max(row.shape[1] for row in rows)
-    wide = [np.broadcast_to(row, (len(row), widest)) for row in rows]
-    return first.with_steps(n_steps, ArrayStimulus(np.concatenate(wide)))
-
-
-def _same(one: tuple[Term, ...] | None, other: tuple[Term, ...] | None) -> bool:
-    """Whether both are equal terms, and neither is an array."""
-    if one is None or other is None:
-        return False
-    return len(one) == len(other) and all(
-        type(mine) is type(theirs)
-        and all(np.array_equal(value, vars(theirs)[name]) for name, value in vars(mine).items())
-        for mine, theirs in zip(one, other, strict=True)
-    )
-
-
-def _rows(problem: Problem) -> NDArray[Any]:
-    """The current of every step: (n_steps, n), or (n_steps, 1) if it is one for all neurons."""
-    if problem.given_stimulus.terms is None:
-        return problem.given_stimulus.as_argument.reshape(problem.n_steps, -1)
-    return np.stack(list(problem.current.rows(problem.start_step, problem.n_steps)))
-
-
-def _end_to_end(outcomes: Sequence[Outcome]) -> Outcome:
-    """The arrays of consecutive runs, joined along time."""
-    trains = [outcome.spikes for outcome in outcomes if outcome.spikes is not None]
-    counts = [outcome.spike_count for outcome in outcomes if outcome.spike_count is not None]
-    return Outcome(
-        samples={
-            name: np.concatenate([outcome.samples[name] for outcome in outcomes])
-            for name in outcomes[0].samples
-        },
-        spikes=_whole_train(trains) if trains else None,
-        spike_count=np.sum(counts, axis=0) if counts else None,
-        invalid=earliest([outcome.invalid for outcome in outcomes]),
-        features=outcomes[-1].features,
-    )
-
-
-def _whole_train(trains: Sequence[Spikes]) -> Spikes:
-    neuron = np.concatenate([train.neuron for train in trains])
-    order = np.argsort(neuron, kind="stable")  # keeps the order of time
-    time = np.concatenate([train.time for train in trains])
-    return Spikes(neuron[order], time[order], np.logical_and.reduce([t.valid for t in trains]))
-
-
-def named(names: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
-def summed_timing(timings: "Sequence[Timing]") -> "Timing":
-    """The sum of the times of parts."""
-    totals = {name: sum(vars(timing)[name] for timing in timings) for name in vars(timings[0])}
-    return replace(timings[0], **totals)
-
-
-def _checked(what: str, results: Any) -> "list[Result]":
-    """The results as a list, with their arrays on the host.
-
-    Raises InvalidInput for an empty list or anything that isn't a Result.
-    """
-    given = [results] if hasattr(results, "on_host") else list(results)
-    for number, result in enumerate(given):
-        if not hasattr(result, "on_host"):
-            raise InvalidInput(
-                f"{what} takes a list of results, but number {number} is a {type(result).__name__}"
-            )
-    if not given:
-        raise InvalidInput(f"{what} takes at least one result, got none")
-    return [result.on_host() for result in given]
-
+    from hhplug.results.result import Result
 
 SAME_RUN = ("start_step", "n_steps", *(name for name in ALIKE if name != "n_neurons"))
 
 
 def join(results: "Iterable[Result]") -> "Result":
     """The result that `Result.join` returns."""
-    parts = _checked("join", results)
-    first = parts[0]
-    for number, part in enumerate(parts):
-        for name in SAME_RUN:
-            mine, theirs = getattr(first.problem, name), getattr(part.problem, name)
-            if mine != theirs:
-                raise InvalidInput(
-                    f"results must have the same {name} to be joined, but result 0 has {mine!r} "
-                    f"and result {number} has {theirs!r}"
-                )
+    parts = checked_results("join", results)
+    first, problems = parts[0], [part.problem for part in parts]
+    for number in range(1, len(parts)):
+        check_alike(SAME_RUN, problems, 0, number)
     ids = np.concatenate([part.problem.neuron_ids for part in parts])
     order = np.argsort(ids, kind="stable")
     if not np.array_equal(ids[order], np.arange(len(ids))):
@@ -219,15 +46,11 @@ def join(results: "Iterable[Result]") -> "Result":
     recorded = np.concatenate(
         [place[begin + part.neurons] for begin, part in zip(begins, parts, strict=False)]
     )
-    columns, record_neurons = _columns([part.problem for part in parts], recorded)
+    columns, record_neurons = _columns(problems, recorded)
     return replace(
         first,
-        problem=whole_population([part.problem for part in parts], order, record_neurons),
-        backend=named([part.backend for part in parts]),
-        backend_version=named([part.backend_version for part in parts]),
-        device=named([part.device for part in parts]),
-        timing=summed_timing([part.timing for part in parts]),
-        noise_from=named([part.noise_from for part in parts if part.noise_from]),
+        problem=whole_population(problems, order, record_neurons),
+        **origin_of(parts),
         written=max(part.written for part in parts),
         outcome=Outcome(
             samples={

@@ -13,9 +13,10 @@ from hhplug.errors import InvalidInput, NotEnoughMemory
 from hhplug.problem import Problem
 from hhplug.results import packing
 from hhplug.results.outcome import Outcome
-from hhplug.results.result import Result, Timing
+from hhplug.results.result import Result
 from hhplug.results.spikes import Spikes
 from hhplug.results.storage import READABLE
+from hhplug.results.timing import Timing
 from hhplug.state import State
 from hhplug.validity import Invalid, invalid_neurons, nonfinite_neurons
 

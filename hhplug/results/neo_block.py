@@ -6,7 +6,7 @@ import neo
 import numpy as np
 import quantities as pq
 
-from hhplug.membranes.membrane import Membrane
+from hhplug.quantities import PURE
 
 if TYPE_CHECKING:
     from hhplug.results.result import Result
@@ -20,9 +20,10 @@ def block_of(result: "Result") -> neo.Block:
     segment = neo.Segment(name="run")
     block.segments.append(segment)
     for name, samples in result.on_host().samples.items():
+        unit = result.membrane.reading.unit(name)
         signal: Any = neo.AnalogSignal(
             np.asarray(samples),
-            units=_unit(result.membrane, name),
+            units="dimensionless" if unit == PURE else unit,
             sampling_period=problem.record_every * problem.dt * pq.ms,
             t_start=result.time[0] * pq.ms if len(result.time) else begin,
             name=name,
@@ -44,11 +45,3 @@ def block_of(result: "Result") -> neo.Block:
         ]
         segment.spiketrains.extend(trains)  # append would look through all those before each
     return block
-
-
-def _unit(membrane: Membrane, state: str) -> pq.Quantity:
-    if state == "V":
-        return pq.mV
-    if state in membrane.reading.pools:
-        return pq.Quantity(1.0, "mM")
-    return pq.dimensionless

@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from hhplug._version import __version__
 from hhplug.checks import known_arguments
 from hhplug.currents.stimulus import Stimulus
-from hhplug.errors import MissingExtra, NotRecorded
+from hhplug.errors import NotRecorded
+from hhplug.extras import needs_neo, needs_xarray
 from hhplug.membranes.membrane import Membrane
 from hhplug.membranes.parameters import ParameterValues
 from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 from hhplug.results import analysis, channel_currents, join, plotting, storage
 from hhplug.results.outcome import Outcome
-from hhplug.results.spikes import Spikes, needs_xarray
+from hhplug.results.spikes import Spikes
+from hhplug.results.timing import Timing
 from hhplug.state import State
 from hhplug.validity import Invalid
 
@@ -38,15 +40,6 @@ def counted(number: int, thing: str) -> str:
 def _copied(array: Any) -> NDArray[Any]:
     """A copy of a device array on the host."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array.get())
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall-clock times of a run, s."""
-
-    prepare: float  # everything before the first step: compiling, allocating, uploading
-    run: float  # stepping, and copying the samples to the host
-    total: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -458,10 +451,8 @@ class Result:
 
         Raises MissingExtra if Neo isn't installed.
         """
-        try:
+        with needs_neo():
             from hhplug.results import neo_block
-        except ImportError as error:
-            raise MissingExtra("to_neo needs Neo: pip install neo") from error
         return neo_block.block_of(self)
 
     @known_arguments

@@ -1,7 +1,6 @@
 """Spikes, the upward crossings of the threshold, and the firing rates computed from them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug import checks
-from hhplug.errors import MissingExtra, warn
+from hhplug.errors import warn
+from hhplug.extras import needs_xarray
+from hhplug.spike_order import Ordered
 
 if TYPE_CHECKING:
     import xarray
-
-Arrays = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Neuron and time (ms) of each spike."""
 
 RATE_METHODS = ("isi", "count")
 
@@ -32,11 +30,11 @@ class Spikes:
         self, neuron: NDArray[np.int64], time: NDArray[np.float64], valid: NDArray[np.bool_]
     ):
         self.valid = valid
-        self._arrays: Arrays | Callable[[], Arrays] = neuron, time
+        self._arrays: Ordered | Callable[[], Ordered] = neuron, time
         self._sorting = Lock()
 
     @classmethod
-    def unsorted(cls, in_order: Callable[[], Arrays], valid: NDArray[np.bool_]) -> "Spikes":
+    def unsorted(cls, in_order: Callable[[], Ordered], valid: NDArray[np.bool_]) -> "Spikes":
         """Spikes that are sorted when they are first read. in_order returns them sorted."""
         spikes = cls(np.empty(0, np.int64), np.empty(0), valid)
         spikes._arrays = in_order
@@ -58,9 +56,9 @@ class Spikes:
         """Time of each spike, ms: (spikes,)."""
         return self._sorted()[1]
 
-    def _sorted(self) -> Arrays:
+    def _sorted(self) -> Ordered:
         self.sort()
-        return cast(Arrays, self._arrays)
+        return cast(Ordered, self._arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.neuron, self.time, self.valid)
@@ -151,12 +149,3 @@ class Spikes:
         with needs_xarray():
             from hhplug.results import dataset
         return dataset.of_spikes(self)
-
-
-@contextmanager
-def needs_xarray() -> Iterator[None]:
-    """Context manager that raises MissingExtra if an import in it fails."""
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtra("to_xarray needs xarray: pip install xarray") from error

@@ -8,13 +8,12 @@ import numpy as np
 
 from hhplug._version import __version__
 from hhplug.errors import InvalidInput
-from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import SUMS, Problem
 from hhplug.running.block_length import BlockLength
 from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.loop import final_state, step_through
-from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, run_dtype
+from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, problem_for
 from hhplug.running.recorder import Recorder
 from hhplug.running.store_recorder import StoreRecorder
 from hhplug.running.warning import warn_of_invalid
@@ -29,11 +28,9 @@ def problem_of_store(problem: Problem, backend: OpenedBackend) -> Problem:
 
     Raises InvalidInput for what the backend doesn't compute, and for device_arrays.
     """
-    choice.refuse_membrane(backend.spec, problem.membrane)
-    choice.refuse_method(backend.spec, problem.method)
     if problem.device_arrays:
         raise InvalidInput("a store holds what is recorded; leave device_arrays out")
-    return problem.with_dtype(run_dtype(problem, backend))
+    return problem_for(problem, backend)
 
 
 def advance(

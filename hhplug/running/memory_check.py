@@ -13,13 +13,14 @@ from hhplug.membranes.squid import squid
 from hhplug.problem import Problem
 
 MEMORY_SHARE = 0.95  # largest share of the free memory that a run may take
-_own_share: ContextVar[float] = ContextVar("_own_share", default=1.0)  # of the machine's memory
 # Numbers per neuron and state that the Numba backend holds besides samples and spikes. The others
 # hold fewer.
 ROWS = 10
 GAIN_ROWS = 3  # numbers per amplitude that it holds
 # A run of fewer bytes isn't checked, since reading the free memory takes 0.3 ms in a container.
 UNCHECKED_BYTES = 2**24
+
+_own_share: ContextVar[float] = ContextVar("_own_share", default=1.0)  # see share_of_memory
 
 
 def most_neurons() -> int:
@@ -115,4 +116,5 @@ def _round_numbers(most: int) -> Iterator[int]:
 
 
 def size_text(count: float) -> str:
+    """A number of bytes for a message, for example "1.5 GB"."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -10,12 +10,10 @@ from hhplug.results.outcome import Outcome
 from hhplug.results.spikes import Spikes
 from hhplug.running.memory_check import free_for, refuse_too_large, size_text
 from hhplug.running.preparing import SAMPLE_BYTES
-from hhplug.spike_order import SpikeSorter, joined
+from hhplug.spike_order import KEY_BYTES, SORTING_BYTES, SpikeSorter, joined
 from hhplug.state import State
 from hhplug.validity import Invalid, earliest, nonfinite_neurons
 
-SPIKE_BYTES = 36  # memory of one spike while the spikes are sorted, when it takes the most
-KEY_BYTES = 8  # of them, those of the key by which it is sorted
 ORDERED_BYTES = 16  # memory of one spike's neuron and time
 
 
@@ -74,7 +72,7 @@ class MemoryRecorder:
             self._sorter.add(neuron, joined(steps), fraction)
             self._n_spikes += len(neuron)
             # What sorting needs beside the key and the fraction that are kept already.
-            self._spike_bytes += len(neuron) * (SPIKE_BYTES - KEY_BYTES - fraction.itemsize)
+            self._spike_bytes += len(neuron) * (SORTING_BYTES - KEY_BYTES - fraction.itemsize)
         self._n_spikes += block.n_kept_spikes
         self._spike_bytes += block.n_kept_spikes * ORDERED_BYTES
         needed = self._spike_bytes

@@ -1,9 +1,12 @@
 """What a run needs before its first step: its precision, its longest block, and its session."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hhplug.backend import Backend, Session
 from hhplug.errors import InvalidInput, NotEnoughMemory
+from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import DType, Problem
 
@@ -15,14 +18,24 @@ ROW_BYTES = 2**26
 BLOCK_STEPS = 2**16  # most steps of a block
 
 
-def run_dtype(problem: Problem, opened: OpenedBackend) -> DType:
+def problem_for(problem: Problem, opened: OpenedBackend) -> Problem:
+    """The problem with the dtype in which the backend computes it.
+
+    Raises InvalidInput for a membrane, a method or a dtype that the backend doesn't have.
+    """
+    choice.refuse_membrane(opened.spec, problem.membrane)
+    choice.refuse_method(opened.spec, problem.method)
+    return problem.with_dtype(_run_dtype(problem, opened))
+
+
+def _run_dtype(problem: Problem, opened: OpenedBackend) -> DType:
     """The problem's dtype, or float64 if that is float32 and the backend has no float32.
 
     Raises InvalidInput if the problem is in float64 and the backend has no float64.
     """
-    if problem.dtype is None:
-        return default_dtype(opened)
     dtypes = opened.spec.capabilities.dtypes
+    if problem.dtype is None:
+        return default_dtype(dtypes)
     if problem.dtype in dtypes:
         return problem.dtype
     if "float64" in dtypes:
@@ -33,9 +46,8 @@ def run_dtype(problem: Problem, opened: OpenedBackend) -> DType:
     )
 
 
-def default_dtype(opened: OpenedBackend) -> DType:
-    """float32 if the backend has it, else the first dtype that it has."""
-    dtypes = opened.spec.capabilities.dtypes
+def default_dtype(dtypes: Sequence[DType]) -> DType:
+    """float32 if a backend has it, else the first dtype that it has."""
     return "float32" if "float32" in dtypes else dtypes[0]
 
 

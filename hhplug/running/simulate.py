@@ -16,14 +16,15 @@ from hhplug.extras import needs_store
 from hhplug.plugins import choice
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.problem import Problem
-from hhplug.results.result import Result, Timing
+from hhplug.results.result import Result
+from hhplug.results.timing import Timing
 from hhplug.running.block_length import BlockLength
 from hhplug.running.feature_recorder import FeatureRecorder
 from hhplug.running.first_rows import first_rows
 from hhplug.running.interruption import Interruption
 from hhplug.running.loop import final_state, step_through
 from hhplug.running.memory_recorder import MemoryRecorder
-from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, run_dtype
+from hhplug.running.preparing import max_steps_of, noise_from, prepared_session, problem_for
 from hhplug.running.progress import Progress, reporter
 from hhplug.running.recorder import Recorder
 from hhplug.running.warning import warn_of_invalid
@@ -98,14 +99,12 @@ def run(
     """
     began = perf_counter()
     backend.refuse_fork()
-    choice.refuse_membrane(backend.spec, problem.membrane)
-    choice.refuse_method(backend.spec, problem.method)
+    problem = problem_for(problem, backend)
     if problem.device_arrays and not backend.spec.capabilities.device_arrays:
         raise InvalidInput(
             f"backend {backend.entry.name!r} keeps nothing on a device; leave device_arrays out "
             "or choose a backend on a GPU"
         )
-    problem = problem.with_dtype(run_dtype(problem, backend))
     recorder, asked = recorder_for(problem, workspace.result_memory), problem
     if problem.features:
         capabilities, pool = backend.spec.capabilities, workspace.result_memory

@@ -11,7 +11,7 @@ from hhplug.backend import Recorded
 from hhplug.buffer_pool import BufferPool
 from hhplug.problem import Problem
 from hhplug.results.outcome import Outcome
-from hhplug.results.result import Timing
+from hhplug.results.timing import Timing, summed
 from hhplug.running.memory_check import refuse_too_large
 from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.state import State
@@ -124,12 +124,8 @@ class StoreRecorder:
         if self.step == self._problem.end_step:
             nonfinite = nonfinite_neurons(state.variables)
             self._invalid = earliest([self._invalid, (nonfinite, nonfinite * 0 + self.step)])
-        before, ran = self._seconds, began - self._began
-        seconds = Timing(
-            before.prepare + self._prepared,
-            before.run + ran - self._prepared,
-            before.total + ran,
-        )
+        ran = began - self._began
+        seconds = summed([self._seconds, Timing(self._prepared, ran - self._prepared, ran)])
         count, invalid, now = self._spike_count, self._invalid, datetime.now(UTC)
         with loss_in_words(self._shard.store.path, KEPT):
             done = Committed(segments, state, count, invalid, seconds, now)

@@ -74,8 +74,7 @@ def put(
 
     An existing one isn't deleted first, because another owner of the shard may need it.
     """
-    rows = max(1, BYTES_AT_ONCE // max(1, values.nbytes // max(1, len(values))))
-    chunks = (min(rows, len(values)), *values.shape[1:])
+    chunks = (min(_rows_at_once(values), len(values)), *values.shape[1:])
     given: Any = (values.shape, values.dtype, dims)
     others: Any = {"chunks": chunks, "attributes": attributes}
     try:
@@ -166,7 +165,11 @@ def _folder(array: zarr.Array[Any]) -> Path:
 
 def pieces(values: NDArray[Any] | zarr.Array[Any]) -> list[slice]:
     """Slices of the first axis, each of BYTES_AT_ONCE at most, or of one row."""
-    count = values.shape[0]
-    size = np.dtype(values.dtype).itemsize * int(np.prod(values.shape[1:]))
-    rows = max(1, BYTES_AT_ONCE // max(1, size))
+    count, rows = values.shape[0], _rows_at_once(values)
     return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
+
+
+def _rows_at_once(values: NDArray[Any] | zarr.Array[Any]) -> int:
+    """How many rows of an array BYTES_AT_ONCE hold, at least one."""
+    size = np.dtype(values.dtype).itemsize * int(np.prod(values.shape[1:]))
+    return max(1, BYTES_AT_ONCE // max(1, size))

@@ -6,18 +6,16 @@ from math import ceil
 import numpy as np
 
 from hhplug.problem import Problem
+from hhplug.spike_order import SORTING_BYTES
 
 SEGMENT_BYTES = 2**25  # samples of one segment of a shard, over all variables
 SPIKE_BYTES = 2**28  # memory for one segment's spikes while they are sorted
-BYTES_PER_SPIKE = 36
 SPIKES_PER_MS = 0.1  # of a neuron, at most; used for the length of a segment alone
 # Ctrl-C may lose a segment. 2**28 neuron-steps take NumPy 28 s and Numba 4 s on two cores, and 1000
 # steps of 15 million neurons take a GPU 0.1 s.
-SEGMENT_WORK = 2**28  # neuron-steps of a segment, unless these are fewer than LEAST_STEPS
-LEAST_STEPS = 1000  # of the segment of a large shard, since each segment has files of its own
-MOST_STEPS = (
-    250_000  # of the segment of a small one, whose steps take NumPy 67 µs however few it has
-)
+SEGMENT_WORK = 2**28  # neuron-steps of a segment, unless these are fewer than LEAST_SEGMENT
+LEAST_SEGMENT = 1000  # steps; of a large shard, since each segment has files of its own
+MOST_SEGMENT = 250_000  # steps; of a small shard, whose steps take NumPy 67 µs however few it has
 CHUNK_ROWS = 1000  # most samples in a chunk
 CHUNK_VALUES = 256_000  # values in a chunk, 1 MB in float32
 MOST_IN_SHARD = 2**27  # neurons; a value of each is one object, which compressors limit to 2 GB
@@ -106,10 +104,10 @@ def grid_of(problem: Problem, n_neurons: int, shard: int) -> Grid:
     every, dt = problem.record_every, problem.dt
     itemsize = np.dtype(problem.dtype or "float32").itemsize
     sample = itemsize * len(problem.record) * problem.n_recorded / every  # bytes per step
-    spikes = BYTES_PER_SPIKE * SPIKES_PER_MS * dt * shard if problem.spikes == "times" else 0.0
+    spikes = SORTING_BYTES * SPIKES_PER_MS * dt * shard if problem.spikes == "times" else 0.0
     steps = min(
         problem.n_steps,
-        min(max(SEGMENT_WORK / shard, LEAST_STEPS), MOST_STEPS),
+        min(max(SEGMENT_WORK / shard, LEAST_SEGMENT), MOST_SEGMENT),
         SEGMENT_BYTES / max(sample, 1e-9),
         SPIKE_BYTES / max(spikes, 1e-9),
     )

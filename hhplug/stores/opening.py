@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results.feature_values import feature_values
-from hhplug.results.join import invalid_side_by_side, named, summed_timing, whole_population
+from hhplug.results.join import invalid_side_by_side, whole_population
+from hhplug.results.joining import named
 from hhplug.results.outcome import Outcome
 from hhplug.results.result import Result
 from hhplug.results.spikes import Spikes
+from hhplug.results.timing import summed
 from hhplug.state import side_by_side
 from hhplug.stores.samples import StoredSamples
 from hhplug.stores.shard import Committed, Shard
@@ -63,11 +65,11 @@ def result_of(store: RunStore, problem: Problem | None = None) -> Result:
     origins = [shard.origin for shard in shards]
     return Result(
         problem=whole,
-        backend=named([origin["backend"] for origin in origins]),
-        backend_version=named([origin["backend_version"] for origin in origins]),
-        device=named([origin["device"] for origin in origins]),
-        noise_from=named([origin["noise_from"] for origin in origins if origin["noise_from"]]),
-        timing=summed_timing([commit.timing for commit in commits]),
+        backend=named(origin["backend"] for origin in origins),
+        backend_version=named(origin["backend_version"] for origin in origins),
+        device=named(origin["device"] for origin in origins),
+        noise_from=named(origin["noise_from"] for origin in origins),
+        timing=summed([commit.timing for commit in commits]),
         written=max(commit.written for commit in commits),
         outcome=outcome,
         final=final,

@@ -15,7 +15,7 @@ from hhplug.problem import Problem
 from hhplug.results import packing
 from hhplug.results.feature_values import feature_values
 from hhplug.results.outcome import Outcome
-from hhplug.results.result import Timing
+from hhplug.results.timing import Timing
 from hhplug.state import State
 from hhplug.stores.arrays import create, files, find, pieces, put, read, values_of, write
 from hhplug.stores.faults import ANEW, damage_in_words, loss_in_words

@@ -17,7 +17,7 @@ from hhplug._version import __version__
 from hhplug.errors import InvalidInput
 from hhplug.problem import Problem
 from hhplug.results import packing
-from hhplug.results.dataset import feature_attributes, state_attributes
+from hhplug.results.dataset import INVALID_NAME, feature_attributes, state_attributes
 from hhplug.stores.arrays import BYTES_AT_ONCE, create, read, values_of, write
 from hhplug.stores.faults import loss_in_words
 from hhplug.stores.grid import MOST_IN_SHARD, Grid, grid_of
@@ -143,7 +143,7 @@ def _write_plan(store: LocalStore, problem: Problem, grid: Grid) -> None:
     if problem.spikes != "off":
         name = {"long_name": "number of spikes, −1 where it isn't computed"}
         create(store, "spike_count", everyone, attributes=name, **integers)
-    name = {"long_name": "step from which on the neuron is invalid, −1 for none"}
+    name = {"long_name": INVALID_NAME}
     create(store, "first_invalid_step", everyone, attributes=name, **integers)
     states = problem.membrane.states
     create(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from hhplug.errors import InvalidInput
-from hhplug.results.spikes import Arrays
+from hhplug.spike_order import Ordered
 from hhplug.stores.arrays import create, put, read, values_of
 from hhplug.stores.faults import loss_in_words
 from hhplug.stores.shard import SPIKE_ARRAYS, Shard
@@ -20,7 +20,7 @@ SPIKES_AT_ONCE = 2**25  # of neurons that are joined together; 1 GB while they a
 CHUNK = 2**20  # spikes in a chunk
 
 
-def all_spikes(store: RunStore, segments: int) -> Arrays:
+def all_spikes(store: RunStore, segments: int) -> Ordered:
     """Neuron and time (ms) of all spikes in the first segments, sorted by neuron, then time."""
     if (store.path / JOINED).exists():
         neuron, time = (values_of(read(store.zarr, f"{JOINED}/{name}")) for name in SPIKE_ARRAYS)
@@ -31,7 +31,7 @@ def all_spikes(store: RunStore, segments: int) -> Arrays:
     return neuron, time
 
 
-def _train(shard: Shard, segments: int, neurons: slice) -> Arrays:
+def _train(shard: Shard, segments: int, neurons: slice) -> Ordered:
     """Neuron and time (ms) of the spikes of some of a shard's neurons, sorted."""
     found = []
     for segment in range(segments):

@@ -22,11 +22,10 @@ from hhplug.state import State
 from hhplug.testing.budget import Budget
 from hhplug.testing.guarded import GuardedRecorder
 from hhplug.testing.plugin import require_pytest
+from hhplug.testing.rules import NOT_DECLARED
 from hhplug.validity import Invalid
 
 require_pytest()  # before the suite is imported, whose tests use what an older one lacks
-
-NOT_DECLARED = "capability not declared: "  # start of the reason of every permitted skip
 
 chosen = cache(choice.choose)
 

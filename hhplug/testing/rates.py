@@ -56,6 +56,8 @@ def voltages(dtype: str, singular: Sequence[float]) -> NDArray[np.float64]:
 
 
 class WorstRate(NamedTuple):
+    """The largest error of a membrane's rates."""
+
     error: float  # relative; infinite if a rate is not finite
     name: str  # rate, for example alpha_m
     V: float  # mV

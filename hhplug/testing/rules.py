@@ -11,6 +11,8 @@ from hhplug.plugins import discovery
 from hhplug.problem import DTYPES
 from hhplug.testing.budget import Budget
 
+NOT_DECLARED = "capability not declared: "  # start of the reason of every permitted skip
+
 
 class Rules:
     """A plugin of pytest, registered where a test of the suite is collected.
@@ -87,7 +89,7 @@ class Rules:
             del report.wasxfail
         elif report.skipped:
             reason = call.excinfo.value.msg if call.excinfo else ""  # type: ignore[union-attr]
-            if not str(reason).startswith("capability not declared: "):
+            if not str(reason).startswith(NOT_DECLARED):
                 report.outcome = "failed"
                 report.longrepr = f"skipped for a reason that is not permitted: {reason}"
         return report

@@ -171,10 +171,24 @@ def test_features_in_another_order_go_on_too():
     assert_same_features(second, whole)
 
 
+@pytest.mark.parametrize(
+    "change", [{"window": (12.0, 18.0)}, {"dt": 2 * DT}, {"spike_threshold": -30.0}]
+)
+def test_features_of_another_window_dt_or_threshold_begin_anew(change):
+    begin = {"window": None, "T": 10.0}
+    run, unmeasured = (simulate(problem(**begin, features=f), "numpy") for f in (ALL, ()))
+    after, anew = (
+        simulate(problem(**begin | change, resume=before), "numpy") for before in (run, unmeasured)
+    )
+    assert_same_features(after.features, anew.features)
+    assert after.problem.window_steps == anew.problem.window_steps
+
+
 def test_a_window_begins_and_ends_at_the_same_step_as_a_current_does():
     window = (3 * DT / 2, 9 * DT / 2)  # ms; half steps are rounded up, 1.5 to 2 and 4.5 to 5
     current = Stimulus.step(1.0, *window).sample(DT, 10)
     assert problem(window=window).window_steps == (2, 5)
+    assert problem(window=(0.0, DT)).window_steps == (0, 1)
     assert_array_equal(np.flatnonzero(current), range(2, 5))
 
 
@@ -232,7 +246,8 @@ def test_every_wrong_request_is_refused_by_name():
         "features must be names of spike_count": {"features": 3},
         r"window must be \(start, stop\)": {"window": 3.0},
         "start of window must be a finite number of ms": {"window": (np.nan, 3.0)},
-        "window must lie between": {"window": (-1.0, 3.0)},
+        "window must lie between 0 and the last possible step, got .-1": {"window": (-1.0, 3.0)},
+        "window must lie between 0 and the last possible step, got .0": {"window": (0.0, 1e15)},
         "must stop at least a step": {"window": (3.0, 3.0)},
         "when this run has ended, at 40 ms": {"window": (40.0, 50.0)},
         "window is that of features": {"features": ()},

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_membranes import LTS_WITH_CALCIUM
 
 from hhplug import InvalidInput, membranes
-from hhplug.membranes.description import CalciumPool, Channel, Gate, Parameter
+from hhplug.membranes.description import Channel, Gate, Parameter
 from hhplug.membranes.membrane import Membrane
 
 ALL = [getattr(membranes, name) for name in membranes.__all__]
@@ -31,18 +32,6 @@ RELATIVE = 1e-14  # rounding of a factor and a product
 def gated(membrane):
     """Return the channels as they were described."""
     return [part for part in membrane._parts.values() if isinstance(part, Channel)]
-
-
-def with_calcium():
-    """Return LTS with a calcium pool and a K channel that the calcium opens."""
-    return membranes.LTS.replace(
-        "LTS with calcium",
-        AHP=Channel(
-            "c", g=1.0, E="E_K", c=Gate(inf="Ca**2 / (Ca**2 + K_d**2)", instantaneous=True)
-        ),
-        Ca=CalciumPool("T", per_current=5.182e-5, rest=2.4e-4, tau=5.0),
-        K_d=Parameter(0.001, "mM"),
-    )
 
 
 def test_parts_are_added_and_constants_replaced():
@@ -70,14 +59,14 @@ def test_a_known_constant_keeps_its_unit():
 
 
 def test_the_constants_of_a_pool_are_parameters():
-    slower = with_calcium().replace("slow", Ca_tau=10.0)
+    slower = LTS_WITH_CALCIUM.replace("slow", Ca_tau=10.0)
     assert slower.parameters["Ca_tau"] == Parameter(10.0, "ms")
     assert slower.parameters["Ca_rest"] == Parameter(2.4e-4, "mM")
 
 
 def test_a_pool_fills_with_the_current_of_its_channels():
     """dCa/dt = −5.182e-5 · I_T − (Ca − 2.4e-4) / 5, in mM and ms."""
-    membrane = with_calcium()
+    membrane = LTS_WITH_CALCIUM
     equations, p = membrane.equations, membrane.equations.defaults
     state = equations.settled(np.array([-60.0, -50.0]), p)
     assert membrane.states[-1] == "Ca"
@@ -174,7 +163,7 @@ def test_rates_take_parameters_and_refuse_unknown_ones():
         membranes.RS.rates("rest")
 
 
-@pytest.mark.parametrize("membrane", [*ALL, with_calcium(), membranes.RS.at(20.0)], ids=repr)
+@pytest.mark.parametrize("membrane", [*ALL, LTS_WITH_CALCIUM, membranes.RS.at(20.0)], ids=repr)
 def test_a_stored_membrane_comes_back_equal(membrane):
     copies = [
         Membrane.from_dict(json.loads(json.dumps(membrane.to_dict()))),

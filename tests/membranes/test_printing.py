@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_membrane import with_calcium
+from made_up_membranes import LTS_WITH_CALCIUM
 
 from hhplug import membranes
 from hhplug.membranes.description import Channel, Gate
@@ -73,10 +73,10 @@ def test_a_membrane_is_printed_with_equations_values_and_units():
         (membranes.squid.at(16.3), "Membrane squid at 16.3 °C"),
         (membranes.squid.at(16.3), "dm/dt = 3 (α_m (1 − m) − β_m m)"),
         (membranes.CS, "            − g_L (V − E_L)"),
-        (with_calcium(), "dCa/dt = −Ca_per_current I_T − (Ca − Ca_rest) / Ca_tau"),
-        (with_calcium(), "    I_T = g_T s²u (V − E_T)"),
-        (with_calcium(), "Ca_per_current     5.182e-5            mM/ms per µA/cm²"),
-        (with_calcium(), "V in mV, t in ms, I_ext in µA/cm², α and β in 1/ms, τ in ms, Ca in mM"),
+        (LTS_WITH_CALCIUM, "dCa/dt = −Ca_per_current I_T − (Ca − Ca_rest) / Ca_tau"),
+        (LTS_WITH_CALCIUM, "    I_T = g_T s²u (V − E_T)"),
+        (LTS_WITH_CALCIUM, "Ca_per_current     5.182e-5            mM/ms per µA/cm²"),
+        (LTS_WITH_CALCIUM, "V in mV, t in ms, I_ext in µA/cm², α and β in 1/ms, τ in ms, Ca in mM"),
     ],
 )
 def test_special_gates_and_pools_have_their_lines(membrane, line):
@@ -243,7 +243,7 @@ def test_an_expression_in_LaTeX(text, expected):
     [
         membranes.CS,
         membranes.WB,
-        with_calcium(),
+        LTS_WITH_CALCIUM,
         membranes.squid.at(16.3),
         Membrane("mine", A=Channel("m_A", g=1.0, E=0.0, m_A=Gate(inf=0.5, tau=1.0))),
     ],

@@ -21,7 +21,7 @@ RUN = {
 def segments_of(n_steps, commit=0.0):
     """Cut runs of N neurons into segments this long, and commit every `commit` seconds."""
     with (
-        patch.multiple("hhplug.stores.grid", SEGMENT_WORK=n_steps * N, LEAST_STEPS=1),
+        patch.multiple("hhplug.stores.grid", SEGMENT_WORK=n_steps * N, LEAST_SEGMENT=1),
         patch.multiple(
             "hhplug.running.store_recorder", COMMIT_SECONDS=commit, LEAST_SECONDS=commit
         ),

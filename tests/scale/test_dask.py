@@ -1,6 +1,7 @@
 """Workers of Dask, processes or threads, compute a population; some die, runs are cancelled."""
 
 import os
+import sys
 import threading
 import time
 
@@ -11,7 +12,7 @@ from scale.cells import assert_same
 from scale.populations import N
 
 import hhplug.distributed
-from hhplug import InvalidInput, open_result, simulate
+from hhplug import InvalidInput, MissingExtra, open_result, simulate
 from hhplug.distributed.dask import _compute
 from hhplug.distributed.shards import layout, unfinished
 from hhplug.stores.store import RunStore
@@ -143,3 +144,9 @@ def test_a_task_asks_for_its_share_of_the_memory(threads):
 
     share = threads.submit(lambda: _share(get_worker()), pure=False).result()
     assert share == pytest.approx(0.5, rel=0.01)  # one worker of two threads has all of it
+
+
+def test_without_dask_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hhplug.distributed.dask", None)
+    with pytest.raises(MissingExtra, match="needs Dask: pip install distributed"):
+        run(None, tmp_path / "run.zarr")

@@ -17,6 +17,7 @@ from hhplug.running.memory_recorder import MemoryRecorder
 from hhplug.running.simulate import simulate
 from hhplug.testing.kit import Kit, Run, assert_equal, assert_same
 from hhplug.testing.problems import Population
+from hhplug.testing.rules import NOT_DECLARED
 
 BLOCK = 4  # steps
 EACH = 9  # neurons of each of many sessions
@@ -149,7 +150,7 @@ class SideBySideTests:
 
     @pytest.mark.one_precision
     @pytest.mark.kit_level(2)
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="capability not declared: fork")
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason=f"{NOT_DECLARED}fork")
     @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
     def test_a_forked_process_computes_or_is_refused(self, kit: Kit):
         problem = kit.problem(**Population(33, 3).arguments(record=()))

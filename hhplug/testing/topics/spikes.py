@@ -11,10 +11,11 @@ from hhplug.problem import Problem
 from hhplug.reference import rk4_step
 from hhplug.results.result import Result
 from hhplug.running.memory_recorder import MemoryRecorder
+from hhplug.running.preparing import BLOCK_STEPS
 from hhplug.testing.kit import Kit, Run, assert_equal, assert_near
 from hhplug.testing.problems import DT, Population
 
-LONGEST_BLOCK = 2**16  # steps; the core makes no longer ones
+LONGEST_BLOCK = BLOCK_STEPS  # the core makes no longer ones
 # Errors of spike times in steps, from rounding, and where V changes little in the step.
 FRACTION = {"float32": 1e-5, "float64": 1e-9}
 LATE_FRACTION = {"float32": 1e-3, "float64": 1e-7}

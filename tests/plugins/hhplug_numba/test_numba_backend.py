@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import numpy as np
 import psutil
 import pytest
+from near_reference import assert_near_the_reference
 from numba import types
 from numba.core import caching
 from plugin_factory import listed, problem_of
@@ -31,23 +32,7 @@ DTYPES = ("float32", "float64")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["shifted", "calcium"])
 def test_a_membrane_is_computed_as_the_reference_does(name, dtype):
-    membrane, n = membranes.MEMBRANES[name], 300  # several groups
-    g = next(iter(name for name in membrane.parameters if name.startswith("g_")))
-    parameters = {g: membrane.parameters[g].value * np.linspace(0.8, 1.2, n)}
-    arguments = {
-        "T": 5.0,
-        "stimulus": Stimulus.constant(np.linspace(0.0, 3.0, n)) + Stimulus.sine(1.0, 200.0),
-        "record": membrane.states,
-        "record_every": 7,
-        "record_neurons": [299, 0, 128],
-    }
-    ours, expected = (
-        Simulator(*backend, membrane=membrane, parameters=parameters).run(**arguments)
-        for backend in (("numba", dtype), ("reference",))
-    )
-    assert np.abs(ours.V - expected.V).max() < BOUNDS[dtype].V_5_ms
-    for state in membrane.states[1:]:
-        assert np.abs(ours[state] - expected[state]).max() < BOUNDS[dtype].V_5_ms
+    assert_near_the_reference("numba", dtype, membranes.MEMBRANES[name])
 
 
 def compiled_by(dispatcher):

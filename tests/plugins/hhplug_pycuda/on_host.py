@@ -6,7 +6,7 @@ The kernel is compiled as C++ by hh_on_cpu.cpp. PyCUDA itself may be missing.
 import ctypes
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from device.host_device import HostDevice
 
 from hhplug.backend import API, Backend, BackendSpec, Capabilities
 from hhplug.device import KeptMemory
+from hhplug.device import session as device_session
 from hhplug.plugins.choice import OpenedBackend
 from hhplug.plugins.entry import Entry
 from hhplug_pycuda.source import equations
@@ -92,3 +93,12 @@ def opened():
     capabilities = Capabilities(membranes="any", noise=True, features="sums")
     spec = BackendSpec("pycuda", "on_host:OnHost", API, "a toy", capabilities=capabilities)
     return OpenedBackend(Entry("pycuda", "tests", "", spec), spec, OnHost())
+
+
+@contextmanager
+def no_room_for_spikes():
+    """Let blocks have no room for spikes, and yield a mock that counts their replays."""
+    block = device_session.DeviceBlock
+    replay = patch.object(block, "_replay", autospec=True, side_effect=block._replay)
+    with patch.multiple(device_session, SPIKES_PER_MS=0.0, LEAST_ROOM=0), replay as replayed:
+        yield replayed

@@ -1,7 +1,5 @@
 """Features in the kernel, compiled as C++ and run on the CPU by the backend's own sessions."""
 
-from unittest.mock import patch
-
 import numpy as np
 import on_host
 import pytest
@@ -9,7 +7,6 @@ from scale.cells import segments_of
 from scale.power import Killed, counted_writes
 
 from hhplug import Stimulus, open_result, simulate
-from hhplug.device import session as device_session
 from hhplug.testing.features import (
     ALL,
     DT,
@@ -51,12 +48,7 @@ def test_a_window_may_begin_and_end_anywhere_and_noise_may_be_computed_beside(wi
 def test_a_block_whose_spikes_did_not_fit_is_repeated_without_its_features():
     problem = feature_problem(STEPS, "float32", spikes="times")
     expected, _ = features_in_blocks(on_host.opened(), problem, [60])
-    replay = patch.object(
-        device_session.DeviceBlock, "_replay", autospec=True,
-        side_effect=device_session.DeviceBlock._replay,
-    )  # fmt: skip
-    no_room = patch.multiple(device_session, SPIKES_PER_MS=0.0, LEAST_ROOM=0)
-    with no_room, replay as replayed:
+    with on_host.no_room_for_spikes() as replayed:
         found, _ = features_in_blocks(on_host.opened(), problem, [60])
     assert replayed.called
     assert_same(found, expected)

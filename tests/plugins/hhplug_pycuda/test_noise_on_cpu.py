@@ -6,7 +6,6 @@ import on_host
 import pytest
 from noise_cases import DTYPES, LOUD, STIMULI, assert_noise_is_right, problem_of, run
 
-from hhplug.device import session as device_session
 from hhplug.testing.kit import assert_same
 
 
@@ -28,11 +27,6 @@ def test_the_form_for_many_neurons_gives_the_same_bits(dtype):
 def test_a_block_whose_spikes_did_not_fit_is_repeated_with_the_same_noise():
     problem = problem_of(LOUD, "float32")
     enough = run(on_host.opened(), problem, (20, 3))
-    replay = patch.object(
-        device_session.DeviceBlock, "_replay", autospec=True,
-        side_effect=device_session.DeviceBlock._replay,
-    )  # fmt: skip
-    no_room = patch.multiple(device_session, SPIKES_PER_MS=0.0, LEAST_ROOM=0)
-    with no_room, replay as replayed:
+    with on_host.no_room_for_spikes() as replayed:
         assert_same(run(on_host.opened(), problem, (20, 3)), enough)
     assert replayed.called  # a block has more spikes than neurons

@@ -84,6 +84,7 @@ def noise_arrays(noise: Noise | None, process: Groups | None, groups: Groups) ->
 
 @njit(**INLINE)
 def deviate(word, A, B):
+    """The normal deviate of a word, as `hhplug.currents.noise` describes it."""
     f = np.float32(np.int32((word & MAGNITUDE) | ONE))
     piece = np.uint64((bits_of(f) >> TO_PIECE) - FIRST_PIECE)
     x = looked_up(A, piece) + looked_up(B, piece) * f

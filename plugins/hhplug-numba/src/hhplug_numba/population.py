@@ -41,6 +41,7 @@ def take_current(g, stride, k, gain, waveform, width):
 
 @njit(**INLINE)
 def take_array_current(g, stride, k, array, first, neurons):
+    """The row `leak` plus the current over C_m during step k, a row of an array in µA/cm²."""
     per_C_m, leak = PER_C_M * stride, LEAK * stride
     if array.shape[1] == 1:
         for i in range(neurons):
@@ -89,6 +90,10 @@ def crossing(rise, change, slope, end_slope):
 def note_spikes(
     g, stride, k, threshold, per_step, first, neurons, count, neuron, step, fraction, found
 ):
+    """Count the upward crossings during step k, and store them if spike times are kept.
+
+    Returns how many are stored so far. neuron, step, fraction: (room,), or empty.
+    """
     mine = count[first : first + neurons]
     before, after = V_BEFORE * stride, FIRST_STATE * stride
     for i in range(neurons):

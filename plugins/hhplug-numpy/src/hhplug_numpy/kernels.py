@@ -76,7 +76,7 @@ class Stepper:
     def __init__(
         self, membrane: Membrane, width: int, dt: float, dtype: np.dtype, method: Method = "rk4"
     ):
-        self.program, self._text, self._code = written(membrane, dtype.name, method)
+        self.program, self._source, self._code = written(membrane, dtype.name, method)
         self._dtype = dtype
         self.I_ext = aligned(1, width, dtype)[0]
         self._names: dict[str, Any] = {name: getattr(np, name) for name in FUNCTIONS}
@@ -84,7 +84,7 @@ class Stepper:
         self._names |= {name: self.number(value)
                         for name, value in self.program.scalar_values(dt).items()}  # fmt: skip
         self._names["I"] = self.I_ext
-        for k, size in enumerate(self._text.blocks):
+        for k, size in enumerate(self._source.blocks):
             self._names |= _viewed(f"block_{k}", aligned(size, width, dtype))
 
     def number(self, value: float) -> Array:
@@ -98,8 +98,8 @@ class Stepper:
         """
         names = {**self._names, **rows, **_viewed("state", state)}
         exec(self._code, names)
-        begin, end = self._text.slopes
-        return Step(names["step"], (names[begin], names[end]), names[self._text.conductance])
+        begin, end = self._source.slopes
+        return Step(names["step"], (names[begin], names[end]), names[self._source.conductance])
 
 
 def _viewed(name: str, block: Array) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from hhplug.lowering.program import Operand, Program
+from hhplug.lowering.program import Operand, Program, needed_ops
 
 COMMUTATIVE = ("add", "mul")
 
@@ -37,13 +37,7 @@ class _Packer:
 
     def __init__(self, program: Program):
         self.program = program
-        needed = set(program.results)
-        ops = []
-        for op in reversed(program.ops):
-            if op.out in needed:
-                ops.append(op)
-                needed.update(op.args)
-        self.ops = {op.out: op for op in reversed(ops)}
+        self.ops = {op.out: op for op in needed_ops(program.ops, program.results)}
         self.place = {name: k for k, name in enumerate(self.ops)}  # the last member's, once joined
         self.readers: dict[Operand, list[str]] = {}
         for op in self.ops.values():

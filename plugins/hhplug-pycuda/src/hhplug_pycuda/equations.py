@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hhplug.lowering.program import Op, Operand, Program
+from hhplug.lowering.program import Op, Operand, Program, needed_ops
 
 EXPRESSIONS = {
     "add": "{0} + {1}",
@@ -101,13 +101,7 @@ class Equations:
     @cached_property
     def _ops(self) -> list[Op]:
         """The operations that the results of the step depend on."""
-        needed = set(self.program.results)
-        kept = []
-        for op in reversed(self.program.ops):
-            if op.out in needed:
-                kept.append(op)
-                needed.update(op.args)
-        return kept[::-1]
+        return needed_ops(self.program.ops, self.program.results)
 
     @cached_property
     def _names(self) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Joined results equal the result of one long run, bit for bit."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 import hhplug
 from hhplug import HHParameters, InvalidInput, Simulator, Stimulus
+from hhplug.state import State
 
 N, STEPS, DT = 3, 300, 0.05
 ARRAY = np.linspace(0.0, 30.0, STEPS * N).reshape(STEPS, N)
@@ -104,6 +106,29 @@ def test_different_stimuli_become_the_current_of_every_step():
     assert_same(hhplug.simulate(joined.problem, "numpy"), joined)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Stimulus.constant(10.0), Stimulus.constant(20.0)),
+        (Stimulus.constant(10.0), Stimulus.step(10.0, 1.0, 1.5)),
+        (Stimulus.constant(10.0), Stimulus.constant(10.0) + Stimulus.constant(1.0)),
+        (Stimulus.constant(10.0), np.full(10, 10.0)),
+        (np.full(10, 10.0), Stimulus.constant(10.0)),
+        (np.full(10, 10.0), np.full(10, 20.0)),
+    ],
+)
+def test_stimuli_that_differ_in_anything_become_rows(first, second):
+    def rows(stimulus, start_step):
+        if isinstance(stimulus, Stimulus):
+            return stimulus.sample(0.1, 10, start_step)
+        return stimulus
+
+    simulator = Simulator("numpy", "float64")
+    begun = simulator.run(1.0, 0.1, stimulus=first)
+    joined = hhplug.concat([begun, simulator.run(1.0, 0.1, stimulus=second, resume=begun)])
+    assert_array_equal(np.ravel(joined.stimulus), [*rows(first, 0), *rows(second, 10)])
+
+
 def test_joining_a_single_result_returns_an_equal_result():
     result = Simulator("reference").run(1.0, 0.1)
     assert_same(hhplug.concat([result]), result)
@@ -128,7 +153,7 @@ def test_a_neuron_that_is_invalid_in_one_part_is_invalid_in_the_whole():
         ({"record": ("V", "m")}, "must have the same record to be joined, but result 0 has"),
         ({"spikes": "counts"}, "must have the same spikes"),
         ({"record_every": 2}, "must have the same record_every"),
-        ({"record_neurons": [1]}, "result 1 has other record_neurons"),
+        ({"record_neurons": [1]}, "result 1 has other record_neurons than result 0"),
         ({"spike_threshold": -10.0}, "must have the same spike_threshold"),
         ({"dt": 0.02}, "must have the same dt"),
     ],
@@ -150,6 +175,16 @@ def test_parts_that_do_not_follow_one_another_are_refused():
     other = simulator.run(1.0, 0.1, batch_size=2, start_step=10)
     with pytest.raises(InvalidInput, match="doesn't begin in the state in which result 0 ended"):
         hhplug.concat([first, other])
+    noise = Stimulus.ornstein_uhlenbeck(0.0, 1.0, tau=2.0, seed=1)
+    noisy = simulator.run(1.0, 0.1, stimulus=noise)
+    more = simulator.run(1.0, 0.1, stimulus=noise, resume=noisy)
+    carry = {name: values + 1 for name, values in noisy.final.carry.items()}
+    changed = replace(noisy, final=State(noisy.final.variables, carry))
+    without = {"initial_state": noisy.final_state, "start_step": noisy.next_step}
+    anew = simulator.run(1.0, 0.1, stimulus=noise, **without)
+    for before, after in ((changed, more), (noisy, anew)):
+        with pytest.raises(InvalidInput, match="doesn't begin in the state in which result 0 "):
+            hhplug.concat([before, after])
     others = Simulator("numpy", parameters=HHParameters(g_K=30.0)).run(1.0, 0.1, resume=first)
     with pytest.raises(InvalidInput, match="result 1 has another g_K than result 0"):
         hhplug.concat([first, others])
