@@ -261,11 +261,20 @@ class TritonSession(DeviceSession):
         with self.stream.active(), _interpreter():
             torch.cumsum(counts, 0, dtype=torch.int64, out=ends)
             for part in parts:
-                of_part = (getattr(part, name) for name in PlacedSpikes.ARRAYS)
-                when = part.first_step, dt_bits, first_neuron
+                of_part = {name: getattr(part, name) for name in PlacedSpikes.ARRAYS}
                 place: Any = placing.place_spikes[(triton.cdiv(part.total, placing.TILE),)]
-                filled = arrays["neuron"], arrays["time"]
-                place(part.total, *of_part, counts, ends, *when, *filled, placing.TILE)
+                place(
+                    n_spikes=part.total,
+                    **of_part,
+                    counts=counts,
+                    ends=ends,
+                    first_step=part.first_step,
+                    dt_bits=dt_bits,
+                    first_neuron=first_neuron,
+                    neurons=arrays["neuron"],
+                    times=arrays["time"],
+                    TILE=placing.TILE,
+                )
 
     def widen_counts(self, counts: torch.Tensor) -> None:
         self.stream.copy(counts, self.arrays["spike_count"])
