@@ -72,6 +72,9 @@ def parse(text: str, where: str = "", objection: Objection | None = None) -> Nod
     where: what the text describes, for errors. objection: says of a name why it can't stand in the
     expression, or "" if it can; without one, every name can. Raises InvalidExpression.
     """
+    if not isinstance(text, str):
+        raise InvalidInput(f"an expression must be text or a number, got {text!r}")
+    text = text.encode(errors="replace").decode()  # a lone surrogate can't be printed in an error
     python, columns = _in_python(text)
     try:
         tree = ast.parse(python, mode="eval")
@@ -170,8 +173,6 @@ def _in_python(text: str) -> tuple[str, list[int]]:
 
     Python counts columns in bytes of UTF-8.
     """
-    if not isinstance(text, str):
-        raise InvalidInput(f"an expression must be text or a number, got {text!r}")
     stripped = text.lstrip()
     skipped = len(text) - len(stripped)
     python, columns, raised = "", [], False

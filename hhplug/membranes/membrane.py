@@ -163,7 +163,8 @@ class Membrane:
     def at(self, celsius: float) -> "Membrane":
         """The same membrane at another temperature: each gate with a Q10 is faster or slower.
 
-        Raises InvalidInput if the temperature of the rates isn't known or no gate has a Q10.
+        Raises InvalidInput if the temperature of the rates isn't known, if no gate has a Q10, or if
+        a rate would not be finite.
 
         >>> from hhplug import membranes
         >>> cold, warm = membranes.squid, membranes.squid.at(celsius=16.3)
@@ -180,10 +181,15 @@ class Membrane:
         if all(gate.Q10 is None for channel in channels for gate in channel.gates.values()):
             raise InvalidInput(f"no gate of membrane {self._name} has a Q10")
         exponent = (celsius - self._celsius) / TEN
-        parts = {
-            name: _warmer(part, exponent) if isinstance(part, Channel) else part
-            for name, part in self._parts.items()
-        }
+        try:
+            parts = {
+                name: _warmer(part, exponent) if isinstance(part, Channel) else part
+                for name, part in self._parts.items()
+            }
+        except OverflowError:
+            raise InvalidInput(
+                f"at {celsius:g} °C the rates of membrane {self._name} are infinite"
+            ) from None
         name = f"{self._name.removesuffix(f' at {self._celsius:g} °C')} at {celsius:g} °C"
         return Membrane(name, celsius=celsius, **parts)
 

@@ -135,6 +135,13 @@ def test_an_error_points_at_the_character(text, wrong, message):
         assert pointed_at(text, error.value) == wrong
 
 
+def test_the_error_of_a_text_with_a_lone_surrogate_can_be_printed():
+    with pytest.raises(InvalidExpression) as error:
+        parse("V + \ud800")
+    assert pointed_at("V + ?", error.value) == "?"
+    assert str(error.value).encode()
+
+
 def test_an_objection_to_a_name_points_at_it():
     def objection(name):
         return "" if name in ("V", "tau_max") else f"{name} is unknown"

@@ -149,6 +149,13 @@ def test_a_membrane_without_temperature_cannot_be_warmed():
         leak.at(30.0)
 
 
+def test_a_temperature_at_which_rates_are_infinite_is_refused():
+    with pytest.raises(
+        InvalidInput, match=r"at 1e\+06 °C the rates of membrane squid are infinite"
+    ):
+        membranes.squid.at(1e6)
+
+
 def test_rates_take_parameters_and_refuse_unknown_ones():
     shifted = membranes.RS.rates([-60.0, -50.0], {"V_T": [-60.0, -50.0]})["m"].alpha
     assert shifted[0] == shifted[1]
