@@ -165,11 +165,19 @@ class TritonSession(DeviceSession):
                 self.launch(self.work(0, self.slots[0], first_sample=0, held=held))
                 self.device.compiled.add(kernel)
         if problem.ordered_spikes and problem.spikes == "times" and not interpreted():
-            prepare_placing: Any = placing.place_spikes.warmup
-            integers, real = torch.int32, TORCH[self.dtype]
-            of_part = integers, integers, real, integers
-            of_run = integers, torch.int64, 0, 0, 0, torch.int64, torch.float64, placing.TILE
-            prepare_placing(1, *of_part, *of_run, grid=(1,))
+            self._prepare_placing()
+
+    def _prepare_placing(self) -> None:
+        """Compile the kernel that orders spikes, unless that is done."""
+        kernel = "place_spikes", self.dtype
+        if kernel in self.device.compiled:
+            return
+        integers, real = torch.int32, TORCH[self.dtype]
+        of_part = integers, integers, real, integers
+        of_run = integers, torch.int64, 0, 0, 0, torch.int64, torch.float64, placing.TILE
+        warmup: Any = placing.place_spikes.warmup
+        warmup(1, *of_part, *of_run, grid=(1,))
+        self.device.compiled.add(kernel)
 
     def _noise_arguments(self) -> dict[str, Any]:
         """The arguments of the kernel that say what the noise is; empty without one."""
