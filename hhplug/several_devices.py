@@ -121,10 +121,18 @@ class _Session(Session):
             first += device.n_spikes
         states = self._at_once(begun)
         carry = {
-            name: np.concatenate([state.carry[name] for state in states], axis=-1)
+            name: self._side_by_side([state.carry[name] for state in states])
             for name in states[0].carry
         }
         return State(variables, carry, all(state.known_finite for state in states))
+
+    def _side_by_side(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """One array of what all parts carry, (…, n)."""
+        shape = *parts[0].shape[:-1], self._problem.n_neurons
+        whole = self._results.empty(shape, parts[0].dtype)
+        places = (whole[..., device.neurons] for device in self._devices)
+        self._at_once([partial(np.copyto, *each) for each in zip(places, parts, strict=True)])
+        return whole
 
     def ordered_spikes(self) -> OrderedSpikes:
         assert self._spikes, "state() comes before"
@@ -234,7 +242,7 @@ class _Device:
 
     def __init__(self, name: str, backend: Backend, whole: Problem, part: _Part):
         self._name, self._backend = name, backend
-        self._part, self._problem = part.neurons, part.problem
+        self.neurons, self._problem = part.neurons, part.problem
         self._columns = _columns(whole, part.neurons)
         self._session: Session | None = None
         self._step = part.problem.start_step
@@ -270,8 +278,8 @@ class _Device:
                 samples[name] = array[:, columns]
             else:
                 samples[name] = np.empty((len(array), len(columns)), array.dtype)
-        features = out.features.of(self._part) if out.features is not None else None
-        count = out.spike_count[self._part]
+        features = out.features.of(self.neurons) if out.features is not None else None
+        count = out.spike_count[self.neurons]
         recorded = Recorded(self._problem, samples, count, features=features)
         with self._named():
             block.read(recorded)
@@ -290,7 +298,7 @@ class _Device:
 
     def _in_whole(self, neuron: NDArray[Any]) -> NDArray[np.int64]:
         """The indices in the whole run of neurons of the part, in int64, so that none overflows."""
-        return np.add(neuron, self._part.start, dtype=np.int64, casting="unsafe")
+        return np.add(neuron, self.neurons.start, dtype=np.int64, casting="unsafe")
 
     def end_into(
         self,
@@ -305,7 +313,7 @@ class _Device:
         returns the part's state.
         """
         assert self._session
-        end, part = first_spike + self.n_spikes, self._part
+        end, part = first_spike + self.n_spikes, self.neurons
 
         def part_of_times(n_spikes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
             assert times
