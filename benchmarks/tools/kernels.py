@@ -1,7 +1,7 @@
 """Compare kernels: with noise, features and the like with one without, or those of two commits.
 
-    python -m benchmarks.tools.kernels BACKEND [--membranes squid RS] [--neurons 8000000]
-    python -m benchmarks.tools.kernels BACKEND --against COMMIT
+    python -m benchmarks.tools.kernels BACKEND [--membranes squid RS] [--neurons N ...]
+    python -m benchmarks.tools.kernels BACKEND --against COMMIT [--neurons N ...]
 
 The first measures in one process, case after case, in several rounds. The second measures the squid
 at COMMIT and at HEAD, in both precisions and for several numbers of neurons, in processes that take
@@ -13,7 +13,8 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from hhplug import Simulator, Stimulus, membranes
 from hhplug.features.definitions import FEATURES
 
 ROUNDS = 3
-SIZES = (1, 10_000, 1_000_000, 8_000_000)  # neurons of two commits
+SIZES = (1, 10_000, 1_000_000, 8_000_000)  # neurons; cases are compared with the last
 FIRST_EIGHT = tuple(FEATURES)[:8]
 
 
@@ -57,10 +58,13 @@ CASES: dict[str, tuple[Callable[[np.ndarray], Stimulus], dict[str, Any]]] = {
 }
 
 
-def compare_cases(backend: str, dtype: str, names: list[str], n: int, cases: list[str]) -> None:
+def compare_cases(
+    backend: str, dtype: str, names: list[str], sizes: Sequence[int], cases: list[str]
+) -> None:
     """Print the speed of each case, and its ratio to that of the first one."""
-    print("| membrane | case | neuron-steps/s | of the first one's |\n|---|---|---|---|")
-    for name in names:
+    print("| membrane | neurons | case | neuron-steps/s | of the first one's |")
+    print("|---|---|---|---|---|")
+    for name, n in product(names, sizes):
         membrane = getattr(membranes, name)
         arguments = {"parameters": spread_parameters(membrane, n), "membrane": membrane}
         usual = Simulator(backend, dtype, **arguments)
@@ -78,10 +82,10 @@ def compare_cases(backend: str, dtype: str, names: list[str], n: int, cases: lis
         for k, case in enumerate(cases):
             ratio = median(seconds[:, 0] / seconds[:, k])
             speed = n / median(seconds[:, k])
-            print(f"| {name} {dtype} | {case} | {speed:.3e} | {ratio:.3f} |", flush=True)
+            print(f"| {name} {dtype} | {n:,} | {case} | {speed:.3e} | {ratio:.3f} |", flush=True)
 
 
-def compare_commits(backend: str, against: str) -> None:
+def compare_commits(backend: str, against: str, sizes: Sequence[int]) -> None:
     """Print the ratio of HEAD's speed to that of another commit."""
     print(f"| dtype | neurons | at {against}, neuron-steps/s | at HEAD | HEAD's of {against}'s |")
     print("|---|---|---|---|---|")
@@ -92,20 +96,20 @@ def compare_commits(backend: str, against: str) -> None:
             sites.append(install(commit, Path(folder) / commit))
         for dtype in DTYPES:
             seconds = np.array(
-                [[_measured(site, backend, dtype) for site in sites] for _ in range(ROUNDS)]
+                [[_measured(site, backend, dtype, sizes) for site in sites] for _ in range(ROUNDS)]
             )
-            for k, n in enumerate(SIZES):
+            for k, n in enumerate(sizes):
                 before, now = (n / median(seconds[:, which, k]) for which in (0, 1))
                 ratio = median(seconds[:, 0, k] / seconds[:, 1, k])
                 print(f"| {dtype} | {n:,} | {before:.3e} | {now:.3e} | {ratio:.3f} |", flush=True)
 
 
-def _measured(site: Path, backend: str, dtype: str) -> list[float]:
-    """Seconds of a step of each of SIZES, in a process that imports hhplug from a folder."""
+def _measured(site: Path, backend: str, dtype: str, sizes: Sequence[int]) -> list[float]:
+    """Seconds of a step of each size, in a process that imports hhplug from a folder."""
     script = TOP / "benchmarks" / "tools" / "block_times.py"
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, script, backend, dtype, *map(str, SIZES)],
+        [sys.executable, script, backend, dtype, *map(str, sizes)],
         env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,
         text=True,
@@ -120,14 +124,15 @@ def main() -> None:
     parser.add_argument("backend")
     parser.add_argument("--against", metavar="COMMIT", help="compare HEAD with this commit")
     parser.add_argument("--membranes", nargs="+", default=["squid"], choices=membranes.__all__)
-    parser.add_argument("--neurons", type=int, default=8_000_000)
+    parser.add_argument("--neurons", nargs="+", type=int, help="one number or several")
     parser.add_argument("--dtype", default="float32", choices=DTYPES)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     options = parser.parse_args()
     if options.against:
-        compare_commits(options.backend, options.against)
+        compare_commits(options.backend, options.against, options.neurons or SIZES)
     else:
-        cases = options.dtype, options.membranes, options.neurons, options.cases
+        sizes = options.neurons or SIZES[-1:]
+        cases = options.dtype, options.membranes, sizes, options.cases
         compare_cases(options.backend, *cases)
 
 

@@ -64,10 +64,12 @@ def test_the_table_has_a_line_for_each_membrane_and_case(capsys):
         kernels.main()
     _, _, *lines = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert [row[:2] for row in rows] == [
-        [f"{membrane} float64", case] for membrane in ("squid", "RS") for case in kernels.CASES
+    assert [row[:3] for row in rows] == [
+        [f"{membrane} float64", "20", case]
+        for membrane in ("squid", "RS")
+        for case in kernels.CASES
     ]
-    assert [row[3] for row in rows if row[1] == "held"] == ["1.000", "1.000"]
+    assert [row[4] for row in rows if row[2] == "held"] == ["1.000", "1.000"]
     assert all(float(speed) > 0.0 for *_, speed, _ in rows)
 
 
@@ -82,16 +84,18 @@ runpy.run_path({str(script)!r}, run_name='__main__')"
 def test_two_commits_are_measured_in_turn(capsys, tmp_path):
     measured = []
 
-    def times(site, *_):
+    def times(site, backend, dtype, sizes):
         measured.append(site)
-        return [1e-6 if site == tmp_path / "HEAD" else 2e-6] * len(kernels.SIZES)
+        assert backend == "numpy"
+        assert dtype in kernels.DTYPES
+        return [1e-6 if site == tmp_path / "HEAD" else 2e-6] * len(sizes)
 
     with (
         patch.object(kernels, "install", lambda commit, _: tmp_path / commit),
         patch.object(kernels, "_measured", times),
     ):
-        kernels.compare_commits("numpy", "main~1")
+        kernels.compare_commits("numpy", "main~1", [1, 300])
     assert measured[:4] == [tmp_path / "main~1", tmp_path / "HEAD"] * 2
     _, _, *lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * len(kernels.SIZES)
+    assert len(lines) == 2 * 2
     assert all(line.endswith("| 2.000 |") for line in lines)
