@@ -145,7 +145,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.plot:
         plotting.check_file(options.plot)
     all_V = options.save or options.store
-    features = tuple(FEATURES) if options.features == ["all"] else tuple(options.features)
     first, last = options.current
     amplitude = first if first == last else np.linspace(first, last, neurons)
     simulator = Simulator(
@@ -165,7 +164,7 @@ def _run(options: argparse.Namespace) -> int:
             record=("V",) if options.plot or all_V else (),
             record_neurons=None if all_V else plotting.spread(neurons, plotting.TRACES),
             record_every=whole("--record-every", options.record_every, 1),
-            features=features,
+            features=options.features,
             window=options.window,
             progress=wants_progress(options),
             store=options.store,

@@ -10,10 +10,15 @@ from hhplug.features.definitions import FEATURES
 
 
 def checked_features(features: Any) -> tuple[str, ...]:
-    """The names of features, of which there may be none. Raises InvalidInput for other names."""
+    """The names of features, of which there may be none, or "all". Raises InvalidInput for others.
+
+    Of a list, "all" may be the only name.
+    """
     if not isinstance(features, Iterable):
         raise InvalidInput(f"features must be names of {', '.join(FEATURES)}, got {features!r}")
     names = (features,) if isinstance(features, str) else tuple(features)
+    if names == ("all",):
+        return tuple(FEATURES)
     for name in names:
         checks.choice("feature", name, FEATURES)
     if len(set(names)) < len(names):

@@ -169,7 +169,8 @@ class Simulator:
             the same run, the run goes on from its last commit, on the same backend and kind of
             device. The result reads samples and spikes when they are used.
         features: names of features to compute while the run goes on, such as "spike_count",
-            "isi_cv" or "V_mean", which `result.features` has; traces needn't be recorded for them.
+            "isi_cv" or "V_mean", or "all", which `result.features` has; traces needn't be recorded
+            for them.
         window: (start, stop) in ms, of the features; by default the whole run. A run that resumes
             one with the same features and window goes on with them.
 

@@ -239,8 +239,15 @@ def test_a_simulator_computes_features_without_keeping_a_trace():
         _ = trace.features
 
 
+@pytest.mark.parametrize("features", ["all", ["all"]])
+def test_all_features_have_one_name(features):
+    result = Simulator("numpy").run(1.0, record=(), features=features)
+    assert tuple(result.features) == tuple(FEATURES)
+
+
 def test_every_wrong_request_is_refused_by_name():
     refused = {
+        "unknown feature 'all'": {"features": ("V_min", "all")},
         "unknown feature 'isi_vc'": {"features": ("isi_vc",)},
         "features must name each feature once": {"features": ("V_min", "V_min")},
         "features must be names of spike_count": {"features": 3},
