@@ -27,12 +27,12 @@ SECONDS = 0.8  # s, of the run whose blocks are timed
 LEAST_BLOCKS = 5  # that are timed; the first two and the last are not
 
 
-def squid(backend: str, dtype: str, n: int) -> Simulator:
-    """A Simulator of n neurons with their own parameters."""
+def varied(n: int) -> HHParameters:
+    """Parameters of the squid that differ by up to SPREAD from neuron to neuron."""
     spread = np.random.default_rng(1952).uniform(1.0 - SPREAD, 1.0 + SPREAD, (7, n))
     usual = vars(HHParameters()).items()
-    values = {name: row * value for (name, value), row in zip(usual, spread, strict=True)}
-    return Simulator(backend, dtype, HHParameters(**values))
+    rows = zip(usual, spread, strict=True)
+    return HHParameters(**{name: row * value for (name, value), row in rows})
 
 
 def seconds_per_step(sim: Simulator, stimulus: Stimulus, **arguments: Any) -> float:
@@ -70,7 +70,7 @@ def main(backend: str, dtype: str, *numbers: str) -> None:
     """Print the seconds of a step, one line for each number of neurons."""
     for n in map(int, numbers):
         stimulus = Stimulus.constant(np.linspace(*CURRENTS, n))
-        print(seconds_per_step(squid(backend, dtype, n), stimulus), flush=True)
+        print(seconds_per_step(Simulator(backend, dtype, varied(n)), stimulus), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.tools.block_times import varied
 from hhplug import FeatureSimulator, HHParameters, Result, Simulator, Stimulus
 from hhplug.features.definitions import FEATURES
 
@@ -92,14 +93,6 @@ def _row(options: argparse.Namespace, n: int, steps: int, kind: str) -> str:
         seconds, of_run = timed(partial(run, sim, n, steps * DT, record=(), **KINDS[kind]))
         cells.append(f"{1e3 * seconds:.1f} ms")
     return f"| {' | '.join([*cells, f'{1e3 * of_run:.1f} ms'])} |"
-
-
-def varied(n: int) -> HHParameters:
-    """Parameters that differ by up to 2 % from neuron to neuron."""
-    spread = np.random.default_rng(1952).uniform(0.98, 1.02, (7, n))
-    usual = vars(HHParameters()).items()
-    rows = zip(usual, spread, strict=True)
-    return HHParameters(**{name: row * value for (name, value), row in rows})
 
 
 def run(sim: Simulator, n: int, T: float, **arguments: Any) -> Result:
