@@ -43,11 +43,33 @@ def numbers(first, COUNT: tl.constexpr):
 
 
 @triton.jit
-def with_others(I, row, gains, gain_row, J, inside, FAST: tl.constexpr):  # noqa: E741
-    """The current I and Σ gain · waveform of this row from the second waveform on."""
-    for j in range(1, J):
-        I = tl.fma(read(gains + j * gain_row, inside, FAST), tl.load(row + j), I)  # noqa: E741
+def first_of(row, inside, CURRENT: tl.constexpr, FAST: tl.constexpr):
+    """The first value that a step's current is made of. row: that of the step."""
+    return read(row, inside, FAST) if CURRENT == "array" else tl.load(row)
+
+
+@triton.jit
+def current_of(
+    first, row, gain_0, gains, gain_row, J, leak, per_C_m, inside,
+    CURRENT: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
+    """The current of a step, whose first value is given, plus the leak."""
+    if CURRENT == "array":
+        I = tl.fma(first, per_C_m, leak)  # noqa: E741
+    else:
+        I = tl.fma(gain_0, first, leak)  # noqa: E741
+        if CURRENT != "waveform":
+            for j in range(1, J):
+                I = tl.fma(read(gains + j * gain_row, inside, FAST), tl.load(row + j), I)  # noqa: E741
     return I
+
+
+@triton.jit
+def take_samples(samples, at, y, recorded, sampled, STATES: tl.constexpr, FAST: tl.constexpr):
+    """Write the states of which samples are kept."""
+    for s in tl.static_range(STATES):
+        if recorded & (1 << s):
+            write(samples[s] + at, y[s], sampled, FAST)
 
 
 # What Triton must not compile anew for: 1 and multiples of 16, and addresses that are such.
@@ -126,20 +148,24 @@ def hh(
     per_step = tl.load(table + 1)
     scalars = numbers(table + 2, SCALARS)
     constants = numbers(table + 2 + SCALARS, CONSTANTS)
+    of_noise = table + 2 + SCALARS + CONSTANTS
+    of_features = of_noise + (1 if NOISE else 0)
     # The next step's value of the current is on its way while a step is computed.
     if CURRENT == "array":
         next_row = current + i * array_per_neuron
         length = tl.where(array_per_neuron != 0, N, 1)
-        I_next = read(next_row, inside, FAST)
+        gains, gain_row, gain_0 = current, 0, leak  # not used
     else:
+        next_row = current
+        length = 1 if CURRENT == "waveform" else J
         gains = gain + i * gain_per_neuron
         gain_row = tl.where(gain_per_neuron != 0, N, 1)
         gain_0 = read(gains, inside, FAST)
-        next_row = current
-        I_next = tl.load(next_row)
-        length = 1 if CURRENT == "waveform" else J
+    I_next = first_of(next_row, inside, CURRENT, FAST)
     if CURRENT == "held":
-        I = with_others(tl.fma(gain_0, I_next, leak), current, gains, gain_row, J, inside, FAST)  # noqa: E741
+        I = current_of(  # noqa: E741
+            I_next, next_row, gain_0, gains, gain_row, J, leak, per_C_m, inside, CURRENT, FAST
+        )  # fmt: skip
     if NOISE:
         process_row = tl.where(process_per_neuron != 0, N, 1)
         decay, kick, sigma = several(process + i * process_per_neuron, process_row, 3, inside, FAST)
@@ -151,8 +177,7 @@ def hh(
         x = read(state + STATES * N + i, inside, FAST)
         if begins != 0:
             word = word_of(phase, words_of(first_four, low, high, seed, noise_stream, FAST))
-            scale = tl.load(table + 2 + SCALARS + CONSTANTS)
-            x = scale * deviate(word, quantiles, FAST).to(x.dtype)
+            x = tl.load(of_noise) * deviate(word, quantiles, FAST).to(x.dtype)
     at = tl.where(inside, i, -1)
     if some != 0:
         at = tl.where(inside, read(column + i, inside, FAST).to(tl.int64), -1)
@@ -164,7 +189,7 @@ def hh(
     if neuron is not None:
         spikes = tl.where(inside, read(spike_count + i, inside, FAST), 0)
     if FEATURES:
-        onset_rise = tl.load(table + 2 + SCALARS + CONSTANTS + (1 if NOISE else 0))
+        onset_rise = tl.load(of_features)
         summed, previous = load_sums(y[0], in_dtype, i, N, inside, FEATURES, FAST)
         if (sums_first < 0) & (sums_last >= 0):
             summed = sum_sample(summed, previous, y[0], onset_rise, FEATURES)
@@ -175,69 +200,72 @@ def hh(
                 )  # fmt: skip
         event = next_event(sums_step, -1, sums_first, sums_last)
 
-    # A turn has one step, or with noise the four whose next ones share a counter; of the first turn
-    # and the last, some may be outside the block.
-    for turn in tl.range(
-        (phase + 1) >> 2 if NOISE else 0,
-        ((phase + steps) >> 2) + 1 if NOISE else steps,
-        loop_unroll_factor=1 if NOISE else UNROLL,
-    ):
-        if NOISE:
-            words = words_of(first_four + turn, low, high, seed, noise_stream, FAST)
-        for j in tl.static_range(4 if NOISE else 1):
-            k = 4 * turn + j - phase - 1 if NOISE else turn
-            in_block = k.to(tl.uint32) < steps.to(tl.uint32) if NOISE else True
-            if in_block:
-                if CURRENT == "array":
-                    I = tl.fma(I_next, per_C_m, leak)  # noqa: E741
-                elif CURRENT != "held":
-                    I = tl.fma(gain_0, I_next, leak)  # noqa: E741
-                    if CURRENT == "waveforms":
-                        I = with_others(I, next_row, gains, gain_row, J, inside, FAST)  # noqa: E741
-                if CURRENT != "held":
-                    next_row += length
-                    if CURRENT == "array":
-                        I_next = read(next_row, inside, FAST)
-                    else:
-                        I_next = tl.load(next_row)
-                if RECORD:  # noqa: SIM102 (the one is known to the compiler)
-                    if k == next_sample:
-                        for s in tl.static_range(STATES):
-                            if recorded & (1 << s):
-                                write(samples[s] + at, y[s], sampled, FAST)
-                        at += columns
-                        next_sample += every
-                if FEATURES:
-                    summed, event = take_event(
-                        summed, y[0], k, event, sums, in_dtype, i, N, inside,
-                        sums_step, sums_first, sums_last, FEATURES, FAST,
-                    )  # fmt: skip
-                V, I_ext = y[0], I
-                if NOISE:
-                    I_ext = tl.fma(sigma, x, I)
-                    x = decay * x + kick * deviate(words[j], quantiles, FAST).to(x.dtype)
-                y, slope, end_slope, conductance = membrane_step(
-                    y, I_ext, own, scalars, constants, FAST
+    # The steps from one event of the features to the next; without features, all steps.
+    begin = tl.zeros((), tl.int32)
+    while begin < steps:
+        end = steps
+        if FEATURES:
+            summed, event = take_event(
+                summed, y[0], begin, event, sums, in_dtype, i, N, inside,
+                sums_step, sums_first, sums_last, FEATURES, FAST,
+            )  # fmt: skip
+            end = tl.minimum(event, steps)
+        # A turn has one step, or with noise the four whose next ones share a counter; of the first
+        # turn and the last, some may be outside these steps.
+        for turn in tl.range(
+            (phase + begin + 1) >> 2 if NOISE else begin,
+            ((phase + end) >> 2) + 1 if NOISE else end,
+            loop_unroll_factor=1 if NOISE else UNROLL,
+        ):
+            if NOISE:
+                words = words_of(first_four + turn, low, high, seed, noise_stream, FAST)
+            for j in tl.static_range(4 if NOISE else 1):
+                k = 4 * turn + j - phase - 1 if NOISE else turn
+                in_these = (
+                    (k - begin).to(tl.uint32) < (end - begin).to(tl.uint32) if NOISE else True
                 )
-                # The comparison is false for NaN.
-                invalid_from = tl.where(
-                    conductance <= most_open, invalid_from, tl.minimum(invalid_from, k)
-                )
-                if FEATURES:
-                    summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
-                if (SPIKES | SHAPE) & FEATURES:
-                    spikes, summed = note_crossings(
-                        spikes, summed, V, y[0], threshold, slope * per_step, end_slope * per_step,
-                        i, k, total, neuron, step, fraction, room,
-                        sums, N, sums_step, sums_first, sums_last, NOTE, FEATURES,
-                    )  # fmt: skip
-                elif neuron is not None:
-                    spikes = note_spikes(
-                        spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
-                        i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
-                    )  # fmt: skip
-                elif spike_count is not None:
-                    spikes = count_spikes(spikes, V, y[0], threshold, FAST)
+                if in_these:
+                    if CURRENT != "held":
+                        I = current_of(  # noqa: E741
+                            I_next, next_row, gain_0, gains, gain_row, J, leak, per_C_m, inside,
+                            CURRENT, FAST,
+                        )  # fmt: skip
+                        next_row += length
+                        I_next = first_of(next_row, inside, CURRENT, FAST)
+                    if RECORD:  # noqa: SIM102 (the one is known to the compiler)
+                        if k == next_sample:
+                            take_samples(samples, at, y, recorded, sampled, STATES, FAST)
+                            at += columns
+                            next_sample += every
+                    V, I_ext = y[0], I
+                    if NOISE:
+                        I_ext = tl.fma(sigma, x, I)
+                    y, slope, end_slope, conductance = membrane_step(
+                        y, I_ext, own, scalars, constants, FAST
+                    )
+                    if NOISE:
+                        x = decay * x + kick * deviate(words[j], quantiles, FAST).to(x.dtype)
+                    # The comparison is false for NaN.
+                    invalid_from = tl.where(
+                        conductance <= most_open, invalid_from, tl.minimum(invalid_from, k)
+                    )
+                    if FEATURES:
+                        summed = sum_sample(summed, V, y[0], onset_rise, FEATURES)
+                    if (SPIKES | SHAPE) & FEATURES:
+                        spikes, summed = note_crossings(
+                            spikes, summed, V, y[0], threshold,
+                            slope * per_step, end_slope * per_step,
+                            i, k, total, neuron, step, fraction, room, sums, N,
+                            sums_step, sums_first, sums_last, NOTE, FEATURES,
+                        )  # fmt: skip
+                    elif neuron is not None:
+                        spikes = note_spikes(
+                            spikes, V, y[0], threshold, slope * per_step, end_slope * per_step,
+                            i.to(tl.int32), k, total, neuron, step, fraction, room, ordinal, FAST,
+                        )  # fmt: skip
+                    elif spike_count is not None:
+                        spikes = count_spikes(spikes, V, y[0], threshold, FAST)
+        begin = end
 
     for s in tl.static_range(STATES):
         write(state + s * N + i, y[s], inside, FAST)
