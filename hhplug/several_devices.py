@@ -69,9 +69,9 @@ class SeveralDevices(Backend):
 class _Session(Session):
     """The sessions of all parts.
 
-    What only enqueues work is done by the calling thread, for one device after the other: threads
-    that all need Python wait for each other longer than that takes. What waits or copies much is
-    done for all devices at once.
+    What only enqueues work, or copies little, is done by the calling thread, for one device after
+    the other: threads that all need Python wait for each other longer than that takes. What copies
+    much is done for all devices at once.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class _Session(Session):
         self._problem, self._results = problem, results
         n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
         self._devices: list[_Device] = []
-        self._threads = ThreadPoolExecutor(count, "hhplug devices")
+        self._threads = ThreadPoolExecutor(max(1, count - 1), "hhplug devices")
         self._spikes: OrderedSpikes | None = None
         uploaded = True  # whether the devices have what depends on parameters and stimulus
         for i, (name, backend) in enumerate(backends[:count]):
@@ -103,7 +103,12 @@ class _Session(Session):
     def advance(self, n_steps: int) -> Block:
         each = self._at_once if self._problem.current.array else self._in_turn  # rows to upload
         blocks = each([partial(device.advance, n_steps) for device in self._devices])
-        return _Block(self._at_once, list(zip(self._devices, blocks, strict=True)))
+        problem = self._problem
+        spikes = problem.spikes != "off" and not problem.ordered_spikes
+        much = problem.record or problem.features or spikes  # to be read
+        return _Block(
+            self._at_once if much else self._in_turn, list(zip(self._devices, blocks, strict=True))
+        )
 
     def state(self) -> State:
         problem, new = self._problem, self._results.empty
@@ -143,15 +148,18 @@ class _Session(Session):
         return [call() for call in calls]
 
     def _at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """Make the calls in a thread each; return their results.
+        """Make the calls in a thread each, the last of them in this one; return their results.
 
-        Raises the first error as soon as there is one. `close` waits for the other calls.
+        Raises the first error that is known when this thread's call is done, or as soon as there is
+        one. `close` waits for the other calls.
         """
-        futures = [self._threads.submit(call) for call in calls]
+        *others, own = calls
+        futures = [self._threads.submit(call) for call in others]
+        result = own()
         wait(futures, return_when=FIRST_EXCEPTION)
         for future in filter(Future.done, futures):
             future.result()
-        return [future.result() for future in futures]
+        return [*(future.result() for future in futures), result]
 
     def close(self) -> None:
         self.__exit__(None, None, None)
@@ -207,18 +215,18 @@ class _Part(NamedTuple):
 class _Block(Block):
     """The same steps of all parts, each with its device and the Block that its session returned.
 
-    at_once: makes calls in a thread each.
+    each: makes calls, in turn or at once.
     """
 
     def __init__(
         self,
-        at_once: "Callable[[Sequence[Callable[[], _Found]]], list[_Found]]",
+        each: "Callable[[Sequence[Callable[[], _Found]]], list[_Found]]",
         parts: "list[tuple[_Device, Block]]",
     ):
-        self._at_once, self._parts = at_once, parts
+        self._each, self._parts = each, parts
 
     def read(self, out: Recorded) -> None:
-        for found in self._at_once(
+        for found in self._each(
             [partial(device.read, block, out) for device, block in self._parts]
         ):
             out.spikes += found.spikes

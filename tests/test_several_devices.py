@@ -220,12 +220,12 @@ def test_threads_prepare_a_run_only_where_much_is_uploaded(threads, changes, her
     again, main = problem(stimulus=Stimulus.constant(CURRENT)), [threading.current_thread()]
     several = fresh(2)
     simulate(again, several)
-    assert threading.current_thread() not in threads["prepare"]
+    assert len(set(threads["prepare"])) == 2
     assert set(threads["advance"]) == set(main)
     threads.clear()
     given = {"stimulus": again.stimulus, "parameters": again.parameters}
     ours = simulate(problem(**given | changes), several)
-    assert threads["prepare"] == main * 2 if here else main[0] not in threads["prepare"]
+    assert (threads["prepare"] == main * 2) == here
     assert_same(ours, simulate(problem(**given | changes), on(1, "host")))
 
 
@@ -246,7 +246,7 @@ def test_each_device_has_room_for_as_many_samples_as_one_alone(monkeypatch):
 
 def test_threads_upload_the_rows_of_an_array(threads):
     simulate(problem(**CASES["array"]), fresh(2))
-    assert threading.current_thread() not in threads["advance"]
+    assert len(set(threads["advance"])) == 2
 
 
 def test_the_end_comes_home_from_all_devices_at_once():
@@ -365,7 +365,8 @@ def test_a_failure_on_one_device_names_it_and_closes_everything(what):
         simulate(problem(), failing.on(3))
     assert raised.value is failing.error
     assert raised.value.__notes__ == ["This was raised on device 2 (a chip)."]
-    assert failing.closed == failing.opened == (2 if what == "prepare" else 3)
+    assert failing.closed == failing.opened
+    assert failing.opened <= 2 if what == "prepare" else failing.opened == 3
     assert failing.steps <= (3 * 2 * BLOCK if what in ("advance", "read") else 3 * STEPS)
     assert not [each for each in threading.enumerate() if "device" in each.name]
 
