@@ -6,7 +6,8 @@ the speed too, on a machine that does nothing else.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -51,17 +52,22 @@ def spread_parameters(membrane: Membrane, neurons: int) -> dict[str, Any]:
     }
 
 
-def trace_error(membrane: Membrane, backend: str, dtype: Any) -> float:
-    """The largest difference of V from the reference's over TRACE_T, mV."""
+def trace(membrane: Membrane, backend: str, dtype: Any) -> np.ndarray:
+    """V of NEURONS neurons over TRACE_T, mV: (samples, neurons)."""
     parameters = spread_parameters(membrane, NEURONS)
     stimulus = Stimulus.constant(np.linspace(*CURRENTS[membrane.name], NEURONS))
-    ours, reference = (
-        Simulator(name, precision, parameters, membrane=membrane).run(
-            TRACE_T, DT, stimulus=stimulus, record="V", record_every=10, spikes="off"
-        )["V"]
-        for name, precision in ((backend, dtype), ("reference", "float64"))
-    )
-    return float(np.abs(ours - reference).max())
+    sim = Simulator(backend, dtype, parameters, membrane=membrane)
+    return sim.run(TRACE_T, DT, stimulus=stimulus, record_every=10, spikes="off").V
+
+
+@cache
+def reference_trace(membrane: Membrane) -> np.ndarray:
+    return trace(membrane, "reference", "float64")
+
+
+def trace_error(membrane: Membrane, backend: str, dtype: Any) -> float:
+    """The largest difference of V from the reference's over TRACE_T, mV."""
+    return float(np.abs(trace(membrane, backend, dtype) - reference_trace(membrane)).max())
 
 
 def spike_time_error(membrane: Membrane, backend: str, dtype: Any) -> float | None:
@@ -85,9 +91,11 @@ def spike_time_error(membrane: Membrane, backend: str, dtype: Any) -> float | No
     return float(np.abs(spikes.time - time).max())
 
 
-def speed(membrane: Membrane, backend: str, dtype: Any, neurons: int) -> float:
+def speed(
+    membrane: Membrane, backend: str, dtype: Any, neurons: int, parameters: Mapping[str, Any]
+) -> float:
     """Neuron-steps/s of a warm run that counts spikes."""
-    sim = Simulator(backend, dtype, spread_parameters(membrane, neurons), membrane=membrane)
+    sim = Simulator(backend, dtype, parameters, membrane=membrane)
     stimulus = Stimulus.constant(np.linspace(*CURRENTS[membrane.name], neurons))
     runs = [
         sim.run(SPEED_STEPS * DT, DT, stimulus=stimulus, record=(), spikes="counts")
@@ -99,6 +107,7 @@ def speed(membrane: Membrane, backend: str, dtype: Any, neurons: int) -> float:
 def rows(backends: list[str], neurons: int) -> Iterator[list[str]]:
     for name in membranes.__all__:
         membrane: Membrane = getattr(membranes, name)
+        parameters = spread_parameters(membrane, neurons)
         for backend in backends:
             for dtype in DTYPES:
                 time = spike_time_error(membrane, backend, dtype)
@@ -109,7 +118,9 @@ def rows(backends: list[str], neurons: int) -> Iterator[list[str]]:
                     f"{trace_error(membrane, backend, dtype):.1e} mV",
                     "" if time is None else f"{time:.1e} ms",
                 ]
-                yield row + ([f"{speed(membrane, backend, dtype, neurons):.2e}"] if neurons else [])
+                if neurons:
+                    row.append(f"{speed(membrane, backend, dtype, neurons, parameters):.2e}")
+                yield row
 
 
 def main() -> None:
