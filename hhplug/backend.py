@@ -315,6 +315,14 @@ class Session(ABC):
         problem.SUMS: (sums, n_neurons) in float64, in the order of `features.definitions.sums_of`.
         """
 
+    def state_into(self, variables: NDArray[Any]) -> None:  # noqa: B027 (nothing needs it)
+        """Say where the variables of the state at the run's end are wanted.
+
+        It is called in a run on several devices when the last block is enqueued, with the
+        `variables` that `end_into` gets. A backend can begin to fill them while it reads that
+        block. By default nothing is done.
+        """
+
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
         """Begin to fill these arrays with what `state` and `ordered_spikes` return.
 

@@ -83,6 +83,8 @@ class _Session(Session):
         results: BufferPool,
     ):
         self._problem, self._results = problem, results
+        self._step = problem.start_step
+        self._variables: NDArray[Any] | None = None  # for the state at the run's end
         n, count = problem.n_neurons, min(problem.n_neurons, len(backends))
         self._devices: list[_Device] = []
         self._threads = ThreadPoolExecutor(max(1, count - 1), "hhplug devices")
@@ -104,6 +106,11 @@ class _Session(Session):
         each = self._at_once if self._problem.current.array else self._in_turn  # rows to upload
         blocks = each([partial(device.advance, n_steps) for device in self._devices])
         problem = self._problem
+        self._step += n_steps
+        if self._step == problem.end_step:
+            self._variables = self._new_variables()
+            for device in self._devices:
+                device.state_into(self._variables)
         spikes = problem.spikes != "off" and not problem.ordered_spikes
         much = problem.record or problem.features or spikes  # to be read
         return _Block(
@@ -112,9 +119,8 @@ class _Session(Session):
 
     def state(self) -> State:
         problem, new = self._problem, self._results.empty
-        shape = len(problem.membrane.states), problem.n_neurons
-        variables = new(shape, problem.dtype or "float64")
-        counts = times = None
+        variables = self._new_variables() if self._variables is None else self._variables
+        self._variables = counts = times = None
         if problem.ordered_spikes:
             counts = new((problem.n_neurons,), np.int64)
             if problem.spikes == "times":
@@ -130,6 +136,10 @@ class _Session(Session):
             for name in states[0].carry
         }
         return State(variables, carry, all(state.known_finite for state in states))
+
+    def _new_variables(self) -> NDArray[Any]:
+        shape = len(self._problem.membrane.states), self._problem.n_neurons
+        return self._results.empty(shape, self._problem.dtype or "float64")
 
     def _side_by_side(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """One array of what all parts carry, (…, n)."""
@@ -307,6 +317,12 @@ class _Device:
     def _in_whole(self, neuron: NDArray[Any]) -> NDArray[np.int64]:
         """The indices in the whole run of neurons of the part, in int64, so that none overflows."""
         return np.add(neuron, self.neurons.start, dtype=np.int64, casting="unsafe")
+
+    def state_into(self, variables: NDArray[Any]) -> None:
+        """Say where the state of all neurons is wanted at the run's end."""
+        assert self._session
+        with self._named():
+            self._session.state_into(variables[:, self.neurons])
 
     def end_into(
         self,

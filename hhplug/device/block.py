@@ -8,7 +8,7 @@ import numpy as np
 from hhplug.backend import Block, Recorded
 from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Event
-from hhplug.device.launch import ANY, N_FLAGS, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
+from hhplug.device.launch import ANY, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
 from hhplug.device.transfers import Copy
 
 if TYPE_CHECKING:
@@ -37,26 +37,38 @@ class DeviceBlock(Block):
     def read(self, out: Recorded) -> None:
         session, slot = self._session, self._slot
         assert slot.done
-        flags = np.empty(N_FLAGS, UNSIGNED)
+        assert slot.found is not None
         copies = [Copy(array, slot.samples[name]) for name, array in out.samples.items()]
-        copies.append(Copy(flags.view(INT), slot.flags))
         counted = session.spike_count.size > 0
         if counted:
             assert slot.spike_count is not None
             copies.append(Copy(session.spike_count, slot.spike_count))
         with session.device.current():
-            session.device.transfers.to_host(slot.done, copies)
+            if self._is_last:
+                session.begin_state()
+            if copies:
+                session.device.transfers.to_host(slot.done, copies)
+            slot.done.synchronize()
             if counted:
                 out.spike_count += session.spike_count
-            total, any_invalid = int(flags[TOTAL]), bool(flags[ANY])
+            total, any_invalid = self._total(), bool(slot.found[ANY])
             if total > session.room:
                 self._replay(out)
             elif slot.spikes and total:
-                last = self._first + self._work.n_steps == session.problem.end_step
-                self._give_spikes(out, slot.spikes, slot.done, total, self._first, last)
+                self._give_spikes(out, slot.spikes, slot.done, total, self._first, self._is_last)
             session.note_validity(not any_invalid)
             if any_invalid:
                 self._give_invalid(out, slot.invalid, slot.done)
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the run ends with the block."""
+        return self._first + self._work.n_steps == self._session.problem.end_step
+
+    def _total(self) -> int:
+        """The spikes of the latest launch, those for which there was no room too."""
+        assert self._slot.found is not None
+        return int(self._slot.found.view(UNSIGNED)[TOTAL])
 
     def _give_invalid(self, out: Recorded, invalid: InvalidRoom, ready: Event) -> None:
         first = np.empty(self._session.problem.n_neurons, INT)
@@ -106,10 +118,8 @@ class DeviceBlock(Block):
             first = self._first + done
             again = replace(work, n_steps=steps, first_step=first, current=current)
             ready = session.enqueue(again, self._slot)
-            found = np.empty(1, UNSIGNED)
-            copies = [Copy(found.view(INT), spikes.total)]
-            session.device.transfers.to_host(ready, copies)
-            total = int(found[0])
+            ready.synchronize()
+            total = self._total()
             if total > session.room:
                 steps = max(1, steps // 2)
                 continue

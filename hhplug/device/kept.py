@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hhplug.buffer_pool import BufferPool
 from hhplug.device.interface import Arrays, Device, Shapes, Stream
+from hhplug.device.launch import N_FLAGS, SLOTS
 from hhplug.errors import NotEnoughMemory
 
 
@@ -46,8 +50,8 @@ class Allocation:
 
 
 class KeptMemory:
-    """The memory of one backend's closed sessions, at most one allocation for each purpose, and
-    their streams.
+    """The memory of one backend's closed sessions, at most one allocation for each purpose, their
+    streams, and where their flags come home.
 
     It belongs to the backend, and is freed with it. Calls are made within device.current().
 
@@ -59,6 +63,7 @@ class KeptMemory:
         self.results.pin = device.pin
         self._kept: dict[str, Allocation] = {}
         self._streams: list[Stream] = []  # all of whose work is done
+        self._flags: list[NDArray[np.int32]] = []
         self._lock = Lock()
         device.keepers.add(self)
         # Without the callback's reference to self, which would keep it alive.
@@ -102,8 +107,21 @@ class KeptMemory:
         with self._lock:
             self._streams.append(stream)
 
+    def take_flags(self) -> NDArray[np.int32]:
+        """Pinned memory for the flags of each slot, (SLOTS, N_FLAGS), that is kept or new."""
+        with self._lock:
+            if self._flags:
+                return self._flags.pop()
+        size = SLOTS * N_FLAGS
+        return self.device.pinned(4 * size).view(np.int32).reshape(SLOTS, N_FLAGS)
+
+    def put_flags(self, flags: NDArray[np.int32]) -> None:
+        """Keep memory to which nothing is written any more."""
+        with self._lock:
+            self._flags.append(flags)
+
     def release(self) -> None:
-        """Free all that is kept."""
+        """Free all that is kept on the device."""
         with self._lock:
             kept, streams = dict(self._kept), self._streams.copy()
             self._kept.clear()

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hhplug.device.interface import Array, Event
 
 # Where each flag of a block is among them. They are zeroed and copied to the host together. Each
 # begins at a multiple of 16 bytes, for which compilers make better code.
 TOTAL, ANY, N_FLAGS = 0, 4, 5
+
+SLOTS = 2  # blocks that may be enqueued and not yet read
 
 
 class SpikeRoom(NamedTuple):
@@ -49,6 +54,8 @@ class Slot:
     invalid: InvalidRoom
     start: Start | None  # None unless spike times are kept
     done: Event | None = None  # happens when its latest block is done; None before the first
+    # (N_FLAGS,) int32, pinned: the flags of the latest launch, once its event has happened
+    found: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)

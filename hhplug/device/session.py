@@ -11,18 +11,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import Block, EndArrays, OrderedSpikes, Session, new_time_arrays
+from hhplug.backend import (
+    Block,
+    EndArrays,
+    OrderedSpikes,
+    Session,
+    TimeArrays,
+    new_time_arrays,
+)
 from hhplug.device.block import DeviceBlock
 from hhplug.device.downloads import StateOnHost
 from hhplug.device.features import DeviceFeatures
 from hhplug.device.inputs import inputs_of, separable_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
 from hhplug.device.kept import Allocation, KeptMemory
-from hhplug.device.launch import Launch, Slot, Start
+from hhplug.device.launch import SLOTS, Launch, Slot, Start
 from hhplug.device.spike_store import SpikeStore
 from hhplug.device.transfers import Begun, Copy, Source
 from hhplug.device.uploads import Sources, upload_all
-from hhplug.device.work_arrays import INT, SLOTS, Views, WorkArrays
+from hhplug.device.work_arrays import INT, Views, WorkArrays
 from hhplug.lowering.program import Program
 from hhplug.problem import Problem
 from hhplug.state import State
@@ -96,9 +103,12 @@ class DeviceSession(Session):
         self._device_samples: dict[str, tuple[Any, Array]] = {}
         self._valid = False  # whether the last block found no invalid neuron
         self._spikes: OrderedSpikes | None = None
+        self._variables: NDArray[Any] | None = None  # where the state comes home, if that is given
+        self._coming: tuple[StateOnHost, Begun] | None = None  # the state, once that is begun
         # What the session holds of the kept memory, while it is open.
         self._given: Allocation | None = None
         self._work: Allocation | None = None
+        self._flags: NDArray[np.int32] | None = None
         self._uploaded: Sources = {}  # once all uploads are enqueued
         self.stream = self.store = self.replay = None
 
@@ -154,6 +164,9 @@ class DeviceSession(Session):
         if self.features:
             self.arrays |= {name: owned[name] for name in self.features.shapes()}
         self.replay, self.slots = views.replay, views.slots
+        self._flags = memory.take_flags()
+        for slot, found in zip(self.slots, self._flags, strict=True):
+            slot.found = found
         if problem.ordered_spikes:
             self.store = SpikeStore(self, views.spike_count)
         self.stream.zero(owned["zeroed"])
@@ -254,25 +267,41 @@ class DeviceSession(Session):
     def enqueue(self, work: Launch, slot: Slot) -> Event:
         """Launch a kernel; return an event that happens when its samples and spikes are written.
 
-        slot: has the launch's flags. Unless the spikes are ordered at the end, spike_count then has
-        those of this launch.
+        slot: has the launch's flags, which are then in slot.found too. Unless the spikes are
+        ordered at the end, spike_count then has those of this launch.
         """
         if work.spike_count is not None and not self.problem.ordered_spikes:
             self.stream.zero(work.spike_count)
         self.stream.zero(slot.flags)
+        assert slot.found is not None
         self.launch(work)
+        self.stream.to_host(slot.found, slot.flags)
         return self.stream.record()
+
+    def state_into(self, variables: NDArray[Any]) -> None:
+        self._variables = variables
+
+    def begin_state(self) -> None:
+        """Begin to bring the state home, after all steps that are enqueued.
+
+        The block that ends the run calls this before it waits for these steps, so that the copy is
+        made while their spikes are put in order.
+        """
+        shape = len(self.program.states), self.problem.n_neurons
+        into = self.results.empty(shape, self.dtype) if self._variables is None else self._variables
+        on_host = StateOnHost(self, into)
+        begun = self.begin_home(on_host.copies)
+        self.hold([begun])
+        self._coming = on_host, begun
 
     def state(self) -> State:
         problem, new = self.problem, self.results.empty
-        variables = new((len(self.program.states), problem.n_neurons), self.dtype)
-        arrays = EndArrays(variables)
+        counts = times = None
         if self.store:  # together with the state, which is faster
             counts = new((problem.n_neurons,), np.int64)
             times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
-            arrays = EndArrays(variables, counts, times)
         with self.device.current():
-            return self._begin_end(arrays)()
+            return self._begin_end(counts, times)()
 
     def ordered_spikes(self) -> OrderedSpikes:
         spikes, self._spikes = self._spikes, None
@@ -280,8 +309,10 @@ class DeviceSession(Session):
         return spikes
 
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
+        if not self._coming:
+            self._variables = arrays.variables
         with self.device.current():
-            finish = self._begin_end(arrays)
+            finish = self._begin_end(arrays.counts, arrays.times, arrays.first_neuron)
 
         def finished() -> State:
             with self.device.current():
@@ -289,15 +320,18 @@ class DeviceSession(Session):
 
         return finished
 
-    def _begin_end(self, arrays: EndArrays) -> Callable[[], State]:
-        on_host = StateOnHost(self, arrays.variables)
-        if arrays.counts is None:
-            begun = [self.begin_home(on_host.copies)]
-            wait = partial(self.finish_home, begun)
-            self.hold(begun)
+    def _begin_end(
+        self, counts: NDArray[np.int64] | None, times: TimeArrays | None, first_neuron: int = 0
+    ) -> Callable[[], State]:
+        if not self._coming:  # the run ends earlier, or goes on
+            self.begin_state()
+        assert self._coming
+        (on_host, begun), self._coming, self._variables = self._coming, None, None
+        if counts is None:
+            wait = partial(self.finish_home, [begun])
         else:
             assert self.store
-            wait = self.store.begin_home(arrays, on_host.copies)
+            wait = self.store.begin_home(counts, times, first_neuron, begun)
 
         def finish() -> State:
             self._spikes = wait()
@@ -389,6 +423,8 @@ class DeviceSession(Session):
             if stream:
                 stream.synchronize()
                 self._memory.put_stream(stream)
+                if self._flags is not None:
+                    self._memory.put_flags(self._flags)
         finally:
             if self.store:
                 self.store.free()
@@ -397,6 +433,7 @@ class DeviceSession(Session):
             # Nothing here may hold arrays any more, or some libraries don't free them.
             self.store = self.replay = None
             self.slots, self.arrays = [], {}
+            self._flags = self._variables = self._coming = None
             self._device_samples.clear()
             work, self._work = self._work, None
             given, self._given = self._given, None

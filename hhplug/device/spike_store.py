@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import EndArrays, OrderedSpikes
+from hhplug.backend import OrderedSpikes, TimeArrays
 from hhplug.device.downloads import spikes_on_host
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
 from hhplug.device.kept import Allocation
@@ -77,58 +77,71 @@ class SpikeStore:
         neuron, step, fraction = spikes_on_host(self._session, spikes, ready, total)
         self._sorter.add(neuron, step + np.int64(first), fraction)
 
-    def begin_home(self, arrays: EndArrays, also: Sequence[Copy]) -> Callable[[], OrderedSpikes]:
-        """Begin to put the spikes of all blocks in order, and to copy them to these arrays.
+    def begin_home(
+        self,
+        counts: NDArray[np.int64],
+        times: TimeArrays | None,
+        first_neuron: int,
+        state: Begun,
+    ) -> Callable[[], OrderedSpikes]:
+        """Begin to put the spikes of all blocks in order, and to copy them to the host.
 
-        also: copies of what is ready already, which are made at the same time.
+        counts, times, first_neuron: those of `EndArrays`. state: copies that were begun already.
 
         The function that is returned waits for all of this. Any thread may call it, within
         device.current().
         """
-        assert arrays.counts is not None
-        if not self._on_host and (arrays.times or arrays.counts.nbytes > SMALL):
+        if not self._on_host and (times or counts.nbytes > SMALL):
             with suppress(NotEnoughMemory):
-                return self._begin_on_device(arrays, arrays.counts, also)
-        return partial(self._by_host, arrays, arrays.counts, also)
+                return self._begin_on_device(counts, times, first_neuron, state)
+        return partial(self._by_host, counts, times, first_neuron, state)
 
     def _by_host(
-        self, arrays: EndArrays, counts: NDArray[np.int64], also: Sequence[Copy]
+        self,
+        counts: NDArray[np.int64],
+        times: TimeArrays | None,
+        first_neuron: int,
+        state: Begun,
     ) -> OrderedSpikes:
-        ready = self._session.stream.record()
-        self._session.device.transfers.to_host(ready, [*also, Copy(counts, self._count, INT)])
-        if not arrays.times:
+        together = Begun(state.done, [*state.left, Copy(counts, self._count, INT)])
+        self._session.finish_home([together])
+        if not times:
             return OrderedSpikes(counts, None)
+        ready = self._session.stream.record()
         for _, part in self._parts:
             self._sort_on_host(part, ready, part.total, part.first_step)
         sorted_ = self._sorter.in_order()
-        filled = arrays.times(len(sorted_[0]))
+        filled = times(len(sorted_[0]))
         for array, values in zip(filled, sorted_, strict=True):
             array[:] = values
-        filled[0][:] += arrays.first_neuron
+        filled[0][:] += first_neuron
         return OrderedSpikes(counts, filled)
 
     def _begin_on_device(
-        self, arrays: EndArrays, counts: NDArray[np.int64], also: Sequence[Copy]
+        self,
+        counts: NDArray[np.int64],
+        times: TimeArrays | None,
+        first_neuron: int,
+        state: Begun,
     ) -> Callable[[], OrderedSpikes]:
         session, filled = self._session, None
-        n, total = session.problem.n_neurons, self._n_kept if arrays.times else 0
-        places = _room(total) if arrays.times else 0
+        n, total = session.problem.n_neurons, self._n_kept if times else 0
+        places = _room(total) if times else 0
         room = session.take(
             "ordered", {"places": (n, WIDE), "neuron": (places, WIDE), "time": (places, DOUBLE)}
         )
-        there, begun = room.arrays, []
+        there, begun = room.arrays, [state]
         try:
-            begun.append(session.begin_home(also))
             if total:
                 parts = [part for _, part in self._parts]
-                session.place_spikes(parts, there, arrays.first_neuron)
+                session.place_spikes(parts, there, first_neuron)
             if counts.nbytes <= SMALL:  # they are widened on the host
                 copies = [Copy(counts, self._count, INT)]
             else:
                 session.widen_counts(there["places"])  # which nothing else needs from here on
                 copies = [Copy(counts, there["places"])]
-            if arrays.times:
-                filled = arrays.times(total)
+            if times:
+                filled = times(total)
                 copies += Copy(filled[0], there["neuron"]), Copy(filled[1], there["time"])
             begun.append(session.begin_home(copies))
         except BaseException:

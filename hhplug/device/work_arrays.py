@@ -6,10 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hhplug.device.interface import Array, Arrays, Shapes
-from hhplug.device.launch import ANY, N_FLAGS, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
+from hhplug.device.launch import ANY, N_FLAGS, SLOTS, TOTAL, InvalidRoom, Slot, SpikeRoom, Start
 from hhplug.problem import Problem
-
-SLOTS = 2  # blocks that may be enqueued and not yet read
 
 INT = np.dtype(np.int32)
 LINE = 32  # int32 of 128 bytes, at a multiple of which each part of an array begins

@@ -248,26 +248,27 @@ def test_a_state_that_is_the_same_for_all_neurons_is_that_of_each(
 
 
 @pytest.mark.parametrize("spikes", ["times", "off"])
-def test_memory_is_not_freed_while_the_end_of_a_run_is_copied_from_it(spikes, monkeypatch):
+def test_the_end_of_a_run_is_copied_before_memory_is_freed(spikes, monkeypatch):
     monkeypatch.setattr("hhplug.device.transfers.SMALL", 64)
     monkeypatch.setattr("hhplug.device.transfers.LEAST_ROW", 64)
     device = HostDevice()
     opened = backend_on(device)
-    problem = opened.given(problem_of(stimulus=CURRENTS["held"], spikes=spikes, **EVERYTHING), True)
+    problem = problem_of(stimulus=CURRENTS["held"], spikes=spikes, record=(), batch_size=N)
+    problem = opened.given(problem, True)
     with opened.backend.prepare(problem, N_STEPS) as session:
-        block, samples = session.advance(N_STEPS), np.empty((4, N_STEPS, N))
-        recorded = dict(zip("Vmhn", samples, strict=True))
-        block.read(Recorded(problem, recorded, np.zeros(N, np.int64)))
         variables, counts, times = np.zeros((4, N)), np.zeros(N, np.int64), np.zeros((2, 10 * N))
         for array in (variables, counts, times):
             device.pin(array)
+        block = session.advance(N_STEPS)
+        session.state_into(variables)
+        block.read(Recorded(problem, {}, np.zeros(N, np.int64)))
+        copies = device.transfers._stream._queue
+        assert len(copies) == 2  # of the state, after what it waits for
         arrays = EndArrays(variables)
         if problem.ordered_spikes:
             room = times.view(np.int64)[0], times[1]
             arrays = EndArrays(variables, counts, lambda n: (room[0][:n], room[1][:n]))
         session.end_into(arrays)
-        copies = device.transfers._stream._queue
-        assert copies
         assert not variables.any()
     assert not copies  # which nobody has waited for but the session, before it freed its memory
     assert variables.all()

@@ -32,9 +32,9 @@ IN_A_RUN = Counter({
     "launch": 1,
     "place_spikes": 1,
     "to_host": 5,  # the flags; the state, the counts, and two arrays of spikes
-    "record": 6,  # after each of: upload, block, its flags, spikes' order, their copies, the end
-    "wait": 3,  # of one stream for the other: upload, flags, spikes
-    "synchronize": 6,
+    "record": 5,  # after each of: upload, block and its flags, spikes' order, their copies, the end
+    "wait": 2,  # of one stream for the other: upload, spikes
+    "synchronize": 5,
 })  # fmt: skip
 OF_AN_UPLOAD = Counter({"to_device": 1, "record": 1, "wait": 1, "synchronize": 1})
 
