@@ -315,12 +315,11 @@ class Session(ABC):
         problem.SUMS: (sums, n_neurons) in float64, in the order of `features.definitions.sums_of`.
         """
 
-    def state_into(self, variables: NDArray[Any]) -> None:  # noqa: B027 (nothing needs it)
-        """Say where the variables of the state at the run's end are wanted.
+    def begin_state(self, variables: NDArray[Any]) -> None:  # noqa: B027 (nothing needs it)
+        """Begin to bring home the variables of the state after all steps that are enqueued.
 
-        It is called in a run on several devices when the last block is enqueued, with the
-        `variables` that `end_into` gets. A backend can begin to fill them while it reads that
-        block. By default nothing is done.
+        It is called in a run on several devices before the run's last block is read, with the
+        `variables` that `end_into` gets afterwards, and must not wait. By default it does nothing.
         """
 
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:

@@ -109,13 +109,11 @@ class _Session(Session):
         self._step += n_steps
         if self._step == problem.end_step:
             self._variables = self._new_variables()
-            for device in self._devices:
-                device.state_into(self._variables)
         spikes = problem.spikes != "off" and not problem.ordered_spikes
         much = problem.record or problem.features or spikes  # to be read
-        return _Block(
-            self._at_once if much else self._in_turn, list(zip(self._devices, blocks, strict=True))
-        )
+        each = self._at_once if much else self._in_turn
+        parts = list(zip(self._devices, blocks, strict=True))
+        return _Block(each, parts, self._variables)
 
     def state(self) -> State:
         problem, new = self._problem, self._results.empty
@@ -226,16 +224,21 @@ class _Block(Block):
     """The same steps of all parts, each with its device and the Block that its session returned.
 
     each: makes calls, in turn or at once.
+    end: where the variables of the state go, if the run ends with this block.
     """
 
     def __init__(
         self,
         each: "Callable[[Sequence[Callable[[], _Found]]], list[_Found]]",
         parts: "list[tuple[_Device, Block]]",
+        end: NDArray[Any] | None,
     ):
-        self._each, self._parts = each, parts
+        self._each, self._parts, self._end = each, parts, end
 
     def read(self, out: Recorded) -> None:
+        if self._end is not None:
+            for device, _ in self._parts:
+                device.begin_state(self._end)
         for found in self._each(
             [partial(device.read, block, out) for device, block in self._parts]
         ):
@@ -318,11 +321,11 @@ class _Device:
         """The indices in the whole run of neurons of the part, in int64, so that none overflows."""
         return np.add(neuron, self.neurons.start, dtype=np.int64, casting="unsafe")
 
-    def state_into(self, variables: NDArray[Any]) -> None:
-        """Say where the state of all neurons is wanted at the run's end."""
+    def begin_state(self, variables: NDArray[Any]) -> None:
+        """Begin to write the part's state to its place in the array for all neurons."""
         assert self._session
         with self._named():
-            self._session.state_into(variables[:, self.neurons])
+            self._session.begin_state(variables[:, self.neurons])
 
     def end_into(
         self,

@@ -27,6 +27,7 @@ from hhplug import (
 )
 from hhplug.backend import Session
 from hhplug.currents.computed import ComputedCurrent
+from hhplug.device.block import DeviceBlock
 from hhplug.errors import ContractViolation, Interrupted
 from hhplug.features.definitions import FEATURES
 from hhplug.plugins import choice
@@ -242,6 +243,28 @@ def test_each_device_has_room_for_as_many_samples_as_one_alone(monkeypatch):
         for count in (1, 3):
             simulate(problem(), on(count))
     assert longest == [6, 18, 18, 18]
+
+
+def test_the_state_of_each_device_begins_its_way_home_before_the_last_block_is_waited_for(
+    monkeypatch,
+):
+    calls = []
+
+    def noted(owner, name):
+        method = getattr(owner, name)
+
+        def call(self, *arguments):
+            calls.append(name)
+            return method(self, *arguments)
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(HostSession, "begin_state")
+    noted(DeviceBlock, "read")
+    with blocks_of(BLOCK):
+        simulate(problem(record=()), fresh(2))
+    blocks_before = STEPS // BLOCK
+    assert calls == [*["read"] * 2 * blocks_before, *["begin_state"] * 2, *["read"] * 2]
 
 
 def test_threads_upload_the_rows_of_an_array(threads):

@@ -5,7 +5,7 @@ no upload of what follows from them.
 """
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -61,7 +61,7 @@ class KeptMemory:
     def __init__(self, device: Device, results: BufferPool | None = None):
         self.device, self.results = device, results or BufferPool()
         self.results.pin = device.pin
-        self._kept: dict[str, Allocation] = {}
+        self._kept: dict[Hashable, Allocation] = {}
         self._streams: list[Stream] = []  # all of whose work is done
         self._flags: list[NDArray[np.int32]] = []
         self._lock = Lock()
@@ -69,7 +69,7 @@ class KeptMemory:
         # Without the callback's reference to self, which would keep it alive.
         weakref.finalize(self, _free_all, device, self._kept, self._streams).atexit = False
 
-    def take(self, purpose: str, shapes: Shapes) -> Allocation:
+    def take(self, purpose: Hashable, shapes: Shapes) -> Allocation:
         """Arrays of these shapes: those that are kept for this purpose, or new ones.
 
         Raises NotEnoughMemory, after all that is kept on the device has been freed.
@@ -86,7 +86,7 @@ class KeptMemory:
             keeper.release()
         return Allocation(shapes, self.device.arrays(shapes))
 
-    def put(self, purpose: str, allocation: Allocation) -> None:
+    def put(self, purpose: Hashable, allocation: Allocation) -> None:
         """Keep arrays, which nothing uses any more, in place of those kept for this purpose."""
         allocation.fresh = False
         with self._lock:
@@ -94,6 +94,14 @@ class KeptMemory:
             self._kept[purpose] = allocation
         if before:
             before.free()
+
+    def drop(self, purpose: Hashable) -> bool:
+        """Free what is kept for a purpose. Returns whether anything was."""
+        with self._lock:
+            kept = self._kept.pop(purpose, None)
+        if kept:
+            kept.free()
+        return kept is not None
 
     def take_stream(self) -> Stream:
         """A stream that is kept, or a new one."""
@@ -129,7 +137,7 @@ class KeptMemory:
         _free_all(self.device, kept, streams)
 
 
-def _free_all(device: Device, kept: dict[str, Allocation], streams: list[Stream]) -> None:
+def _free_all(device: Device, kept: dict[Hashable, Allocation], streams: list[Stream]) -> None:
     with device.current():
         while kept:
             kept.popitem()[1].free()

@@ -4,7 +4,7 @@ Blocks of steps are enqueued on a stream, and one block's samples are read while
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -103,7 +103,6 @@ class DeviceSession(Session):
         self._device_samples: dict[str, tuple[Any, Array]] = {}
         self._valid = False  # whether the last block found no invalid neuron
         self._spikes: OrderedSpikes | None = None
-        self._variables: NDArray[Any] | None = None  # where the state comes home, if that is given
         self._coming: tuple[StateOnHost, Begun] | None = None  # the state, once that is begun
         # What the session holds of the kept memory, while it is open.
         self._given: Allocation | None = None
@@ -278,21 +277,23 @@ class DeviceSession(Session):
         self.stream.to_host(slot.found, slot.flags)
         return self.stream.record()
 
-    def state_into(self, variables: NDArray[Any]) -> None:
-        self._variables = variables
+    def begin_state(self, variables: NDArray[Any]) -> None:
+        with self.device.current():
+            self._begin_state(variables)
 
-    def begin_state(self) -> None:
-        """Begin to bring the state home, after all steps that are enqueued.
+    def begin_own_state(self) -> None:
+        """Begin to bring home the state after all steps that are enqueued, unless that is begun.
 
         The block that ends the run calls this before it waits for these steps, so that the copy is
         made while their spikes are put in order.
         """
-        shape = len(self.program.states), self.problem.n_neurons
-        into = self.results.empty(shape, self.dtype) if self._variables is None else self._variables
-        on_host = StateOnHost(self, into)
-        begun = self.begin_home(on_host.copies)
-        self.hold([begun])
-        self._coming = on_host, begun
+        if not self._coming:
+            shape = len(self.program.states), self.problem.n_neurons
+            self._begin_state(self.results.empty(shape, self.dtype))
+
+    def _begin_state(self, variables: NDArray[Any]) -> None:
+        on_host = StateOnHost(self, variables)
+        self._coming = on_host, self.begin_home(on_host.copies)
 
     def state(self) -> State:
         problem, new = self.problem, self.results.empty
@@ -301,6 +302,7 @@ class DeviceSession(Session):
             counts = new((problem.n_neurons,), np.int64)
             times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
         with self.device.current():
+            self.begin_own_state()
             return self._begin_end(counts, times)()
 
     def ordered_spikes(self) -> OrderedSpikes:
@@ -309,9 +311,9 @@ class DeviceSession(Session):
         return spikes
 
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
-        if not self._coming:
-            self._variables = arrays.variables
         with self.device.current():
+            if not self._coming:  # the run ends earlier, or goes on
+                self._begin_state(arrays.variables)
             finish = self._begin_end(arrays.counts, arrays.times, arrays.first_neuron)
 
         def finished() -> State:
@@ -323,15 +325,15 @@ class DeviceSession(Session):
     def _begin_end(
         self, counts: NDArray[np.int64] | None, times: TimeArrays | None, first_neuron: int = 0
     ) -> Callable[[], State]:
-        if not self._coming:  # the run ends earlier, or goes on
-            self.begin_state()
         assert self._coming
-        (on_host, begun), self._coming, self._variables = self._coming, None, None
+        on_host, begun = self._coming
         if counts is None:
             wait = partial(self.finish_home, [begun])
         else:
             assert self.store
             wait = self.store.begin_home(counts, times, first_neuron, begun)
+        self.hold([begun])  # not before: the spikes are put in order meanwhile
+        self._coming = None
 
         def finish() -> State:
             self._spikes = wait()
@@ -353,22 +355,20 @@ class DeviceSession(Session):
         """Return when all copies that were begun are made."""
         self.device.transfers.finish(self.stream, begun)
 
-    def allocate(self, shapes: Shapes) -> Arrays:
-        """New arrays for the session's work. Raises NotEnoughMemory."""
-        arrays = self.device.arrays(shapes)
-        self._wait_for_users()
-        return arrays
-
-    def take(self, purpose: str, shapes: Shapes) -> Allocation:
+    def take(self, purpose: Hashable, shapes: Shapes) -> Allocation:
         """Arrays for the session's work, of the kept memory. Raises NotEnoughMemory."""
         allocation = self._memory.take(purpose, shapes)
         if allocation.fresh:
             self._wait_for_users()
         return allocation
 
-    def give_back(self, purpose: str, allocation: Allocation) -> None:
+    def give_back(self, purpose: Hashable, allocation: Allocation) -> None:
         """Keep arrays for the next session. All work on them is done."""
         self._memory.put(purpose, allocation)
+
+    def drop(self, purpose: Hashable) -> bool:
+        """Free what is kept for a purpose. Returns whether anything was."""
+        return self._memory.drop(purpose)
 
     def _wait_for_users(self) -> None:
         """Make all work from now on wait for those who used new memory before."""
@@ -421,6 +421,8 @@ class DeviceSession(Session):
         stream, self.stream = self.stream, None
         try:
             if stream:
+                if self._coming and (done := self._coming[1].done):
+                    stream.wait(done)
                 stream.synchronize()
                 self._memory.put_stream(stream)
                 if self._flags is not None:
@@ -433,7 +435,7 @@ class DeviceSession(Session):
             # Nothing here may hold arrays any more, or some libraries don't free them.
             self.store = self.replay = None
             self.slots, self.arrays = [], {}
-            self._flags = self._variables = self._coming = None
+            self._flags = self._coming = None
             self._device_samples.clear()
             work, self._work = self._work, None
             given, self._given = self._given, None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hhplug.backend import OrderedSpikes, TimeArrays
 from hhplug.device.downloads import spikes_on_host
-from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes
+from hhplug.device.interface import Array, Event, PlacedSpikes
 from hhplug.device.kept import Allocation
 from hhplug.device.launch import SpikeRoom
 from hhplug.device.transfers import SMALL, Begun, Copy
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INT, WIDE, DOUBLE = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64)
 
+PART = "spikes of a block"  # purpose of kept memory, with the block's number
+
 LEAST_PLACES = 2**10  # spikes; there is room for so many at least
 MOST_KEPT = 2**26  # spikes on the device; of more, those of later blocks are sorted on the host
 
@@ -32,7 +34,7 @@ class SpikeStore:
     def __init__(self, session: "DeviceSession", count: Array):
         self._session, self._count = session, count
         problem = session.problem
-        self._parts: list[tuple[Arrays | None, PlacedSpikes]] = []
+        self._parts: list[tuple[Allocation | None, PlacedSpikes]] = []
         self._n_kept = 0
         self._sorter = SpikeSorter(
             problem.n_neurons, problem.start_step, problem.n_steps, problem.dt
@@ -61,14 +63,16 @@ class SpikeStore:
             self._parts.append((None, PlacedSpikes(total, first, *here)))
             self._n_kept += total
             return
-        real = session.dtype
-        arrays = session.allocate(
-            {name: (total, real if name == "fraction" else INT) for name in PlacedSpikes.ARRAYS}
+        size, real = _room(total), session.dtype
+        kept = session.take(
+            (PART, len(self._parts)),
+            {name: (size, real if name == "fraction" else INT) for name in PlacedSpikes.ARRAYS},
         )
-        part = PlacedSpikes(total, first, *(arrays[name] for name in PlacedSpikes.ARRAYS))
+        here = (kept.arrays[name][:total] for name in PlacedSpikes.ARRAYS)
+        part = PlacedSpikes(total, first, *here)
+        self._parts.append((kept, part))
         for name in PlacedSpikes.ARRAYS:
-            session.stream.copy(arrays[name], getattr(spikes, name)[:total])
-        self._parts.append((arrays, part))
+            session.stream.copy(getattr(part, name), getattr(spikes, name)[:total])
         self._n_kept += total
 
     def _sort_on_host(
@@ -149,7 +153,7 @@ class SpikeStore:
             session.stream.synchronize()  # before another session uses the arrays
             session.give_back("ordered", room)
             raise
-        session.hold(begun)
+        session.hold(begun[1:])
         self._room = room  # which is in use until the session's stream is done
         return partial(self._finish, begun, OrderedSpikes(counts, filled))
 
@@ -162,9 +166,13 @@ class SpikeStore:
         room, self._room = self._room, None
         if room:
             self._session.give_back("ordered", room)
-        for arrays, _ in self._parts:
-            if arrays:
-                arrays.free()
+        number = 0
+        for kept, _ in self._parts:
+            if kept:
+                self._session.give_back((PART, number), kept)
+                number += 1
+        while self._session.drop((PART, number)):  # of an earlier run with more blocks
+            number += 1
         self._parts.clear()
 
 

@@ -260,7 +260,7 @@ def test_the_end_of_a_run_is_copied_before_memory_is_freed(spikes, monkeypatch):
         for array in (variables, counts, times):
             device.pin(array)
         block = session.advance(N_STEPS)
-        session.state_into(variables)
+        session.begin_state(variables)
         block.read(Recorded(problem, {}, np.zeros(N, np.int64)))
         copies = device.transfers._stream._queue
         assert len(copies) == 2  # of the state, after what it waits for

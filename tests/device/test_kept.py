@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from host_device import HostBackend, HostDevice, HostSession, backend_on
+from host_problems import blocks_of
 
 from hhplug import NotEnoughMemory, Problem, Stimulus, simulate
 from hhplug.device import KeptMemory
@@ -98,6 +99,28 @@ def test_parameters_that_are_equal_but_were_deleted_are_not_taken_for_others():
         assert_equal(ours, simulate(problem_of(parameters), backend_on(HostDevice())))
         del parameters
         gc.collect()
+
+
+def test_spikes_of_blocks_wait_in_memory_of_the_run_before(monkeypatch):
+    device = HostDevice()
+    backend, allocated = backend_on(device), []
+    arrays = device.arrays
+    monkeypatch.setattr(device, "arrays", lambda shapes: allocated.append(shapes) or arrays(shapes))
+    results = []
+    for _ in range(2):
+        allocated.clear()
+        with blocks_of(40):
+            results.append(simulate(problem_of(), backend))
+    assert_equal(*results)
+    assert not allocated
+    before = device.free
+    with blocks_of(100):  # with fewer blocks whose spikes wait
+        simulate(problem_of(), backend)
+    fewer = device.free
+    backend.backend.release_memory()
+    with blocks_of(100):
+        simulate(problem_of(), backend)
+    assert device.free == fewer > before
 
 
 def test_new_memory_is_used_after_those_who_used_it_before(monkeypatch):
