@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -121,6 +122,12 @@ def _device(driver: ctypes.CDLL, index: int) -> ctypes.c_int:
     return device
 
 
+@cache
+def _driver() -> ctypes.CDLL:
+    """The driver, of a process that uses a GPU. Opening it anew takes 10 to 30 µs."""
+    return ctypes.CDLL(DRIVER)
+
+
 PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: pinned for all GPUs
 MEMORY_TYPE = 2  # CU_POINTER_ATTRIBUTE_MEMORY_TYPE
 HOST, DEVICE = 1, 2  # CU_MEMORYTYPE_HOST, CU_MEMORYTYPE_DEVICE
@@ -135,17 +142,17 @@ def pin(memory: NDArray[Any], index: int) -> Callable[[], None] | None:
 
     def unpin() -> None:
         with _primary_context(index):
-            ctypes.CDLL(DRIVER).cuMemHostUnregister(address)
+            _driver().cuMemHostUnregister(address)
 
     with _primary_context(index):
-        status = ctypes.CDLL(DRIVER).cuMemHostRegister_v2(address, size, PORTABLE)
+        status = _driver().cuMemHostRegister_v2(address, size, PORTABLE)
     return None if status else unpin
 
 
 @contextmanager
 def _primary_context(index: int) -> Iterator[None]:
     """Make the primary context of a GPU current in this thread."""
-    driver, context = ctypes.CDLL(DRIVER), ctypes.c_void_p()
+    driver, context = _driver(), ctypes.c_void_p()
     device = _device(driver, index)
     driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
     driver.cuCtxPushCurrent_v2(context)
@@ -166,7 +173,7 @@ def is_pinned(array: NDArray[Any]) -> bool:
 
 def _is_pinned(address: int) -> bool:
     kind = ctypes.c_uint()
-    status = ctypes.CDLL(DRIVER).cuPointerGetAttribute(
+    status = _driver().cuPointerGetAttribute(
         ctypes.byref(kind), MEMORY_TYPE, ctypes.c_uint64(address)
     )
     return status == 0 and kind.value == HOST
@@ -178,7 +185,7 @@ def copy_to_host() -> Callable[[NDArray[Any], int, int], bool]:
     Its arguments are the array, an address on the current GPU, and that of a CUDA stream. It
     returns False if the driver refuses.
     """
-    copy = ctypes.CDLL(DRIVER).cuMemcpyDtoHAsync_v2
+    copy = _driver().cuMemcpyDtoHAsync_v2
 
     def enqueue(target: NDArray[Any], source: int, stream: int) -> bool:
         to, of = ctypes.c_void_p(target.ctypes.data), ctypes.c_uint64(source)
@@ -230,5 +237,5 @@ def rows_to_host(target: NDArray[Any], source: int, stream: int, index: int) -> 
         Height=height,
     )
     with _primary_context(index):
-        status = ctypes.CDLL(DRIVER).cuMemcpy2DAsync_v2(ctypes.byref(copy), ctypes.c_void_p(stream))
+        status = _driver().cuMemcpy2DAsync_v2(ctypes.byref(copy), ctypes.c_void_p(stream))
     return status == 0

@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from hhplug.device import cuda_driver
+
 
 class Driver:
     """A substitute of libcuda with the functions that `hhplug.device.cuda_driver` calls.
@@ -101,6 +103,8 @@ def driver(monkeypatch):
     def use(**answers):
         made_up = Driver(**answers)
         monkeypatch.setattr(ctypes, "CDLL", lambda _: made_up)
+        cuda_driver._driver.cache_clear()
         return made_up
 
-    return use
+    yield use
+    cuda_driver._driver.cache_clear()
