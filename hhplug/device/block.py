@@ -89,8 +89,7 @@ class DeviceBlock(Block):
             session.store.add(spikes, ready, total, first, last)
             out.n_kept_spikes += total
             return
-        neuron, step, fraction = spikes_on_host(session, spikes, ready, total)
-        out.add_spikes(neuron, step + np.int64(first), fraction)
+        out.add_spikes(*spikes_on_host(session, spikes, ready, total, first))
 
     def _replay(self, out: Recorded) -> None:
         """Repeat the block from its saved start, for the spikes only, in launches whose spikes fit.

@@ -16,15 +16,26 @@ if TYPE_CHECKING:
 INT = np.dtype(np.int32)
 
 
+class SpikesOnHost:
+    """Neuron, step of the launch, and fraction of `total` spikes, once the `copies` are made."""
+
+    def __init__(self, session: "DeviceSession", spikes: SpikeRoom | PlacedSpikes, total: int):
+        self.neuron, self.step = np.empty((2, total), INT)
+        self.fraction = np.empty(total, session.dtype)
+        self.copies = [
+            Copy(self.neuron, spikes.neuron),
+            Copy(self.step, spikes.step),
+            Copy(self.fraction, spikes.fraction),
+        ]
+
+
 def spikes_on_host(
-    session: "DeviceSession", spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int
+    session: "DeviceSession", spikes: SpikeRoom, ready: Event, total: int, first_step: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Copies of neuron, step of the launch, and fraction of `total` spikes, after `ready`."""
-    neuron, step = np.empty((2, total), INT)
-    fraction = np.empty(total, session.dtype)
-    copies = (neuron, spikes.neuron), (step, spikes.step), (fraction, spikes.fraction)
-    session.device.transfers.to_host(ready, [Copy(*copy) for copy in copies])
-    return neuron, step, fraction
+    """Neuron, step and fraction of the spikes of a launch that began with a step, after `ready`."""
+    found = SpikesOnHost(session, spikes, total)
+    session.device.transfers.to_host(ready, found.copies)
+    return found.neuron, found.step + np.int64(first_step), found.fraction
 
 
 class StateOnHost:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhplug.backend import OrderedSpikes, TimeArrays
-from hhplug.device.downloads import spikes_on_host
+from hhplug.device.downloads import SpikesOnHost, spikes_on_host
 from hhplug.device.interface import Array, Event, PlacedSpikes
 from hhplug.device.kept import Allocation
 from hhplug.device.launch import SpikeRoom
@@ -24,6 +24,7 @@ INT, WIDE, DOUBLE = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64)
 
 PART = "spikes of a block"  # purpose of kept memory, with the block's number
 
+FEW = 2**7  # spikes, which are sorted on the host sooner than the device is asked to
 LEAST_PLACES = 2**10  # spikes; there is room for so many at least
 MOST_KEPT = 2**26  # spikes on the device; of more, those of later blocks are sorted on the host
 
@@ -54,7 +55,7 @@ class SpikeStore:
             except NotEnoughMemory:
                 pass
         self._on_host = True
-        self._sort_on_host(spikes, ready, total, first)
+        self._sorter.add(*spikes_on_host(self._session, spikes, ready, total, first))
 
     def _keep(self, spikes: SpikeRoom, total: int, first: int, last: bool) -> None:
         session = self._session
@@ -75,12 +76,6 @@ class SpikeStore:
             session.stream.copy(getattr(part, name), getattr(spikes, name)[:total])
         self._n_kept += total
 
-    def _sort_on_host(
-        self, spikes: SpikeRoom | PlacedSpikes, ready: Event, total: int, first: int
-    ) -> None:
-        neuron, step, fraction = spikes_on_host(self._session, spikes, ready, total)
-        self._sorter.add(neuron, step + np.int64(first), fraction)
-
     def begin_home(
         self,
         counts: NDArray[np.int64],
@@ -95,7 +90,8 @@ class SpikeStore:
         The function that is returned waits for all of this. Any thread may call it, within
         device.current().
         """
-        if not self._on_host and (times or counts.nbytes > SMALL):
+        many = counts.nbytes > SMALL or (times and self._n_kept > FEW)
+        if many and not self._on_host:
             with suppress(NotEnoughMemory):
                 return self._begin_on_device(counts, times, first_neuron, state)
         return partial(self._by_host, counts, times, first_neuron, state)
@@ -107,13 +103,15 @@ class SpikeStore:
         first_neuron: int,
         state: Begun,
     ) -> OrderedSpikes:
-        together = Begun(state.done, [*state.left, Copy(counts, self._count, INT)])
-        self._session.finish_home([together])
+        session = self._session
+        found = [SpikesOnHost(session, part, part.total) for _, part in self._parts if times]
+        copies = [*state.left, Copy(counts, self._count, INT)]
+        copies += (copy for each in found for copy in each.copies)
+        session.finish_home([Begun(state.done, copies)])
         if not times:
             return OrderedSpikes(counts, None)
-        ready = self._session.stream.record()
-        for _, part in self._parts:
-            self._sort_on_host(part, ready, part.total, part.first_step)
+        for each, (_, part) in zip(found, self._parts, strict=True):
+            self._sorter.add(each.neuron, each.step + np.int64(part.first_step), each.fraction)
         sorted_ = self._sorter.in_order()
         filled = times(len(sorted_[0]))
         for array, values in zip(filled, sorted_, strict=True):

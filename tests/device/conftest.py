@@ -10,6 +10,12 @@ def device(request):
     return HostDevice(prompt=request.param)
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Few spikes are put in order on the device too, as many are."""
+    monkeypatch.setattr("hhplug.device.spike_store.FEW", 0)
+
+
 @pytest.fixture
 def several_blocks():
     with blocks_of(BLOCK):

@@ -248,6 +248,27 @@ def test_spikes_of_several_devices_are_in_order(spikes):
         assert_equal(ours, alone)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("steps", [40, 200])
+def test_few_spikes_are_sorted_on_the_host_to_the_same_bits(count, steps, monkeypatch):
+    placed, place = [], HostSession.place_spikes
+    monkeypatch.setattr(HostSession, "place_spikes", lambda *a: placed.append(a) or place(*a))
+    with blocks_of(steps):
+        on_device = simulate(problem_of(), several(*(HostDevice() for _ in range(count))))
+        assert len(placed) == count
+        spikes = len(on_device.spikes)
+        monkeypatch.setattr("hhplug.device.spike_store.FEW", spikes)
+        assert_equal(
+            simulate(problem_of(), several(*(HostDevice() for _ in range(count)))), on_device
+        )
+        assert len(placed) == count
+        monkeypatch.setattr("hhplug.device.spike_store.FEW", spikes // count - count)
+        assert_equal(
+            simulate(problem_of(), several(*(HostDevice() for _ in range(count)))), on_device
+        )
+        assert len(placed) > count
+
+
 def test_a_device_that_cannot_order_its_spikes_ends_the_run_on_the_others():
     def broken(self, *arguments):
         if self.problem.neuron_ids[0]:

@@ -30,13 +30,18 @@ IN_A_RUN = Counter({
     "to_device": 1,  # the initial state
     "copy": 2,  # the state and the counts, from which the block could be repeated
     "launch": 1,
-    "place_spikes": 1,
-    "to_host": 5,  # the flags; the state, the counts, and two arrays of spikes
-    "record": 5,  # after each of: upload, block and its flags, spikes' order, their copies, the end
-    "wait": 2,  # of one stream for the other: upload, spikes
+    "to_host": 6,  # the flags; the state, the counts, and three arrays of spikes
+    "record": 5,  # after each of: upload, block and its flags, the end, its copies, closing
+    "wait": 2,  # of one stream for the other: upload, the end
     "synchronize": 5,
 })  # fmt: skip
 OF_AN_UPLOAD = Counter({"to_device": 1, "record": 1, "wait": 1, "synchronize": 1})
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """As few spikes are sorted on the host as users have it."""
+    monkeypatch.setattr("hhplug.device.spike_store.FEW", 2**7)
 
 
 @pytest.fixture
