@@ -79,7 +79,7 @@ def test_the_contract_has_no_other_hooks_and_methods():
     assert hooks() == ["hhplug_backends"]
     assert {kind.__name__ for kind in kinds()} == {"Backend", "Session", "Block"}
     needed = {"prepare", "advance", "read", "state", "close"}
-    optional = {"release_memory", "end_into", "device_samples", "ordered_spikes"}
+    optional = {"release_memory", "begin_state", "end_into", "device_samples", "ordered_spikes"}
     assert needed | optional == set(methods())
 
 
