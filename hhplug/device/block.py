@@ -45,7 +45,7 @@ class DeviceBlock(Block):
             copies.append(Copy(session.spike_count, slot.spike_count))
         with session.device.current():
             if self._is_last:
-                session.begin_own_state()
+                session.ending.begin_state()
             if copies:
                 session.device.transfers.to_host(slot.done, copies)
             slot.done.synchronize()

@@ -45,7 +45,7 @@ class StateOnHost:
     """
 
     def __init__(self, session: "DeviceSession", variables: NDArray[Any]):
-        self._session, self._variables = session, variables
+        self._session, self.variables = session, variables
         on_device, size, noise = session.arrays["state"], variables.size, session.noise
         n_noisy = session.problem.n_neurons if noise else 0
         self._x = session.results.empty((n_noisy,), session.dtype)
@@ -59,4 +59,4 @@ class StateOnHost:
         carry = session.noise.carry(self._x) if session.noise else {}
         if session.features:
             carry = {**carry, **session.features.carry(session, step)}
-        return State(self._variables, carry, known_finite)
+        return State(self.variables, carry, known_finite)

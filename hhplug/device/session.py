@@ -11,16 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import (
-    Block,
-    EndArrays,
-    OrderedSpikes,
-    Session,
-    TimeArrays,
-    new_time_arrays,
-)
+from hhplug.backend import Block, EndArrays, OrderedSpikes, Session
 from hhplug.device.block import DeviceBlock
 from hhplug.device.downloads import StateOnHost
+from hhplug.device.ending import Ending
 from hhplug.device.features import DeviceFeatures
 from hhplug.device.inputs import inputs_of, separable_of
 from hhplug.device.interface import Array, Arrays, Event, PlacedSpikes, Shapes
@@ -102,14 +96,13 @@ class DeviceSession(Session):
         self._steps = problem.sample_steps(problem.start_step, problem.n_steps)
         self._device_samples: dict[str, tuple[Any, Array]] = {}
         self._valid = False  # whether the last block found no invalid neuron
-        self._spikes: OrderedSpikes | None = None
-        self._coming: tuple[StateOnHost, Begun] | None = None  # the state, once that is begun
         # What the session holds of the kept memory, while it is open.
         self._given: Allocation | None = None
         self._work: Allocation | None = None
         self._flags: NDArray[np.int32] | None = None
         self._uploaded: Sources = {}  # once all uploads are enqueued
         self.stream = self.store = self.replay = None
+        self._ending: Ending | None = None  # while it is open
 
     def _room(self) -> int:
         problem = self.problem
@@ -145,7 +138,7 @@ class DeviceSession(Session):
         self.row_length = current.array.row_length if current.array else self.J
         per_block = problem.spikes != "off" and not problem.ordered_spikes
         self.spike_count = np.zeros(problem.n_neurons if per_block else 0, INT)
-        self.stream = memory.take_stream()
+        self.stream, self._ending = memory.take_stream(), Ending(self)
         if problem.device_arrays:  # arrays already given out belong to the user
             shape = (len(self._steps), problem.n_recorded)
             for name in problem.record:
@@ -277,69 +270,36 @@ class DeviceSession(Session):
         self.stream.to_host(slot.found, slot.flags)
         return self.stream.record()
 
+    @property
+    def ending(self) -> Ending:
+        """What brings the state and the spikes home, while the session is open."""
+        assert self._ending
+        return self._ending
+
     def begin_state(self, variables: NDArray[Any]) -> None:
         with self.device.current():
-            self._begin_state(variables)
-
-    def begin_own_state(self) -> None:
-        """Begin to bring home the state after all steps that are enqueued, unless that is begun.
-
-        The block that ends the run calls this before it waits for these steps, so that the copy is
-        made while their spikes are put in order.
-        """
-        if not self._coming:
-            shape = len(self.program.states), self.problem.n_neurons
-            self._begin_state(self.results.empty(shape, self.dtype))
-
-    def _begin_state(self, variables: NDArray[Any]) -> None:
-        on_host = StateOnHost(self, variables)
-        self._coming = on_host, self.begin_home(on_host.copies)
+            self.ending.begin_state(variables)
 
     def state(self) -> State:
-        problem, new = self.problem, self.results.empty
-        counts = times = None
-        if self.store:  # together with the state, which is faster
-            counts = new((problem.n_neurons,), np.int64)
-            times = partial(new_time_arrays, self.results) if problem.spikes == "times" else None
         with self.device.current():
-            self.begin_own_state()
-            return self._begin_end(counts, times)()
+            return self.ending.begin(self.ending.arrays())()
+
+    def state_of(self, on_host: StateOnHost) -> State:
+        """The state at the step that is reached, which came home after the last block was read."""
+        return on_host.state(self._step, self._valid)
 
     def ordered_spikes(self) -> OrderedSpikes:
-        spikes, self._spikes = self._spikes, None
-        assert spikes, "state() comes before"
-        return spikes
+        return self.ending.take_spikes()
 
     def end_into(self, arrays: EndArrays) -> Callable[[], State]:
         with self.device.current():
-            if not self._coming:  # the run ends earlier, or goes on
-                self._begin_state(arrays.variables)
-            finish = self._begin_end(arrays.counts, arrays.times, arrays.first_neuron)
+            finish = self.ending.begin(arrays)
 
         def finished() -> State:
             with self.device.current():
                 return finish()
 
         return finished
-
-    def _begin_end(
-        self, counts: NDArray[np.int64] | None, times: TimeArrays | None, first_neuron: int = 0
-    ) -> Callable[[], State]:
-        assert self._coming
-        on_host, begun = self._coming
-        if counts is None:
-            wait = partial(self.finish_home, [begun])
-        else:
-            assert self.store
-            wait = self.store.begin_home(counts, times, first_neuron, begun)
-        self.hold([begun])  # not before: the spikes are put in order meanwhile
-        self._coming = None
-
-        def finish() -> State:
-            self._spikes = wait()
-            return on_host.state(self._step, self._valid)
-
-        return finish
 
     def begin_home(self, copies: Sequence[Copy]) -> Begun:
         """Begin copies to the host of what the session's stream has computed so far."""
@@ -421,8 +381,8 @@ class DeviceSession(Session):
         stream, self.stream = self.stream, None
         try:
             if stream:
-                if self._coming and (done := self._coming[1].done):
-                    stream.wait(done)
+                if self._ending:
+                    self._ending.hold(stream)
                 stream.synchronize()
                 self._memory.put_stream(stream)
                 if self._flags is not None:
@@ -435,7 +395,7 @@ class DeviceSession(Session):
             # Nothing here may hold arrays any more, or some libraries don't free them.
             self.store = self.replay = None
             self.slots, self.arrays = [], {}
-            self._flags = self._coming = None
+            self._flags = self._ending = None
             self._device_samples.clear()
             work, self._work = self._work, None
             given, self._given = self._given, None

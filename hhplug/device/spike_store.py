@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hhplug.backend import OrderedSpikes, TimeArrays
+from hhplug.backend import EndArrays, OrderedSpikes
 from hhplug.device.downloads import SpikesOnHost, spikes_on_host
 from hhplug.device.interface import Array, Event, PlacedSpikes
 from hhplug.device.kept import Allocation
@@ -76,34 +76,24 @@ class SpikeStore:
             session.stream.copy(getattr(part, name), getattr(spikes, name)[:total])
         self._n_kept += total
 
-    def begin_home(
-        self,
-        counts: NDArray[np.int64],
-        times: TimeArrays | None,
-        first_neuron: int,
-        state: Begun,
-    ) -> Callable[[], OrderedSpikes]:
-        """Begin to put the spikes of all blocks in order, and to copy them to the host.
+    def begin_home(self, arrays: EndArrays, state: Begun) -> Callable[[], OrderedSpikes]:
+        """Begin to put the spikes of all blocks in order, and to copy them to these arrays.
 
-        counts, times, first_neuron: those of `EndArrays`. state: copies that were begun already.
+        state: copies of the state, which were begun already.
 
         The function that is returned waits for all of this. Any thread may call it, within
         device.current().
         """
-        many = counts.nbytes > SMALL or (times and self._n_kept > FEW)
+        counts = arrays.counts
+        assert counts is not None
+        many = counts.nbytes > SMALL or (arrays.times and self._n_kept > FEW)
         if many and not self._on_host:
             with suppress(NotEnoughMemory):
-                return self._begin_on_device(counts, times, first_neuron, state)
-        return partial(self._by_host, counts, times, first_neuron, state)
+                return self._begin_on_device(arrays, counts, state)
+        return partial(self._by_host, arrays, counts, state)
 
-    def _by_host(
-        self,
-        counts: NDArray[np.int64],
-        times: TimeArrays | None,
-        first_neuron: int,
-        state: Begun,
-    ) -> OrderedSpikes:
-        session = self._session
+    def _by_host(self, arrays: EndArrays, counts: NDArray[np.int64], state: Begun) -> OrderedSpikes:
+        session, times = self._session, arrays.times
         found = [SpikesOnHost(session, part, part.total) for _, part in self._parts if times]
         copies = [*state.left, Copy(counts, self._count, INT)]
         copies += (copy for each in found for copy in each.copies)
@@ -116,17 +106,13 @@ class SpikeStore:
         filled = times(len(sorted_[0]))
         for array, values in zip(filled, sorted_, strict=True):
             array[:] = values
-        filled[0][:] += first_neuron
+        filled[0][:] += arrays.first_neuron
         return OrderedSpikes(counts, filled)
 
     def _begin_on_device(
-        self,
-        counts: NDArray[np.int64],
-        times: TimeArrays | None,
-        first_neuron: int,
-        state: Begun,
+        self, arrays: EndArrays, counts: NDArray[np.int64], state: Begun
     ) -> Callable[[], OrderedSpikes]:
-        session, filled = self._session, None
+        session, times, filled = self._session, arrays.times, None
         n, total = session.problem.n_neurons, self._n_kept if times else 0
         places = _room(total) if times else 0
         room = session.take(
@@ -136,7 +122,7 @@ class SpikeStore:
         try:
             if total:
                 parts = [part for _, part in self._parts]
-                session.place_spikes(parts, there, first_neuron)
+                session.place_spikes(parts, there, arrays.first_neuron)
             if counts.nbytes <= SMALL:  # they are widened on the host
                 copies = [Copy(counts, self._count, INT)]
             else:
