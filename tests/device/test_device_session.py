@@ -247,6 +247,21 @@ def test_a_state_that_is_the_same_for_all_neurons_is_that_of_each(
         np.testing.assert_array_equal(ours[name][0], np.full(N, value, dtype))
 
 
+def test_a_state_that_nobody_asks_for_is_copied_before_memory_is_freed(monkeypatch):
+    monkeypatch.setattr("hhplug.device.transfers.SMALL", 64)
+    monkeypatch.setattr("hhplug.device.transfers.LEAST_ROW", 64)
+    device, variables = HostDevice(), np.zeros((4, N))
+    opened = backend_on(device)
+    device.pin(variables)
+    problem = opened.given(problem_of(stimulus=CURRENTS["held"], record=(), batch_size=N), True)
+    with opened.backend.prepare(problem, N_STEPS) as session:
+        block = session.advance(N_STEPS)
+        session.begin_state(variables)
+        block.read(Recorded(problem, {}, np.zeros(N, np.int64)))
+        assert not variables.any()
+    assert variables.all()
+
+
 @pytest.mark.parametrize("spikes", ["times", "off"])
 def test_the_end_of_a_run_is_copied_before_memory_is_freed(spikes, monkeypatch):
     monkeypatch.setattr("hhplug.device.transfers.SMALL", 64)
