@@ -21,6 +21,8 @@ I_EXT, LEAK, PER_C_M, MOST_OPEN, V_BEFORE, SLOPE, END_SLOPE, CONDUCTANCE, FIRST_
 # Bytes of a group, which suit caches of 32 kB. Neuron-steps/s of RS (34 rows) with 64, 128, 192 and
 # 256 neurons a group of float32 on an Intel Xeon with 48 kB: 1.9, 2.0, 1.9 and 1.1e8.
 GROUP_BYTES = 22 * 1024
+# With 240 neurons a group the squid took 4 % longer, and Wang-Buzsáki 3 % (AMD EPYC with 32 kB).
+MOST_WIDTH = 176
 LANES = 16  # a group's width is a multiple: a cache line of float32, two of float64
 CACHE_LINE = 64  # bytes
 SPREAD_FROM = 64  # neurons per thread; with fewer, more threads cost more than they save
@@ -28,7 +30,8 @@ SPREAD_FROM = 64  # neurons per thread; with fewer, more threads cost more than 
 
 def widest(n_rows: int, dtype: np.dtype) -> int:
     """The neurons of a group with so many rows."""
-    return max(1, GROUP_BYTES // (n_rows * dtype.itemsize * LANES)) * LANES
+    fit = max(1, GROUP_BYTES // (n_rows * dtype.itemsize * LANES)) * LANES
+    return min(fit, MOST_WIDTH)
 
 
 def stride_of(width: int, dtype: np.dtype) -> int:
