@@ -109,9 +109,10 @@ class _Session(Session):
         self._step += n_steps
         if self._step == problem.end_step:
             self._variables = self._new_variables()
-        spikes = problem.spikes != "off" and not problem.ordered_spikes
-        much = problem.record or problem.features or spikes  # to be read
-        each = self._at_once if much else self._in_turn
+        # Of a backend that keeps spikes until the end, reading a block without samples copies flags
+        # alone. Others may even compute a block when it is read.
+        little = problem.ordered_spikes and not problem.record and not problem.features
+        each = self._in_turn if little else self._at_once
         parts = list(zip(self._devices, blocks, strict=True))
         return _Block(each, parts, self._variables)
 

@@ -267,6 +267,19 @@ def test_the_state_of_each_device_begins_its_way_home_before_the_last_block_is_w
     assert calls == [*["read"] * 2 * blocks_before, *["begin_state"] * 2, *["read"] * 2]
 
 
+@pytest.mark.parametrize("spikes", ["off", "times"])
+def test_blocks_that_are_computed_when_they_are_read_are_read_at_once(spikes):
+    seen, read = set(), ReferenceBlock.read
+
+    def noted(self, out):
+        seen.add(threading.current_thread())
+        return read(self, out)
+
+    with patch.object(ReferenceBlock, "read", noted):
+        simulate(problem(record=(), spikes=spikes), on(2))
+    assert len(seen) == 2
+
+
 def test_threads_upload_the_rows_of_an_array(threads):
     simulate(problem(**CASES["array"]), fresh(2))
     assert len(set(threads["advance"])) == 2
