@@ -104,13 +104,14 @@ def divided(program: Program) -> Program:
 
 
 def _pays(ops: list[Op], target: Target) -> bool:
-    """Whether special functions, and not issue slots, are what bounds the program."""
-    if target.merge_reciprocals:
-        return True
-    if not target.special_slots:
-        return False
-    special = sum(op.kind in ("rcp", "exp2", "log2") for op in ops)
-    issue = len(ops) + LOOP
+    """Whether one reciprocal and three products are cheaper than two reciprocals.
+
+    Where reciprocals have a unit of their own, they are if that unit bounds the program.
+    """
+    if "rcp" not in target.special:
+        return target.cost["rcp"] > 3 * target.cost["mul"]
+    special = sum(op.kind in target.special for op in ops)
+    issue = sum(1.0 if op.kind in target.special else target.cost[op.kind] for op in ops) + LOOP
     after = max(issue + 2, (special - 1) * target.special_slots)
     return special * target.special_slots > after + 1
 

@@ -5,6 +5,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -16,6 +17,7 @@ from hhplug.lowering.program import KINDS
 from hhplug.lowering.targets import TARGETS
 from hhplug.membranes.description import Channel, Gate, Parameter
 from hhplug.membranes.membrane import Membrane
+from hhplug.membranes.pospischil import RS
 from hhplug.membranes.squid import squid
 
 PRINT_DIGEST = """
@@ -58,6 +60,27 @@ def test_squid_takes_no_more_operations_than_by_hand():
     of_conductance = 2  # sums that only the conductance needs
     assert len(program.ops) - of_conductance <= 194
     assert sum(op.kind in ("exp2", "rcp", "log2") for op in program.ops) == 20
+
+
+def divisions(membrane, target):
+    return sum(op.kind in ("rcp", "div") for op in lowered(membrane, target).ops)
+
+
+# A stage of the squid divides three times, one of RS six times.
+def test_divisions_are_merged_only_where_they_bound_the_speed():
+    assert divisions(squid, "numpy-float64") == divisions(squid, "cpu-float64") == 12
+    assert divisions(squid, "gpu-float64") == 4  # there a division is many operations
+    assert 4 < divisions(RS, "cpu-float64") < divisions(RS, "cpu-float32") < 24
+
+
+def test_the_slower_a_division_is_the_more_are_merged(monkeypatch):
+    usual = TARGETS["cpu-float32"]
+    found = []
+    for slots in (0.0, 16.0, 20.0, 30.0, 1e9):
+        monkeypatch.setitem(TARGETS, usual.name, replace(usual, special_slots=slots))
+        found.append(divisions(RS, usual.name))
+    assert found == sorted(found, reverse=True)
+    assert found[0] == 24 > found[1] > found[-1]
 
 
 def test_values_have_the_names_of_the_equations():
