@@ -196,7 +196,7 @@ def test_the_plugin_is_found_and_computes_what_the_reference_computes(plugins):
 
 
 def test_the_generated_plugin_is_certified_unchanged(plugins):
-    """It runs in a new process with the short horizon; .ci/packages installs it and runs the long."""
+    """It runs in a new process, with the short horizon; .ci/packages runs the long."""
     folder = new_backend("abacus", plugins.folder)
     plugins.install_folder(folder)
     done = subprocess.run(
