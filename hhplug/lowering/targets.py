@@ -50,9 +50,10 @@ TARGETS = {
             largest=1e200,
         ),
         # A division occupies its unit for long, which bounds Intel's processors earlier than AMD's.
-        # With the slots below, steps of the library's membranes are 3 to 14 % faster on AMD Zen 4
-        # than with one division a stage, and −6 to 7 % faster on Intel Sapphire Rapids. Without any
-        # merging, RS in float64 would be 25 % slower there.
+        # With the slots below, steps of the library's membranes by RK4 are 3 to 15 % faster on AMD
+        # Zen 4 than with one division a stage. On Intel Sapphire Rapids they are between 10 %
+        # slower (RS in float32) and 9 % faster (squid); without any merging, RS in float64 would
+        # be 25 % slower there.
         Target(
             "cpu-float32",
             PLAIN | {"rcp": 4.0, "exp2": 10.0, "log2": 10.0, "guard": 2.0},
